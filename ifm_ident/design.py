@@ -1,0 +1,44 @@
+"""A design: an interventional factor model together with the training regimes that were observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ifm_ident.errors import InputError
+from ifm_ident.model import Ints, Model
+from ifm_ident.regimes import Regimes
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A model and its training regimes, in the order written; repeats are legal.
+
+    Raises InputError when there is no training regime or a level index does not exist.
+    """
+
+    model: Model
+    train: Regimes
+
+    def __post_init__(self) -> None:
+        if len(self.train) == 0:
+            raise InputError("there is no training regime; list at least one under `train`", ("train",))
+        if self.train.width != len(self.model):
+            raise InputError(
+                f"training regimes have {self.train.width} interventions, the model {len(self.model)}",
+                ("train",),
+            )
+        if np.any(self.train.level >= self.model.level_counts[self.train.position]):
+            raise InputError("a training regime holds a level index that its intervention lacks", ("train",))
+
+    @cached_property
+    def first(self) -> Ints:
+        """For every training regime the index of its first occurrence, shape (m,)."""
+        return self.train.first_equal(self.train)
+
+    @cached_property
+    def distinct(self) -> Ints:
+        """Indices of the first occurrences, ascending: the rows that rank and formulas use."""
+        return np.unique(self.first)

@@ -1,0 +1,62 @@
+"""Errors that say what was got, why it is wrong and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ifm_ident.certificate import KernelCertificate
+
+
+class IfmError(Exception):
+    """Base class of all errors raised on purpose."""
+
+
+class InputError(IfmError, ValueError):
+    """A user's input is wrong; the message names the place, the value and the remedy.
+
+    `path` is the place inside a structured input, for example `("factors", 2, "sigma", 0)`; readers of
+    files use it to name the file and the line.
+
+    >>> raise InputError("unknown level 7; did you mean 1?", path=("train", 0))
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: unknown level 7; did you mean 1?
+    """
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class MissingExtraError(IfmError, ImportError):
+    """An optional dependency is not installed; the message names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"this needs the package {package}: pip install 'ifm-ident[{extra}]'")
+
+
+class NotIdentifiableError(IfmError):
+    """Raised by `require()` for a regime that is not identified; `certificate` proves it."""
+
+    def __init__(self, message: str, certificate: KernelCertificate | None) -> None:
+        super().__init__(message)
+        self.certificate = certificate
+
+
+def nearest(got: object, legal: Iterable[object]) -> str:
+    """A remedy in words: the nearest legal value, or a short list of the legal ones.
+
+    >>> nearest("sigam1", ["sigma1", "sigma2"])
+    'did you mean sigma1?'
+    >>> nearest("q", ["a", "b"])
+    'legal: a, b'
+    """
+    names = [str(value) for value in legal]
+    close = difflib.get_close_matches(str(got), names, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    shown = ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
+    return f"legal: {shown}"

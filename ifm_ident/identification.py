@@ -1,0 +1,156 @@
+"""The answer for a batch of regimes, in columns: verdicts, exact exponents, certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident.certificate import KernelCertificate
+from ifm_ident.design import Design
+from ifm_ident.model import Ints
+from ifm_ident.regimes import Regimes, ragged_arange
+
+JOINT = -1
+"""The block of an exponent that belongs to the joint formula; others index `Model.covers`."""
+
+
+class Status(IntEnum):
+    """The verdict on a regime, in SPEC's words."""
+
+    OBSERVED = 0
+    IDENTIFIED = 1
+    NOT_IDENTIFIED = 2
+    UNDECIDED = 3
+
+    @property
+    def word(self) -> str:
+        """The word that results use."""
+        return self.name.lower()
+
+
+class Criterion(IntEnum):
+    """The criterion that decided a regime; NONE for observed and undecided ones."""
+
+    NONE = -1
+    JOINT = 0
+    CONDITIONAL = 1
+
+    @property
+    def word(self) -> str:
+        """The word that results use."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """Exponents in compressed rows: target row t owns entries indptr[t] to indptr[t + 1].
+
+    block, train, numerator, denominator: shape (number of terms,). A row's entries are sorted by block, then
+    positive exponents before negative ones, then training index (first occurrences only). Fractions are
+    reduced, denominators positive. numerator and denominator are int64, or object arrays of Python
+    integers where int64 does not hold them.
+    """
+
+    indptr: Ints
+    block: Ints
+    train: Ints
+    numerator: NDArray[np.int64] | NDArray[np.object_]
+    denominator: NDArray[np.int64] | NDArray[np.object_]
+
+    @classmethod
+    def empty(cls, rows: int) -> Terms:
+        """No term in any of `rows` rows."""
+        none = np.empty(0, dtype=np.int64)
+        return cls(np.zeros(rows + 1, dtype=np.int64), none, none, none, none)
+
+    def take(self, rows: Ints) -> Terms:
+        """The chosen rows, in the order given."""
+        counts = np.diff(self.indptr)[rows]
+        flat = ragged_arange(self.indptr[:-1][rows], counts)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Terms(indptr, self.block[flat], self.train[flat], self.numerator[flat], self.denominator[flat])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Terms]) -> Terms:
+        """The parts one after the other; at least one."""
+        counts = np.concatenate([np.diff(part.indptr) for part in parts])
+        return cls(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            np.concatenate([part.block for part in parts]),
+            np.concatenate([part.train for part in parts]),
+            np.concatenate([part.numerator for part in parts]),
+            np.concatenate([part.denominator for part in parts]),
+        )
+
+    def exponents(self, row: int) -> dict[int, dict[int, Fraction]]:
+        """Block to training index to exponent, for one row."""
+        found: dict[int, dict[int, Fraction]] = {}
+        for e in range(int(self.indptr[row]), int(self.indptr[row + 1])):
+            q = Fraction(int(self.numerator[e]), int(self.denominator[e]))
+            found.setdefault(int(self.block[e]), {})[int(self.train[e])] = q
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Identification:
+    """Verdicts on n target regimes of a design, with what proves each.
+
+    status, criterion: Status and Criterion codes, shape (n,); train: index of the equal training regime of
+    an observed target, else -1; kernel: index into `kernels` of a refused target's certificate, else -1;
+    missing: for undecided targets the regimes that the route lacks; `missing_indptr` tells whose they are.
+    """
+
+    design: Design
+    targets: Regimes
+    status: NDArray[np.int8]
+    criterion: NDArray[np.int8]
+    train: Ints
+    terms: Terms
+    kernel: Ints
+    kernels: tuple[KernelCertificate, ...]
+    missing: Regimes | None = None
+    missing_indptr: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def rows_with(self, status: Status) -> Ints:
+        """The rows with a verdict, ascending."""
+        return np.flatnonzero(self.status == status)
+
+    def counts(self) -> dict[str, int]:
+        """How many targets have each verdict, in SPEC's words."""
+        return {status.word: int(np.count_nonzero(self.status == status)) for status in Status}
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Identification]) -> Identification:
+        """The parts one after the other, for one design; at least one."""
+        shifts = np.cumsum([0] + [len(part.kernels) for part in parts])
+        kernel = [np.where(p.kernel >= 0, p.kernel + s, -1) for p, s in zip(parts, shifts, strict=False)]
+        missing = missing_indptr = None
+        if parts[0].missing is not None:
+            missing = Regimes.concatenate([p.missing for p in parts if p.missing is not None])
+            per_row = np.concatenate(
+                [np.diff(p.missing_indptr) for p in parts if p.missing_indptr is not None]
+            )
+            missing_indptr = np.concatenate([[0], np.cumsum(per_row)]).astype(np.int64)
+        return cls(
+            parts[0].design,
+            Regimes.concatenate([part.targets for part in parts]),
+            np.concatenate([part.status for part in parts]),
+            np.concatenate([part.criterion for part in parts]),
+            np.concatenate([part.train for part in parts]),
+            Terms.concatenate([part.terms for part in parts]),
+            np.concatenate(kernel),
+            tuple(kernel for part in parts for kernel in part.kernels),
+            missing,
+            missing_indptr,
+        )
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self)))
