@@ -96,9 +96,7 @@ class Formula:
             try:
                 values = log_densities[i]  # type: ignore[index]
             except (KeyError, IndexError):
-                raise InputError(
-                    f"the formula needs the log-density of {self._name(i)} (index {i})"
-                ) from None
+                raise InputError(f"the formula needs the log-density of {self._name(i)} (index {i})") from None
             total = total + float(q) * np.asarray(values, dtype=np.float64)
         return np.asarray(total, dtype=np.float64)
 

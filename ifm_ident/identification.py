@@ -135,9 +135,7 @@ class Identification:
         missing = missing_indptr = None
         if parts[0].missing is not None:
             missing = Regimes.concatenate([p.missing for p in parts if p.missing is not None])
-            per_row = np.concatenate(
-                [np.diff(p.missing_indptr) for p in parts if p.missing_indptr is not None]
-            )
+            per_row = np.concatenate([np.diff(p.missing_indptr) for p in parts if p.missing_indptr is not None])
             missing_indptr = np.concatenate([[0], np.cumsum(per_row)]).astype(np.int64)
         return cls(
             parts[0].design,

@@ -39,9 +39,7 @@ def _check_level(level: object, place: tuple[str | int, ...]) -> None:
 
 def _check_name(kind: str, name: object, place: tuple[str | int, ...]) -> None:
     if not isinstance(name, str) or not name:
-        raise InputError(
-            f'the name of {kind} must be text, got {name!r}; write it in quotes: "{name}"', place
-        )
+        raise InputError(f'the name of {kind} must be text, got {name!r}; write it in quotes: "{name}"', place)
     bad = sorted({c for c in name if c in _FORBIDDEN_IN_NAMES or c.isspace()})
     if kind == "an intervention" and bad:
         raise InputError(
@@ -148,14 +146,10 @@ class Model:
             _check_name("a variable", variable, ("variables", i))
         _check_distinct("variable", self.variables, ("variables",))
         if not self.variables:
-            raise InputError(
-                "the model has no variables; leave `variables` out for one block x", ("variables",)
-            )
+            raise InputError("the model has no variables; leave `variables` out for one block x", ("variables",))
         for variable in self.variables:
             if variable in set(names):
-                raise InputError(
-                    f"{variable!r} names an intervention and a variable; rename one", ("variables",)
-                )
+                raise InputError(f"{variable!r} names an intervention and a variable; rename one", ("variables",))
         if not self.factors:
             raise InputError("the model has no factors; give at least one", ("factors",))
         known_sigma, known_x = set(names), set(self.variables)
