@@ -82,6 +82,8 @@ def small_inverse(matrix: NDArray[np.int64], prime: int) -> tuple[NDArray[np.int
            [0, 2]]), 2)
     """
     size = len(matrix)
+    if not size:
+        return np.zeros((0, 0), dtype=np.int64), 1
     modular = _modular(matrix, prime)
     probe = modular.solve(flint.nmod_mat(size, 1, [1] + [0] * (size - 1), prime))
     denominator = _common_denominator([int(x) for x in probe.entries()], prime, 1)

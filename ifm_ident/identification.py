@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from ifm_ident.certificate import KernelCertificate
 from ifm_ident.design import Design
-from ifm_ident.model import Ints
-from ifm_ident.regimes import Regimes, ragged_arange
+from ifm_ident.errors import NotIdentifiableError
+from ifm_ident.formula import Formula
+from ifm_ident.model import Ints, Level
+from ifm_ident.notation import Notation, format_regime
+from ifm_ident.regimes import Active, Regimes, ragged_arange, regime_map
 
 JOINT = -1
 """The block of an exponent that belongs to the joint formula; others index `Model.covers`."""
@@ -113,6 +116,7 @@ class Identification:
     terms: Terms
     kernel: Ints
     kernels: tuple[KernelCertificate, ...]
+    notation: Notation = "assignment"
     missing: Regimes | None = None
     missing_indptr: Ints | None = None
 
@@ -146,9 +150,77 @@ class Identification:
             Terms.concatenate([part.terms for part in parts]),
             np.concatenate(kernel),
             tuple(kernel for part in parts for kernel in part.kernels),
+            parts[0].notation,
             missing,
             missing_indptr,
         )
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self)))
+    def __iter__(self) -> Iterator[Answer]:
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, row: int) -> Answer:
+        """One row as an `Answer`; negative rows count from the end, IndexError past it."""
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)} results")
+        row %= len(self)
+        model = self.design.model
+        found = self.terms.exponents(row)
+        joint, conditionals = None, {}
+        if JOINT in found:
+            joint = Formula.of(found[JOINT], self.train_name)
+        elif found:
+            formulas = {block: Formula.of(exponents, self.train_name) for block, exponents in found.items()}
+            conditionals = {v: formulas[model.cover_index[v]] for v in model.variables}
+        missing: tuple[Active, ...] = ()
+        if self.missing is not None and self.missing_indptr is not None:
+            missing = tuple(self.missing.take(slice(*self.missing_indptr[row : row + 2].tolist())))
+        return Answer(
+            format_regime(model, self.targets[row], self.notation),
+            regime_map(model, self.targets[row]),
+            Status(int(self.status[row])),
+            Criterion(int(self.criterion[row])),
+            int(self.train[row]) if self.train[row] >= 0 else None,
+            joint,
+            conditionals,
+            self.kernels[self.kernel[row]] if self.kernel[row] >= 0 else None,
+            missing,
+        )
+
+    def train_name(self, train: int) -> str:
+        """How training regime `train` is written."""
+        return format_regime(self.design.model, self.design.train[train], self.notation)
+
+    def require(self, row: int) -> Answer:
+        """The answer of a row that is observed or identified; raises NotIdentifiableError with the certificate."""
+        answer = self[row]
+        if answer.status in (Status.OBSERVED, Status.IDENTIFIED):
+            return answer
+        words = answer.status.word.replace("_", " ")
+        raise NotIdentifiableError(f"{answer.name} is {words} in this design", answer.certificate)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The verdict on one regime: `formula` where one product gives the joint density, `conditionals` where each
+    variable's full conditional has its own (THEORY 3), `certificate` of a refusal, `missing` of an undecided one.
+    """
+
+    name: str
+    regime: dict[str, Level]
+    status: Status
+    criterion: Criterion
+    train: int | None
+    formula: Formula | None
+    conditionals: dict[str, Formula]
+    certificate: KernelCertificate | None
+    missing: tuple[Active, ...]
+
+    def __str__(self) -> str:
+        head = f"p({self.name})"
+        if self.status == Status.OBSERVED:
+            return f"{head} is observed"
+        if self.formula is not None:
+            return f"{head} ∝ {self.formula}"
+        if self.conditionals:
+            return "\n".join(f"{head}, {v} given the rest: ∝ {f}" for v, f in self.conditionals.items())
+        return f"{head} is {self.status.word.replace('_', ' ')}"

@@ -125,8 +125,10 @@ class BaselineSystem:
         mask[self.model.scopes[k]] = True
         return mask
 
-    def rows(self, regimes: Regimes) -> tuple[csr_array, NDArray[np.bool_]]:
-        """Incidence rows, shape (n, columns), int64, and which rows show a wide cell never trained, shape (n,).
+    def rows(self, regimes: Regimes) -> tuple[csr_array, Ints]:
+        """Incidence rows, shape (n, columns), int64, and each row's first wide factor with a cell never trained.
+
+        The second array, shape (n,), is -1 where there is no such factor.
 
         >>> from ifm_ident.model import Factor, Intervention
         >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
@@ -136,10 +138,10 @@ class BaselineSystem:
         [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
         """
         pieces = self._closure_entries(regimes)
-        unseen = np.zeros(len(regimes), dtype=bool)
+        unseen = np.full(len(regimes), -1, dtype=np.int64)
         for k, distinct, offset in self._wide_cells:
             at = regimes.restrict(self._mask(k)).first_equal(distinct)
-            unseen |= at < 0
+            unseen[(at < 0) & (unseen < 0)] = k
             seen = np.flatnonzero(at >= 0)
             pieces.append((seen, offset + at[seen]))
         return _stack_entries(pieces, len(regimes), self.columns), unseen
@@ -230,19 +232,6 @@ class BaselineSystem:
             for position in self.model.scopes[k].tolist():
                 holders.setdefault(position, []).append(k)
         return holders
-
-    def unseen_cell(self, target: Active, train: Regimes) -> tuple[int, tuple[int, ...]] | None:
-        """The first cell (factor, levels) that `target` shows and no training regime does, or None.
-
-        Its indicator is the shortest certificate: every training row gives it 0, the target 1.
-        """
-        one = Regimes.from_active([target], len(self.model))
-        for k in self.factors:
-            mask = self._mask(k)
-            if one.restrict(mask).first_equal(train.restrict(mask))[0] < 0:
-                shown = dict(target)
-                return k, tuple(shown.get(i, 0) for i in self.model.scopes[k].tolist())
-        return None
 
 
 def _stack_entries(pieces: list[tuple[Ints, Ints]], n: int, columns: int) -> csr_array:

@@ -63,13 +63,16 @@ class TableAnswers:
         )
 
     def separate(self, targets: csr_array) -> tuple[Ints, list[dict[int, int]]]:
-        """Each target's kernel vector (index, shape (n,)) and the vectors, column to weight."""
+        """Each target's shortest kernel vector (index, shape (n,)) and the vectors, column to weight."""
         value = product(targets, self.kernel)
         if np.any(np.diff(value.indptr) == 0):
             raise ValueError("a target lies in the row space: nothing separates it")
-        value.sort_indices()
-        columns, index = np.unique(value.indices[value.indptr[:-1]], return_inverse=True)
         by_column = csc_array(self.kernel)
+        length = np.diff(by_column.indptr)[value.indices].astype(np.int64)
+        rows = np.repeat(np.arange(targets.shape[0]), np.diff(value.indptr))
+        order = np.lexsort((value.indices, length, rows))
+        shortest = value.indices[order[value.indptr[:-1]]]
+        columns, index = np.unique(shortest, return_inverse=True)
         return index.astype(np.int64), [row_entries(by_column, int(j)) for j in columns]
 
 
