@@ -12,13 +12,13 @@ from scipy.sparse import csr_array
 from ifm_ident.certificate import KernelCertificate
 from ifm_ident.design import Design
 from ifm_ident.errors import InputError, nearest
-from ifm_ident.factorisation import Solutions
+from ifm_ident.exact.factorisation import Solutions
+from ifm_ident.exact.rowspace import RowSpace
 from ifm_ident.identification import JOINT, Criterion, Identification, Status, Terms
 from ifm_ident.incidence import BaselineSystem
 from ifm_ident.model import Ints
 from ifm_ident.notation import Notation
 from ifm_ident.regimes import Regimes
-from ifm_ident.rowspace import RowSpace
 
 CriterionName = Literal["joint", "conditional", "auto"]
 CHUNK = 65_536

@@ -31,7 +31,7 @@ def product(left: csr_array, right: csr_array) -> csr_array:
     >>> product(csr_array([[2**40]]), csr_array([[2**30]]))
     Traceback (most recent call last):
     ...
-    ifm_ident.exact_sparse.WouldOverflow: an entry may reach 2^70
+    ifm_ident.exact.products.WouldOverflow: an entry may reach 2^70
     """
     if left.nnz and right.nnz:
         size = csr_array((np.abs(left.data.astype(np.float64)), left.indices, left.indptr), shape=left.shape)

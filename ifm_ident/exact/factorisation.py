@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.dense import DenseCore
-from ifm_ident.elimination import DENSE_AREA, Round, eliminate
+from ifm_ident.exact.dense import DenseCore
+from ifm_ident.exact.elimination import DENSE_AREA, Round, eliminate
 from ifm_ident.model import Ints
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ifm_ident.errors import IfmError
-from ifm_ident.factorisation import Factorisation, Solutions, block, row_entries
+from ifm_ident.exact.factorisation import Factorisation, Solutions, block, row_entries
 from ifm_ident.model import Ints
 
 _BATCH = 64

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, eye_array
 
-from ifm_ident.elimination import DENSE_AREA
 from ifm_ident.errors import IfmError
-from ifm_ident.exact_sparse import WouldOverflow, difference, product, scaled, select_rows
-from ifm_ident.factorisation import Factorisation, Solutions, row_entries
-from ifm_ident.lifting import LiftedAnswers
+from ifm_ident.exact.elimination import DENSE_AREA
+from ifm_ident.exact.factorisation import Factorisation, Solutions, row_entries
+from ifm_ident.exact.lifting import LiftedAnswers
+from ifm_ident.exact.products import WouldOverflow, difference, product, scaled, select_rows
 from ifm_ident.model import Ints
 
 _FILL_LIMIT = 200_000_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from ifm_ident.exact_sparse import WouldOverflow, difference, product, select_rows
+from ifm_ident.exact.products import WouldOverflow, difference, product, select_rows
 from ifm_ident.model import Ints
 
 DENSE_AREA = 4_096
