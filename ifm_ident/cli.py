@@ -1,0 +1,85 @@
+"""The command line: `ifm COMMAND STUDY [options]` (SPEC, Commands)."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from importlib.metadata import version
+
+import click
+
+from ifm_ident.errors import IfmError, InputError, MissingExtraError, NotIdentifiableError
+
+COMMANDS = {
+    "demo": "The poster's examples end to end, offline.",
+    "identify": "A line for each test regime: observed, identified (with its formula), not identified.",
+    "explain": "How one regime is or is not identified, step by step.",
+    "verify": "Check every certificate in a result again, by code that shares nothing with the solver.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for: start-up stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ifm_ident.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from ifm_ident.errors import nearest
+
+            raise click.UsageError(f"{error.message} {nearest(args[0], COMMANDS)}", ctx) from None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("ifm-ident"), prog_name="ifm")
+def group() -> None:
+    """What do our experiments say, exactly, about the combinations nobody has run?
+
+    \b
+    ifm demo                     see it work
+    ifm identify study.yaml      which regimes are identified, by which formula
+    """
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 a fault of the program or a failed check, 2 bad input."""
+    try:
+        status = group.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ifm: interrupted", err=True)
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except (InputError, MissingExtraError, NotIdentifiableError) as error:
+        click.echo(f"ifm: {error}", err=True)
+        sys.exit(2)
+    except IfmError as error:
+        click.echo(f"ifm: {error}", err=True)
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

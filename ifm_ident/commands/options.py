@@ -1,0 +1,73 @@
+"""Arguments, options and streams that the commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO, TypeVar
+
+import click
+from tqdm import tqdm
+
+from ifm_ident.files import open_output
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Item = TypeVar("Item")
+
+study_argument = click.argument("study", metavar="STUDY")
+
+test_option = click.option(
+    "--test",
+    "tests",
+    multiple=True,
+    metavar="SPEC",
+    help="Regimes to ask about instead of the study's own: all, order:2, file:PATH, or a regime "
+    "(level string, label, or A=1,B=2). Repeatable.",
+)
+
+
+def output_options(formats: Sequence[str]) -> Callable[[Command], Command]:
+    """--format (the first is the default), -o/--output, --force and --quiet."""
+
+    def decorate(command: Command) -> Command:
+        for option in (
+            click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error."),
+            click.option("--force", is_flag=True, help="Overwrite the output file."),
+            click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output."),
+            click.option(
+                "--format",
+                "output_format",
+                type=click.Choice(list(formats)),
+                default=formats[0],
+                show_default=True,
+                help="How the result is written.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@contextmanager
+def open_sink(output: str | None, force: bool) -> Iterator[BinaryIO]:
+    """The output file, complete or not at all, or standard output."""
+    if output is not None:
+        with open_output(output, force) as stream:
+            yield stream
+    else:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+
+
+def progress(items: Iterable[Item], total: int | None, unit: str, quiet: bool) -> Iterable[Item]:
+    """The items, with a progress bar on standard error when that is a terminal."""
+    bar: Iterable[Item] = tqdm(items, total=total, unit=unit, disable=True if quiet else None, leave=False)
+    return bar
+
+
+def remark(text: str, quiet: bool) -> None:
+    """A remark on standard error."""
+    if not quiet:
+        click.echo(text, err=True)
