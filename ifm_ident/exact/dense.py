@@ -235,11 +235,10 @@ class DenseCore:
     def holds(self, targets: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which targets, shape (n, c), lie in the row space: exact, without lifting a solution."""
         inside = np.ones(len(targets), dtype=bool)
-        if not len(self.free):
+        if not len(self.free) or not len(targets):
             return inside
         basis = self.matrix[self.rows]
-        largest = targets[np.argmax((targets.astype(object) ** 2).sum(axis=1))] if len(targets) else targets
-        bound = np.vstack([basis, largest]) if len(targets) else basis
+        bound = np.vstack([basis, targets[np.argmax((targets.astype(object) ** 2).sum(axis=1))]])
         for prime in self.hadamard_primes(bound, len(self.rows) + 1):
             kernel = null_space_modulo(basis, prime)
             left = np.flatnonzero(inside)
