@@ -1,0 +1,1 @@
+"""Estimation from identified formulas. This version holds no estimators yet: see the changelog."""

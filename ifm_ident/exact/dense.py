@@ -58,6 +58,8 @@ def profiles(matrix: NDArray[np.int64], prime: int) -> tuple[Ints, Ints]:
     """
     reduced, rank = _modular(np.ascontiguousarray(matrix.T), prime).rref()
     rows = _pivots(reduced, rank)
+    if rank == matrix.shape[1]:
+        return rows, np.arange(rank, dtype=np.int64)
     reduced, rank = _modular(matrix[rows], prime).rref()
     return rows, _pivots(reduced, rank)
 
