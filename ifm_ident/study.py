@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ifm_ident.design import Design
 from ifm_ident.errors import InputError
+from ifm_ident.identification import Identification
+from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.model import Ints, Model
 from ifm_ident.nodes import Node, Place, node_from_plain
 from ifm_ident.regime_text import Notation, RegimeReader
@@ -89,6 +91,27 @@ class Study:
             except InputError as error:
                 raise InputError(f"{place}: {error}", ("test",)) from None
         return (chunk for space in self.test for chunk in space.chunks(chunk_size))
+
+    def identify(self, criterion: CriterionName = "auto", max_targets: int = 10_000_000) -> Identification:
+        """Verdict, formula or certificate for every test regime, all in memory; see `Identifier.identify`.
+
+        Raises InputError for more than `max_targets` regimes: go through `targets()` in chunks instead.
+
+        >>> study = Study.from_dict({
+        ...     "interventions": {"A": [0, 1], "B": [0, 1]},
+        ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}],
+        ...     "train": ["ctrl", "A", "B"],
+        ... })
+        >>> print(study.identify()[3])
+        p(A+B) ∝ p(A) p(B) / p(ctrl)
+        """
+        if self.target_count > max_targets:
+            raise InputError(
+                f"{self.target_count:,} test regimes are more than fit in memory at once; ask in chunks with "
+                "Identifier(study.design).identify(chunk) for chunk in study.targets()"
+            )
+        identifier = Identifier(self.design, self.notation)
+        return Identification.concatenate([identifier.identify(chunk, criterion) for chunk in self.targets()])
 
     def with_test(self, specs: Sequence[str]) -> Study:
         """The same study with other test regimes: each `all`, `order:2`, `file:PATH` or a regime's text.
