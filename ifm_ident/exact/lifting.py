@@ -13,6 +13,7 @@ from ifm_ident.exact.factorisation import Factorisation, Solutions, block, row_e
 from ifm_ident.model import Ints
 
 _BATCH = 64
+UNLUCKY = "a word-size prime was unlucky for this design: its rank is not the rational one"
 
 
 class LiftedAnswers:
@@ -25,7 +26,7 @@ class LiftedAnswers:
         """Which targets, shape (n, c), lie in the row space: exact, and nothing is lifted."""
         core = self._factored.core
         if not core.rank_is_proven:
-            raise IfmError("a word-size prime was unlucky for this design: its rank is not the rational one")
+            raise IfmError(UNLUCKY)
         _, _, left, dense = self._candidates(targets)
         inside = np.zeros(targets.shape[0], dtype=bool)
         inside[left] = core.holds(dense)
@@ -108,7 +109,18 @@ class LiftedAnswers:
                 c = int(step.columns[i])
                 vector[c] = vector.get(c, 0) - int(step.sign[i]) * value
         divisor = gcd(*vector.values())
-        return {c: w // divisor for c, w in sorted(vector.items()) if w}
+        primitive = {c: w // divisor for c, w in sorted(vector.items()) if w}
+        if not self._is_kernel_vector(primitive):
+            raise IfmError(UNLUCKY)
+        return primitive
+
+    def _is_kernel_vector(self, vector: dict[int, int]) -> bool:
+        matrix = self._factored.matrix
+        weights = np.zeros(matrix.shape[1], dtype=object)
+        weights[list(vector)] = list(vector.values())
+        terms = matrix.data.astype(object) * weights[matrix.indices]
+        filled = np.flatnonzero(np.diff(matrix.indptr))
+        return not (len(filled) and np.any(np.add.reduceat(terms, matrix.indptr[filled])))
 
 
 def _only_in(matrix: csr_array, columns: Ints) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from scipy.sparse import csc_array, csr_array, eye_array
 from ifm_ident.errors import IfmError
 from ifm_ident.exact.elimination import DENSE_AREA
 from ifm_ident.exact.factorisation import Factorisation, Solutions, row_entries
-from ifm_ident.exact.lifting import LiftedAnswers
+from ifm_ident.exact.lifting import UNLUCKY, LiftedAnswers
 from ifm_ident.exact.products import WouldOverflow, difference, product, scaled, select_rows
 from ifm_ident.model import Ints
 
@@ -149,6 +149,7 @@ class RowSpace:
             chosen = _spanning_rows(csr_array(matrix), dense_area)
         factored = Factorisation.of(csr_array(matrix[chosen]) if len(chosen) < height else matrix, dense_area)
         self._chosen = chosen
+        self._matrix = factored.matrix
         self._core = factored.core
         self.basis: Ints = chosen[factored.basis]
         self._answers: TableAnswers | LiftedAnswers
@@ -156,6 +157,11 @@ class RowSpace:
             self._answers = TableAnswers(factored)
         except WouldOverflow:
             self._answers = LiftedAnswers(factored)
+
+    @cached_property
+    def _dense_answers(self) -> LiftedAnswers:
+        """For questions whose sparse arithmetic would leave int64: everything in the dense core's big integers."""
+        return LiftedAnswers(Factorisation.of(self._matrix, self._matrix.shape[0] * self._matrix.shape[1]))
 
     @property
     def is_small(self) -> bool:
@@ -166,7 +172,7 @@ class RowSpace:
     def rank(self) -> int:
         """The rank of A over the rationals, proven."""
         if not self._core.rank_is_proven:
-            raise IfmError("a word-size prime was unlucky for this design: its rank is not the rational one")
+            raise IfmError(UNLUCKY)
         return len(self.basis)
 
     @property
@@ -178,11 +184,17 @@ class RowSpace:
 
     def holds(self, targets: csr_array) -> NDArray[np.bool_]:
         """Which targets b, shape (n, c), lie in the row space; exact, shape (n,). No solution is lifted."""
-        return self._answers.holds(targets)
+        try:
+            return self._answers.holds(targets)
+        except WouldOverflow:
+            return self._dense_answers.holds(targets)
 
     def solve(self, targets: csr_array) -> Solutions:
         """The solution on `basis` for every target that has one, checked in integers against A."""
-        found = self._answers.solve(targets)
+        try:
+            found = self._answers.solve(targets)
+        except WouldOverflow:
+            found = self._dense_answers.solve(targets)
         return Solutions(found.solvable, found.indptr, self._chosen[found.row], found.numerator, found.denominator)
 
     def separate(self, targets: csr_array) -> tuple[Ints, list[dict[int, int]]]:
@@ -191,7 +203,10 @@ class RowSpace:
         Returns the index of each target's vector, shape (n,), and the vectors (column to weight): A w = 0 and
         b·w != 0. Raises ValueError when a target lies in the row space.
         """
-        return self._answers.separate(targets)
+        try:
+            return self._answers.separate(targets)
+        except WouldOverflow:
+            return self._dense_answers.separate(targets)
 
 
 def _spanning_rows(matrix: csr_array, dense_area: int) -> Ints:

@@ -1,0 +1,53 @@
+"""Lattice reduction (LLL) of integer vectors; with `dense` the only place that calls python-flint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flint
+
+from ifm_ident.errors import IfmError
+
+SIZE_LIMIT = 400
+"""More vectors than this are not reduced together."""
+
+_SCALE = 2**20
+
+
+def reduced_split(
+    relations: Sequence[Sequence[int]], vectors: Sequence[Sequence[int]]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Short vectors of the same lattice, parted: combinations that cancel the relations, and a complement.
+
+    relations: n integer rows of rank k, shape (n, k); vectors: n independent integer rows, shape (n, c). The
+    n - k vectors of the first list are a basis of {u V : u R = 0}, and with the k of the second of {u V}, u
+    integer. Raises IfmError for more than SIZE_LIMIT rows, ValueError when the rank is not k.
+
+    >>> reduced_split([[2], [1], [1]], [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    ([[0, -1, 1], [1, -1, -1]], [[0, 1, 0]])
+    >>> reduced_split([[1, 1], [2, 2]], [[1, 0], [0, 1]])
+    Traceback (most recent call last):
+    ...
+    ValueError: the relations have rank 1, not 2
+    """
+    count, width = len(relations), len(relations[0])
+    if count > SIZE_LIMIT:
+        raise IfmError(
+            f"a lattice of dimension {count:,} would have to be reduced (limit {SIZE_LIMIT:,}): this design's "
+            "formulas share fractional exponents; ask about fewer factors or training regimes"
+        )
+    rank = flint.fmpz_mat(count, width, [int(x) for row in relations for x in row]).rank()
+    if rank != width:
+        raise ValueError(f"the relations have rank {rank}, not {width}")
+    scale = _SCALE
+    while True:
+        flat = [
+            x
+            for r, v in zip(relations, vectors, strict=True)
+            for x in (*(scale * int(y) for y in r), *map(int, v))
+        ]
+        reduced = [[int(x) for x in row] for row in flint.fmpz_mat(count, len(flat) // count, flat).lll().tolist()]
+        kernel = [row[width:] for row in reduced if not any(row[:width])]
+        if len(kernel) == count - width:  # a larger scale always gets there (LLL's bound on the first vectors)
+            return kernel, [row[width:] for row in reduced if any(row[:width])]
+        scale *= scale
