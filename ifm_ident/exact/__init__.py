@@ -1,1 +1,1 @@
-"""Exact linear algebra over the rationals for sparse integer matrices; `dense` is the only door to python-flint."""
+"""Exact linear algebra over the rationals for sparse integer matrices; only `dense` and `lattice` import flint."""
