@@ -19,6 +19,7 @@ from ifm_ident.model import Ints
 
 AREA_LIMIT = 60_000_000
 _SMALL = 2**28
+_FEW = 32
 
 
 class CoreTooLarge(IfmError):
@@ -192,7 +193,7 @@ class DenseCore:
         bound = float(max(abs(int(kernel.min())), abs(int(kernel.max()))))
         bound *= float(np.abs(self.matrix[others]).max(initial=0)) * self.matrix.shape[1]
         exact = np.int64 if bound < 2**61 else object
-        return not np.any(self.matrix[others].astype(exact) @ kernel.astype(exact))
+        return not (self.matrix[others].astype(exact) @ kernel.astype(exact) != 0).any()
 
     @cached_property
     def screen(self) -> list[int]:
@@ -228,17 +229,23 @@ class DenseCore:
     def rank_is_proven(self) -> bool:
         """Whether the rank modulo `prime` is the rank over the rationals (multi-modular, exact)."""
         rank = len(self.rows)
-        if self.inverse is not None or rank == min(self.matrix.shape):
+        if self.inverse is not None or rank == min(self.matrix.shape) or self.long_kernel is not None:
             return True
         return all(
             rank_modulo(self.matrix, prime) <= rank for prime in self.hadamard_primes(self.matrix, rank + 1)
         )
 
     def holds(self, targets: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which targets, shape (n, c), lie in the row space: exact, without lifting a solution."""
+        """Which targets, shape (n, c), lie in the row space: exact, and no solution is lifted.
+
+        Against a kernel that is small enough to lift, otherwise modulo so many primes that no doubt is left.
+        """
         inside = np.ones(len(targets), dtype=bool)
         if not len(self.free) or not len(targets):
             return inside
+        if self.long_kernel is not None:
+            outside = np.asarray(targets.astype(object) @ self.long_kernel != 0, dtype=bool)
+            return np.logical_not(outside.any(axis=1))
         basis = self.matrix[self.rows]
         bound = np.vstack([basis, targets[np.argmax((targets.astype(object) ** 2).sum(axis=1))]])
         for prime in self.hadamard_primes(bound, len(self.rows) + 1):
@@ -269,12 +276,26 @@ class DenseCore:
         """Numerators on `rows` and denominator for targets given on `columns`."""
         return solve_left(self.square, targets)
 
-    def lift_kernel(self, free: int) -> list[int]:
-        """The integer kernel vector of one free column, shape (c,)."""
-        column = self.matrix[self.rows, free].tolist()
-        [(numerators, denominator)] = solve_left(np.ascontiguousarray(self.square.T), [column])
-        vector = [0] * self.matrix.shape[1]
-        vector[free] = denominator
-        for value, at in zip(numerators, self.columns.tolist(), strict=True):
-            vector[at] = -value
-        return vector
+    def lift_kernel(self, free: Sequence[int]) -> list[list[int]]:
+        """The integer kernel vectors, shape (c,), of some free columns."""
+        targets = [self.matrix[self.rows, column].tolist() for column in free]
+        vectors = []
+        lifted = solve_left(np.ascontiguousarray(self.square.T), targets) if targets else []
+        for column, (numerators, denominator) in zip(free, lifted, strict=True):
+            vector = [0] * self.matrix.shape[1]
+            vector[column] = denominator
+            for value, at in zip(numerators, self.columns.tolist(), strict=True):
+                vector[at] = -value
+            vectors.append(vector)
+        return vectors
+
+    @cached_property
+    def long_kernel(self) -> NDArray[np.object_] | None:
+        """The kernel in Python integers, shape (c, c - rank), checked on every row; None where it is large.
+
+        c - (modular rank) independent kernel vectors prove that the modular rank is the rational one.
+        """
+        if len(self.free) > _FEW:
+            return None
+        kernel = np.array(self.lift_kernel(self.free.tolist()), dtype=object).reshape(len(self.free), -1).T
+        return None if (self.matrix.astype(object) @ kernel != 0).any() else kernel

@@ -101,7 +101,7 @@ class LiftedAnswers:
         vector = {column: 1}
         at = np.flatnonzero(self._factored.core_columns == column)
         if len(at):
-            lifted = self._factored.core.lift_kernel(int(at[0]))
+            [lifted] = self._factored.core.lift_kernel([int(at[0])])
             vector = dict(zip(self._factored.core_columns.tolist(), lifted, strict=True))
         for step in reversed(self._factored.rounds):
             for i in range(len(step.rows)):
