@@ -1,0 +1,64 @@
+"""Writing files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from ifm_ident.errors import InputError
+
+
+def check_output(path: str | Path, force: bool = False) -> Path:
+    """The path of a file that may be written; InputError says why not, before any work is done.
+
+    >>> check_output("/", force=True)
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: cannot write to /: it is a folder; name a file in it
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"cannot write to {target}: it is a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise InputError(f"cannot write {target}: there is no folder {target.parent}; make it first")
+    if target.exists() and not force:
+        raise InputError(f"{target} exists already; overwrite it with --force, or name another file")
+    return target
+
+
+@contextmanager
+def open_output(path: str | Path, force: bool = False) -> Iterator[BinaryIO]:
+    """A binary stream that becomes the file `path` when the block ends well, and leaves nothing otherwise.
+
+    Bytes go to a temporary file in the same folder, which is flushed to disk and renamed at the end; any
+    exception (an interrupt too) removes it, and an older file at `path` stays as it was. Raises InputError
+    for a folder, a missing parent folder, an existing file without `force`, or a folder without write access.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with open_output(folder / "a.txt") as stream:
+    ...     _ = stream.write(b"done")
+    >>> (folder / "a.txt").read_text()
+    'done'
+    """
+    target = check_output(path, force)
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        stream = temporary.open("xb")
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}") from None
+    try:
+        with stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        check_output(target, force)
+        temporary.replace(target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise

@@ -1,0 +1,71 @@
+"""Cells of factors as text (SPEC, CSV and Parquet: `levels`)."""
+
+from __future__ import annotations
+
+from ifm_ident.errors import InputError
+from ifm_ident.model import Model, level_text
+from ifm_ident.regime_text import quoted_level
+
+Cell = tuple[int, tuple[int, ...]]
+"""A factor's index and the level indices of its sigma-scope, in order."""
+
+Weights = tuple[tuple[Cell, int], ...]
+"""A kernel vector: cells and their integer weights."""
+
+
+def cell_text(model: Model, cell: Cell) -> str:
+    """A cell as text: the levels of the factor's whole sigma-scope as an assignment.
+
+    >>> from ifm_ident.model import Factor, Intervention
+    >>> model = Model((Intervention("A", (0, 1)), Intervention("B", ("no", "x y"))), ("x",),
+    ...     (Factor("f", ("x",), ("B", "A")),))
+    >>> cell_text(model, (0, (1, 0)))
+    'B="x y",A=0'
+    """
+    factor, levels = cell
+    interventions = [model.interventions[i] for i in model.scopes[factor]]
+    return ",".join(
+        f"{one.name}={quoted_level(level_text(one.levels[j]))}"
+        for one, j in zip(interventions, levels, strict=True)
+    )
+
+
+def parse_cell(model: Model, factor: int, text: str) -> Cell:
+    """The cell that `cell_text` wrote.
+
+    >>> from ifm_ident.model import Factor, Intervention
+    >>> model = Model((Intervention("A", (0, 1)), Intervention("B", ("no", "x y"))), ("x",),
+    ...     (Factor("f", ("x",), ("B", "A")),))
+    >>> parse_cell(model, 0, 'B="x y",A=0')
+    (0, (1, 0))
+    >>> parse_cell(model, 0, "A=0")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: 'A=0' is no cell of factor 'f'; write its levels as B=no,A=0
+    """
+    levels, at = [], 0
+    for j, position in enumerate(model.scopes[factor]):
+        one = model.interventions[position]
+        at += len(prefix) if text.startswith(prefix := f"{',' if j else ''}{one.name}=", at) else len(text) + 1
+        ends = {i: at + len(quoted_level(level_text(level))) for i, level in enumerate(one.levels)}
+        fitting = [
+            i
+            for i, level in enumerate(one.levels)
+            if text.startswith(quoted_level(level_text(level)), at) and text[ends[i] : ends[i] + 1] in ("", ",")
+        ]
+        if len(fitting) != 1:
+            at = len(text) + 1
+            break
+        levels.append(fitting[0])
+        at = ends[fitting[0]]
+    if at != len(text):
+        example = cell_text(model, (factor, (0,) * len(model.scopes[factor])))
+        raise InputError(
+            f"{_shortened(repr(text))} is no cell of factor {model.factors[factor].name!r}; "
+            + (f"write its levels as {_shortened(example)}" if example else "its sigma-scope is empty")
+        )
+    return factor, tuple(levels)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

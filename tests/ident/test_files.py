@@ -1,0 +1,69 @@
+"""Output files appear whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ifm_ident.errors import InputError
+from ifm_ident.files import open_output
+
+
+def test_output_appears_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    with open_output(path) as stream:
+        stream.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.bin"]
+    (tmp_path / "plain").write_bytes(b"")
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def _interrupted(path: Path, force: bool, fault: type[BaseException]) -> None:
+    with open_output(path, force) as stream:
+        stream.write(b"half")
+        raise fault
+
+
+@pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_fault_leaves_nothing_and_keeps_the_old_file(fault: type[BaseException], tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    for force in (True, False):
+        target = path if force else tmp_path / "other.bin"
+        with pytest.raises(fault):
+            _interrupted(target, force, fault)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.bin"]
+
+
+def test_output_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    for target, message in (
+        (path, "exists already; overwrite it with --force"),
+        (tmp_path, "it is a folder"),
+        (tmp_path / "none" / "out.bin", "there is no folder"),
+        (path / "out.bin", "there is no folder"),
+    ):
+        with pytest.raises(InputError, match=message), open_output(target):
+            pytest.fail("the block must not run")
+    with open_output(path, force=True) as stream:
+        stream.write(b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+
+    def write() -> None:
+        with open_output(path) as stream:
+            stream.write(b"mine")
+            path.write_bytes(b"theirs")
+
+    with pytest.raises(InputError, match="--force"):
+        write()
+    assert path.read_bytes() == b"theirs"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.bin"]
