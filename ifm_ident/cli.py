@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "The poster's examples end to end, offline.",
     "identify": "A line for each test regime: observed, identified (with its formula), not identified.",
     "explain": "How one regime is or is not identified, step by step.",
+    "implications": "The testable implications of the design, and designers' alias tables.",
     "verify": "Check every certificate in a result again, by code that shares nothing with the solver.",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,16 @@ def integer_text(value: int) -> str:
         value, low = divmod(value, 10**_BLOCK)
         blocks.append(str(low).zfill(_BLOCK))
     return sign + "".join(reversed(blocks)).lstrip("0")
+
+
+def exponent_text(value: Fraction) -> str:
+    """The text of a rational of any size.
+
+    >>> exponent_text(Fraction(-2, 3)), exponent_text(Fraction(4))
+    ('-2/3', '4')
+    """
+    above = integer_text(value.numerator)
+    return above if value.denominator == 1 else f"{above}/{integer_text(value.denominator)}"
 
 
 def parse_integer(text: str) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ifm_ident.errors import InputError
+from ifm_ident.exact_text import exponent_text
 
 if TYPE_CHECKING:
     import sympy
@@ -110,7 +111,8 @@ class Formula:
             base = f"p({self._name(train)})"
             if q == 1:
                 return base
-            return f"{base}^{q}" if q.denominator == 1 else f"{base}^({q})"
+            shown = exponent_text(q)
+            return f"{base}^{shown}" if q.denominator == 1 else f"{base}^({shown})"
 
         above = [power(i, q) for i, q in self.terms if q > 0]
         below = [power(i, -q) for i, q in self.terms if q < 0]
@@ -128,7 +130,7 @@ class Formula:
 
         def power(train: int, q: Fraction) -> str:
             base = rf"p(x; \mathtt{{{latex_escape(self._name(train))}}})"
-            return base if q == 1 else f"{base}^{{{q}}}"
+            return base if q == 1 else f"{base}^{{{exponent_text(q)}}}"
 
         above = r"\, ".join(power(i, q) for i, q in self.terms if q > 0) or "1"
         below = r"\, ".join(power(i, -q) for i, q in self.terms if q < 0)

@@ -8,7 +8,7 @@ import flint
 
 from ifm_ident.errors import IfmError
 
-SIZE_LIMIT = 400
+SIZE_LIMIT = 320
 """More vectors than this are not reduced together."""
 
 _SCALE = 2**20

@@ -1,0 +1,87 @@
+"""`ifm implications`: what the design claims that data can refute; `--aliases`: its alias table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from ifm_ident.aliases import DEFAULT_ORDER, aliases
+from ifm_ident.aliases_write import alias_lines
+from ifm_ident.commands.options import open_sink, output_options, remark, study_argument
+from ifm_ident.identify import CriterionName, Identifier
+from ifm_ident.implications import implications, variable_sets
+from ifm_ident.implications_write import json_lines, latex_lines, text_lines
+from ifm_ident.study import Study, load
+from ifm_ident.words import counted
+
+
+@click.command("implications", epilog="Example:  ifm implications study.yaml --interactions 2 --format json")
+@study_argument
+@click.option(
+    "--criterion",
+    type=click.Choice(["joint", "conditional", "auto"]),
+    default="auto",
+    show_default=True,
+    help="joint: products constant in all variables. conditional: for each set of factors that holds a variable. "
+    "auto: joint ones, then the conditional ones they do not imply.",
+)
+@click.option("--interactions", type=click.IntRange(min=2), metavar="K", help="Also sets of up to K variables.")
+@click.option("--of-set", "sets", multiple=True, metavar="X1,X2", help="Also this set of variables. Repeatable.")
+@click.option(
+    "--aliases", "want_aliases", is_flag=True, help="The alias table of two-level interventions instead."
+)
+@click.option(
+    "--order",
+    type=click.IntRange(min=1),
+    default=DEFAULT_ORDER,
+    show_default=True,
+    help="With --aliases: effects outside the model of up to this many interventions.",
+)
+@output_options(("table", "json", "latex"))
+@click.pass_context
+def command(
+    ctx: click.Context,
+    study: str,
+    criterion: CriterionName,
+    interactions: int | None,
+    sets: tuple[str, ...],
+    want_aliases: bool,
+    order: int,
+    output_format: str,
+    output: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """The testable implications of the design."""
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) != click.core.ParameterSource.DEFAULT}
+    if want_aliases and given & {"criterion", "interactions", "sets"}:
+        raise click.UsageError("--aliases is a table of its own: leave --criterion, --interactions, --of-set out.")
+    if want_aliases and output_format != "table":
+        raise click.UsageError("--aliases is written as a table only: leave --format out.")
+    if "order" in given and not want_aliases:
+        raise click.UsageError(
+            "--order belongs to --aliases; sets of variables are asked for with --interactions."
+        )
+    asked = load(study)
+    if want_aliases:
+        lines, said = alias_lines(asked.name, aliases(asked.design, order)), "alias table"
+    else:
+        lines, said = _implications(asked, criterion, interactions, sets, output_format)
+    with open_sink(output, force) as sink:
+        for line in lines:
+            sink.write(f"{line}\n".encode())
+    if output is not None:
+        remark(f"{output}: {said}", quiet)
+
+
+def _implications(
+    study: Study, criterion: CriterionName, size: int | None, sets: tuple[str, ...], output_format: str
+) -> tuple[Iterator[str], str]:
+    asked = variable_sets(study.model, size) if size is not None else []
+    asked += [tuple(name.strip() for name in text.split(",")) for text in sets]
+    found = implications(Identifier(study.design, study.notation), criterion, asked)
+    said = counted(len(found), "testable implication")
+    if output_format == "json":
+        return json_lines(found), said
+    return (text_lines if output_format == "table" else latex_lines)(study, found), said
