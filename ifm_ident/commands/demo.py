@@ -1,0 +1,23 @@
+"""`ifm demo`: the poster's examples end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ifm_ident.demonstration import demonstration, save_examples
+
+
+@click.command("demo", epilog="Example:  ifm demo --save .")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the random models.")
+@click.option("--save", metavar="FOLDER", help="Write the example studies to FOLDER instead.")
+@click.option("--force", is_flag=True, help="With --save: overwrite files that are there.")
+def command(seed: int, save: str | None, force: bool) -> None:
+    """The poster's examples end to end, offline: formulas, a refusal with its proof, and a numeric check."""
+    if save is not None:
+        for path in save_examples(Path(save), force):
+            click.echo(str(path))
+        return
+    for line in demonstration(seed):
+        click.echo(line)

@@ -1,0 +1,27 @@
+"""`ifm verify`: every certificate of a result checked again."""
+
+from __future__ import annotations
+
+import click
+
+from ifm_ident.study import load
+from ifm_ident.verify import verify_file
+
+DOES_NOT_HOLD = 1
+"""Exit status when something does not hold."""
+
+
+@click.command("verify", epilog="Example:  ifm verify answers.json --study study.yaml")
+@click.argument("result", metavar="RESULT")
+@click.option("--study", metavar="STUDY", help="Also check that the result is about this study (a CSV needs it).")
+@click.pass_context
+def command(ctx: click.Context, result: str, study: str | None) -> None:
+    """Check every certificate in a result again, by code that shares nothing with the solver.
+
+    RESULT is a JSON, CSV or Parquet file of `ifm identify`. Exit status: 0 all hold, 1 one does not (each is
+    named), 2 the file cannot be read.
+    """
+    outcome = verify_file(result, load(study) if study is not None else None, study_path=study)
+    click.echo(str(outcome))
+    if not outcome.holds:
+        ctx.exit(DOES_NOT_HOLD)

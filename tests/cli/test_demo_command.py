@@ -1,0 +1,63 @@
+"""`ifm demo`: the poster's examples end to end; every command it shows gives what it shows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from ifm_ident.demonstration import EXAMPLES, example
+from tests.cli.running import run, run_apart
+
+
+def test_the_commands_shown_give_what_is_shown(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> None:
+    assert run(capfdbinary, "demo", "--save", str(tmp_path))[0] == 0
+    status, out, err = run(capfdbinary, "demo")
+    assert (status, err) == (0, "")
+    steps = re.split(r"^\d\. .*\n-+\n", out, flags=re.MULTILINE)[1:]
+    assert len(steps) == 7
+    commands = 0
+    for step in steps:
+        command, _, shown = step.partition("\n")
+        if not command.startswith("$ ifm "):
+            continue
+        commands += 1
+        words = [str(tmp_path / word) if word.endswith(".yaml") else word for word in shlex.split(command)[2:]]
+        status, real, _ = run(capfdbinary, *words)
+        assert status == 0
+        for part in re.split(r"^\.\.\.$", shown, flags=re.MULTILINE):
+            assert part.strip("\n") in real
+        if "..." not in shown.splitlines():
+            assert shown.rstrip("\n") == real.rstrip("\n")
+    assert commands == 6
+
+
+def test_the_formulas_agree_with_the_truth(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    for seed in ("0", "3"):
+        _, out, _ = run(capfdbinary, "demo", "--seed", seed)
+        errors = re.findall(r"^  (\S+)\.yaml +(\d+)  (\d\.\de-\d\d)  (.*)$", out, re.MULTILINE)
+        assert [(name, regime) for name, regime, _, _ in errors] == [
+            ("poster", "101"),
+            ("poster", "111"),
+            ("three-cycle", "111"),
+            ("conditional", "111"),
+            ("conditional", "000"),
+        ]
+        assert all(float(error) < 1e-12 for _, _, error, _ in errors)
+        assert errors[-1][3] == "full conditionals, by Brook's lemma"
+    assert "which this\nversion does not hold yet" in out
+
+
+def test_the_examples_are_saved_once(tmp_path: Path) -> None:
+    first = run_apart("demo", "--save", ".", cwd=tmp_path)
+    assert first.returncode == 0
+    assert first.stdout.decode().split() == [f"{name}.yaml" for name in EXAMPLES]
+    assert run_apart("demo", "--save", ".", cwd=tmp_path).returncode == 2
+    assert run_apart("demo", "--save", ".", "--force", cwd=tmp_path).returncode == 0
+    assert run_apart("demo", "--save", str(tmp_path / "nowhere")).returncode == 2
+
+
+def test_the_examples_are_those_of_the_poster() -> None:
+    assert [example(name).target_count for name in EXAMPLES] == [8, 1, 2, 1]

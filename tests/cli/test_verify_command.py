@@ -1,0 +1,60 @@
+"""`ifm verify`: exit 0 all hold, 1 one does not (named), 2 unreadable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ifm_ident.demonstration import EXAMPLES, save_examples
+from tests.cli.running import run, run_apart
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_examples(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "parquet"])
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_identify_writes_holds(
+    capfdbinary: pytest.CaptureFixture[bytes], folder: Path, name: str, form: str
+) -> None:
+    study, file = str(folder / f"{name}.yaml"), str(folder / f"result.{form}")
+    for options in ([], ["--criterion", "joint"], ["--method", "message-passing"]):
+        run(capfdbinary, "identify", study, "--test", "all", *options, "--format", form, "-o", file, "--force")
+        status, out, err = run(capfdbinary, "verify", file, "--study", study)
+        assert (status, err) == (0, "")
+        assert out == f"8 results checked against the study file {study}: all hold\n"
+
+
+def test_what_does_not_hold_is_named(capfdbinary: pytest.CaptureFixture[bytes], folder: Path) -> None:
+    file = folder / "result.json"
+    run(capfdbinary, "identify", str(folder / "poster.yaml"), "--format", "json", "-o", str(file))
+    text = file.read_text()
+    file.write_text(text.replace('"train": 5, "exponent": "1"', '"train": 5, "exponent": "2"'))
+    assert file.read_text() != text
+    status, out, _ = run(capfdbinary, "verify", str(file))
+    assert status == 1
+    assert "8 results checked: 1 of them do not hold\nresult 7 (" in out
+
+
+def test_a_result_about_another_study(folder: Path) -> None:
+    file = folder / "result.json"
+    written = run_apart("identify", "poster.yaml", "--format", "json", "-o", "result.json", cwd=folder)
+    assert written.returncode == 0
+    assert run_apart("verify", str(file)).returncode == 0
+    other = run_apart("verify", "result.json", "--study", "three-cycle.yaml", cwd=folder)
+    assert other.returncode == 1
+    assert b"the result is not about this study: it has 2 factors, the study 3" in other.stdout
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"PAR1", b"regime,status\n"])
+def test_unreadable_files(capfdbinary: pytest.CaptureFixture[bytes], folder: Path, content: bytes) -> None:
+    file = folder / "result.json"
+    file.write_bytes(content)
+    status, out, err = run(capfdbinary, "verify", str(file))
+    assert (status, out) == (2, "")
+    assert err.startswith(f"ifm: {file}: ")
+    assert run(capfdbinary, "verify", str(folder / "nowhere.json"))[0] == 2
