@@ -60,7 +60,7 @@ class System:
         rows, unseen = self.incidence.rows(targets)
         seen = unseen < 0
         found = self.space.solve(rows if seen.all() else _take_rows(rows, seen))
-        terms = self._terms(found)
+        terms = self.terms_of(found)
         if seen.all():
             return found.solvable, terms
         counts = np.zeros(len(targets), dtype=np.int64)
@@ -91,7 +91,7 @@ class System:
             index[seen] = np.array(place, dtype=np.int64)[which]
         return index, list(found)
 
-    def _terms(self, found: Solutions) -> Terms:
+    def terms_of(self, found: Solutions) -> Terms:
         """Solutions as terms: training indices as written, positive exponents before negative ones in a row."""
         counts = np.diff(found.indptr)
         row = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
