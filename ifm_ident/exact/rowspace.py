@@ -218,13 +218,12 @@ def _spanning_rows(matrix: csr_array, dense_area: int) -> Ints:
         chosen = np.concatenate([chosen, outside[: 2 * width + 64]])
         start = int(chosen[-1]) + 1
         factored = Factorisation.of(csr_array(matrix[chosen]), dense_area)
-        try:
-            kernel = _kernel_table(factored) if factored.core.inverse is not None else None
-        except WouldOverflow:
-            kernel = None
-        if kernel is None:
+        if factored.core.inverse is None:
             return np.arange(height, dtype=np.int64)
         chosen = chosen[factored.basis]
         later = np.arange(start, height)
-        outside = later[np.diff(product(csr_array(matrix[later]), kernel).indptr) > 0]
+        try:
+            outside = later[np.diff(product(csr_array(matrix[later]), _kernel_table(factored)).indptr) > 0]
+        except WouldOverflow:
+            return np.arange(height, dtype=np.int64)
     return chosen
