@@ -223,4 +223,6 @@ class _Lines:
 
 
 def _nulls(column: pa.Array) -> pa.Array:
-    return pc.if_else(pc.equal(column, ""), pa.scalar(None, type=_TEXT), column)
+    # not pc.if_else with a null: wrong on slices before pyarrow 24 (apache/arrow issue 49410)
+    empty = pc.equal(column, "").to_numpy(zero_copy_only=False)
+    return column.take(pa.array(np.arange(len(column)), mask=empty))
