@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import click
 
@@ -21,6 +23,9 @@ COMMANDS = {
 }
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are asked for: start-up stays fast."""
 
@@ -33,6 +38,21 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"ifm_ident.commands.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader of standard output that has had enough is no error, a full disk is told."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _discard_output()
+            return 0
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            _discard_output()
+            raise IfmError(
+                f"the result cannot be written: {error.strerror}; make room or name another place"
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -60,6 +80,11 @@ def group() -> None:
     """
 
 
+def _discard_output() -> None:
+    """Send what is still in the buffer of standard output nowhere, so that leaving does not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line; exit 0 done, 1 a fault of the program or a failed check, 2 bad input."""
     try:
@@ -70,9 +95,6 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("ifm: interrupted", err=True)
         sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except (InputError, MissingExtraError, NotIdentifiableError) as error:
         click.echo(f"ifm: {error}", err=True)
         sys.exit(2)

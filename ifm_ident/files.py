@@ -25,6 +25,10 @@ def check_output(path: str | Path, force: bool = False) -> Path:
         raise InputError(f"cannot write to {target}: it is a folder; name a file in it")
     if not target.parent.is_dir():
         raise InputError(f"cannot write {target}: there is no folder {target.parent}; make it first")
+    if target.exists() and not target.is_file():
+        raise InputError(
+            f"cannot write to {target}: it is no regular file; leave the option out and redirect standard output"
+        )
     if target.exists() and not force:
         raise InputError(f"{target} exists already; overwrite it with --force, or name another file")
     return target
@@ -35,8 +39,9 @@ def open_output(path: str | Path, force: bool = False) -> Iterator[BinaryIO]:
     """A binary stream that becomes the file `path` when the block ends well, and leaves nothing otherwise.
 
     Bytes go to a temporary file in the same folder, which is flushed to disk and renamed at the end; any
-    exception (an interrupt too) removes it, and an older file at `path` stays as it was. Raises InputError
-    for a folder, a missing parent folder, an existing file without `force`, or a folder without write access.
+    exception (an interrupt too) removes it, and an older file at `path` stays as it was. A link is followed.
+    Raises InputError for a folder, a device or pipe, a missing parent folder, an existing file without `force`,
+    or a folder without write access.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -45,7 +50,7 @@ def open_output(path: str | Path, force: bool = False) -> Iterator[BinaryIO]:
     >>> (folder / "a.txt").read_text()
     'done'
     """
-    target = check_output(path, force)
+    target = check_output(path, force).resolve()  # a link stays a link
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:
         stream = temporary.open("xb")

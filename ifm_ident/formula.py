@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ class Formula:
     """
 
     terms: tuple[tuple[int, Fraction], ...]
-    names: Sequence[str] | RegimeText | None = None
+    names: Sequence[str] | RegimeText | None = field(default=None, repr=False)
 
     @classmethod
     def of(

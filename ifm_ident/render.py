@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -14,6 +14,8 @@ from ifm_ident.formula_texts import LONGEST, formula_texts, joined_texts
 from ifm_ident.identification import JOINT, Criterion, Identification, Status
 from ifm_ident.model import Ints
 from ifm_ident.notation import format_regimes
+from ifm_ident.objective_words import Proofs, attained_texts
+from ifm_ident.objectives import Chosen
 from ifm_ident.regimes import ragged_arange
 from ifm_ident.result_header import StudyLike
 from ifm_ident.words import Tally, counted, listed, refusal_words, regime_words, variables_of
@@ -28,10 +30,13 @@ _TEXT = pa.large_string()
 _STATUS_TEXTS = ("", "identified", "not identified", "no joint formula", "undecided")
 
 
-def write_table(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identification]) -> None:
-    """Writes a heading, one line a regime grouped by active interventions, and what the words mean.
+def write_table(
+    stream: BinaryIO, study: StudyLike, chunks: Iterable[Identification | Chosen], notes: Sequence[str] = ()
+) -> None:
+    """Writes a heading, `notes`, one line a regime grouped by active interventions, and what the words mean.
 
     Regimes are grouped within a chunk (so that memory stays bounded), observed ones in one paragraph a group.
+    Formulas that an objective chose are followed by what they attain, and by a bound where not proven best.
 
     >>> import io
     >>> import numpy as np
@@ -48,7 +53,7 @@ def write_table(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificat
     >>> print(stream.getvalue().decode().splitlines()[-3])
       A+B  identified  p(A) p(B) / p(ctrl)
     """
-    stream.write(_text(heading(study)))
+    stream.write(_text([*heading(study), *(line for note in notes for line in wrapped(note))]))
     table = _Table(study)
     for chunk in chunks:
         for lines in table.blocks(chunk):
@@ -89,17 +94,23 @@ class _Table:
         self.study, self.model = study, study.design.model
         self.names = format_regimes(self.model, study.design.train, study.notation)
         self.tally = Tally()
+        self.proofs: Proofs | None = None
         self.group = -1
         self.name_width = self.status_width = 0
         self.cut = False
         self.labels = [f"{listed(variables_of(self.model, b))} | rest:" for b in range(len(self.model.covers))]
 
-    def blocks(self, found: Identification) -> Iterator[list[str]]:
+    def blocks(self, chunk: Identification | Chosen) -> Iterator[list[str]]:
         """The lines of each group of a chunk."""
+        values = None
+        found = chunk.identification if isinstance(chunk, Chosen) else chunk
+        if isinstance(chunk, Chosen) and chunk.objective != "basis":
+            values = attained_texts(chunk)
+            self.proofs = (self.proofs or Proofs(chunk.objective)).plus(chunk)
         self.tally = self.tally.plus(found)
         names = format_regimes(self.model, found.targets, self.study.notation).cast(_TEXT)
         observed = found.status == Status.OBSERVED
-        lines = self._lines(found, names)
+        lines = self._lines(found, names, values)
         active = found.targets.active_counts
         for group in np.unique(active).tolist():
             block: list[str] = []
@@ -113,7 +124,7 @@ class _Table:
                 block += wrapped(f"  observed: {' '.join(seen[:_OBSERVED_SHOWN].to_pylist())}{more}", "    ")
             yield block + lines.take(pa.array(np.flatnonzero(inside & ~observed))).to_pylist()
 
-    def _lines(self, found: Identification, names: pa.Array) -> pa.Array:
+    def _lines(self, found: Identification, names: pa.Array, values: pa.Array | None) -> pa.Array:
         refused = found.status == Status.NOT_IDENTIFIED
         code = np.where(refused & (found.criterion == Criterion.JOINT), 3, found.status)
         code[found.status == Status.UNDECIDED] = 4
@@ -124,28 +135,29 @@ class _Table:
             self.status_width = max(self.status_width, *(len(_STATUS_TEXTS[c]) for c in np.unique(code)))
         words = pa.array([text.ljust(self.status_width) for text in _STATUS_TEXTS], _TEXT)
         padded = pc.utf8_rpad(names, self.name_width)
-        return joined_texts("  ", padded, "  ", words.take(pa.array(code)), "  ", self._details(found))
+        return joined_texts("  ", padded, "  ", words.take(pa.array(code)), "  ", self._details(found, values))
 
-    def _details(self, found: Identification) -> pa.Array:
+    def _details(self, found: Identification, values: pa.Array | None) -> pa.Array:
         """What follows the verdict in each row, empty for observed regimes."""
         pieces, index, size = [pa.array([""], _TEXT)], np.zeros(len(found), dtype=np.int64), 1
-        for rows, texts in (*self._formulas(found), self._refusals(found), self._undecided(found)):
+        for rows, texts in (*self._formulas(found, values), self._refusals(found), self._undecided(found)):
             index[rows] = size + np.arange(len(rows))
             pieces.append(texts)
             size += len(rows)
         return pa.concat_arrays(pieces).take(pa.array(index))
 
-    def _formulas(self, found: Identification) -> Iterator[tuple[Ints, pa.Array]]:
+    def _formulas(self, found: Identification, values: pa.Array | None) -> Iterator[tuple[Ints, pa.Array]]:
         texts = formula_texts(found.terms, self.names)
         self.cut |= bool(texts.cut.any())
+        shown = texts.text if values is None else joined_texts(texts.text, "  ", values)
         joint = np.flatnonzero(texts.block == JOINT)
-        yield texts.row[joint], texts.text.take(pa.array(joint))
+        yield texts.row[joint], shown.take(pa.array(joint))
         parts = np.flatnonzero(texts.block != JOINT)
         if not len(parts):
             return
         width = max(map(len, self.labels))
         labels = pa.array([f"\n      {label.ljust(width)} " for label in self.labels], _TEXT)
-        lines = joined_texts(labels.take(pa.array(texts.block[parts])), texts.text.take(pa.array(parts)))
+        lines = joined_texts(labels.take(pa.array(texts.block[parts])), shown.take(pa.array(parts)))
         rows, counts = np.unique(texts.row[parts], return_counts=True)
         bounds = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         lists = pa.LargeListArray.from_arrays(pa.array(bounds), lines)
@@ -192,6 +204,8 @@ class _Table:
                 "undecided: message passing lacks these regimes; other formulas may exist: try `--method "
                 "algebraic`."
             )
+        if self.proofs is not None and self.proofs.formulas:
+            notes.append(self.proofs.sentence)
         if self.cut:
             notes.append(
                 f"Formulas of more than {LONGEST} characters are cut: `ifm explain --regime R` and `--format "

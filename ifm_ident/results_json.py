@@ -47,8 +47,9 @@ def write_json(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificati
     separator = "\n  "
     for chunk in chunks:
         for claims in Claims.blocks_of(chunk):
-            stream.write((separator + ",\n  ".join(texts.rows(claims))).encode())
-            separator = ",\n  "
+            for row in texts.rows(claims):
+                stream.write((separator + row).encode())
+                separator = ",\n  "
     stream.write(b"]}\n")
 
 

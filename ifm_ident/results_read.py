@@ -63,6 +63,8 @@ def read_result(path: str | Path, study: StudyLike | None = None) -> ResultFile:
                 raise InputError(
                     f"this is no {path.suffix[1:].lower()} result; write it again with `ifm identify`"
                 )
+            if b"regime" not in start.partition(b"\n")[0]:
+                raise InputError("this is no result; write one with `ifm identify --format json|csv|parquet`")
             if study is None:
                 raise InputError("a CSV result does not tell its study; name the study file with --study")
             return ResultFile(None, _named_blocks(path, read_csv(path, study.design)))

@@ -159,7 +159,9 @@ class FieldReader:
         if node.kind == "str" and node.value == "all":
             return AllRegimes(self.model), None
         if node.kind != "seq":
-            hint = f'; write ["{node.raw}"]' if node.raw else ""
+            order = str(node.raw).removeprefix("order:")
+            hint = f"; write {{order: {order.strip()}}}" if order != node.raw else f'; write ["{node.raw}"]'
+            hint = hint if node.raw else ""
             raise InputError(
                 f"`test` is all, {{order: 2}}, {{file: test.csv}} or a list of regimes, got {node.shown}{hint}",
                 place,

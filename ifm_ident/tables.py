@@ -91,6 +91,11 @@ def _label_column(model: Model, table: Table, label: str | None, extra: tuple[st
             f"regime; the columns are {_quoted(names)}; rename them, or name the label column with `label:`"
         )
     for name in names:
+        if not name:
+            raise InputError(
+                f"{table.path}: a column has no name, as when pandas writes its index; remove the column "
+                "(to_csv(..., index=False))"
+            )
         if name not in model.position:
             raise InputError(
                 f"{table.path}: the column {name!r} is no intervention; {nearest(name, model.position)} "

@@ -93,7 +93,6 @@ def verify(
     1 result checked: 1 of them do not hold
     result 0 (A): it is not equal to training regime 0
     """
-    notation: Notation = study.notation if study is not None else "label"
     difference = None
     told: Design | None
     if isinstance(result, Identification):
@@ -107,6 +106,7 @@ def verify(
         against = against if against is not None else f"the study {study.name}"
         if told is not None:
             difference = first_difference(told, study.design)
+    notation: Notation = study.notation if study is not None and difference is None else "label"
     training: Training | None = None
     checked, failures = 0, []
     for claims in blocks:

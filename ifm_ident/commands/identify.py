@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import get_args
 
 import click
+import numpy as np
 from click.core import ParameterSource
 
 from ifm_ident.by_messages import identify_by_messages
 from ifm_ident.commands.options import open_sink, output_options, progress, remark, study_argument, test_option
+from ifm_ident.coverage import ANSWERED, coverage
+from ifm_ident.coverage_write import json_lines, share_text, text_lines
 from ifm_ident.files import check_output
-from ifm_ident.identification import Identification
+from ifm_ident.identification import JOINT
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.message_passing import candidate_contexts
-from ifm_ident.objectives import Objective, choose
+from ifm_ident.objective_words import Proofs, attained_words
+from ifm_ident.objectives import Chosen, Objective, choose
 from ifm_ident.regimes import Regimes
 from ifm_ident.render import write_table
 from ifm_ident.render_latex import write_latex
+from ifm_ident.restriction import how_to_verify, restricted
 from ifm_ident.results_read import WRITERS
 from ifm_ident.spaces import CHUNK
 from ifm_ident.study import Study, load
-from ifm_ident.words import Tally, counted
+from ifm_ident.words import Tally, listed, variables_of
 
 NOT_ALL = 3
 """Exit status of --require-all when a target is not identified."""
 
-_WRITERS = {"table": write_table, "latex": write_latex, **WRITERS}
+SPARSE_SECONDS = 60.0
+"""Time limit of --objective sparse where none is given: symmetric designs can take very long."""
+
+_WRITERS = {"latex": write_latex, **WRITERS}
+_UNPROVEN_SHOWN = 20
+_SILENT_FOR_ROUTE = ("criterion", "objective", "time_limit")
+_SILENT_FOR_SUMMARY = ("tests", "method", "objective", "time_limit", "require_all")
+_SUMMARY_ONLY = ("sample", "seed")
 
 criterion_option = click.option(
     "--criterion",
@@ -64,7 +76,31 @@ criterion_option = click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
-    help="Seconds for --objective in all; formulas not proven best by then are counted on standard error.",
+    help="Seconds for --objective in all; formulas not proven best by then are shown with a proven bound. "
+    f"Default: {SPARSE_SECONDS:g} for sparse, else none.",
+)
+@click.option(
+    "--of",
+    multiple=True,
+    metavar="X1,X2",
+    help="Only the density of these variables and of those connected to them through factors. Repeatable.",
+)
+@click.option(
+    "--summary",
+    is_flag=True,
+    help="Instead of test regimes, the whole space: which share is observed, identified, not identified, by "
+    "number of active interventions.",
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    metavar="N",
+    help="With --summary: regimes drawn for an order too large to enumerate.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="With --summary: seed of the draws."
 )
 @click.option(
     "--require-all", is_flag=True, help="Exit with status 3 unless every regime is observed or identified."
@@ -79,36 +115,111 @@ def command(
     method: str,
     objective: Objective,
     time_limit: float | None,
+    of: tuple[str, ...],
+    summary: bool,
+    sample: int,
+    seed: int,
     require_all: bool,
     output_format: str,
     output: str | None,
     force: bool,
     quiet: bool,
 ) -> None:
-    """A line for each test regime: observed, identified (with its formula), not identified."""
+    """A line for each test regime: observed, identified (with its formula), not identified.
+
+    --of X1,X2 keeps the variables named and those connected to them; the result is about the model of these
+    alone, and `ifm verify RESULT` checks it as such (for a JSON or Parquet file, without --study).
+
+    --summary counts verdicts over the whole space, exactly where a rank tells them or few enough regimes have so
+    many active interventions (200,000 in all, or N of --sample), else by a uniform sample with its exact 95%
+    interval. JSON, ifm-summary/1: `orders` (a list, by `active`) and `total`, each with `regimes`, `known` (how
+    many verdicts are known exactly) and `sampled`, and for observed, identified_joint, identified_conditional,
+    not_identified and answered: `share`, `interval`, `count` (among the known), `hits` (among the sampled).
+    """
     if output_format == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError(
             "Parquet is binary and standard output is a terminal: name a file with -o FILE.", ctx
         )
-    for name in ("criterion", "objective", "time_limit"):
-        if method == "message-passing" and ctx.get_parameter_source(name) != ParameterSource.DEFAULT:
-            option = f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"{option} says nothing to --method message-passing: leave one out.", ctx)
+    if method == "message-passing":
+        _refuse_given(ctx, _SILENT_FOR_ROUTE, "says nothing to --method message-passing: leave one out.")
+    if summary:
+        _refuse_given(ctx, _SILENT_FOR_SUMMARY, "says nothing to --summary: leave one out.")
+        if output_format not in ("table", "json"):
+            raise click.UsageError(f"--summary is written as table or json, not as {output_format}.", ctx)
+    else:
+        _refuse_given(ctx, _SUMMARY_ONLY, "belongs to --summary: add that, or leave it out.")
     if output is not None:
         check_output(output, force)
-    asked = load(study).with_test(tests)
+    whole = load(study)
+    asked, note = restricted(whole, of) if of else (whole, "")
+    notes = [note] if note else []
+    if summary:
+        _summarise(asked, criterion, sample, seed, output_format, output, force, quiet, notes)
+        return
+    asked = asked.with_test(tests)
     chunks = asked.targets(CHUNK)
+    if time_limit is None and objective == "sparse":
+        time_limit = SPARSE_SECONDS
     solver = _Solver(asked, criterion, method, objective, time_limit)
     answers = (solver.solve(targets) for targets in progress(_full(chunks), _rounds(asked), "chunk", quiet))
     first = next(answers)  # what is wrong with the question shows here, before anything is written
     with open_sink(output, force) as sink:
-        _WRITERS[output_format](sink, asked, chain([first], answers))
-    if solver.unproven:
-        remark(f"{counted(solver.unproven, 'formula')} not proven best for --objective {objective} in time", quiet)
+        if output_format == "table":
+            write_table(sink, asked, chain([first], answers), notes)
+        else:
+            found = (chosen.identification for chosen in chain([first], answers))
+            _WRITERS[output_format](sink, asked, found)
+    if output_format != "table":
+        for line in (*notes, *solver.unproven):
+            remark(line, quiet)
+    if asked.design is not whole.design and output_format in WRITERS:
+        remark(how_to_verify(output_format, output), quiet)
+    proofs = solver.proofs
+    if proofs.formulas and (output is not None or proofs.proven < proofs.formulas):
+        limit = "" if proofs.proven == proofs.formulas else f" The time limit is {time_limit:g} s: --time-limit S."
+        remark(f"{proofs.sentence}{limit if time_limit is not None else ''}", quiet)
     if output is not None:
         remark(f"{output}: {solver.tally.sentence}", quiet)
     if require_all and solver.tally.open:
         ctx.exit(NOT_ALL)
+
+
+def _refuse_given(ctx: click.Context, names: Sequence[str], reason: str) -> None:
+    """Raises UsageError for the first of these parameters that was given."""
+    for name in names:
+        if ctx.get_parameter_source(name) != ParameterSource.DEFAULT:
+            option = "test" if name == "tests" else name.replace("_", "-")
+            raise click.UsageError(f"--{option} {reason}", ctx)
+
+
+def _summarise(
+    study: Study,
+    criterion: CriterionName,
+    sample: int,
+    seed: int,
+    output_format: str,
+    output: str | None,
+    force: bool,
+    quiet: bool,
+    notes: list[str],
+) -> None:
+    found = coverage(
+        Identifier(study.design, study.notation),
+        criterion,
+        sample,
+        seed,
+        watch=lambda orders: progress(orders, len(orders), "order", quiet),
+    )
+    lines = json_lines(study.name, found) if output_format == "json" else text_lines(study.name, found, notes)
+    with open_sink(output, force) as sink:
+        for line in lines:
+            sink.write(f"{line}\n".encode())
+    if output_format == "json":
+        for note in notes:
+            remark(note, quiet)
+    if output is not None:
+        share = share_text(found.total.share(*ANSWERED))
+        remark(f"{output}: {share} of all regimes are observed or identified.", quiet)
 
 
 class _Solver:
@@ -122,20 +233,30 @@ class _Solver:
         self.contexts = candidate_contexts(study.design) if method == "message-passing" else None
         self.until = None if time_limit is None else time.monotonic() + time_limit
         self.tally = Tally()
-        self.unproven = 0
+        self.proofs = Proofs(objective)
+        self.unproven: list[str] = []
 
-    def solve(self, targets: Regimes) -> Identification:
+    def solve(self, targets: Regimes) -> Chosen:
         study = self.study
         if self.contexts is not None:
             found = identify_by_messages(study.design, targets, study.notation, self.contexts)
         else:
             found = self.identifier.identify(targets, self.criterion)
-        if self.objective != "basis":
-            left = None if self.until is None else max(0.0, self.until - time.monotonic())
-            chosen = choose(self.identifier, found, self.objective, study.samples, left)
-            found, self.unproven = chosen.identification, self.unproven + int((~chosen.proven).sum())
-        self.tally = self.tally.plus(found)
-        return found
+        left = None if self.until is None else max(0.0, self.until - time.monotonic())
+        chosen = choose(self.identifier, found, self.objective, study.samples, left)
+        self.proofs = self.proofs.plus(chosen)
+        self.tally = self.tally.plus(chosen.identification)
+        self._keep_unproven(chosen)
+        return chosen
+
+    def _keep_unproven(self, chosen: Chosen) -> None:
+        """Words on the first formulas that are not proven best."""
+        model = self.study.model
+        for e in np.flatnonzero(~chosen.proven)[: _UNPROVEN_SHOWN - len(self.unproven)].tolist():
+            block, name = int(chosen.block[e]), chosen.identification[int(chosen.row[e])].name
+            where = "" if block == JOINT else f", {listed(variables_of(model, block))} | rest"
+            words = attained_words(chosen.objective, chosen.value[e], chosen.bound[e])
+            self.unproven.append(f"{name}{where}: {words}")
 
 
 def _rounds(study: Study) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -55,6 +56,9 @@ def open_sink(output: str | None, force: bool) -> Iterator[BinaryIO]:
     """The output file, complete or not at all, or standard output."""
     if output is not None:
         with open_output(output, force) as stream:
+            yield stream
+    elif isinstance(sys.stdout.buffer, io.RawIOBase):  # python -u: raw streams may write less than they are given
+        with open(sys.stdout.fileno(), "wb", closefd=False) as stream:
             yield stream
     else:
         yield sys.stdout.buffer

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,9 +194,6 @@ def test_help_has_an_example(ifm: Ifm) -> None:
 
 
 def test_a_closed_pipe_is_no_fault(folder: Path) -> None:
-    import subprocess
-    import sys
-
     ifm = f"{sys.executable} -m ifm_ident.cli"
     command = f"{ifm} identify {folder / 'poster.yaml'} | head -n 1"
     done = subprocess.run(
@@ -201,3 +201,43 @@ def test_a_closed_pipe_is_no_fault(folder: Path) -> None:
     )
     assert done.stderr == b""
     assert done.stdout.startswith(b"poster example")
+
+
+def test_a_reader_that_leaves_early_and_a_full_disk(tmp_path: Path) -> None:
+    names = [f"s{i}" for i in range(14)]
+    study = {
+        "interventions": {name: [0, 1] for name in names},
+        "factors": [{"sigma": [name]} for name in names],
+        "train": ["ctrl", *names],
+    }
+    (tmp_path / "study.json").write_text(json.dumps(study))
+    ifm = f"{sys.executable} -W error -m ifm_ident.cli identify {tmp_path / 'study.json'} --format json"
+    for buffered in ("", "1"):
+        for command, status, said in (
+            (f"set -o pipefail; {ifm} | head -c 10", 0, b""),
+            (f"{ifm} > /dev/full", 1, b"ifm: the result cannot be written: No space left on device"),
+        ):
+            environment = {**os.environ, "PYTHONUNBUFFERED": buffered}
+            done = subprocess.run(
+                ["bash", "-c", command], capture_output=True, check=False, timeout=60, env=environment
+            )
+            assert done.returncode == status
+            assert done.stderr.startswith(said)
+            assert done.stderr.count(b"\n") == status
+
+
+def test_unbuffered_output_is_complete(folder: Path) -> None:
+    """An unbuffered standard output may take fewer bytes than it is given: none may be lost."""
+    code = (
+        "import io, sys\n"
+        "class Sips(io.RawIOBase):\n"
+        "    def writable(self): return True\n"
+        "    def fileno(self): return 1\n"
+        "    def write(self, data): raise SystemExit('written to without a buffer')\n"
+        "sys.stdout = io.TextIOWrapper(Sips(), write_through=True)\n"
+        "from ifm_ident.commands.options import open_sink\n"
+        "with open_sink(None, False) as sink:\n"
+        "    sink.write(b'whole')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"whole", b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,26 @@ def test_output_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with open_output(path, force=True) as stream:
         stream.write(b"new")
     assert path.read_bytes() == b"new"
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "out.bin", tmp_path / "link.bin"
+    file.write_bytes(b"old")
+    link.symlink_to(file)
+    with pytest.raises(InputError, match="exists already"), open_output(link):
+        pytest.fail("the block must not run")
+    with open_output(link, force=True) as stream:
+        stream.write(b"new")
+    assert link.is_symlink()
+    assert file.read_bytes() == b"new"
+
+
+def test_a_pipe_or_device_is_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="no regular file"), open_output(pipe, force=True):
+        pytest.fail("the block must not run")
+    assert pipe.is_fifo()
 
 
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:

@@ -107,3 +107,7 @@ def test_a_missing_log_density_is_named() -> None:
         formula({0: 0.0})
     with pytest.raises(InputError, match=r"needs the log-density of 110 \(index 3\)"):
         formula([0.0, 1.0])
+
+
+def test_the_repr_tells_the_terms_alone() -> None:
+    assert repr(Formula.of({1: 2}, names=lambda train: "x" * 10_000)) == "Formula(terms=((1, Fraction(2, 1)),))"

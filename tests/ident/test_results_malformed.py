@@ -251,3 +251,10 @@ def test_parquet_of_something_else(tmp_path: Path) -> None:
     pq.write_table(as_number, path)
     with pytest.raises(InputError, match="after row 0"):
         read_rows(path, case)
+
+
+def test_a_file_that_is_no_result_is_not_called_a_csv_result(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("name: poster\ninterventions: {A: [0, 1]}\n")
+    with pytest.raises(InputError, match=r"study\.yaml: this is no result; write one with `ifm identify"):
+        read_result(path)

@@ -370,6 +370,7 @@ def edited(old: str, new: str, base: str = POSTER) -> str:
         # test
         (edited("test: all", "test: none"), ["10: `test` is all", "'none'"]),
         (edited("test: all", "test: 111"), ["10: `test` is all", "the unquoted 111"]),
+        (edited("test: all", "test: order:2"), ["10: `test` is all, ", "write {order: 2}"]),
         (edited("test: all", "test: []"), ["10: `test` is an empty list"]),
         (edited("test: all", "test: {order: -1}"), ["10: `order` is a whole number", "-1"]),
         (edited("test: all", "test: {order: 1.5}"), ["10: `order` is a whole number", "1.5"]),

@@ -113,6 +113,12 @@ def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
         ("t.csv", "A,B\n1,nan\n", None, "row 1: .*'nan'"),
         ("t.csv", "A,Bee\n1,0\n", None, "t.csv: the column 'Bee' is no intervention"),
         ("t.csv", "A,sample\n1,0\n", None, "'sample' is no intervention"),
+        (
+            "t.csv",
+            ",A\n0,1\n",
+            None,
+            "t.csv: a column has no name, as when pandas writes its index; .*index=False",
+        ),
         ("t.csv", "P,Q\n1,0\n", None, "no column is an intervention"),
         ("t.csv", "A,A\n1,0\n", None, "'A' is there twice"),
         ("t.csv", "", None, "the file is empty"),

@@ -336,6 +336,17 @@ def test_results_about_another_study_are_refused(
     assert verify_file(path).holds
 
 
+def test_failures_about_another_study_are_written_as_their_own_model_can(tmp_path: Path) -> None:
+    def longer(data: Any) -> None:
+        data["interventions"]["sigma3"] = [0, 1, "high"]
+        data["results"][7]["exponents"][0]["exponent"] = "5"
+
+    study = replace(CASES["poster"], notation="levels")
+    outcome = verify_file(tampered("poster", longer, tmp_path), study)
+    assert outcome.difference is not None
+    assert [failure.row for failure in outcome.failures] == [7]
+
+
 def test_a_result_with_a_changed_scope_fails_without_the_study(tmp_path: Path) -> None:
     path = tampered("cycle", setter("factors", 0, "sigma", to=["sigma1", "sigma2", "sigma3"]), tmp_path)
     assert {f.row for f in verify_file(path).failures} >= {7}
