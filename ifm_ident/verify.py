@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.design import Design
+from ifm_ident.errors import InputError
 from ifm_ident.identification import JOINT, Criterion, Identification, Status
 from ifm_ident.model import Ints
 from ifm_ident.notation import format_regime, format_regimes
@@ -41,18 +42,20 @@ class Verification:
     """The outcome of a check: how many results were checked, and those that do not hold.
 
     against: the study file or name that the result was compared with, if any; difference: the first thing
-    in which the result is not about that study.
+    in which the result is not about that study. unreadable: the first claim that cannot even be read, with its
+    place; what comes after it was not checked.
     """
 
     checked: int
     failures: tuple[Failure, ...]
     against: str | None = None
     difference: str | None = None
+    unreadable: str | None = None
 
     @property
     def holds(self) -> bool:
         """Whether all of it holds."""
-        return not self.failures and self.difference is None
+        return not self.failures and self.difference is None and self.unreadable is None
 
     def __str__(self) -> str:
         noun = "result" if self.checked == 1 else "results"
@@ -63,6 +66,8 @@ class Verification:
         lines = [f"{head}: {len(self.failures)} of them do not hold" if self.failures else head]
         if self.difference is not None:
             lines.append(f"the result is not about this study: {self.difference}")
+        if self.unreadable is not None:
+            lines.append(f"a claim cannot be read, and nothing after it was checked: {self.unreadable}")
         lines.extend(str(failure) for failure in self.failures[:_SHOWN])
         if len(self.failures) > _SHOWN:
             lines.append(f"and {len(self.failures) - _SHOWN} more")
@@ -108,8 +113,15 @@ def verify(
             difference = first_difference(told, study.design)
     notation: Notation = study.notation if study is not None and difference is None else "label"
     training: Training | None = None
-    checked, failures = 0, []
-    for claims in blocks:
+    checked, failures, unreadable = 0, [], None
+    while True:
+        try:
+            claims = next(blocks)
+        except StopIteration:
+            break
+        except InputError as error:
+            unreadable = str(error)
+            break
         training = training or Training.of(claims.design)
         reasons: dict[int, str] = {}
         for row, reason in _check(training, claims):
@@ -118,7 +130,7 @@ def verify(
         for row, text in zip(rows.tolist(), _regime_texts(claims, rows, notation), strict=True):
             failures.append(Failure(checked + row, text, reasons[row]))
         checked += len(claims)
-    return Verification(checked, tuple(failures), against, difference)
+    return Verification(checked, tuple(failures), against, difference, unreadable)
 
 
 def verify_file(
@@ -126,7 +138,7 @@ def verify_file(
 ) -> Verification:
     """Checks a result file; `study`, read from `study_path`, is what it should be about, and what a CSV is about.
 
-    Raises InputError for a file that cannot be read as a result.
+    Raises InputError for a file that is no result at all; a single claim that cannot be read does not hold.
     """
     return verify(read_result(path, study), study, f"the study file {study_path}" if study_path else None)
 

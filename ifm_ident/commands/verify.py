@@ -19,7 +19,7 @@ def command(ctx: click.Context, result: str, study: str | None) -> None:
     """Check every certificate in a result again, by code that shares nothing with the solver.
 
     RESULT is a JSON, CSV or Parquet file of `ifm identify`. Exit status: 0 all hold, 1 one does not (each is
-    named), 2 the file cannot be read.
+    named, one that cannot be read too), 2 the file is no result.
     """
     outcome = verify_file(result, load(study) if study is not None else None, study_path=study)
     click.echo(str(outcome))
