@@ -19,6 +19,7 @@ COMMANDS = {
     "identify": "A line for each test regime: observed, identified (with its formula), not identified.",
     "explain": "How one regime is or is not identified, step by step.",
     "implications": "The testable implications of the design, and designers' alias tables.",
+    "plan": "Which regimes to add, at least cost, and how many samples each.",
     "verify": "Check every certificate in a result again, by code that shares nothing with the solver.",
 }
 

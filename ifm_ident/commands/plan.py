@@ -1,0 +1,212 @@
+"""`ifm plan`: which regimes to add, at least cost, and how many samples each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from ifm_ident.commands.options import open_sink, output_options, progress, remark, study_argument
+from ifm_ident.errors import InputError
+from ifm_ident.files import check_output
+from ifm_ident.planning import write
+from ifm_ident.planning.candidates import Candidates
+from ifm_ident.planning.cost_tables import read_prices
+from ifm_ident.planning.drop import droppable
+from ifm_ident.planning.plan import plan
+from ifm_ident.planning.prices import OneEach
+from ifm_ident.planning.reduction import PlanCriterion
+from ifm_ident.planning.search import TIME_LIMIT, Watch
+from ifm_ident.planning.single import single_regimes
+from ifm_ident.regimes import Regimes
+from ifm_ident.spaces import AllRegimes
+from ifm_ident.study import Study, load
+from ifm_ident.table_files import RowError
+from ifm_ident.words import counted
+
+_SILENT_FOR_DROP = ("cost", "forbid", "max_active", "book", "budget", "max_add", "single", "greedy")
+_SILENT_FOR_NEXT = ("budget", "max_add", "time_limit")
+
+
+@click.command("plan", epilog="Example:  ifm plan study.yaml --max-active 2 --budget 4000")
+@study_argument
+@click.option(
+    "--criterion",
+    type=click.Choice(["joint", "conditional"]),
+    default="joint",
+    show_default=True,
+    help="What counts as identified: one product of densities, or a formula for every full conditional.",
+)
+@click.option(
+    "--targets",
+    "--test",
+    "targets",
+    multiple=True,
+    metavar="SPEC",
+    help="Regimes to identify instead of the study's own: all, order:2, file:PATH, or a regime (level string, "
+    "label, or A=1,B=2). Repeatable.",
+)
+@click.option(
+    "--cost",
+    metavar="FILE",
+    help="Table with a column cost and a regime's columns or label (others are then forbidden), or with the "
+    "columns intervention and cost, added up over interventions off baseline. Default: each regime costs 1.",
+)
+@click.option("--forbid", multiple=True, metavar="SPEC", help="Regimes that cannot be added. Repeatable.")
+@click.option(
+    "--max-active", type=click.IntRange(min=0), metavar="K", help="At most K interventions off baseline."
+)
+@click.option("--book", multiple=True, metavar="SPEC", help="Regimes that will be run anyway. Repeatable.")
+@click.option("--max-add", type=click.IntRange(min=0), metavar="N", help="At most N regimes to add.")
+@click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Samples to divide among the new regimes.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=TIME_LIMIT,
+    show_default=True,
+    metavar="S",
+    help="Seconds for the exact search; then the best plan so far, with its gap.",
+)
+@click.option(
+    "--next", "single", type=click.IntRange(min=1), metavar="K", help="Instead: the K best single regimes."
+)
+@click.option("--greedy", is_flag=True, help="With --next: one after the other, not each by itself.")
+@click.option("--drop", is_flag=True, help="Instead: which training regimes could be dropped.")
+@output_options(("table", "json"))
+@click.pass_context
+def command(
+    ctx: click.Context,
+    study: str,
+    criterion: PlanCriterion,
+    targets: tuple[str, ...],
+    cost: str | None,
+    forbid: tuple[str, ...],
+    max_active: int | None,
+    book: tuple[str, ...],
+    max_add: int | None,
+    budget: int | None,
+    time_limit: float,
+    single: int | None,
+    greedy: bool,
+    drop: bool,
+    output_format: str,
+    output: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Which regimes to add, at least cost, so that the targets are identified; and how many samples each.
+
+    Costs are exact decimals; `cost` in the JSON is a whole number where it is one. `gap` is the share of the cost
+    above the proven lower bound. If --max-add leaves out targets within reach, the plan identifies as many as it
+    can, and `gap` is the share of the proven upper bound on new targets that it misses. `unreachable` are the
+    targets not identified by the plan; `optimal` is then false. Booked regimes cost nothing, count as run (in
+    `identified_before` too) and share the budget; the JSON lists them under `booked`.
+
+    --budget divides the samples so that the mean over targets of sum q^2/n over the new regimes is least, for the
+    formulas that `ifm identify` gives with the new regimes last.
+    """
+    if drop:
+        _refuse_given(ctx, _SILENT_FOR_DROP, "says nothing to --drop: leave one out.")
+    elif single is not None:
+        _refuse_given(ctx, _SILENT_FOR_NEXT, "says nothing to --next: leave one out.")
+    elif greedy:
+        raise click.UsageError("--greedy belongs to --next: add that, or leave it out.", ctx)
+    if output is not None:
+        check_output(output, force)
+    asked = _with(load(study), "--targets", targets)
+    _require_feasible(asked)
+    watch = _watch(quiet)
+    if drop:
+        spare = droppable(asked.design, asked.targets, criterion, time_limit=time_limit, watch=watch)
+        said = f"{counted(len(spare.together), 'training regime')} could be dropped at once"
+        lines = write.droppable_json(spare) if output_format == "json" else write.droppable_text(asked, spare)
+        _write(lines, said, output, force, quiet)
+        return
+    prices = OneEach(asked.model) if cost is None else read_prices(asked.model, Path(cost))
+    forbidden = _with(asked, "--forbid", forbid).test if forbid else ()
+    candidates = Candidates(asked.model, prices, forbidden, max_active)
+    booked = _listed(_with(asked, "--book", book)) if book else None
+    if single is not None:
+        best = single_regimes(
+            asked.design,
+            asked.targets,
+            candidates,
+            criterion,
+            count=single,
+            one_after_the_other=greedy,
+            booked=booked,
+            watch=watch,
+        )
+        said = counted(len(best.regimes), "single regime")
+        lines = (
+            write.singles_json(best, asked.model) if output_format == "json" else write.singles_text(asked, best)
+        )
+        _write(lines, said, output, force, quiet)
+        return
+    found = plan(
+        asked.design,
+        asked.targets,
+        candidates,
+        criterion,
+        booked=booked,
+        max_add=max_add,
+        budget=budget,
+        time_limit=time_limit,
+        watch=watch,
+    )
+    said = f"{counted(len(found.add), 'regime')} to add at cost {write.cost_text(found.cost)}"
+    lines = write.plan_json(found) if output_format == "json" else write.plan_text(asked, found)
+    _write(lines, said, output, force, quiet)
+
+
+def _refuse_given(ctx: click.Context, names: Sequence[str], why: str) -> None:
+    for option in ctx.command.params:
+        if option.name in names and ctx.get_parameter_source(option.name) != ParameterSource.DEFAULT:
+            raise click.UsageError(f"{option.opts[0]} {why}", ctx)
+
+
+def _with(study: Study, option: str, specs: Sequence[str]) -> Study:
+    """The study with the test regimes that an option names; complaints name that option."""
+    try:
+        asked = study.with_test(specs)
+    except RowError:
+        raise
+    except InputError as error:
+        raise InputError(str(error).replace("--test", option, 1)) from None
+    if not specs:
+        return asked
+    return dataclasses.replace(asked, test_places=tuple(f"{option} {spec}" for spec in specs))
+
+
+def _require_feasible(study: Study) -> None:
+    try:
+        study.targets()
+    except InputError as error:
+        if not any(isinstance(space, AllRegimes) for space in study.test):
+            raise
+        widest = max(map(len, study.model.scopes))
+        raise InputError(
+            f"{error}; a plan that identifies --targets order:{widest}, the widest scope, identifies every regime"
+        ) from None
+
+
+def _listed(study: Study) -> Regimes:
+    return Regimes.concatenate([Regimes.from_active([], len(study.model)), *study.targets()])
+
+
+def _watch(quiet: bool) -> Watch:
+    def watch(chunks: Iterable[Regimes], what: str) -> Iterable[Regimes]:
+        return progress(chunks, None, f" chunks, {what}", quiet)
+
+    return watch
+
+
+def _write(lines: Iterator[str], said: str, output: str | None, force: bool, quiet: bool) -> None:
+    with open_sink(output, force) as sink:
+        for line in lines:
+            sink.write(f"{line}\n".encode())
+    if output is not None:
+        remark(f"{output}: {said}", quiet)

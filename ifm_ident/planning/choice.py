@@ -1,0 +1,84 @@
+"""Choosing regimes to add: greedy plans, lower bounds, and the exact search where it is affordable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ifm_ident.model import Ints
+from ifm_ident.planning.greedy import greedy_plan
+from ifm_ident.planning.hitting import HittingSets, OutOfTime
+from ifm_ident.planning.spanning import Spanning
+
+_SEARCH = 20_000
+_COVERAGE = 2_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Candidates to add, and what is proven about them.
+
+    bound: every plan that spans the same targets costs at least this. most: no allowed plan spans targets of a
+    greater total weight, or None where the plan spans all that can be spanned.
+    """
+
+    chosen: Ints
+    bound: int
+    most: int | None = None
+
+
+def choose(problem: Spanning, bound: int, max_add: int | None, deadline: float, every_candidate: bool) -> Choice:
+    """The best plan for targets that are all reachable.
+
+    bound: a proven lower bound on the cost. `every_candidate` tells that no allowed regime is missing, so that
+    the search may prove more. With `max_add` too small for all the targets, as many as possible are spanned.
+    """
+    if not len(problem.weight):
+        return Choice(np.empty(0, dtype=np.int64), 0)
+    chosen = greedy_plan(problem)
+    searchable = every_candidate and problem.count <= _SEARCH
+    if max_add is None or len(chosen) <= max_add:
+        if searchable and bound < problem.total(chosen):
+            found = HittingSets(problem, deadline).least_cost(chosen, bound, max_add)
+            if found is not None:
+                return Choice(found.chosen, found.bound)
+        return Choice(chosen, min(bound, problem.total(chosen)))
+    small = greedy_plan(replace(problem, cost=np.ones_like(problem.cost)))
+    fits = len(small) <= max_add
+    if max(block.deficiency for block in problem.blocks) <= max_add:
+        if searchable:
+            try:
+                found = HittingSets(problem, deadline).least_cost(small if fits else None, bound, max_add)
+            except OutOfTime:
+                found = None
+            if found is not None:
+                return Choice(found.chosen, found.bound)
+        elif fits:
+            return Choice(small, min(bound, problem.total(small)))
+    partial = _widest(problem, small, max_add)
+    most = int(problem.weight.sum())
+    if searchable and problem.count * len(problem.weight) <= _COVERAGE:
+        widest = HittingSets(problem, deadline).most_targets(partial, max_add)
+        partial, most = widest.chosen, widest.bound
+    return Choice(partial, 0, most)
+
+
+def _widest(problem: Spanning, plan: Ints, max_add: int) -> Ints:
+    """At most `max_add` regimes of a plan: again and again those that finish most targets for each one."""
+    sets = np.zeros((len(problem.weight), len(plan)), dtype=bool)
+    place = {candidate: i for i, candidate in enumerate(plan.tolist())}
+    for block in problem.blocks:
+        kept = block.independent(plan)
+        needs = block.needs(kept).tocoo()
+        where = np.array([place[c] for c in kept.tolist()], dtype=np.int64)
+        sets[needs.row, where[needs.col]] = True
+    chosen = np.zeros(len(plan), dtype=bool)
+    while True:
+        left = np.count_nonzero(sets & ~chosen, axis=1)
+        fitting = np.flatnonzero((left > 0) & (left <= max_add - np.count_nonzero(chosen)))
+        if not len(fitting):
+            return plan[chosen]
+        missing, group = np.unique(sets[fitting] & ~chosen, axis=0, return_inverse=True)
+        gain = np.bincount(group, weights=problem.weight[fitting])
+        chosen |= missing[np.argmax(gain / np.count_nonzero(missing, axis=1))]

@@ -1,0 +1,141 @@
+"""Training regimes that could be dropped without losing a target (THEORY 7, read backwards)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
+
+from ifm_ident.design import Design
+from ifm_ident.exact.rowspace import RowSpace
+from ifm_ident.identify import Identifier, System
+from ifm_ident.model import Ints
+from ifm_ident.planning.choice import choose
+from ifm_ident.planning.reduction import PlanCriterion
+from ifm_ident.planning.search import TIME_LIMIT, Targets, Watch, plainly
+from ifm_ident.planning.spanning import Block, Spanning
+from ifm_ident.regimes import Regimes
+
+
+@dataclass(frozen=True, eq=False)
+class Droppable:
+    """Training indices, as written, that no identified target needs.
+
+    each: those that could be dropped by themselves. together: as many as could be found that can all be dropped at
+    once. gap: 0 when no larger set can be, else the share of the regimes kept that is not proven necessary.
+    """
+
+    criterion: PlanCriterion
+    each: tuple[int, ...]
+    together: tuple[int, ...]
+    gap: Fraction
+    identified: int
+    targets: int
+
+
+def droppable(
+    design: Design,
+    targets: Targets,
+    criterion: PlanCriterion = "joint",
+    *,
+    time_limit: float = TIME_LIMIT,
+    watch: Watch = plainly,
+) -> Droppable:
+    """Which training regimes could go while every target that is identified now stays so.
+
+    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
+    >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))
+    >>> every = Regimes.from_codes(np.array([[0, 0], [0, 1], [1, 0], [1, 1]]))
+    >>> spare = droppable(Design(model, every), lambda: [every])
+    >>> spare.each, spare.together, spare.gap
+    ((0, 1, 2, 3), (3,), Fraction(0, 1))
+    """
+    identifier = Identifier(design)
+    systems = [identifier.joint]
+    if criterion == "conditional":
+        systems = [identifier.conditional(cover) for cover in range(len(design.model.covers))]
+    wanted = [_Wanted(system) for system in systems]
+    identified = count = 0
+    for chunk in watch(targets(), "reading targets"):
+        held = np.logical_and.reduce([system.holds(chunk) for system in systems])
+        kept = chunk.take(np.flatnonzero(held))
+        for each in wanted:
+            each.add(kept)
+        identified += len(kept)
+        count += len(chunk)
+    needed = np.zeros(len(design.train), dtype=bool)
+    needed[design.distinct] = np.logical_or.reduce([each.needed() for each in wanted])
+    repeated = np.bincount(design.first)[design.first] > 1
+    problem = _keeping([each for each in wanted if each.rows.shape[0]], len(design.distinct))
+    choice = choose(problem, problem.least_cost(), None, time.monotonic() + time_limit, True)
+    kept_count = len(choice.chosen)
+    return Droppable(
+        criterion,
+        tuple(np.flatnonzero(repeated | ~needed).tolist()),
+        tuple(np.setdiff1d(np.arange(len(design.train)), design.distinct[choice.chosen]).tolist()),
+        Fraction(kept_count - choice.bound, kept_count) if kept_count else Fraction(0),
+        identified,
+        count,
+    )
+
+
+class _Wanted:
+    """Independent rows that span the identified targets' rows in one system."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.rows = csr_array((0, system.rows.shape[1]), dtype=np.int64)
+
+    def add(self, identified: Regimes) -> None:
+        """Take in a batch of identified regimes."""
+        if self.rows.shape[0] == self.system.rank or not len(identified):
+            return
+        rows, _ = self.system.incidence.rows(identified)
+        fresh = (
+            rows if not self.rows.shape[0] else csr_array(rows[np.flatnonzero(~RowSpace(self.rows).holds(rows))])
+        )
+        together = csr_array(vstack([self.rows, fresh], format="csr", dtype=np.int64))
+        self.rows = csr_array(together[RowSpace(together).basis])
+
+    def needed(self) -> NDArray[np.bool_]:
+        """Which distinct training regimes no target's combination can do without.
+
+        A row that takes part in a linear relation among training rows can be replaced. Any other has one exponent
+        in every target, linear in the target's row: it is needed if it is not zero on the rows that span them.
+        """
+        space, count = self.system.space, len(self.system.train)
+        others = np.setdiff1d(np.arange(count), space.basis)
+        replaceable = np.zeros(count, dtype=bool)
+        replaceable[others] = True
+        if len(others):
+            replaceable[space.solve(csr_array(self.system.rows[others])).row] = True
+        used = np.zeros(count, dtype=bool)
+        if self.rows.shape[0]:
+            used[space.solve(self.rows).row] = True
+        return used & ~replaceable
+
+
+def _keeping(wanted: list[_Wanted], count: int) -> Spanning:
+    """The choice of the fewest training regimes that still span every system's targets."""
+    sizes = [each.rows.shape[0] for each in wanted]
+    starts = np.cumsum([0, *sizes])
+    blocks = []
+    for each, start in zip(wanted, starts[:-1].tolist(), strict=True):
+        indptr = np.concatenate(
+            [
+                np.zeros(start, dtype=np.int64),
+                each.rows.indptr,
+                np.full(int(starts[-1]) - start - each.rows.shape[0], each.rows.nnz),
+            ]
+        )
+        shape = (int(starts[-1]), each.rows.shape[1])
+        padded = csr_array((each.rows.data, each.rows.indices, indptr), shape=shape)
+        free = csr_array((0, shape[1]), dtype=np.int64)
+        blocks.append(Block(free, padded, each.system.rows))
+    ones: Ints = np.ones(count, dtype=np.int64)
+    return Spanning(tuple(blocks), ones, np.ones(int(starts[-1]), dtype=np.int64))

@@ -1,0 +1,79 @@
+"""Regimes modulo what training already shows: small integer rows that decide every plan (THEORY 7)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ifm_ident.exact.products import product, select_rows
+from ifm_ident.exact.rowspace import RowSpace
+from ifm_ident.identification import JOINT
+from ifm_ident.incidence import BaselineSystem
+from ifm_ident.model import Ints, Model
+from ifm_ident.planning.directions import Directions
+from ifm_ident.regimes import Regimes
+
+PlanCriterion = Literal["joint", "conditional"]
+
+
+def blocks_of(model: Model, criterion: PlanCriterion) -> list[int]:
+    """The systems that a criterion asks about: the joint one, or one for each distinct K(v)."""
+    return [JOINT] if criterion == "joint" else list(range(len(model.covers)))
+
+
+class ReducedSystem:
+    """One incidence system modulo the row space of free regimes.
+
+    With W an integer basis of {w : A w = 0}, a target b lies in the span of A and further rows C exactly when
+    b W lies in the span of C W. Where W has entries too long to keep, W is the identity and A stays as `free` rows
+    that every span holds. Regimes that show a cell of a wide factor outside `known` have no row.
+    """
+
+    def __init__(self, model: Model, block: int, free: Regimes, known: Regimes) -> None:
+        factors = tuple(range(len(model.factors))) if block == JOINT else model.covers[block]
+        self._incidence = BaselineSystem(model, factors, Regimes.concatenate([free, known]))
+        rows, _ = self._incidence.rows(free)
+        self._space = RowSpace(rows)
+        self.is_quotient = self._space.is_small
+        width = self._space.kernel.shape[1] if self.is_quotient else rows.shape[1]
+        kept = csr_array((0, width), dtype=np.int64)
+        self.free = kept if self.is_quotient else csr_array(rows[self._space.basis])
+        self.directions = Directions(width)
+
+    def number(self, regimes: Regimes) -> Ints:
+        """The direction of every regime, shape (n,): 0 when the free regimes span it, -1 when it has no row."""
+        rows, unseen = self._incidence.rows(regimes)
+        seen = np.flatnonzero(unseen < 0)
+        if len(seen) < len(regimes):
+            rows = csr_array(rows[seen])
+        if self.is_quotient:
+            rows = product(rows, self._space.kernel)
+        else:
+            rows = select_rows(rows, np.flatnonzero(~self._space.holds(rows)))
+        numbers = np.full(len(regimes), -1, dtype=np.int64)
+        numbers[seen] = self.directions.number(rows)
+        return numbers
+
+
+class Reduction:
+    """All systems of a criterion modulo some free regimes.
+
+    known: regimes that show every cell of a wide factor that targets and candidates may show.
+
+    >>> from ifm_ident.model import Factor, Intervention
+    >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
+    >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))
+    >>> every = Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1], [1, 1]]))
+    >>> Reduction(model, "joint", every.take(slice(1)), every).number(every).tolist()
+    [[0], [1], [2], [3]]
+    """
+
+    def __init__(self, model: Model, criterion: PlanCriterion, free: Regimes, known: Regimes) -> None:
+        self.model = model
+        self.systems = [ReducedSystem(model, block, free, known) for block in blocks_of(model, criterion)]
+
+    def number(self, regimes: Regimes) -> Ints:
+        """The directions of every regime, shape (n, systems)."""
+        return np.stack([system.number(regimes) for system in self.systems], axis=1)

@@ -1,0 +1,217 @@
+"""The stages of a plan: targets reduced to classes, a few candidates first, all of them where that may pay."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident.design import Design
+from ifm_ident.incidence import WIDE
+from ifm_ident.model import Ints
+from ifm_ident.planning.candidates import FEW, MANY, MANY_PARTIAL, Candidates
+from ifm_ident.planning.choice import Choice, choose
+from ifm_ident.planning.classes import Classes
+from ifm_ident.planning.prices import OneEach
+from ifm_ident.planning.reduction import PlanCriterion, Reduction
+from ifm_ident.planning.spanning import Spanning, bound_of, spanning_of
+from ifm_ident.regimes import Regimes
+
+Targets = Callable[[], Iterable[Regimes]]
+"""The target regimes in chunks, from the start at every call."""
+
+Watch = Callable[[Iterable[Regimes], str], Iterable[Regimes]]
+"""Shows how far a pass over chunks of regimes has come."""
+
+TIME_LIMIT = 60.0
+"""Seconds that a search may take where nothing else is said."""
+
+_DETOURS = 2**16
+
+
+def plainly(chunks: Iterable[Regimes], what: str) -> Iterable[Regimes]:
+    """The chunks, with nothing shown."""
+    return chunks
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """Candidates looked at, by class; `complete` when no allowed regime is missing."""
+
+    regimes: Regimes
+    cost: Ints
+    directions: Ints
+    complete: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A choice, the offer it was made from, and which open target classes it spans."""
+
+    choice: Choice
+    offer: Offer
+    spanned: NDArray[np.bool_]
+
+    @property
+    def add(self) -> Regimes:
+        """The regimes to add."""
+        return self.offer.regimes.take(self.choice.chosen)
+
+    @property
+    def cost(self) -> int:
+        """Their cost, in units."""
+        return int(self.offer.cost[self.choice.chosen].sum())
+
+
+class Search:
+    """A design, its targets and what may be added, made ready for choosing.
+
+    free: training regimes, then booked ones. identified_before: how many targets these identify. directions,
+    weight: of every class of the other targets.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        targets: Targets,
+        candidates: Candidates,
+        criterion: PlanCriterion,
+        booked: Regimes,
+        watch: Watch,
+    ) -> None:
+        self.candidates, self._watch = candidates, watch
+        self.free = Regimes.concatenate([design.train, booked])
+        distinct = self.free.take(np.unique(self.free.first_equal(self.free)))
+        self.reduction = Reduction(design.model, criterion, distinct, self._wide_cells(targets))
+        systems, width = len(self.reduction.systems), len(design.model)
+        classes, self._own = Classes(systems, width), Classes(systems, width)
+        self.target_count = 0
+        for chunk in watch(targets(), "reading targets"):
+            directions, cost = self.reduction.number(chunk), candidates.cost(chunk)
+            classes.add(chunk, directions, cost)
+            allowed = np.flatnonzero(cost >= 0)
+            self._own.add(chunk.take(allowed), directions[allowed], cost[allowed])
+            self.target_count += len(chunk)
+        self.directions, self.weight = classes.directions, classes.weight
+        before = ~self.directions.any(axis=1)
+        self.identified_before = int(self.weight[before].sum())
+        self.directions, self.weight = self.directions[~before], self.weight[~before]
+
+    def _wide_cells(self, targets: Targets) -> Regimes:
+        """Regimes that show every cell of a wide factor that a target or a candidate may show."""
+        model, candidates = self.candidates.model, self.candidates
+        sizes = [int(np.prod(model.level_counts[scope].astype(object))) for scope in model.scopes]
+        wide = [k for k, size in enumerate(sizes) if size > WIDE]
+        known = [Regimes.from_active([], len(model))]
+        if not wide:
+            return known[0]
+        if candidates.prices.listed is not None:
+            known.append(candidates.prices.listed)
+        else:
+            cells = candidates.wide_cells(wide)
+            known.extend([] if cells is None else [cells])
+        inside = np.zeros(len(model), dtype=bool)
+        inside[np.concatenate([model.scopes[k] for k in wide])] = True
+        for chunk in self._watch(targets(), "reading cells"):
+            shown = Regimes.concatenate([known[0], chunk.restrict(inside)])
+            known[0] = shown.take(np.unique(shown.first_equal(shown)))
+        return Regimes.concatenate(known)
+
+    def choose(self, max_add: int | None, time_limit: float) -> Outcome:
+        """The best choice found; the search stops after `time_limit` seconds."""
+        deadline = time.monotonic() + time_limit
+        if self._count <= FEW or self.candidates.prices.listed is not None:
+            return self._choose(self._offer_all(), max_add, deadline)
+        best = self._choose(self._offer_few(), max_add, deadline)
+        if self._all_may_pay(best):
+            offer = self._offer_all(deadline)
+            if offer.complete:
+                return self._choose(offer, max_add, deadline)
+        return best
+
+    def _all_may_pay(self, best: Outcome) -> bool:
+        """Whether going through all candidates is affordable and may improve the plan or its proof."""
+        if self.candidates.closure is None or self._count > (MANY if best.choice.most is None else MANY_PARTIAL):
+            return False
+        proven = best.choice.most is None and best.choice.bound == best.cost
+        return not proven or (not best.spanned.all() and bool(self.candidates.forbidden))
+
+    @property
+    def _count(self) -> int:
+        return self.candidates.count_before_forbidding
+
+    def _choose(self, offer: Offer, max_add: int | None, deadline: float) -> Outcome:
+        problem = self.problem(offer)
+        reachable = problem.reachable
+        part = problem.restricted(np.flatnonzero(reachable))
+        bound = part.least_cost() if offer.complete else self._bound(part)
+        choice = choose(part, bound, max_add, deadline, offer.complete)
+        if choice.most is not None and not offer.complete and self.candidates.forbidden:
+            choice = replace(choice, most=int(self.weight.sum()))
+        spanned = np.zeros(len(self.weight), dtype=bool)
+        spanned[reachable] = part.spans(choice.chosen)
+        return Outcome(choice, offer, spanned)
+
+    def offer(self) -> Offer:
+        """The candidates for single regimes: all where that is affordable."""
+        affordable = self._count <= MANY and self.candidates.closure is not None
+        if affordable or self.candidates.prices.listed is not None:
+            return self._offer_all()
+        return self._offer_few()
+
+    def problem(self, offer: Offer) -> Spanning:
+        """The choice among the regimes of an offer, for the targets that are open."""
+        rows = [(system.free, system.directions.rows) for system in self.reduction.systems]
+        return spanning_of(rows, self.directions, offer.directions, offer.cost, self.weight)
+
+    def _offer(self, classes: Classes, complete: bool) -> Offer:
+        """The classes that add something, in order of cost, then of interventions off baseline."""
+        directions, cost, regimes = classes.directions, classes.cost, classes.cheapest
+        useful = np.flatnonzero(directions.any(axis=1))
+        order = useful[np.lexsort((regimes.active_counts[useful], cost[useful]))]
+        return Offer(regimes.take(order), cost[order], directions[order], complete)
+
+    def _offer_all(self, deadline: float | None = None) -> Offer:
+        """Every regime that may be added; not complete if the deadline passes first."""
+        classes = Classes(len(self.reduction.systems), len(self.candidates.model))
+        for chunk in self._watch(self.candidates.every(), "reading candidates"):
+            classes.add(chunk, self.reduction.number(chunk), self.candidates.cost(chunk))
+            if deadline is not None and time.monotonic() > deadline:
+                return self._offer(classes, complete=False)
+        return self._offer(classes, complete=True)
+
+    def _offer_few(self) -> Offer:
+        """Regimes inside one scope, detours around forbidden ones, targets, and all interventions at once."""
+        candidates, width = self.candidates, len(self.candidates.model)
+        usable, counts = candidates.prices.usable & candidates.model.relevant, candidates.model.level_counts
+        classes = Classes(len(self.reduction.systems), width)
+        uniform = [
+            tuple((i, min(level, counts[i] - 1)) for i in np.flatnonzero(usable)[: candidates.order].tolist())
+            for level in range(1, int(counts.max()))
+        ]
+        parts = [
+            Regimes.from_active([], width) if candidates.closure is None else candidates.closure,
+            self._own.cheapest,
+            candidates.detours(_DETOURS),
+            Regimes.from_active(uniform, width),
+        ]
+        for part in parts:
+            part = candidates.allowed(part)
+            directions = self.reduction.number(part)
+            known = np.flatnonzero((directions >= 0).all(axis=1))
+            classes.add(part.take(known), directions[known], candidates.cost(part.take(known)))
+        return self._offer(classes, complete=False)
+
+    def _bound(self, problem: Spanning) -> int:
+        """A lower bound over all that may be added, forbidden regimes included: `Candidates.closure` is enough."""
+        closure = self.candidates.closure
+        if closure is None:
+            one_each = isinstance(self.candidates.prices, OneEach)
+            return max((block.deficiency for block in problem.blocks), default=0) if one_each else 0
+        cost = self.candidates.cost(closure, forbid=False)
+        relaxed = self.problem(Offer(closure, cost, self.reduction.number(closure), False))
+        pairs = zip(problem.blocks, relaxed.blocks, strict=True)
+        return max((bound_of(own, relaxed.by_cost, cost, all_.candidates) for own, all_ in pairs), default=0)
