@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ifm_ident.conditional_formula import identifier_of
 from ifm_ident.errors import InputError
 from ifm_ident.identify import Identifier
+from ifm_ident.show.words import counted, listed
 from ifm_ident.study import Study
-from ifm_ident.words import counted, listed
 
 
 def restricted(study: Study, of: Sequence[str]) -> tuple[Study, str]:

@@ -12,14 +12,14 @@ from ifm_ident.errors import InputError
 from ifm_ident.identification import Identification
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.model import Ints, Model
-from ifm_ident.nodes import Node, Place, node_from_plain
+from ifm_ident.reading.nodes import Node, Place, node_from_plain
+from ifm_ident.reading.study_fields import DataSpec, FieldReader, model_from, require_keys, text_of
+from ifm_ident.reading.table_files import RowError
+from ifm_ident.reading.tables import read_regimes
+from ifm_ident.reading.yaml_nodes import read_yaml
 from ifm_ident.regime_text import Notation, RegimeReader
 from ifm_ident.regimes import Regimes
 from ifm_ident.spaces import CHUNK, AllRegimes, Listed, Space, UpToOrder, require_feasible
-from ifm_ident.study_fields import DataSpec, FieldReader, model_from, require_keys, text_of
-from ifm_ident.table_files import RowError
-from ifm_ident.tables import read_regimes
-from ifm_ident.yaml_nodes import read_yaml
 
 _KEYS = ("name", "interventions", "variables", "factors", "train", "test", "data", "samples")
 _REQUIRED = ("interventions", "factors", "train")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ifm_ident.demonstration import demonstration, save_examples
+from ifm_ident.show.demonstration import demonstration, save_examples
 
 
 @click.command("demo", epilog="Example:  ifm demo --save .")

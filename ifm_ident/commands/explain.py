@@ -7,9 +7,9 @@ import click
 from ifm_ident.commands.identify import criterion_option
 from ifm_ident.commands.options import study_argument
 from ifm_ident.errors import InputError
-from ifm_ident.explanation import explain
 from ifm_ident.identify import CriterionName
 from ifm_ident.notation import parse_regime
+from ifm_ident.show.explanation import explain
 from ifm_ident.study import load
 
 

@@ -12,24 +12,24 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
-from ifm_ident.by_messages import identify_by_messages
 from ifm_ident.commands.options import open_sink, output_options, progress, remark, study_argument, test_option
-from ifm_ident.coverage import ANSWERED, coverage
-from ifm_ident.coverage_write import json_lines, share_text, text_lines
+from ifm_ident.coverage.coverage import ANSWERED, coverage
+from ifm_ident.coverage.write import json_lines, share_text, text_lines
 from ifm_ident.files import check_output
 from ifm_ident.identification import JOINT
 from ifm_ident.identify import CriterionName, Identifier
-from ifm_ident.message_passing import candidate_contexts
-from ifm_ident.objective_words import Proofs, attained_words
-from ifm_ident.objectives import Chosen, Objective, choose
+from ifm_ident.messages.by_messages import identify_by_messages
+from ifm_ident.messages.message_passing import candidate_contexts
+from ifm_ident.objectives.choose import Chosen, Objective, choose
+from ifm_ident.objectives.words import Proofs, attained_words
 from ifm_ident.regimes import Regimes
-from ifm_ident.render import write_table
-from ifm_ident.render_latex import write_latex
 from ifm_ident.restriction import how_to_verify, restricted
-from ifm_ident.results_read import WRITERS
+from ifm_ident.results.read import WRITERS
+from ifm_ident.show.latex import write_latex
+from ifm_ident.show.table import write_table
+from ifm_ident.show.words import Tally, listed, variables_of
 from ifm_ident.spaces import CHUNK
 from ifm_ident.study import Study, load
-from ifm_ident.words import Tally, listed, variables_of
 
 NOT_ALL = 3
 """Exit status of --require-all when a target is not identified."""

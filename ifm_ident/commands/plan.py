@@ -21,11 +21,11 @@ from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.search import TIME_LIMIT, Watch
 from ifm_ident.planning.single import single_regimes
+from ifm_ident.reading.table_files import RowError
 from ifm_ident.regimes import Regimes
+from ifm_ident.show.words import counted
 from ifm_ident.spaces import AllRegimes
 from ifm_ident.study import Study, load
-from ifm_ident.table_files import RowError
-from ifm_ident.words import counted
 
 _SILENT_FOR_DROP = ("cost", "forbid", "max_active", "book", "budget", "max_add", "single", "greedy")
 _SILENT_FOR_NEXT = ("budget", "max_add", "time_limit")

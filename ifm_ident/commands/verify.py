@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ifm_ident.study import load
-from ifm_ident.verify import verify_file
+from ifm_ident.verification.verify import verify_file
 
 DOES_NOT_HOLD = 1
 """Exit status when something does not hold."""

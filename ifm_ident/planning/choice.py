@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,11 +29,19 @@ class Choice:
     most: int | None = None
 
 
-def choose(problem: Spanning, bound: int, max_add: int | None, deadline: float, every_candidate: bool) -> Choice:
+def choose(
+    problem: Spanning,
+    whole: Callable[[], Spanning],
+    bound: int,
+    max_add: int | None,
+    deadline: float,
+    every_candidate: bool,
+) -> Choice:
     """The best plan for targets that are all reachable.
 
-    bound: a proven lower bound on the cost. `every_candidate` tells that no allowed regime is missing, so that
-    the search may prove more. With `max_add` too small for all the targets, as many as possible are spanned.
+    problem: independent targets that stand for all; whole: every target, with its weight, asked for only where
+    `max_add` is too small for all, and as many as possible are spanned. bound: a proven lower bound on the cost.
+    `every_candidate` tells that no allowed regime is missing, so that the search may prove more.
     """
     if not len(problem.weight):
         return Choice(np.empty(0, dtype=np.int64), 0)
@@ -56,6 +65,7 @@ def choose(problem: Spanning, bound: int, max_add: int | None, deadline: float, 
                 return Choice(found.chosen, found.bound)
         elif fits:
             return Choice(small, min(bound, problem.total(small)))
+    problem = whole()
     partial = _widest(problem, small, max_add)
     most = int(problem.weight.sum())
     if searchable and problem.count * len(problem.weight) <= _COVERAGE:

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.model import Model
 from ifm_ident.planning.prices import AddedUp, Listed, Prices
-from ifm_ident.table_files import RowError, Table, open_table
-from ifm_ident.tables import _label_column, _regimes
+from ifm_ident.reading.table_files import RowError, Table, open_table
+from ifm_ident.reading.tables import _label_column, _regimes
 
 COST_COLUMN = "cost"
 INTERVENTION_COLUMN = "intervention"

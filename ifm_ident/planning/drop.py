@@ -8,16 +8,14 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array
 
 from ifm_ident.design import Design
-from ifm_ident.exact.rowspace import RowSpace
 from ifm_ident.identify import Identifier, System
-from ifm_ident.model import Ints
 from ifm_ident.planning.choice import choose
 from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.search import TIME_LIMIT, Targets, Watch, plainly
-from ifm_ident.planning.spanning import Block, Spanning
+from ifm_ident.planning.spanning import Block, Span, apart
 from ifm_ident.regimes import Regimes
 
 
@@ -71,8 +69,12 @@ def droppable(
     needed = np.zeros(len(design.train), dtype=bool)
     needed[design.distinct] = np.logical_or.reduce([each.needed() for each in wanted])
     repeated = np.bincount(design.first)[design.first] > 1
-    problem = _keeping([each for each in wanted if each.rows.shape[0]], len(design.distinct))
-    choice = choose(problem, problem.least_cost(), None, time.monotonic() + time_limit, True)
+    nothing = [csr_array((0, each.span.rows.shape[1]), dtype=np.int64) for each in wanted]
+    blocks = [Block(no, each.span.rows, each.system.rows) for no, each in zip(nothing, wanted, strict=True)]
+    ones = np.ones(len(design.distinct), dtype=np.int64)
+    problem = apart([block for block in blocks if block.targets.nnz], ones)
+    deadline = time.monotonic() + time_limit
+    choice = choose(problem, lambda: problem, problem.least_cost(), None, deadline, True)
     kept_count = len(choice.chosen)
     return Droppable(
         criterion,
@@ -85,22 +87,16 @@ def droppable(
 
 
 class _Wanted:
-    """Independent rows that span the identified targets' rows in one system."""
+    """The span of the identified targets' rows in one system."""
 
     def __init__(self, system: System) -> None:
         self.system = system
-        self.rows = csr_array((0, system.rows.shape[1]), dtype=np.int64)
+        self.span = Span(csr_array((0, system.rows.shape[1]), dtype=np.int64))
 
     def add(self, identified: Regimes) -> None:
         """Take in a batch of identified regimes."""
-        if self.rows.shape[0] == self.system.rank or not len(identified):
-            return
-        rows, _ = self.system.incidence.rows(identified)
-        fresh = (
-            rows if not self.rows.shape[0] else csr_array(rows[np.flatnonzero(~RowSpace(self.rows).holds(rows))])
-        )
-        together = csr_array(vstack([self.rows, fresh], format="csr", dtype=np.int64))
-        self.rows = csr_array(together[RowSpace(together).basis])
+        if len(self.span) < self.system.rank:
+            self.span.add(self.system.incidence.rows(identified)[0])
 
     def needed(self) -> NDArray[np.bool_]:
         """Which distinct training regimes no target's combination can do without.
@@ -115,27 +111,6 @@ class _Wanted:
         if len(others):
             replaceable[space.solve(csr_array(self.system.rows[others])).row] = True
         used = np.zeros(count, dtype=bool)
-        if self.rows.shape[0]:
-            used[space.solve(self.rows).row] = True
+        if len(self.span):
+            used[space.solve(self.span.rows).row] = True
         return used & ~replaceable
-
-
-def _keeping(wanted: list[_Wanted], count: int) -> Spanning:
-    """The choice of the fewest training regimes that still span every system's targets."""
-    sizes = [each.rows.shape[0] for each in wanted]
-    starts = np.cumsum([0, *sizes])
-    blocks = []
-    for each, start in zip(wanted, starts[:-1].tolist(), strict=True):
-        indptr = np.concatenate(
-            [
-                np.zeros(start, dtype=np.int64),
-                each.rows.indptr,
-                np.full(int(starts[-1]) - start - each.rows.shape[0], each.rows.nnz),
-            ]
-        )
-        shape = (int(starts[-1]), each.rows.shape[1])
-        padded = csr_array((each.rows.data, each.rows.indices, indptr), shape=shape)
-        free = csr_array((0, shape[1]), dtype=np.int64)
-        blocks.append(Block(free, padded, each.system.rows))
-    ones: Ints = np.ones(count, dtype=np.int64)
-    return Spanning(tuple(blocks), ones, np.ones(int(starts[-1]), dtype=np.int64))

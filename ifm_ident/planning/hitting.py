@@ -229,7 +229,7 @@ def _sees(rows: csr_array, normal: dict[int, int]) -> NDArray[np.bool_]:
 
 
 def _safely_up(bound: float | None, lowest: int) -> int:
-    """The least whole number no smaller than a bound of the solver, less its tolerance; `lowest` if it has none."""
+    """The least whole number no smaller than a bound of the solver, less its tolerance, or `lowest`."""
     if bound is None or not math.isfinite(bound):
         return lowest
     return math.ceil(bound - 1e-7 * max(10.0, abs(bound)))

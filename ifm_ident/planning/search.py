@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ifm_ident.design import Design
 from ifm_ident.incidence import WIDE
@@ -17,8 +18,9 @@ from ifm_ident.planning.choice import Choice, choose
 from ifm_ident.planning.classes import Classes
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.reduction import PlanCriterion, Reduction
-from ifm_ident.planning.spanning import Spanning, bound_of, spanning_of
+from ifm_ident.planning.spanning import Block, Span, Spanning, apart, bound_of
 from ifm_ident.regimes import Regimes
+from ifm_ident.spaces import CHUNK
 
 Targets = Callable[[], Iterable[Regimes]]
 """The target regimes in chunks, from the start at every call."""
@@ -144,16 +146,42 @@ class Search:
         return self.candidates.count_before_forbidding
 
     def _choose(self, offer: Offer, max_add: int | None, deadline: float) -> Outcome:
-        problem = self.problem(offer)
-        reachable = problem.reachable
-        part = problem.restricted(np.flatnonzero(reachable))
-        bound = part.least_cost() if offer.complete else self._bound(part)
-        choice = choose(part, bound, max_add, deadline, offer.complete)
+        """The best choice from an offer. What spans a basis of the targets' rows in each system spans them all."""
+        every = np.arange(len(offer.cost), dtype=np.int64)
+        reachable = self._spanned_by(offer, every)
+        systems, blocks = [], []
+        for s, system in enumerate(self.reduction.systems):
+            span = Span(csr_array((0, system.free.shape[1]), dtype=np.int64))
+            for rows in self._chunks(s, np.unique(self.directions[reachable, s])):
+                span.add(rows)
+            if len(span):
+                systems.append(s)
+                blocks.append(
+                    Block(system.free, span.rows, csr_array(system.directions.rows[offer.directions[:, s]]))
+                )
+        core = apart(blocks, offer.cost)
+        bound = core.least_cost() if offer.complete else self._bound(core, systems)
+        choice = choose(core, lambda: self.problem(offer, reachable), bound, max_add, deadline, offer.complete)
         if choice.most is not None and not offer.complete and self.candidates.forbidden:
             choice = replace(choice, most=int(self.weight.sum()))
-        spanned = np.zeros(len(self.weight), dtype=bool)
-        spanned[reachable] = part.spans(choice.chosen)
-        return Outcome(choice, offer, spanned)
+        return Outcome(choice, offer, self._spanned_by(offer, choice.chosen))
+
+    def _chunks(self, system: int, numbers: Ints) -> Iterator[csr_array]:
+        """The rows of some directions of a system, a chunk at a time."""
+        rows = self.reduction.systems[system].directions.rows
+        return (csr_array(rows[numbers[at : at + CHUNK]]) for at in range(0, len(numbers), CHUNK))
+
+    def _spanned_by(self, offer: Offer, chosen: Ints) -> NDArray[np.bool_]:
+        """Which target classes the chosen candidates span, with the free regimes, in every system."""
+        spanned = np.ones(len(self.weight), dtype=bool)
+        for s, system in enumerate(self.reduction.systems):
+            span = Span(system.free)
+            for rows in self._chunks(s, np.unique(offer.directions[chosen, s])):
+                span.add(rows)
+            numbers, which = np.unique(self.directions[:, s], return_inverse=True)
+            held = [span.holds(rows) for rows in self._chunks(s, numbers)]
+            spanned &= np.concatenate([*held, np.zeros(0, dtype=bool)])[which]
+        return spanned
 
     def offer(self) -> Offer:
         """The candidates for single regimes: all where that is affordable."""
@@ -162,10 +190,16 @@ class Search:
             return self._offer_all()
         return self._offer_few()
 
-    def problem(self, offer: Offer) -> Spanning:
-        """The choice among the regimes of an offer, for the targets that are open."""
-        rows = [(system.free, system.directions.rows) for system in self.reduction.systems]
-        return spanning_of(rows, self.directions, offer.directions, offer.cost, self.weight)
+    def problem(self, offer: Offer, which: NDArray[np.bool_] | None = None) -> Spanning:
+        """The choice among the regimes of an offer for open targets, all of them or those that a mask names."""
+        kept = np.arange(len(self.weight)) if which is None else np.flatnonzero(which)
+        blocks = []
+        for s, system in enumerate(self.reduction.systems):
+            rows = system.directions.rows
+            targets, candidates = rows[self.directions[kept, s]], rows[offer.directions[:, s]]
+            if targets.nnz:
+                blocks.append(Block(system.free, csr_array(targets), csr_array(candidates)))
+        return Spanning(tuple(blocks), offer.cost, self.weight[kept])
 
     def _offer(self, classes: Classes, complete: bool) -> Offer:
         """The classes that add something, in order of cost, then of interventions off baseline."""
@@ -194,7 +228,7 @@ class Search:
         ]
         parts = [
             Regimes.from_active([], width) if candidates.closure is None else candidates.closure,
-            self._own.cheapest,
+            self._own_targets(),
             candidates.detours(_DETOURS),
             Regimes.from_active(uniform, width),
         ]
@@ -205,13 +239,30 @@ class Search:
             classes.add(part.take(known), directions[known], candidates.cost(part.take(known)))
         return self._offer(classes, complete=False)
 
-    def _bound(self, problem: Spanning) -> int:
+    def _own_targets(self) -> Regimes:
+        """Targets that may be added: the cheapest of each class or, of very many, those that add to the span."""
+        regimes, cost, directions = self._own.cheapest, self._own.cost, self._own.directions
+        if len(regimes) <= FEW:
+            return regimes
+        order = np.lexsort((regimes.active_counts, cost))
+        kept: list[Ints] = []
+        for s, system in enumerate(self.reduction.systems):
+            span = Span(system.free)
+            for at in range(0, len(order), CHUNK):
+                part = order[at : at + CHUNK]
+                kept.append(part[span.add(csr_array(system.directions.rows[directions[part, s]]))])
+        return regimes.take(np.unique(np.concatenate(kept)))
+
+    def _bound(self, core: Spanning, systems: list[int]) -> int:
         """A lower bound over all that may be added, forbidden regimes included: `Candidates.closure` is enough."""
         closure = self.candidates.closure
         if closure is None:
             one_each = isinstance(self.candidates.prices, OneEach)
-            return max((block.deficiency for block in problem.blocks), default=0) if one_each else 0
-        cost = self.candidates.cost(closure, forbid=False)
-        relaxed = self.problem(Offer(closure, cost, self.reduction.number(closure), False))
-        pairs = zip(problem.blocks, relaxed.blocks, strict=True)
-        return max((bound_of(own, relaxed.by_cost, cost, all_.candidates) for own, all_ in pairs), default=0)
+            return max((block.deficiency for block in core.blocks), default=0) if one_each else 0
+        cost, numbers = self.candidates.cost(closure, forbid=False), self.reduction.number(closure)
+        by_cost = np.argsort(cost, kind="stable")
+        bound = 0
+        for s, block in zip(systems, core.blocks, strict=True):
+            rows = csr_array(self.reduction.systems[s].directions.rows[numbers[:, s]])
+            bound = max(bound, bound_of(Block(block.free, block.targets, rows), by_cost, cost))
+        return bound

@@ -72,10 +72,10 @@ def single_regimes(
     none = Regimes.from_active([], len(design.model))
     search = Search(design, targets, candidates, criterion, none if booked is None else booked, watch)
     offer = search.offer()
-    problem = search.problem(offer)
     chosen: list[int] = []
     gained: list[int] = []
     if one_after_the_other:
+        problem = search.problem(offer)
         while len(chosen) < count:
             gain = gains(problem)
             if not gain.any():
@@ -85,7 +85,12 @@ def single_regimes(
             gained.append(int(gain[best]))
             problem = _with(problem, best)
     else:
-        gain = gains(problem)
+        quotient = all(system.is_quotient for system in search.reduction.systems)
+        gain = (
+            _gains_by_number(search.directions, offer.directions, search.weight)
+            if quotient
+            else gains(search.problem(offer))
+        )
         order = np.argsort(-gain, kind="stable")[:count]
         chosen = order[gain[order] > 0].tolist()
         gained = gain[chosen].tolist()
@@ -110,24 +115,28 @@ def gains(problem: Spanning) -> Ints:
     if any(block.free.shape[0] for block in problem.blocks):
         one_by_one = (problem.spans(np.array([c], dtype=np.int64)) for c in range(problem.count))
         return np.array([int(problem.weight[spanned].sum()) for spanned in one_by_one], dtype=np.int64)
-    count = len(problem.weight)
-    total = np.zeros(problem.count, dtype=np.int64)
     numbers = [
         Directions(block.targets.shape[1]).number(
             csr_array(vstack([block.targets, block.candidates], format="csr"))
         )
         for block in problem.blocks
     ]
-    if not numbers or not count:
-        return total
-    wanted, offered = np.stack(numbers, axis=1)[:count], np.stack(numbers, axis=1)[count:]
+    if not numbers:
+        return np.zeros(problem.count, dtype=np.int64)
+    rows = np.stack(numbers, axis=1)
+    return _gains_by_number(rows[: len(problem.weight)], rows[len(problem.weight) :], problem.weight)
+
+
+def _gains_by_number(wanted: Ints, offered: Ints, weight: Ints) -> Ints:
+    """The same from direction numbers, of targets (t, blocks) with their weights and of candidates (c, blocks)."""
+    total = np.zeros(len(offered), dtype=np.int64)
     patterns, which = np.unique(wanted != 0, axis=0, return_inverse=True)
     for p, pattern in enumerate(patterns):
         members = np.flatnonzero(which == p)
         fits = np.flatnonzero((offered[:, pattern] != 0).all(axis=1))
         codes = _coded(np.concatenate([wanted[members][:, pattern], offered[fits][:, pattern]]))
         sums = np.zeros(int(codes.max(initial=0)) + 1, dtype=np.int64)
-        np.add.at(sums, codes[: len(members)], problem.weight[members])
+        np.add.at(sums, codes[: len(members)], weight[members])
         total[fits] += sums[codes[len(members) :]]
     return total
 

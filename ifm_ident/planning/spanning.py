@@ -106,11 +106,6 @@ class Spanning:
             held &= block.holds(chosen)
         return held
 
-    @cached_property
-    def reachable(self) -> NDArray[np.bool_]:
-        """Which targets all candidates together span; shape (t,)."""
-        return self.spans(np.arange(self.count, dtype=np.int64))
-
     def restricted(self, targets: Ints) -> Spanning:
         """The same choice for some of the targets."""
         blocks = tuple(Block(b.free, csr_array(b.targets[targets]), b.candidates) for b in self.blocks)
@@ -125,37 +120,62 @@ class Spanning:
         return max((bound_of(block, self.by_cost, self.cost) for block in self.blocks), default=0)
 
 
-def bound_of(block: Block, by_cost: Ints, cost: Ints, candidates: csr_array | None = None) -> int:
-    """Cost of the cheapest independent rows, as many as the block's deficiency.
+def bound_of(block: Block, by_cost: Ints, cost: Ints) -> int:
+    """Cost of the cheapest independent candidates, as many as the block's deficiency.
 
     Every plan holds an independent set of that size, and the greedy choice is the cheapest (a truncated matroid).
-    `candidates` replaces the block's own rows, for a set known to hold a cheapest independent one.
     """
-    rows = block if candidates is None else Block(block.free, block.targets, candidates)
-    return int(cost[rows.independent(by_cost)[: block.deficiency]].sum())
+    return int(cost[block.independent(by_cost)[: block.deficiency]].sum())
 
 
 def _stacked(*parts: csr_array) -> csr_array:
     return csr_array(vstack(parts, format="csr", dtype=np.int64))
 
 
-def spanning_of(
-    rows: Sequence[tuple[csr_array, csr_array]],
-    target_directions: Ints,
-    candidate_directions: Ints,
-    cost: Ints,
-    weight: Ints,
-) -> Spanning:
-    """The choice for targets and candidates that are given by direction numbers, shape (n, systems).
+def apart(blocks: Sequence[Block], cost: Ints) -> Spanning:
+    """The choice where every block has targets of its own: none of them asks anything of the other blocks."""
+    starts = np.cumsum([0, *(block.targets.shape[0] for block in blocks)])
+    total = int(starts[-1])
+    padded = []
+    for block, start in zip(blocks, starts[:-1].tolist(), strict=True):
+        rows = block.targets
+        after = np.full(total - start - rows.shape[0], rows.nnz)
+        indptr = np.concatenate([np.zeros(start, dtype=np.int64), rows.indptr, after])
+        alone = csr_array((rows.data, rows.indices, indptr), shape=(total, rows.shape[1]))
+        padded.append(Block(block.free, alone, block.candidates))
+    return Spanning(tuple(padded), cost, np.ones(total, dtype=np.int64))
 
-    rows: for every system its free rows and the row of every direction. Systems where every target is spanned
-    already are left out.
+
+class Span:
+    """The span of rows that come in batches; only independent ones are kept.
+
+    >>> span = Span(csr_array((0, 2), dtype=np.int64))
+    >>> span.add(csr_array(np.array([[1, 1], [2, 2], [0, 1]]))).tolist(), len(span)
+    ([0, 2], 2)
     """
-    blocks = []
-    for s, (free, directions) in enumerate(rows):
-        block = Block(
-            free, csr_array(directions[target_directions[:, s]]), csr_array(directions[candidate_directions[:, s]])
-        )
-        if len(block.wanted):
-            blocks.append(block)
-    return Spanning(tuple(blocks), cost, weight)
+
+    def __init__(self, rows: csr_array) -> None:
+        self.rows = rows
+        self._space: RowSpace | None = None
+
+    def __len__(self) -> int:
+        return int(self.rows.shape[0])
+
+    def add(self, rows: csr_array) -> Ints:
+        """Take in rows; returns which of them are not spanned by all before them, ascending."""
+        new = np.flatnonzero(~self.holds(rows)).astype(np.int64)
+        if len(new):
+            together = _stacked(self.rows, csr_array(rows[new]))
+            basis = RowSpace(together).basis
+            new = new[basis[basis >= len(self)] - len(self)]
+            self.rows, self._space = csr_array(together[basis]), None
+        return new
+
+    def holds(self, rows: csr_array) -> NDArray[np.bool_]:
+        """Which rows lie in the span; exact, shape (n,)."""
+        if not len(self):
+            empty: NDArray[np.bool_] = np.diff(rows.indptr) == 0
+            return empty
+        if self._space is None:
+            self._space = RowSpace(self.rows)
+        return self._space.holds(rows)

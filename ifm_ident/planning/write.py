@@ -12,10 +12,10 @@ from ifm_ident.planning.plan import Plan
 from ifm_ident.planning.samples import variance_factor
 from ifm_ident.planning.single import Singles
 from ifm_ident.regimes import Regimes, regime_map
-from ifm_ident.render import wrapped
-from ifm_ident.result_header import quoted
+from ifm_ident.results.header import quoted
+from ifm_ident.show.table import wrapped
+from ifm_ident.show.words import counted, listed
 from ifm_ident.study import Study
-from ifm_ident.words import counted, listed
 
 _SHOWN = 20
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ifm_ident.demonstration import EXAMPLES, example
+from ifm_ident.show.demonstration import EXAMPLES, example
 from tests.cli.running import run, run_apart
 
 

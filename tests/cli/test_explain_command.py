@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ifm_ident.demonstration import save_examples
+from ifm_ident.show.demonstration import save_examples
 from tests.cli.running import run, run_apart
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ifm_ident.demonstration import save_examples
+from ifm_ident.show.demonstration import save_examples
 from tests.cli.running import run, run_apart
 
 Ifm = Callable[..., tuple[int, str, str]]

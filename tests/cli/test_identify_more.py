@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ifm_ident.commands import identify
-from ifm_ident.demonstration import save_examples
+from ifm_ident.show.demonstration import save_examples
 from tests.cli.running import run
 
 Ifm = Callable[..., tuple[int, str, str]]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ifm_ident.demonstration import EXAMPLES, save_examples
+from ifm_ident.show.demonstration import EXAMPLES, save_examples
 from tests.cli.running import run, run_apart
 
 

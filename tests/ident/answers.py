@@ -18,7 +18,7 @@ from ifm_ident.identification import JOINT, Criterion, Identification, Status, T
 from ifm_ident.model import Factor, Intervention, Level, Model
 from ifm_ident.regime_text import Notation
 from ifm_ident.regimes import Active, Regimes
-from ifm_ident.results import Claims
+from ifm_ident.results.claims import Claims
 
 Row = list[Fraction]
 Cells = list[tuple[int, tuple[int, ...]]]

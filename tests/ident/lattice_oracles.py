@@ -8,7 +8,7 @@ import flint
 import numpy as np
 
 from ifm_ident.identify import Identifier
-from ifm_ident.implications import Implications, implications, variable_sets
+from ifm_ident.implications.implications import Implications, implications, variable_sets
 from tests.oracles import Codes, PlainDesign
 
 

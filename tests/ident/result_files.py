@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ifm_ident.identification import Identification
-from ifm_ident.results_read import WRITERS, read_result
+from ifm_ident.results.read import WRITERS, read_result
 from tests.ident.answers import Case, rows_of
 
 FORMATS = sorted(WRITERS)

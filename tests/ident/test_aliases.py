@@ -10,9 +10,9 @@ import flint
 import numpy as np
 import pytest
 
-from ifm_ident.aliases import Aliases, aliases
-from ifm_ident.aliases_write import alias_lines
 from ifm_ident.errors import InputError
+from ifm_ident.implications.aliases import Aliases, aliases
+from ifm_ident.implications.aliases_write import alias_lines
 from tests.oracles import Codes, PlainDesign
 
 LETTERS = "ABCDEFGHJKL"

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from scipy.stats import binomtest, chisquare
 
-from ifm_ident.coverage import ANSWERED, VERDICTS, Counts, Coverage, Part, binomial_interval, coverage
-from ifm_ident.coverage_write import json_lines, text_lines
+from ifm_ident.coverage.coverage import ANSWERED, VERDICTS, Counts, Coverage, Part, binomial_interval, coverage
+from ifm_ident.coverage.orders import Orders, draw
+from ifm_ident.coverage.write import json_lines, text_lines
 from ifm_ident.design import Design
 from ifm_ident.errors import InputError
 from ifm_ident.identification import Criterion, Status
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.orders import Orders, draw
 from ifm_ident.regimes import Regimes
 from ifm_ident.spaces import AllRegimes
 from tests.cases import CASES, CONDITIONAL

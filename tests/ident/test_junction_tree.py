@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ifm_ident.junction_tree import (
+from ifm_ident.messages.junction_tree import (
     JunctionTree,
     cardinality_order,
     induced,

@@ -15,7 +15,7 @@ import pytest
 from ifm_ident.identification import Criterion, Identification, Status
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.study import Study, load
-from ifm_ident.verify import verify
+from ifm_ident.verification.verify import verify
 from tests.oracles import codes_of
 
 STUDIES = Path(__file__).parents[2] / "studies"

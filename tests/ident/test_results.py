@@ -17,9 +17,9 @@ import pytest
 from ifm_ident.certificate import KernelCertificate
 from ifm_ident.errors import InputError
 from ifm_ident.identification import Criterion, Identification, Status
-from ifm_ident.result_cells import cell_text, parse_cell
-from ifm_ident.results import Claims
-from ifm_ident.results_read import read_result
+from ifm_ident.results.cells import cell_text, parse_cell
+from ifm_ident.results.claims import Claims
+from ifm_ident.results.read import read_result
 from tests.ident.answers import CASES, Case, Columns, all_codes, answer, cells_of, codes, rows_of, undecided
 from tests.ident.result_files import FORMATS, read_rows, saved, written
 
@@ -74,9 +74,9 @@ def test_small_blocks_read_the_same(kind: str, tmp_path: Path, monkeypatch: pyte
     found = answer(case.design, all_codes(case.design.model))
     many = Identification.concatenate([found] * 40)
     expected = rows_of(Claims.of(many))
-    monkeypatch.setattr("ifm_ident.results_csv_read._BLOCK_BYTES", 700)
-    for module in ("results", "results_json_read", "results_parquet"):
-        monkeypatch.setattr(f"ifm_ident.{module}.CLAIM_BLOCK", 3)
+    monkeypatch.setattr("ifm_ident.results.csv_read._BLOCK_BYTES", 700)
+    for module in ("claims", "json_read", "parquet"):
+        monkeypatch.setattr(f"ifm_ident.results.{module}.CLAIM_BLOCK", 3)
     assert read_rows(saved(tmp_path, case, [many], kind), case) == expected
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ifm_ident.errors import InputError
-from ifm_ident.results_read import read_result
+from ifm_ident.results.read import read_result
 from tests.ident.answers import CASES, all_codes, answer, codes
 from tests.ident.result_files import edited, read_rows, remover, saved, setter, written
 

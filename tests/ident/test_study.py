@@ -12,9 +12,9 @@ import yaml
 
 from ifm_ident.errors import InputError
 from ifm_ident.notation import format_regimes
+from ifm_ident.reading.yaml_nodes import parse_yaml
 from ifm_ident.spaces import AllRegimes, Listed, UpToOrder
 from ifm_ident.study import Study, load
-from ifm_ident.yaml_nodes import parse_yaml
 
 POSTER = """\
 name: poster example
@@ -198,7 +198,7 @@ def test_a_byte_order_mark_and_aliases_are_legal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
 def test_both_yaml_parsers_are_read_alike(loader: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ifm_ident.yaml_nodes._LOADER", loader)
+    monkeypatch.setattr("ifm_ident.reading.yaml_nodes._LOADER", loader)
     text = (
         "%YAML 1.2\n---\na: [yes, on, 010, 0o10, 0x10, 1_0, 1e3, .5, '1', \"\\x41\", !!str 5, ! 5, !!float 1]\n"
         "b: {c: 1:30, d: ~, e: , f: False, <<: x, g: =}\n? k\n: |\n  v\n"

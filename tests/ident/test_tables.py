@@ -12,8 +12,8 @@ import pytest
 
 from ifm_ident.errors import InputError
 from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.table_files import RowError
-from ifm_ident.tables import read_counts, read_regimes
+from ifm_ident.reading.table_files import RowError
+from ifm_ident.reading.tables import read_counts, read_regimes
 
 INTERVENTIONS = (
     Intervention("A", (0, 1)),

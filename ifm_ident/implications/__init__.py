@@ -1,0 +1,1 @@
+"""Testable implications and alias tables (THEORY 6)."""

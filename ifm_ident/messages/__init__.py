@@ -1,0 +1,1 @@
+"""Message passing on junction trees (THEORY 4)."""

@@ -1,0 +1,68 @@
+"""Message passing as an `Identification`, so that every writer and check can take it (THEORY 4)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ifm_ident.design import Design
+from ifm_ident.identification import JOINT, Criterion, Identification, Status, Terms
+from ifm_ident.messages.message_passing import candidate_contexts, derive_many
+from ifm_ident.notation import Notation
+from ifm_ident.regimes import Regimes
+
+
+def identify_by_messages(
+    design: Design, targets: Regimes, notation: Notation = "assignment", contexts: Regimes | None = None
+) -> Identification:
+    """Every target observed, identified by a joint formula, or undecided with the regimes that are missing.
+
+    `contexts` are tried in turn (default: `candidate_contexts`). No target is ever refused: the route is
+    sufficient and never necessary.
+
+    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> binary = tuple(Intervention(name, (0, 1)) for name in ("s1", "s2", "s3"))
+    >>> factors = (Factor("f1", ("x",), ("s1", "s2")), Factor("f2", ("x",), ("s2", "s3")))
+    >>> train = Regimes.from_codes(np.array([[0, 1, 0], [1, 1, 0], [0, 1, 1]]))
+    >>> targets = Regimes.from_codes(np.array([[1, 1, 1], [0, 1, 1], [0, 0, 1]]))
+    >>> found = identify_by_messages(Design(Model(binary, ("x",), factors), train), targets, "levels")
+    >>> for answer in found:
+    ...     print(answer)
+    p(111) ∝ p(110) p(011) / p(010)
+    p(011) is observed
+    p(001) is undecided
+    """
+    n = len(targets)
+    train = targets.first_equal(design.train)
+    contexts = candidate_contexts(design) if contexts is None else contexts
+    answer = derive_many(design, targets, contexts)
+    unseen = train < 0
+    solved = unseen & answer.identified
+    counts = np.diff(answer.indptr)
+    kept = np.repeat(solved, counts)
+    row = np.repeat(np.arange(n, dtype=np.int64), counts)[kept]
+    index, exponent = design.first[answer.train[kept]], answer.exponent[kept]
+    order = np.lexsort((index, exponent < 0, row))
+    ones = np.ones(len(row), dtype=np.int64)
+    terms = Terms(
+        np.concatenate([[0], np.cumsum(np.where(solved, counts, 0))]).astype(np.int64),
+        ones * JOINT,
+        index[order],
+        exponent[order].astype(np.int64),
+        ones,
+    )
+    lacking = np.where(unseen & ~answer.identified, np.diff(answer.missing_indptr), 0)
+    of_undecided = np.repeat(unseen & ~answer.identified, np.diff(answer.missing_indptr))
+    undecided = np.where(answer.identified, Status.IDENTIFIED, Status.UNDECIDED)
+    return Identification(
+        design,
+        targets,
+        np.where(unseen, undecided, Status.OBSERVED).astype(np.int8),
+        np.where(solved, Criterion.JOINT, Criterion.NONE).astype(np.int8),
+        train,
+        terms,
+        np.full(n, -1, dtype=np.int64),
+        (),
+        notation,
+        answer.missing.take(np.flatnonzero(of_undecided)),
+        np.concatenate([[0], np.cumsum(lacking)]).astype(np.int64),
+    )

@@ -1,0 +1,269 @@
+"""The fields of a study, checked and turned into models, regimes and spaces (SPEC, Study file)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+
+from ifm_ident.errors import InputError, nearest
+from ifm_ident.model import Factor, Intervention, Ints, Level, Model
+from ifm_ident.notation import format_regime
+from ifm_ident.reading.nodes import Node, Place
+from ifm_ident.reading.table_files import RowError
+from ifm_ident.reading.tables import RegimeTable, read_counts, read_regimes
+from ifm_ident.regime_text import BASELINE, Notation, RegimeReader
+from ifm_ident.regimes import Active, Regimes
+from ifm_ident.spaces import AllRegimes, Listed, Space, UpToOrder
+
+Scale = Literal["none", "paper", "standard"]
+_SCALES = ("none", "paper", "standard")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Where the data table is and how to read it: outcome, label column, scaling, columns to take logs of."""
+
+    file: Path
+    outcome: str | None = None
+    label: str | None = None
+    scale: Scale = "none"
+    log: tuple[str, ...] = ()
+
+
+def require_keys(node: Node, place: Place, legal: Collection[str], required: Collection[str] = ()) -> None:
+    """Raise InputError unless the node is a map with legal keys only, the required ones among them."""
+    what = f"`{place[-1]}`" if place and isinstance(place[-1], str) else "this entry" if place else "a study"
+    if node.kind != "map":
+        raise InputError(f"{what} is a map with the keys {', '.join(sorted(legal))}; got {node.shown}", place)
+    for key in node.entries:
+        if key not in legal:
+            raise InputError(f"unknown key {key!r} in {what}; {nearest(key, legal)}", (*place, key))
+    for key in required:
+        if key not in node.entries:
+            raise InputError(f"{what} has no key `{key}`; add it", place)
+
+
+def text_of(node: Node, place: Place, what: str) -> str:
+    """The text of a node; InputError, naming the quoted spelling, for anything else and for no text."""
+    if node.kind in ("map", "seq"):
+        raise InputError(f"{what} is text, got {node.words}", place)
+    if node.kind != "str":
+        raise InputError(f'{what} is text, got {node.shown}; write it in quotes: "{node.raw}"', place)
+    if node.value == "":
+        raise InputError(f"{what} is empty; write some text or leave the key out", place)
+    return str(node.value)
+
+
+def list_of(node: Node, place: Place, what: str, example: str) -> list[Node]:
+    """The items of a list node; InputError for anything else."""
+    if node.kind != "seq":
+        raise InputError(f"{what} is a list such as {example}, got {node.shown}", place)
+    return node.items
+
+
+def level_of(node: Node, place: Place) -> Level:
+    """The level that a node holds; InputError, naming the quoted spelling, for what cannot be one."""
+    if node.kind in ("map", "seq"):
+        raise InputError(f"a level is text or a number, got {node.words}", place)
+    infinite = node.kind == "float" and not math.isfinite(float(node.value or 0))
+    if node.kind not in ("str", "int", "float") or infinite:
+        why = "not finite" if infinite else node.words
+        raise InputError(
+            f'a level is text or a number, got {node.shown}, which is {why}; write "{node.raw or "null"}" in '
+            "quotes, or another level",
+            place,
+        )
+    return cast(Level, node.value)
+
+
+def model_from(root: Node) -> Model:
+    """The model of a study's `interventions`, `variables` and `factors`."""
+    node = root.entries["interventions"]
+    if node.kind != "map":
+        raise InputError(
+            f"`interventions` is a map from names to levels such as {{A: [0, 1]}}, got {node.shown}",
+            ("interventions",),
+        )
+    if not node.entries:
+        raise InputError("`interventions` is empty; name at least one, such as {A: [0, 1]}", ("interventions",))
+    interventions = []
+    for name, levels in node.entries.items():
+        place: Place = ("interventions", name)
+        items = list_of(levels, place, f"the levels of {name!r}", "[0, 1], baseline first")
+        values = tuple(level_of(item, (*place, i)) for i, item in enumerate(items))
+        interventions.append(Intervention(name, values))
+    variables: tuple[str, ...] = ("x",)
+    if "variables" in root.entries:
+        variables = _names(root.entries["variables"], ("variables",), "a variable")
+    nodes = list_of(root.entries["factors"], ("factors",), "`factors`", "[{x: [x], sigma: [A]}]")
+    factors = tuple(_factor(node, k, variables) for k, node in enumerate(nodes))
+    return Model(tuple(interventions), variables, factors)
+
+
+def _names(node: Node, place: Place, what: str) -> tuple[str, ...]:
+    items = list_of(node, place, f"`{place[-1]}`", "[a, b]")
+    return tuple(text_of(item, (*place, i), what) for i, item in enumerate(items))
+
+
+def _factor(node: Node, k: int, variables: tuple[str, ...]) -> Factor:
+    place: Place = ("factors", k)
+    require_keys(node, place, ("name", "x", "sigma"))
+    if "sigma" not in node.entries:
+        raise InputError("this factor has no key `sigma`; write sigma: [] if no intervention acts on it", place)
+    name, x = node.entries.get("name"), node.entries.get("x")
+    return Factor(
+        f"f{k + 1}" if name is None else text_of(name, (*place, "name"), "the name of a factor"),
+        variables if x is None else _names(x, (*place, "x"), "a variable"),
+        _names(node.entries["sigma"], (*place, "sigma"), "an intervention"),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class FieldReader:
+    """Reads the fields that hold regimes; table files are relative to `folder`."""
+
+    reader: RegimeReader
+    folder: Path
+
+    @property
+    def model(self) -> Model:
+        """The model whose regimes are read."""
+        return self.reader.model
+
+    def train(self, node: Node) -> tuple[Regimes, Notation | None]:
+        """The training regimes and the notation they are written in, None when all are maps."""
+        if node.kind == "map":
+            table = self._table(node, ("train",))
+            return table.regimes, table.notation
+        items = list_of(node, ("train",), "`train`", '["00", "10"] or a map with the key file')
+        return self._listed(items, ("train",))
+
+    def test(self, node: Node) -> tuple[Space, Notation | None]:
+        """The test regimes and the notation that texts among them are written in."""
+        place: Place = ("test",)
+        if node.kind == "map":
+            require_keys(node, place, ("order", "file", "label"))
+            if "order" in node.entries:
+                require_keys(node, place, ("order",))
+                return UpToOrder(self.model, self._order(node.entries["order"])), None
+            regimes = self._table(node, place).regimes
+            if len(regimes) == 0:
+                file = self.folder / str(node.entries["file"].value)
+                raise InputError(f"{file}: the table has no rows; list at least one test regime", place)
+            return Listed(regimes), None
+        if node.kind == "str" and node.value == "all":
+            return AllRegimes(self.model), None
+        if node.kind != "seq":
+            order = str(node.raw).removeprefix("order:")
+            hint = f"; write {{order: {order.strip()}}}" if order != node.raw else f'; write ["{node.raw}"]'
+            hint = hint if node.raw else ""
+            raise InputError(
+                f"`test` is all, {{order: 2}}, {{file: test.csv}} or a list of regimes, got {node.shown}{hint}",
+                place,
+            )
+        if not node.items:
+            raise InputError("`test` is an empty list; list a regime, or leave the key out for all", place)
+        regimes, notation = self._listed(node.items, place)
+        return Listed(regimes), notation
+
+    def samples(self, node: Node, train: Regimes) -> Ints:
+        """The sample size of every training regime as written, shape (m,), from the counts table."""
+        require_keys(node, ("samples",), ("file", "label"), required=("file",))
+        file, label = self._file_and_label(node, ("samples",))
+        try:
+            regimes, counts, rows = read_counts(self.model, file, label)
+        except RowError:
+            raise
+        except InputError as error:
+            raise InputError(str(error), ("samples", "file")) from None
+        first = regimes.first_equal(regimes)
+        for row in np.flatnonzero(first != np.arange(len(first)))[:1]:
+            raise RowError(file, int(rows[row]) - 1, f"repeats the regime of row {rows[first[row]]}; merge them")
+        found = train.first_equal(regimes)
+        for k in np.flatnonzero(found < 0)[:1]:
+            regime = format_regime(self.model, train[int(k)], "assignment")
+            raise InputError(
+                f"{file}: training regime {k + 1} ({regime}) has no row; add it with its n", ("samples", "file")
+            )
+        sizes: Ints = counts[found]
+        return sizes
+
+    def data(self, node: Node) -> DataSpec:
+        """The data table's description; the file itself is not looked at."""
+        place: Place = ("data",)
+        require_keys(node, place, ("file", "outcome", "label", "scale", "log"), required=("file",))
+        file, label = self._file_and_label(node, place)
+        outcome, scale, log = (node.entries.get(key) for key in ("outcome", "scale", "log"))
+        if scale is not None and (scale.kind != "str" or scale.value not in _SCALES):
+            raise InputError(f"unknown scale {scale.shown}; {nearest(scale.raw, _SCALES)}", (*place, "scale"))
+        return DataSpec(
+            file,
+            None if outcome is None else text_of(outcome, (*place, "outcome"), "the outcome"),
+            label,
+            "none" if scale is None else cast(Scale, scale.value),
+            () if log is None else _names(log, (*place, "log"), "a column"),
+        )
+
+    def _order(self, node: Node) -> int:
+        if node.kind != "int" or cast(int, node.value) < 0:
+            raise InputError(f"`order` is a whole number of 0 or more, got {node.shown}", ("test", "order"))
+        return cast(int, node.value)
+
+    def _table(self, node: Node, place: Place) -> RegimeTable:
+        require_keys(node, place, ("file", "label"), required=("file",))
+        file, label = self._file_and_label(node, place)
+        try:
+            return read_regimes(self.model, file, label)
+        except RowError:
+            raise
+        except InputError as error:
+            raise InputError(str(error), (*place, "file")) from None
+
+    def _file_and_label(self, node: Node, place: Place) -> tuple[Path, str | None]:
+        file = text_of(node.entries["file"], (*place, "file"), "`file`")
+        label = node.entries.get("label")
+        if "\0" in file:
+            raise InputError("`file` holds a null character; write a path", (*place, "file"))
+        return (
+            self.folder / file,
+            None if label is None else text_of(label, (*place, "label"), "`label`"),
+        )
+
+    def _listed(self, items: list[Node], place: Place) -> tuple[Regimes, Notation | None]:
+        regimes: list[Active] = []
+        notation: Notation | None = None
+        baseline_only = True
+        for i, node in enumerate(items):
+            regime, written = self._regime(node, (*place, i))
+            regimes.append(regime)
+            if written is not None and baseline_only:
+                notation, baseline_only = written, node.value == BASELINE
+        return Regimes.from_active(regimes, len(self.model)), notation
+
+    def _regime(self, node: Node, place: Place) -> tuple[Active, Notation | None]:
+        if node.kind == "map":
+            levels = {}
+            for name, level in node.entries.items():
+                if name in self.model.position:
+                    levels[name] = level_of(level, (*place, name))
+                else:
+                    levels[name] = 0
+            try:
+                return self.reader.read_map(levels), None
+            except InputError as error:
+                raise InputError(str(error), (*place, *error.path)) from None
+        if node.kind == "seq":
+            raise InputError("a regime is text or a map, got a list; write {A: 1} or a text in quotes", place)
+        if node.kind != "str":
+            raise InputError(
+                f'a regime is text or a map, got {node.shown}; write it in quotes: "{node.raw}"', place
+            )
+        try:
+            return self.reader.read(str(node.value))
+        except InputError as error:
+            raise InputError(str(error), place) from None

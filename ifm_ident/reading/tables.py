@@ -1,0 +1,174 @@
+"""Regimes from CSV, TSV and Parquet tables, with the row of whatever is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ifm_ident.errors import InputError, nearest
+from ifm_ident.model import Ints, Model
+from ifm_ident.notation import parse_labels
+from ifm_ident.reading.table_files import RowError, Table, open_table
+from ifm_ident.regime_text import BASELINE, Notation, RegimeReader, match_level
+from ifm_ident.regimes import Regimes
+
+LABEL_COLUMNS = ("label", "regime")
+COUNT_COLUMN = "n"
+
+
+@dataclass(frozen=True, eq=False)
+class RegimeTable:
+    """The regimes of a table, one a row, and the notation that fits how it writes them."""
+
+    regimes: Regimes
+    notation: Notation
+
+
+def read_regimes(model: Model, path: Path, label: str | None = None) -> RegimeTable:
+    """The regimes of a table: one column an intervention, or one column of labels (SPEC, Regimes).
+
+    With `label` that column is read and the others are ignored. Without, columns named like interventions
+    are read, absent or empty meaning baseline; with no such column, the column `label` or `regime`, or the
+    only column there is. Levels match by text, numbers also by value.
+
+    Raises InputError that starts with `FILE: `, or RowError with `FILE, row N: ` (N counted from 1), for
+    what cannot be read, an unknown column, level or regime, and a missing label.
+
+    >>> import tempfile
+    >>> from ifm_ident.model import Factor, Intervention
+    >>> pair = (Intervention("A", (0, 1)), Intervention("B", (0, 1)))
+    >>> model = Model(pair, ("x",), (Factor("f", ("x",), ("A", "B")),))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "t.csv"
+    ...     _ = path.write_text("A,B\\n1,\\n0,1.0\\n")
+    ...     list(read_regimes(model, path).regimes)
+    [((0, 1),), ((1, 1),)]
+    """
+    table = open_table(path)
+    return _regimes(model, table, _label_column(model, table, label, extra=()))
+
+
+def read_counts(model: Model, path: Path, label: str | None = None) -> tuple[Regimes, Ints, Ints]:
+    """The regimes of a table, their sample sizes (column `n`), and their rows, counted from 1.
+
+    Raises InputError as `read_regimes` does, and RowError for an `n` that is no positive whole number.
+    """
+    table = open_table(path)
+    if COUNT_COLUMN not in table.names:
+        raise InputError(
+            f"{path}: there is no column {COUNT_COLUMN!r} with the sample sizes; "
+            f"{nearest(COUNT_COLUMN, table.names)}"
+        )
+    if label is None and COUNT_COLUMN in model.position:
+        raise InputError(
+            f"{path}: the column {COUNT_COLUMN!r} is both an intervention and the sample size; "
+            "rename the intervention or use a label column"
+        )
+    column = _label_column(model, table, label, extra=(COUNT_COLUMN,))
+    counts = _counts(table)
+    return _regimes(model, table, column).regimes, counts, np.arange(1, len(counts) + 1, dtype=np.int64)
+
+
+def _label_column(model: Model, table: Table, label: str | None, extra: tuple[str, ...]) -> str | None:
+    """The column of labels, or None for one column an intervention; unknown columns are refused."""
+    if label is not None:
+        if label not in table.names:
+            raise InputError(f"{table.path}: there is no column {label!r}; {nearest(label, table.names)}")
+        return label
+    names = [name for name in table.names if name not in extra]
+    if not any(name in model.position for name in names):
+        for name in LABEL_COLUMNS:
+            if name in names:
+                return name
+        if len(names) == 1:
+            return names[0]
+        raise InputError(
+            f"{table.path}: no column is an intervention ({_quoted(list(model.position))}) or called label or "
+            f"regime; the columns are {_quoted(names)}; rename them, or name the label column with `label:`"
+        )
+    for name in names:
+        if not name:
+            raise InputError(
+                f"{table.path}: a column has no name, as when pandas writes its index; remove the column "
+                "(to_csv(..., index=False))"
+            )
+        if name not in model.position:
+            raise InputError(
+                f"{table.path}: the column {name!r} is no intervention; {nearest(name, model.position)} "
+                "(remove it, or name a label column with `label:`)"
+            )
+    return None
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:8])) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
+
+
+def _regimes(model: Model, table: Table, label: str | None) -> RegimeTable:
+    if label is not None:
+        return _from_labels(model, table, label)
+    rows: list[Ints] = []
+    levels: list[Ints] = []
+    for name in model.position:
+        level = _levels(model, table, name) if name in table.names else np.zeros(0, dtype=np.int64)
+        rows.append(np.flatnonzero(level))
+        levels.append(level[rows[-1]])
+    counts = np.bincount(np.concatenate(rows), minlength=table.row_count)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    cursor = indptr[:-1].copy()
+    position_of, level_of = (np.zeros(indptr[-1], dtype=np.int64) for _ in range(2))
+    for position, (row, level) in enumerate(zip(rows, levels, strict=True)):
+        position_of[cursor[row]], level_of[cursor[row]] = position, level
+        cursor[row] += 1
+    return RegimeTable(Regimes(indptr, position_of, level_of, len(model)), "assignment")
+
+
+def _from_labels(model: Model, table: Table, label: str) -> RegimeTable:
+    column = table.texts(label)
+    missing = pc.or_kleene(column.is_null(), pc.equal(pc.utf8_trim_whitespace(column), ""))
+    first = pc.index(missing, True).as_py()
+    if first >= 0:
+        raise RowError(
+            table.path, first, f"the regime in column {label!r} is empty; write {BASELINE!r} for baseline"
+        )
+    try:
+        regimes = parse_labels(model, column)
+    except InputError as error:
+        raise RowError(table.path, None, str(error)) from None
+    named = pc.index(pc.not_equal(column, BASELINE), True).as_py()
+    notation = "label" if named < 0 else RegimeReader(model).read(column[named].as_py())[1]
+    return RegimeTable(regimes, notation)
+
+
+def _levels(model: Model, table: Table, name: str) -> Ints:
+    """The level index of every row in an intervention's column, shape (n,); empty is baseline."""
+    intervention = model.interventions[model.position[name]]
+    column = table.texts(name)
+    encoded = column.combine_chunks().dictionary_encode()
+    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    index = np.zeros(len(encoded.dictionary) + 1, dtype=np.int64)
+    for code, text in enumerate(encoded.dictionary.to_pylist()):
+        if text:
+            try:
+                index[code] = match_level(intervention, text, by_value=table.by_value(name))
+            except InputError as error:
+                raise RowError(table.path, int(np.argmax(codes == code)), str(error)) from None
+    level: Ints = index[codes]
+    return level
+
+
+def _counts(table: Table) -> Ints:
+    texts = table.texts(COUNT_COLUMN).to_pylist()
+    counts: NDArray[np.int64] = np.zeros(len(texts), dtype=np.int64)
+    for row, text in enumerate(texts):
+        whole = (text or "").strip().removesuffix(".0")
+        if not (whole.isascii() and whole.isdigit() and len(whole) < 19 and int(whole)):
+            raise RowError(
+                table.path, row, f"{COUNT_COLUMN} is {text!r}; a sample size is a whole number of 1 or more"
+            )
+        counts[row] = int(whole)
+    return counts

@@ -1,0 +1,1 @@
+"""Results of `ifm identify` as JSON, CSV and Parquet, written and read."""

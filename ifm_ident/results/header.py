@@ -1,0 +1,240 @@
+"""The study as a result file tells it, and the typed reading of JSON values (SPEC, Result)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from math import inf
+from typing import Any, Protocol
+
+from ifm_ident.design import Design
+from ifm_ident.errors import InputError, nearest
+from ifm_ident.model import Factor, Intervention, Level, Model
+from ifm_ident.regime_text import Notation
+from ifm_ident.regimes import Active, Regimes
+from ifm_ident.results.cells import Cell
+
+SCHEMA = "ifm-identification/1"
+HEADER_KEYS = ("schema", "study", "interventions", "variables", "factors", "train")
+_MAX_LEVEL_BITS = 4096
+
+
+class StudyLike(Protocol):
+    """What writers and the check need of a study."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def design(self) -> Design: ...
+    @property
+    def notation(self) -> Notation: ...
+
+
+def quoted(value: object) -> str:
+    """A value as JSON on one line, letters of all languages as they are."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+class MapTexts:
+    """Regimes of one model as JSON maps, intervention name to level."""
+
+    def __init__(self, model: Model) -> None:
+        self.pairs = [
+            [f"{quoted(one.name)}: {quoted(level)}" for level in one.levels] for one in model.interventions
+        ]
+        self.baseline = [levels[0] for levels in self.pairs]
+
+    def full(self, regime: Active) -> str:
+        """The map of every intervention."""
+        parts = self.baseline.copy()
+        for position, level in regime:
+            parts[position] = self.pairs[position][level]
+        return "{" + ", ".join(parts) + "}"
+
+    def sparse(self, regime: Active) -> str:
+        """The map of what is off baseline."""
+        return "{" + ", ".join(self.pairs[position][level] for position, level in regime) + "}"
+
+
+def header_lines(study: StudyLike, largest: float = inf) -> list[str]:
+    """What a result is about: every key of a JSON result but `results`, with its value, in SPEC's order.
+
+    Training regimes are full maps; where these would have more than `largest` entries together, they name
+    only what is off baseline. Raises InputError for a text that UTF-8 cannot hold (half of a surrogate pair).
+    """
+    design, model = study.design, study.design.model
+    texts = MapTexts(model)
+    write = texts.full if len(design.train) * len(model) <= largest else texts.sparse
+    values = (
+        quoted(SCHEMA),
+        quoted(study.name),
+        quoted({i.name: i.levels for i in model.interventions}),
+        quoted(model.variables),
+        quoted([{"name": f.name, "x": f.x, "sigma": f.sigma} for f in model.factors]),
+        f"[{', '.join(map(write, design.train))}]",
+    )
+    lines = [f'"{key}": {value}' for key, value in zip(HEADER_KEYS, values, strict=True)]
+    try:
+        "".join(lines[:-1]).encode()  # training regimes hold no other texts
+    except UnicodeEncodeError as error:
+        bad = error.object[error.start]
+        raise InputError(f"the study holds the character {bad!r}, which no file can hold; remove it") from None
+    return lines
+
+
+@dataclass(frozen=True, eq=False)
+class Heading:
+    """The study as a result file tells it."""
+
+    name: str
+    design: Design
+    notation: Notation = "assignment"
+
+
+def parse_header(data: dict[str, Any], sparse: bool = False) -> Heading:
+    """The study that a header describes; `sparse` ones may leave out what is at baseline.
+
+    Raises InputError for a missing key, a value of the wrong type, or anything that is no legal design.
+    """
+    for key in HEADER_KEYS:
+        if key not in data:
+            raise InputError(f"the key {key!r} is missing; a result of `ifm identify` holds it")
+    if data["schema"] != SCHEMA:
+        raise InputError(f"the schema is {shown(data['schema'])}; this program reads {SCHEMA!r}")
+    name = _typed(data["study"], str, "study")
+    interventions = []
+    for one, levels in _typed(data["interventions"], dict, "interventions").items():
+        values = _typed(levels, list, f"interventions: {one}")
+        for value in values:
+            if isinstance(value, int) and value.bit_length() > _MAX_LEVEL_BITS:
+                raise InputError(f"interventions: {one}: a level of more than 1000 digits")
+        interventions.append(Intervention(one, tuple(values)))
+    factors = []
+    for k, entry in enumerate(_typed(data["factors"], list, "factors")):
+        fields = record(entry, ("name", "x", "sigma"), f"factors, entry {k}")
+        factors.append(
+            Factor(
+                _typed(fields["name"], str, f"factors, entry {k}: name"),
+                _texts(fields["x"], f"factors, entry {k}: x"),
+                _texts(fields["sigma"], f"factors, entry {k}: sigma"),
+            )
+        )
+    model = Model(tuple(interventions), _texts(data["variables"], "variables"), tuple(factors))
+    reader = MapReader(model)
+    train = [
+        reader.read(regime, f"train, entry {i}", sparse)
+        for i, regime in enumerate(_typed(data["train"], list, "train"))
+    ]
+    return Heading(name, Design(model, Regimes.from_active(train, len(model))))
+
+
+def shown(value: object) -> str:
+    """A value in an error message, shortened.
+
+    >>> shown("a" * 100)
+    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python converts
+        text = "a very long number"
+    return text if len(text) <= 60 else text[:40] + "..."
+
+
+def record(value: object, keys: Sequence[str], place: str) -> dict[str, Any]:
+    """A JSON object with exactly these keys; InputError names the place and the first difference."""
+    fields: dict[str, Any] = _typed(value, dict, place)
+    for key in keys:
+        if key not in fields:
+            raise InputError(f"{place}: the key {key!r} is missing")
+    for key in fields:
+        if key not in keys:
+            raise InputError(f"{place}: unknown key {shown(key)}; {nearest(key, keys)}")
+    return fields
+
+
+_KIND = {str: "text", dict: "an object", list: "a list", int: "an integer"}
+
+
+def _typed(value: object, kind: type, place: str) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InputError(f"{place}: {_KIND[kind]} is needed, got {shown(value)}")
+    return value
+
+
+def typed_list(value: object, place: str) -> list[Any]:
+    """A JSON list; InputError names the place."""
+    items: list[Any] = _typed(value, list, place)
+    return items
+
+
+def typed_text(value: object, place: str) -> str:
+    """A JSON text; InputError names the place."""
+    text: str = _typed(value, str, place)
+    return text
+
+
+def typed_integer(value: object, place: str) -> int:
+    """A JSON integer; InputError names the place."""
+    number: int = _typed(value, int, place)
+    return number
+
+
+def _texts(value: object, place: str) -> tuple[str, ...]:
+    return tuple(_typed(item, str, f"{place}, entry {j}") for j, item in enumerate(typed_list(value, place)))
+
+
+@dataclass(frozen=True, eq=False)
+class MapReader:
+    """Reads full maps, intervention name to level, of one model."""
+
+    model: Model
+
+    @cached_property
+    def _index(self) -> dict[str, tuple[int, dict[Level, int]]]:
+        return {
+            one.name: (i, {level: j for j, level in enumerate(one.levels)})
+            for i, one in enumerate(self.model.interventions)
+        }
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(self._index)
+
+    @cached_property
+    def _baseline(self) -> list[Level]:
+        return [one.levels[0] for one in self.model.interventions]
+
+    def read(self, value: object, place: str, sparse: bool = False) -> Active:
+        """The regime of a map that names every intervention (or not, if `sparse`); InputError names the place."""
+        fields: dict[str, Any] = _typed(value, dict, place)
+        if list(fields) == self._names:
+            pairs = zip(fields.items(), self._baseline, strict=True)
+            fields = {name: level for (name, level), base in pairs if level is not base}
+        elif len(fields) < len(self._names) and not sparse:
+            absent = next(name for name in self._names if name not in fields)
+            raise InputError(f"{place}: the intervention {absent!r} is missing; regimes are full maps")
+        return tuple(sorted(pair for pair in self._levels(fields, place) if pair[1]))
+
+    def read_cell(self, value: object, factor: int, place: str) -> Cell:
+        """The cell of a factor from a map that names its sigma-scope, no more and no less."""
+        scope = self.model.factors[factor].sigma
+        fields = record(value, scope, place)
+        levels = dict(self._levels(fields, place))
+        return factor, tuple(levels[int(i)] for i in self.model.scopes[factor])
+
+    def _levels(self, fields: dict[str, Any], place: str) -> Iterator[tuple[int, int]]:
+        for name, level in fields.items():
+            known = self._index.get(name)
+            if known is None:
+                raise InputError(
+                    f"{place}: unknown intervention {shown(name)}; {nearest(name, islice(self._index, 1000))}"
+                )
+            position, index = known
+            if isinstance(level, bool) or not isinstance(level, (str, int, float)) or level not in index:
+                legal = nearest(shown(level), index)
+                raise InputError(f"{place}: intervention {name!r} has no level {shown(level)}; {legal}")
+            yield position, index[level]

@@ -1,0 +1,158 @@
+"""Answers in plain words: counts, lists, refusals, the closing sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ifm_ident.certificate import KernelCertificate
+from ifm_ident.identification import JOINT, Criterion, Identification, Status
+from ifm_ident.model import Model
+from ifm_ident.regime_text import BASELINE, Notation
+from ifm_ident.results.cells import cell_text
+
+_NAMED = 4
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "regime"), counted(2000, "regime")
+    ('1 regime', '2,000 regimes')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def listed(names: Sequence[str], most: int = _NAMED, noun: str = "") -> str:
+    """Names in a row, the first few when there are many.
+
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(list("abcdefg"), noun="factors")
+    ('a', 'a, b and c', 'a, b, c, d and 3 more factors')
+    """
+    if len(names) > most + 1:
+        return f"{', '.join(names[:most])} and {len(names) - most:,} more {noun}".rstrip()
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def variables_of(model: Model, block: int) -> list[str]:
+    """The variables whose full conditional a block of factors serves; all of them for the joint block."""
+    if block == JOINT:
+        return list(model.variables)
+    return [variable for variable in model.variables if model.cover_index[variable] == block]
+
+
+def refusal_words(model: Model, certificate: KernelCertificate) -> str:
+    """Why a regime is refused, in one line.
+
+    >>> from ifm_ident.model import Factor, Intervention
+    >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
+    >>> model = Model((a, b), ("x",), (Factor("f", ("x",), ("A",)), Factor("g", ("x",), ("B",))))
+    >>> refusal_words(model, KernelCertificate(JOINT, (((0, (1,)), 1),)))
+    'factor f is never seen at A=1'
+    >>> refusal_words(model, KernelCertificate(0, (((0, (1,)), 1), ((1, (1,)), -1))))
+    'training leaves the product of f and g open'
+    """
+    factors = sorted({k for (k, _), _ in certificate.cells})
+    if len(certificate.cells) == 1:
+        cell = certificate.cells[0][0]
+        return f"factor {model.factors[cell[0]].name} is never seen at {cell_text(model, cell)}"
+    names = [model.factors[k].name for k in factors]
+    product = f"the product of {listed(names, noun='factors')}" if len(names) > 1 else f"factor {names[0]}"
+    variables = variables_of(model, certificate.block)
+    where = f" in {listed(variables)} | rest" if len(variables) < len(model.variables) else ""
+    return f"training leaves {product} open{where}"
+
+
+def regime_words(model: Model, notation: Notation) -> str:
+    """How the regimes of a study are written, in words."""
+    names = [intervention.name for intervention in model.interventions]
+    if notation == "levels":
+        of = listed(names) if len(names) <= 6 else f"the {len(names):,} interventions"
+        return f"the levels of {of} in order" if len(names) > 1 else f"the level of {of}"
+    if notation == "label":
+        return f"the interventions off baseline, joined by +; {BASELINE} is the baseline"
+    return f"the interventions off baseline with their levels; {BASELINE} is the baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many regimes were asked about, by verdict.
+
+    >>> print(Tally(observed=6, joint=2).sentence)
+    2 of 2 unseen regimes are identified.
+    >>> print(Tally(observed=1).sentence)
+    The regime asked about is observed: there is nothing to identify.
+    """
+
+    observed: int = 0
+    joint: int = 0
+    conditional: int = 0
+    refused: int = 0
+    no_joint: int = 0
+    undecided: int = 0
+
+    def plus(self, found: Identification) -> Tally:
+        """With the verdicts of a batch added."""
+        joint = found.criterion == Criterion.JOINT
+        identified, refused = found.status == Status.IDENTIFIED, found.status == Status.NOT_IDENTIFIED
+        masks = (
+            found.status == Status.OBSERVED,
+            identified & joint,
+            identified & ~joint,
+            refused & ~joint,
+            refused & joint,
+            found.status == Status.UNDECIDED,
+        )
+        before = (self.observed, self.joint, self.conditional, self.refused, self.no_joint, self.undecided)
+        return Tally(*(b + int(np.count_nonzero(mask)) for b, mask in zip(before, masks, strict=True)))
+
+    @property
+    def identified(self) -> int:
+        """How many have a formula."""
+        return self.joint + self.conditional
+
+    @property
+    def unseen(self) -> int:
+        """How many are not training regimes."""
+        return self.identified + self.open
+
+    @property
+    def open(self) -> int:
+        """How many are neither observed nor identified."""
+        return self.refused + self.no_joint + self.undecided
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one sentence of plain words."""
+        if not self.unseen:
+            if self.observed == 0:
+                return "No regime was asked about."
+            who = "The regime" if self.observed == 1 else f"All {self.observed:,} regimes"
+            return f"{who} asked about {_is(self.observed)} observed: there is nothing to identify."
+        text = f"{self.identified:,} of {counted(self.unseen, 'unseen regime')} {_is(self.identified)} identified"
+        if self.unseen == 1:
+            text = f"The one unseen regime is{'' if self.identified else ' not'} identified"
+            if self.no_joint or self.undecided:
+                text = "The one unseen regime"
+        if self.conditional:
+            only = "" if self.joint else "all " if self.conditional > 1 else ""
+            count = "" if not self.joint else f"{self.conditional:,} of them "
+            text += f", {count or only}by full conditionals only"
+        rest = []
+        if self.refused and (self.unseen > 1):
+            rest.append(f"{self.refused:,} {_is(self.refused)} not")
+        if self.no_joint:
+            rest.append(f"{self._of(self.no_joint)}{'has' if self.no_joint == 1 else 'have'} no joint formula")
+        if self.undecided:
+            rest.append(f"{self._of(self.undecided)}{_is(self.undecided)} undecided")
+        separator = " " if self.unseen == 1 else "; "
+        return separator.join([text, *rest]) + "."
+
+    def _of(self, count: int) -> str:
+        return "" if self.unseen == 1 else f"{count:,} "
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"

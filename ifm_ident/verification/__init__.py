@@ -1,0 +1,1 @@
+"""Results checked again from the definitions, in one-hot cells and plain integers."""
