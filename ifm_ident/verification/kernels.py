@@ -157,7 +157,7 @@ class _Table:
 def _looked_up(keys: Ints, values: Numbers, wanted: Ints) -> Numbers:
     """The values of the wanted keys, 0 for keys that are not there."""
     if not len(keys):
-        return np.zeros_like(values, shape=len(wanted))
+        return np.zeros(len(wanted), dtype=object if values.dtype == object else np.int64)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     found: Numbers = np.where(keys[at] == wanted, values[at], 0)
     return found
