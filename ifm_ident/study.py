@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ifm_ident.design import Design
 from ifm_ident.errors import InputError
 from ifm_ident.identification import Identification
@@ -15,7 +17,7 @@ from ifm_ident.model import Ints, Model
 from ifm_ident.reading.nodes import Node, Place, node_from_plain
 from ifm_ident.reading.study_fields import DataSpec, FieldReader, model_from, require_keys, text_of
 from ifm_ident.reading.table_files import RowError
-from ifm_ident.reading.tables import read_regimes
+from ifm_ident.reading.tables import read_data_regimes, read_regimes
 from ifm_ident.reading.yaml_nodes import read_yaml
 from ifm_ident.regime_text import Notation, RegimeReader
 from ifm_ident.regimes import Regimes
@@ -112,6 +114,17 @@ class Study:
             )
         identifier = Identifier(self.design, self.notation)
         return Identification.concatenate([identifier.identify(chunk, criterion) for chunk in self.targets()])
+
+    def sample_sizes(self) -> Ints | None:
+        """One sample size for each training regime as written, shape (m,): `samples`, else counted from `data`.
+
+        Rows of regimes outside training do not count; a repeated training regime has them all at its first
+        index. None when the study has neither. Raises InputError for a data table that cannot be read.
+        """
+        if self.samples is not None or self.data is None:
+            return self.samples
+        found = read_data_regimes(self.model, self.data.file, self.data.label).first_equal(self.design.train)
+        return np.bincount(found[found >= 0], minlength=len(self.design.train)).astype(np.int64)
 
     def with_test(self, specs: Sequence[str]) -> Study:
         """The same study with other test regimes: each `all`, `order:2`, `file:PATH` or a regime's text.

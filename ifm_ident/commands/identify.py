@@ -231,6 +231,7 @@ class _Solver:
         self.study, self.criterion, self.objective = study, criterion, objective
         self.identifier = Identifier(study.design, study.notation)
         self.contexts = candidate_contexts(study.design) if method == "message-passing" else None
+        self.samples = study.sample_sizes() if objective == "variance" else None
         self.until = None if time_limit is None else time.monotonic() + time_limit
         self.tally = Tally()
         self.proofs = Proofs(objective)
@@ -243,7 +244,7 @@ class _Solver:
         else:
             found = self.identifier.identify(targets, self.criterion)
         left = None if self.until is None else max(0.0, self.until - time.monotonic())
-        chosen = choose(self.identifier, found, self.objective, study.samples, left)
+        chosen = choose(self.identifier, found, self.objective, self.samples, left)
         self.proofs = self.proofs.plus(chosen)
         self.tally = self.tally.plus(chosen.identification)
         self._keep_unproven(chosen)

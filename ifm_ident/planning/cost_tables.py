@@ -12,7 +12,7 @@ from ifm_ident.errors import InputError, nearest
 from ifm_ident.model import Model
 from ifm_ident.planning.prices import AddedUp, Listed, Prices
 from ifm_ident.reading.table_files import RowError, Table, open_table
-from ifm_ident.reading.tables import _label_column, _regimes
+from ifm_ident.reading.tables import label_column, regimes_in
 
 COST_COLUMN = "cost"
 INTERVENTION_COLUMN = "intervention"
@@ -92,7 +92,7 @@ def _by_intervention(model: Model, table: Table, costs: list[Fraction]) -> list[
 
 
 def _by_regime(model: Model, table: Table, costs: list[Fraction]) -> Listed:
-    regimes = _regimes(model, table, _label_column(model, table, None, extra=(COST_COLUMN,))).regimes
+    regimes = regimes_in(model, table, label_column(model, table, None, extra=(COST_COLUMN,))).regimes
     first = regimes.first_equal(regimes)
     for row, before in enumerate(first.tolist()):
         if before < row and costs[before] != costs[row]:

@@ -49,7 +49,7 @@ def read_regimes(model: Model, path: Path, label: str | None = None) -> RegimeTa
     [((0, 1),), ((1, 1),)]
     """
     table = open_table(path)
-    return _regimes(model, table, _label_column(model, table, label, extra=()))
+    return regimes_in(model, table, label_column(model, table, label, extra=()))
 
 
 def read_counts(model: Model, path: Path, label: str | None = None) -> tuple[Regimes, Ints, Ints]:
@@ -68,12 +68,25 @@ def read_counts(model: Model, path: Path, label: str | None = None) -> tuple[Reg
             f"{path}: the column {COUNT_COLUMN!r} is both an intervention and the sample size; "
             "rename the intervention or use a label column"
         )
-    column = _label_column(model, table, label, extra=(COUNT_COLUMN,))
+    column = label_column(model, table, label, extra=(COUNT_COLUMN,))
     counts = _counts(table)
-    return _regimes(model, table, column).regimes, counts, np.arange(1, len(counts) + 1, dtype=np.int64)
+    return regimes_in(model, table, column).regimes, counts, np.arange(1, len(counts) + 1, dtype=np.int64)
 
 
-def _label_column(model: Model, table: Table, label: str | None, extra: tuple[str, ...]) -> str | None:
+def read_data_regimes(model: Model, path: Path, label: str | None = None) -> Regimes:
+    """The regime of every row of a data table; columns that are no interventions are ignored (SPEC, Data table).
+
+    Raises InputError as `read_regimes` does, also where neither an intervention nor a label column is found.
+    """
+    table = open_table(path)
+    own = any(name in model.position for name in table.names)
+    kept = model.position.keys() if own else LABEL_COLUMNS
+    return regimes_in(
+        model, table, label_column(model, table, label, extra=tuple(n for n in table.names if n not in kept))
+    ).regimes
+
+
+def label_column(model: Model, table: Table, label: str | None, extra: tuple[str, ...]) -> str | None:
     """The column of labels, or None for one column an intervention; unknown columns are refused."""
     if label is not None:
         if label not in table.names:
@@ -108,7 +121,8 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(map(repr, names[:8])) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
 
 
-def _regimes(model: Model, table: Table, label: str | None) -> RegimeTable:
+def regimes_in(model: Model, table: Table, label: str | None) -> RegimeTable:
+    """The regimes of an open table: its label column, or one column an intervention where `label` is None."""
     if label is not None:
         return _from_labels(model, table, label)
     rows: list[Ints] = []

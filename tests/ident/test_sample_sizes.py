@@ -1,0 +1,57 @@
+"""Sample sizes: given by `samples`, else counted from the rows of `data` (SPEC, Study file)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ifm_ident.commands.identify import command
+from ifm_ident.errors import InputError
+from ifm_ident.study import load
+
+STUDY = {
+    "interventions": {"A": [0, 1], "B": [0, 1]},
+    "variables": ["x"],
+    "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}],
+    "train": ["00", "10", "01", "10"],
+    "test": ["11"],
+}
+
+
+def study_file(folder: Path, data: str, **more: object) -> Path:
+    (folder / "cells.csv").write_text(data, encoding="utf-8")
+    path = folder / "study.json"
+    path.write_text(json.dumps({**STUDY, "data": {"file": "cells.csv", **more}}), encoding="utf-8")
+    return path
+
+
+def test_rows_are_counted_where_samples_are_absent(tmp_path: Path) -> None:
+    path = study_file(tmp_path, "A,B,x\n0,0,1.5\n1,0,2\n1,0,3\n0,1,0\n1,1,9\n,,4\n")
+    sizes = load(path).sample_sizes()
+    assert sizes is not None
+    assert sizes.tolist() == [2, 2, 1, 0]  # the repeat is counted at its first index, 11 is not in training
+    run = CliRunner().invoke(command, [str(path), "--objective", "variance"])
+    assert run.exit_code == 0
+    assert "[variance factor 2]" in run.stdout  # 1/2 + 1/2 + 1
+
+
+def test_labels_are_counted_too(tmp_path: Path) -> None:
+    path = study_file(tmp_path, "cell,guide,x\n1,ctrl,1\n2,A,1\n3,B,1\n4,B,1\n", label="guide")
+    sizes = load(path).sample_sizes()
+    assert sizes is not None
+    assert sizes.tolist() == [1, 1, 2, 0]
+
+
+def test_a_study_without_either_has_no_sizes(tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(STUDY), encoding="utf-8")
+    assert load(path).sample_sizes() is None
+
+
+def test_a_data_table_without_regimes_is_refused(tmp_path: Path) -> None:
+    path = study_file(tmp_path, "cell,x\n1,1\n")
+    with pytest.raises(InputError, match="no column is an intervention"):
+        load(path).sample_sizes()
