@@ -8,7 +8,6 @@ from math import lcm
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 from scipy.sparse import csr_array, hstack
 
 from ifm_ident.exact.rowspace import RowSpace
@@ -59,6 +58,8 @@ class LeastTotal:
         height = self._rows.matrix.shape[0]
         wanted = csr_array(target[:, self._rows.columns]).toarray()[0]
         limit = {} if deadline.at is None else {"time_limit": deadline.remaining}
+        from scipy.optimize import linprog  # slow to import, and only this objective needs it
+
         found = linprog(
             np.ones(2 * height),
             A_eq=self._equations,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import ceil
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
 from ifm_ident.exact.rowspace import RowSpace
@@ -96,6 +95,12 @@ class FewestDensities:
             shape=(len(sets), height),
         )
         limit = {} if deadline.at is None else {"time_limit": deadline.remaining}
+        from scipy.optimize import (  # slow to import, and only this objective needs it
+            Bounds,
+            LinearConstraint,
+            milp,
+        )
+
         found = milp(
             np.ones(height),
             integrality=np.ones(height),
