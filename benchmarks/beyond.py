@@ -144,7 +144,7 @@ def main() -> None:
     print("| what | CPU s | beside it | CPU s | ratio |\n| --- | ---: | --- | ---: | ---: |")
     for measure in (conditional, trees, derivation, many_derivations, relations, sparse, planning):
         what, ours, peer, theirs = measure()
-        print(f"| {what} | {ours:.2f} | {peer} | {theirs:.2f} | {ours / theirs:.2g} |", flush=True)
+        print(f"| {what} | {ours:.3g} | {peer} | {theirs:.3g} | {ours / theirs:.2g} |", flush=True)
 
 
 if __name__ == "__main__":

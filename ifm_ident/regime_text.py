@@ -136,7 +136,7 @@ class RegimeReader:
                 raise InputError(
                     f"regime {text!r} can be read in two ways: as {_NOUN[notation]}, {self._words(regime)}, and "
                     f"as {_NOUN[other]}, {self._words(different)}; write a map such as "
-                    f"{{{self._map_words(regime)}}}"
+                    f"{{{self._map_words(regime)}}}, or the text {self._assignment(regime)}"
                 )
         return regime, notation
 
@@ -272,6 +272,10 @@ class RegimeReader:
     def _words(self, regime: Active) -> str:
         parts = [f"{self.model.interventions[p].name} at {self._level(p, i)!r}" for p, i in regime]
         return " and ".join(parts) or "the baseline regime"
+
+    def _assignment(self, regime: Active) -> str:
+        pairs = ((self.model.interventions[p].name, quoted_level(str(self._level(p, i)))) for p, i in regime)
+        return ",".join(f"{name}={level}" for name, level in pairs) or BASELINE
 
     def _map_words(self, regime: Active) -> str:
         return ", ".join(f"{self.model.interventions[p].name}: {self._level(p, i)!r}" for p, i in regime)
