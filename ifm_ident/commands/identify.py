@@ -12,7 +12,15 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
-from ifm_ident.commands.options import open_sink, output_options, progress, remark, study_argument, test_option
+from ifm_ident.commands.options import (
+    Seconds,
+    open_sink,
+    output_options,
+    progress,
+    remark,
+    study_argument,
+    test_option,
+)
 from ifm_ident.coverage.coverage import ANSWERED, coverage
 from ifm_ident.coverage.write import json_lines, share_text, text_lines
 from ifm_ident.files import check_output
@@ -74,7 +82,7 @@ criterion_option = click.option(
 )
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     metavar="S",
     help="Seconds for --objective in all; formulas not proven best by then are shown with a proven bound. "
     f"Default: {SPARSE_SECONDS:g} for sparse, else none.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,20 @@ from ifm_ident.files import open_output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds above 0, infinity included; NaN, which is in no range, is refused too."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value} is no number of seconds; write one such as 2.5.", param, ctx)
+        return seconds
+
 
 study_argument = click.argument("study", metavar="STUDY")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from ifm_ident.commands.options import open_sink, output_options, progress, remark, study_argument
+from ifm_ident.commands.options import Seconds, open_sink, output_options, progress, remark, study_argument
 from ifm_ident.errors import InputError
 from ifm_ident.files import check_output
 from ifm_ident.planning import write
@@ -64,7 +64,7 @@ _SILENT_FOR_NEXT = ("budget", "max_add", "time_limit")
 @click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Samples to divide among the new regimes.")
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=TIME_LIMIT,
     show_default=True,
     metavar="S",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ifm_ident.reading.tables import label_column, regimes_in
 COST_COLUMN = "cost"
 INTERVENTION_COLUMN = "intervention"
 _DECIMAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
+_LONGEST = 1000
 
 
 def read_prices(model: Model, path: Path) -> Prices:
@@ -66,6 +68,8 @@ def _costs(table: Table) -> list[Fraction]:
     for row, text in enumerate(pc.utf8_trim_whitespace(table.texts(COST_COLUMN)).to_pylist()):
         if text is None or not _DECIMAL.fullmatch(text):
             raise RowError(table.path, row, f"the cost {text or ''!r} is no decimal number; write one such as 2.5")
+        if len(text) > _LONGEST:
+            raise RowError(table.path, row, f"the cost has {len(text)} characters; round it to fewer digits")
         cost = Fraction(text)
         if cost < 0:
             raise RowError(table.path, row, f"the cost {text} is negative; a cost is 0 or more")
@@ -92,7 +96,13 @@ def _by_intervention(model: Model, table: Table, costs: list[Fraction]) -> list[
 
 
 def _by_regime(model: Model, table: Table, costs: list[Fraction]) -> Listed:
-    regimes = regimes_in(model, table, label_column(model, table, None, extra=(COST_COLUMN,))).regimes
+    column = label_column(model, table, None, extra=(COST_COLUMN,))
+    if column is not None and get_close_matches(column.casefold(), [INTERVENTION_COLUMN], cutoff=0.9):
+        raise InputError(
+            f"{table.path}: unknown column {column!r}; write {INTERVENTION_COLUMN!r} for the price of each "
+            "intervention, or 'label' for that of each regime"
+        )
+    regimes = regimes_in(model, table, column).regimes
     first = regimes.first_equal(regimes)
     for row, before in enumerate(first.tolist()):
         if before < row and costs[before] != costs[row]:

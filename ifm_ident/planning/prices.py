@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Protocol
 
@@ -128,6 +129,6 @@ def _whole(prices: Sequence[Fraction | None]) -> tuple[Ints, Fraction]:
     if sum(w for w in whole if w > 0) >= LARGEST:
         raise InputError(
             "the costs span too many digits: together they exceed 2^53 of their common unit "
-            f"{Fraction(divisor, denominator)}; round them to fewer digits"
+            f"{Decimal(divisor) / Decimal(denominator):.3g}; round them to fewer digits"
         )
     return np.array(whole, dtype=np.int64), Fraction(divisor, denominator)

@@ -189,6 +189,12 @@ def test_a_second_best_is_never_silent(ifm: Ifm, folder: Path) -> None:
     assert "The time limit is 1e-09 s" in err
 
 
+def test_a_time_limit_is_a_number(ifm: Ifm, folder: Path) -> None:
+    status, out, err = ifm("identify", folder / "choice.json", "--objective", "sparse", "--time-limit", "nan")
+    assert (status, out) == (2, "")
+    assert "nan is no number of seconds" in err
+
+
 def test_sparse_has_a_time_limit_by_default(ifm: Ifm, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identify, "SPARSE_SECONDS", 1e-9)
     assert "not proven best" in ifm("identify", folder / "choice.json", "--objective", "sparse")[1]

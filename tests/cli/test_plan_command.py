@@ -142,6 +142,7 @@ def test_conditional(ifm: Ifm, tmp_path: Path) -> None:
         (["--max-active", "-1"], "Invalid value for '--max-active'"),
         (["--drop", "--budget", "3"], "--budget says nothing to --drop: leave one out."),
         (["--next", "1", "--max-add", "3"], "--max-add says nothing to --next: leave one out."),
+        (["--time-limit", "nan"], "nan is no number of seconds"),
         (["--greedy"], "--greedy belongs to --next: add that, or leave it out."),
     ],
 )

@@ -70,7 +70,10 @@ def test_one_each():
         ("s0,cost\n7,1\n", r"cost\.csv, row 1: intervention 's0' has no level '7'"),
         ("label,cost\ns0,1\nzz,1\n", r"cost\.csv, row 2: regime 'zz'"),
         ("s0,cost\n1,1\n1,2\n", r"cost\.csv, row 2: the regime of row 1 again, at another cost"),
-        ("s0,cost\n1,1e300\n0,1\n", r"cost\.csv: the costs span too many digits"),
+        ("s0,cost\n1,1e300\n0,1\n", r"cost\.csv: the costs span too many digits.* common unit 1; "),
+        ("s0,cost\n1,1e400\n0,1e-400\n", r"too many digits.* common unit 1e-400; "),
+        (f"s0,cost\n1,{'1' * 5000}\n", r"row 1: the cost has 5000 characters"),
+        ("Interventions,cost\ns0,1\n", r"unknown column 'Interventions'; write 'intervention' for the price"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(tmp_path, text, message):
