@@ -172,9 +172,8 @@ class RegimeReader:
         if "=" in text:
             return ["assignment", "levels"] if "=" in letters else ["assignment"]
         on_width = len(text) == len(self.model)
-        resembles = bool(text) and (
-            set(text) <= letters or (on_width and not letters.isdisjoint(text) and "+" not in text)
-        )
+        shares = not letters.isdisjoint(text) or (text.isdigit() and any(map(str.isdigit, letters)))
+        resembles = bool(text) and (set(text) <= letters or (on_width and shares and "+" not in text))
         return ["levels", "label"] if resembles else ["label"]
 
     def _read_as(self, text: str, notation: Notation) -> Active:

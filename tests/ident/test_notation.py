@@ -195,3 +195,11 @@ def test_long_columns_are_written_block_by_block(notation: Notation, monkeypatch
     assert format_regimes(BITS, regimes, notation).to_pylist() == whole
     column = pa.chunked_array([whole[:7], whole[7:]])
     assert list(parse_labels(BITS, column)) == list(regimes)
+
+
+def test_a_level_string_of_unknown_digits_is_told_its_levels() -> None:
+    model = Model(
+        (Intervention("A", (0, 1)), Intervention("B", (0, 1))), ("x",), (Factor("f", ("x",), ("A", "B")),)
+    )
+    with pytest.raises(InputError, match="intervention 'A' has no level '2'"):
+        parse_regime(model, "22")
