@@ -20,6 +20,10 @@ RegimeText = Callable[[int], str]
 """Names a training regime by its index."""
 
 
+_SHOWN = 40
+_LONGEST = 200
+
+
 def _default_name(train: int) -> str:
     return f"train[{train}]"
 
@@ -97,18 +101,19 @@ class Formula:
             try:
                 values = log_densities[i]  # type: ignore[index]
             except (KeyError, IndexError):
-                raise InputError(f"the formula needs the log-density of {self._name(i)} (index {i})") from None
+                raise InputError(f"the formula needs the log-density of {self.name(i)} (index {i})") from None
             total = total + float(q) * np.asarray(values, dtype=np.float64)
         return np.asarray(total, dtype=np.float64)
 
-    def _name(self, train: int) -> str:
+    def name(self, train: int) -> str:
+        """How training regime `train` is written."""
         if self.names is None:
             return _default_name(train)
         return self.names(train) if callable(self.names) else self.names[train]
 
     def __str__(self) -> str:
         def power(train: int, q: Fraction) -> str:
-            base = f"p({self._name(train)})"
+            base = f"p({self.name(train)})"
             if q == 1:
                 return base
             shown = exponent_text(q)
@@ -129,15 +134,30 @@ class Formula:
         """
 
         def power(train: int, q: Fraction) -> str:
-            base = rf"p(x; \mathtt{{{latex_escape(self._name(train))}}})"
+            base = rf"p(x; \mathtt{{{latex_escape(self.name(train))}}})"
             return base if q == 1 else f"{base}^{{{exponent_text(q)}}}"
 
         above = r"\, ".join(power(i, q) for i, q in self.terms if q > 0) or "1"
         below = r"\, ".join(power(i, -q) for i, q in self.terms if q < 0)
         return rf"\frac{{{above}}}{{{below}}}" if below else above
 
+    def __repr__(self) -> str:
+        """The product as text, cut where it is long.
+
+        >>> Formula.of({1: 1, 0: -2}, names=("00", "10"))
+        Formula('p(10) / p(00)^2')
+        """
+        few = Formula(self.terms[:_SHOWN], self.names)
+        text = str(few)
+        if len(text) > _LONGEST or len(few) < len(self):
+            text = f"{text[:_LONGEST]} ... ({len(self):,} densities)"
+        return f"Formula({text!r})"
+
     def _repr_latex_(self) -> str:
-        return f"${self.latex()}$"
+        if len(self) <= _SHOWN:
+            return f"${self.latex()}$"
+        few = Formula(self.terms[:_SHOWN], self.names).latex()
+        return rf"${few} \cdots \text{{ ({len(self):,} densities in all)}}$"
 
     def sympy(self) -> sympy.Expr:
         """As a sympy product of powers of positive symbols p(...), one for each training regime.
@@ -148,7 +168,7 @@ class Formula:
         import sympy
 
         factors = [
-            sympy.Symbol(f"p({self._name(i)})", positive=True) ** sympy.Rational(q.numerator, q.denominator)
+            sympy.Symbol(f"p({self.name(i)})", positive=True) ** sympy.Rational(q.numerator, q.denominator)
             for i, q in self.terms
         ]
         return sympy.Mul(*factors)

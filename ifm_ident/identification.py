@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +15,14 @@ from numpy.typing import NDArray
 from ifm_ident.certificate import KernelCertificate
 from ifm_ident.design import Design
 from ifm_ident.errors import NotIdentifiableError
-from ifm_ident.formula import Formula
-from ifm_ident.model import Ints, Level
+from ifm_ident.formula import Formula, latex_escape
+from ifm_ident.model import Ints, Level, Model
 from ifm_ident.notation import Notation, format_regime
 from ifm_ident.regimes import Active, Regimes, ragged_arange, regime_map
+from ifm_ident.tabular import Tabular
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 JOINT = -1
 """The block of an exponent that belongs to the joint formula; others index `Model.covers`."""
@@ -100,8 +106,8 @@ class Terms:
 
 
 @dataclass(frozen=True, eq=False)
-class Identification:
-    """Verdicts on n target regimes of a design, with what proves each.
+class Identification(Tabular):
+    """Verdicts on n target regimes of a design, with what proves each; shows its first rows as a table.
 
     status, criterion: Status and Criterion codes, shape (n,); train: index of the equal training regime of
     an observed target, else -1; kernel: index into `kernels` of a refused target's certificate, else -1;
@@ -184,6 +190,7 @@ class Identification:
             conditionals,
             self.kernels[self.kernel[row]] if self.kernel[row] >= 0 else None,
             missing,
+            model,
         )
 
     def train_name(self, train: int) -> str:
@@ -198,11 +205,33 @@ class Identification:
         words = answer.status.word.replace("_", " ")
         raise NotIdentifiableError(f"{answer.name} is {words} in this design", answer.certificate)
 
+    def to_arrow(self) -> pa.Table:
+        """One row a regime, as `ifm identify --format parquet` writes it, the design in the table's metadata."""
+        import pyarrow.parquet as pq
+
+        from ifm_ident.results.header import Heading
+        from ifm_ident.results.parquet import write_parquet
+
+        stream = BytesIO()
+        write_parquet(stream, Heading("identification", self.design, self.notation), [self])
+        return pq.read_table(stream)
+
+    def __repr__(self) -> str:
+        from ifm_ident.show.notebook import identification_text
+
+        return identification_text(self)
+
+    def _repr_html_(self) -> str:
+        from ifm_ident.show.notebook import identification_html
+
+        return identification_html(self)
+
 
 @dataclass(frozen=True)
 class Answer:
     """The verdict on one regime: `formula` where one product gives the joint density, `conditionals` where each
     variable's full conditional has its own (THEORY 3), `certificate` of a refusal, `missing` of an undecided one.
+    `model` lets a refusal be shown in words.
     """
 
     name: str
@@ -214,6 +243,7 @@ class Answer:
     conditionals: dict[str, Formula]
     certificate: KernelCertificate | None
     missing: tuple[Active, ...]
+    model: Model | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         head = f"p({self.name})"
@@ -224,3 +254,19 @@ class Answer:
         if self.conditionals:
             return "\n".join(f"{head}, {v} given the rest: ∝ {f}" for v, f in self.conditionals.items())
         return f"{head} is {self.status.word.replace('_', ' ')}"
+
+    def __repr__(self) -> str:
+        from ifm_ident.show.notebook import answer_text
+
+        return answer_text(self)
+
+    def _repr_html_(self) -> str:
+        from ifm_ident.show.notebook import answer_html
+
+        return answer_html(self)
+
+    def _repr_latex_(self) -> str | None:
+        """The formula where there is one for the joint density."""
+        if self.formula is None:
+            return None
+        return rf"$p(x; \mathtt{{{latex_escape(self.name)}}}) \propto {self.formula._repr_latex_()[1:]}"

@@ -119,8 +119,28 @@ class RegimeReader:
 
         Raises InputError when no notation fits, or when two fit with different regimes.
         """
+        found, complaints = self.readings(text)
+        if not found:
+            raise next(iter(complaints.values()))
+        notation, regime = next(iter(found.items()))
+        for other, different in found.items():
+            if different != regime:
+                raise InputError(
+                    f"regime {text!r} can be read in two ways: as {_NOUN[notation]}, {self.words(regime)}, and "
+                    f"as {_NOUN[other]}, {self.words(different)}; write a map such as "
+                    f"{{{self._map_words(regime)}}}, or the text {self._assignment(regime)}"
+                )
+        return regime, notation
+
+    def may_be_levels_or_assignment(self, text: str) -> bool:
+        """False only if the text is neither a level string nor an assignment."""
+        letters = self.level_characters
+        return "=" in text or (len(text) == len(self.model) and letters.issuperset(text))
+
+    def readings(self, text: str) -> tuple[dict[Notation, Active], dict[Notation, InputError]]:
+        """Every notation that fits the text, with its regime, and why others do not, the most likely first."""
         if text == BASELINE:
-            return (), "label"
+            return {"label": ()}, {}
         found: dict[Notation, Active] = {}
         complaints: dict[Notation, InputError] = {}
         for notation in self._candidates(text):
@@ -128,17 +148,7 @@ class RegimeReader:
                 found[notation] = self._read_as(text, notation)
             except InputError as error:
                 complaints[notation] = error
-        if not found:
-            raise next(iter(complaints.values()))
-        notation, regime = next(iter(found.items()))
-        for other, different in found.items():
-            if different != regime:
-                raise InputError(
-                    f"regime {text!r} can be read in two ways: as {_NOUN[notation]}, {self._words(regime)}, and "
-                    f"as {_NOUN[other]}, {self._words(different)}; write a map such as "
-                    f"{{{self._map_words(regime)}}}, or the text {self._assignment(regime)}"
-                )
-        return regime, notation
+        return found, complaints
 
     def read_map(self, mapping: Mapping[str, object]) -> Active:
         """The regime of a map, intervention name to level; what is left out is at baseline.
@@ -268,7 +278,8 @@ class RegimeReader:
     def _example(self) -> str:
         return "".join(next(iter(index)) for index in self.level_index)
 
-    def _words(self, regime: Active) -> str:
+    def words(self, regime: Active) -> str:
+        """A regime in words, for people."""
         parts = [f"{self.model.interventions[p].name} at {self._level(p, i)!r}" for p, i in regime]
         return " and ".join(parts) or "the baseline regime"
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,12 @@ from ifm_ident.reading.yaml_nodes import read_yaml
 from ifm_ident.regime_text import Notation, RegimeReader
 from ifm_ident.regimes import Regimes
 from ifm_ident.spaces import CHUNK, AllRegimes, Listed, Space, UpToOrder, require_feasible
+
+if TYPE_CHECKING:
+    from ifm_ident.implications.implications import Implications
+    from ifm_ident.objectives.choose import Objective
+    from ifm_ident.planning.plan import Plan
+    from ifm_ident.show.notebook import Prose
 
 _KEYS = ("name", "interventions", "variables", "factors", "train", "test", "data", "samples")
 _REQUIRED = ("interventions", "factors", "train")
@@ -94,10 +101,19 @@ class Study:
                 raise InputError(f"{place}: {error}", ("test",)) from None
         return (chunk for space in self.test for chunk in space.chunks(chunk_size))
 
-    def identify(self, criterion: CriterionName = "auto", max_targets: int = 10_000_000) -> Identification:
+    def identify(
+        self,
+        criterion: CriterionName = "auto",
+        max_targets: int = 10_000_000,
+        *,
+        objective: Objective = "basis",
+        time_limit: float | None = None,
+    ) -> Identification:
         """Verdict, formula or certificate for every test regime, all in memory; see `Identifier.identify`.
 
-        Raises InputError for more than `max_targets` regimes: go through `targets()` in chunks instead.
+        `objective` tells which formula, where there are several: `basis` any, `sparse` of fewest densities, `l1`
+        of least sum |q|, `variance` of least sum q^2/n for the study's sample sizes; `time_limit`, in seconds, is
+        for that choice. Raises InputError for more than `max_targets` regimes: go through `targets()` in chunks.
 
         >>> study = Study.from_dict({
         ...     "interventions": {"A": [0, 1], "B": [0, 1]},
@@ -107,13 +123,83 @@ class Study:
         >>> print(study.identify()[3])
         p(A+B) ∝ p(A) p(B) / p(ctrl)
         """
+        from ifm_ident.objectives.choose import choose
+
         if self.target_count > max_targets:
             raise InputError(
                 f"{self.target_count:,} test regimes are more than fit in memory at once; ask in chunks with "
                 "Identifier(study.design).identify(chunk) for chunk in study.targets()"
             )
         identifier = Identifier(self.design, self.notation)
-        return Identification.concatenate([identifier.identify(chunk, criterion) for chunk in self.targets()])
+        found = Identification.concatenate([identifier.identify(chunk, criterion) for chunk in self.targets()])
+        samples = self.sample_sizes() if objective == "variance" else None
+        return choose(identifier, found, objective, samples, time_limit).identification
+
+    def explain(self, regime: str | Mapping[str, object], criterion: CriterionName = "auto") -> Prose:
+        """How one regime is or is not identified, step by step, as `ifm explain` prints it.
+
+        The regime is a text or a map, as in a study file. Raises InputError where it is neither.
+        """
+        from ifm_ident.show.explanation import explain
+        from ifm_ident.show.notebook import Prose
+
+        reader = RegimeReader(self.model)
+        target = reader.read(regime)[0] if isinstance(regime, str) else reader.read_map(regime)
+        return Prose("\n".join(explain(self, target, criterion)))
+
+    def implications(
+        self,
+        criterion: CriterionName = "auto",
+        interactions: int | None = None,
+        sets: Sequence[Sequence[str]] = (),
+    ) -> Implications:
+        """The testable implications of the design, with those of sets of variables where these are asked for.
+
+        `interactions`: of all sets of up to that many variables. `sets`: of these.
+
+        Raises InputError as `ifm_ident.implications.implications` does.
+        """
+        from ifm_ident.implications.implications import implications, variable_sets
+
+        asked = [*(variable_sets(self.model, interactions) if interactions is not None else ()), *sets]
+        return implications(Identifier(self.design, self.notation), criterion, asked)
+
+    def plan(self, targets: Sequence[str] = (), **options: Any) -> Plan:
+        """Which regimes to add, at least cost, so that the targets are identified; see `plan_study` for options.
+
+        >>> study = Study.from_dict({
+        ...     "interventions": {"A": [0, 1], "B": [0, 1]},
+        ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}],
+        ...     "train": ["ctrl", "A"],
+        ... })
+        >>> study.plan()
+        1 regime to add at cost 1: 4 of 4 targets identified (2 before); proven best
+          regime  cost
+          B       1
+        """
+        from ifm_ident.planning.of_study import plan_study
+
+        return plan_study(self, targets, **options)
+
+    @classmethod
+    def from_labels(cls, source: object, label: str | None = None, **options: Any) -> Study:
+        """The study of a screen from a column of perturbation labels; see `study_from_labels` for options.
+
+        >>> Study.from_labels(["ctrl", "A", "B", "A+B"])
+        Study 'screen': 2 interventions, 2 factors, 4 training regimes, 4 test regimes
+        """
+        from ifm_ident.screens import study_from_labels
+
+        return study_from_labels(source, label, **options)
+
+    def __repr__(self) -> str:
+        sizes = (
+            (len(self.model), "intervention"),
+            (len(self.model.factors), "factor"),
+            (len(self.design.train), "training regime"),
+            (self.target_count, "test regime"),
+        )
+        return f"Study {self.name!r}: " + ", ".join(f"{n:,} {what}{'s' * (n != 1)}" for n, what in sizes)
 
     def sample_sizes(self) -> Ints | None:
         """One sample size for each training regime as written, shape (m,): `samples`, else counted from `data`.
@@ -123,7 +209,8 @@ class Study:
         """
         if self.samples is not None or self.data is None:
             return self.samples
-        found = read_data_regimes(self.model, self.data.file, self.data.label).first_equal(self.design.train)
+        spec = self.data
+        found = read_data_regimes(self.model, spec.file, spec.label, spec.labels).first_equal(self.design.train)
         return np.bincount(found[found >= 0], minlength=len(self.design.train)).astype(np.int64)
 
     def with_test(self, specs: Sequence[str]) -> Study:

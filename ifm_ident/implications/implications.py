@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ from ifm_ident.implications.lattice import complement_modulo, split, tidy
 from ifm_ident.incidence import BaselineSystem
 from ifm_ident.model import Ints, Model
 from ifm_ident.notation import format_regimes
+from ifm_ident.tabular import Tabular
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Kind = Literal["joint", "conditional", "interaction"]
 SET_LIMIT = 100_000
@@ -65,7 +69,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class Implications:
+class Implications(Tabular):
     """The testable implications of a design; iterates over `Implication`, joint ones first.
 
     refutable: whether any densities of the training regimes at all contradict the model.
@@ -87,6 +91,22 @@ class Implications:
     def counts(self) -> dict[Kind, int]:
         """How many there are of each kind."""
         return {kind: sum(len(c) for c in self.claims if c.kind == kind) for kind in get_args(Kind)}
+
+    def to_arrow(self) -> pa.Table:
+        """One row an implication: kind, variables, formula (as text) and exponents (training index and text)."""
+        from ifm_ident.implications.view import implications_table
+
+        return implications_table(self)
+
+    def __repr__(self) -> str:
+        from ifm_ident.implications.view import implications_text
+
+        return implications_text(self)
+
+    def _repr_html_(self) -> str:
+        from ifm_ident.implications.view import implications_html
+
+        return implications_html(self)
 
     def name(self, train: int) -> str:
         """How training regime `train` is written."""

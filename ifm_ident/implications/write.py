@@ -47,7 +47,7 @@ def text_lines(study: StudyLike, found: Implications) -> Iterator[str]:
             if claims.independence:
                 yield f"{_INDENT}{_independence(claims)}"
             else:
-                yield from (f"{_INDENT}{claim.formula} {_words(claim, variables)}" for claim in own)
+                yield from (f"{_INDENT}{claim.formula} {claim_words(claim, variables)}" for claim in own)
         yield ""
         yield from _predictions(found)
     yield from wrapped(_closing(found))
@@ -58,7 +58,7 @@ def _tally(found: Implications) -> str:
     return f"{counted(len(found), 'testable implication')} ({', '.join(parts)})"
 
 
-def _words(claim: Implication, variables: tuple[str, ...]) -> str:
+def claim_words(claim: Implication, variables: tuple[str, ...]) -> str:
     """What is claimed of a formula."""
     if claim.kind == "interaction":
         return f"has no {'-'.join(claim.variables)} interaction in its logarithm"
@@ -129,6 +129,9 @@ def latex_lines(study: StudyLike, found: Implications) -> Iterator[str]:
         if claims.independence:
             lines.append(rf"& \text{{{latex_escape(_independence(claims))}}}")
         else:
-            lines.extend(rf"& {c.formula.latex()} \text{{ {latex_escape(_words(c, variables))}}}" for c in own)
+            words = [latex_escape(claim_words(claim, variables)) for claim in own]
+            lines.extend(
+                rf"& {claim.formula.latex()} \text{{ {text}}}" for claim, text in zip(own, words, strict=True)
+            )
     yield " \\\\\n".join(lines)
     yield r"\end{align*}"

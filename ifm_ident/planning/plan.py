@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from ifm_ident.design import Design
 from ifm_ident.errors import IfmError, InputError
@@ -12,11 +13,16 @@ from ifm_ident.planning.check import check
 from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.samples import allocate
 from ifm_ident.planning.search import TIME_LIMIT, Search, Targets, Watch, plainly
+from ifm_ident.regime_text import Notation
 from ifm_ident.regimes import Regimes
+from ifm_ident.tabular import Tabular
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(Tabular):
     """Regimes to add to a design and what they achieve, checked on the augmented design.
 
     design: the model and its training regimes, then `booked` ones; add, costs: the regimes to add and what each
@@ -25,7 +31,8 @@ class Plan:
     optimal: proven best, and every target identified. identified_before counts the booked regimes as run.
     limited: some targets are left out only because of `max_add`. unreachable: the targets that the plan does not
     identify, in their order. samples: one number for each added regime, then for each booked one; None without a
-    budget. squares: for the same regimes the sum over identified targets of their squared exponents.
+    budget. squares: for the same regimes the sum over identified targets of their squared exponents. notation: how
+    regimes are written when the plan is shown.
     """
 
     design: Design
@@ -42,6 +49,23 @@ class Plan:
     unreachable: Regimes
     samples: tuple[int, ...] | None
     squares: tuple[Fraction, ...]
+    notation: Notation = "assignment"
+
+    def to_arrow(self) -> pa.Table:
+        """One row a regime to add, then one a booked regime: regime, booked, cost (0 if booked) and samples."""
+        from ifm_ident.planning.view import plan_table
+
+        return plan_table(self)
+
+    def __repr__(self) -> str:
+        from ifm_ident.planning.view import plan_text
+
+        return plan_text(self)
+
+    def _repr_html_(self) -> str:
+        from ifm_ident.planning.view import plan_html
+
+        return plan_html(self)
 
     @property
     def cost(self) -> Fraction:

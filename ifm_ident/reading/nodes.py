@@ -6,12 +6,13 @@ import datetime
 import numbers
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ifm_ident.errors import InputError
+from ifm_ident.reading.frames import is_tabular
 
-Kind = Literal["map", "seq", "str", "int", "float", "bool", "null", "date"]
+Kind = Literal["map", "seq", "str", "int", "float", "bool", "null", "date", "table"]
 Place = tuple[str | int, ...]
 MAX_DEPTH = 64
 
@@ -24,6 +25,7 @@ _WORDS: dict[Kind, str] = {
     "bool": "a boolean",
     "null": "null",
     "date": "a date",
+    "table": "a table",
 }
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -38,7 +40,8 @@ class Node:
     """One value: its kind, the line it stands on (0 when there is no file), and its content.
 
     `raw` is a scalar's text as written, without quotes; `value` its plain value (a date keeps its text);
-    `items` are a list's nodes; `entries` and `key_lines` a map's nodes and lines by key.
+    `items` are a list's nodes; `entries` and `key_lines` a map's nodes and lines by key; `table` is a data frame
+    or the like, which only plain Python values hold.
 
     >>> node_from_plain({"train": ["110", 110]}).entries["train"].items[1].words
     'a whole number'
@@ -51,6 +54,7 @@ class Node:
     items: list[Node] = field(default_factory=list)
     entries: dict[str, Node] = field(default_factory=dict)
     key_lines: dict[str, int] = field(default_factory=dict)
+    table: object = None
 
     @property
     def words(self) -> str:
@@ -60,13 +64,13 @@ class Node:
     @property
     def shown(self) -> str:
         """What an error message says was got: a scalar as written, anything else in words."""
-        if self.kind in ("map", "seq"):
+        if self.kind in ("map", "seq", "table"):
             return self.words
         return repr(self.value) if self.kind == "str" else f"the unquoted {self.raw or 'nothing'}"
 
     def at(self, line: int) -> Node:
         """The same content, said to stand on another line (where an alias is)."""
-        return Node(self.kind, line, self.raw, self.value, self.items, self.entries, self.key_lines)
+        return replace(self, line=line)
 
     def plain(self) -> object:
         """The value as Python lists, dicts and scalars."""
@@ -141,7 +145,7 @@ def _require_unicode(text: str) -> None:
 
 
 def node_from_plain(value: object, path: Place = ()) -> Node:
-    """The tree of Python maps, lists and scalars (numpy's numbers too), without lines.
+    """The tree of Python maps, lists, scalars (numpy's numbers too) and tables, without lines.
 
     Raises InputError, with the path, for any other type, a key that is not text, or nesting too deep.
 
@@ -177,4 +181,6 @@ def node_from_plain(value: object, path: Place = ()) -> Node:
         return Node("float", 0, str(number), number)
     if isinstance(value, (datetime.date, datetime.datetime)):
         return Node("date", 0, str(value), str(value))
+    if is_tabular(value):
+        return Node("table", 0, table=value)
     raise InputError(f"a {type(value).__name__} is no part of a study: {value!r:.60}", path)

@@ -13,6 +13,8 @@ import numpy as np
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.model import Factor, Intervention, Ints, Level, Model
 from ifm_ident.notation import format_regime
+from ifm_ident.reading.frames import table_of
+from ifm_ident.reading.label_conventions import LabelConvention
 from ifm_ident.reading.nodes import Node, Place
 from ifm_ident.reading.table_files import RowError
 from ifm_ident.reading.tables import RegimeTable, read_counts, read_regimes
@@ -22,17 +24,19 @@ from ifm_ident.spaces import AllRegimes, Listed, Space, UpToOrder
 
 Scale = Literal["none", "paper", "standard"]
 _SCALES = ("none", "paper", "standard")
+_TABLE_KEYS = ("file", "label", "labels")
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Where the data table is and how to read it: outcome, label column, scaling, columns to take logs of."""
+    """Where the data table is and how to read it: outcome, label column and convention, scaling, logarithms."""
 
     file: Path
     outcome: str | None = None
     label: str | None = None
     scale: Scale = "none"
     log: tuple[str, ...] = ()
+    labels: LabelConvention | None = None
 
 
 def require_keys(node: Node, place: Place, legal: Collection[str], required: Collection[str] = ()) -> None:
@@ -137,7 +141,7 @@ class FieldReader:
 
     def train(self, node: Node) -> tuple[Regimes, Notation | None]:
         """The training regimes and the notation they are written in, None when all are maps."""
-        if node.kind == "map":
+        if node.kind in ("map", "table"):
             table = self._table(node, ("train",))
             return table.regimes, table.notation
         items = list_of(node, ("train",), "`train`", '["00", "10"] or a map with the key file')
@@ -146,14 +150,15 @@ class FieldReader:
     def test(self, node: Node) -> tuple[Space, Notation | None]:
         """The test regimes and the notation that texts among them are written in."""
         place: Place = ("test",)
-        if node.kind == "map":
-            require_keys(node, place, ("order", "file", "label"))
+        if node.kind in ("map", "table"):
             if "order" in node.entries:
                 require_keys(node, place, ("order",))
                 return UpToOrder(self.model, self._order(node.entries["order"])), None
+            if node.kind == "map":
+                require_keys(node, place, ("order", *_TABLE_KEYS))
             regimes = self._table(node, place).regimes
             if len(regimes) == 0:
-                file = self.folder / str(node.entries["file"].value)
+                file = table_of(self._source(node, place)).path
                 raise InputError(f"{file}: the table has no rows; list at least one test regime", place)
             return Listed(regimes), None
         if node.kind == "str" and node.value == "all":
@@ -173,14 +178,17 @@ class FieldReader:
 
     def samples(self, node: Node, train: Regimes) -> Ints:
         """The sample size of every training regime as written, shape (m,), from the counts table."""
-        require_keys(node, ("samples",), ("file", "label"), required=("file",))
-        file, label = self._file_and_label(node, ("samples",))
+        place: Place = ("samples",)
+        if node.kind != "table":
+            require_keys(node, place, _TABLE_KEYS, required=("file",))
         try:
-            regimes, counts, rows = read_counts(self.model, file, label)
+            table = table_of(self._source(node, place))
+            file = table.path
+            regimes, counts, rows = read_counts(self.model, table, *self._labels(node, place))
         except RowError:
             raise
         except InputError as error:
-            raise InputError(str(error), ("samples", "file")) from None
+            raise InputError(str(error), error.path or ("samples", "file")) from None
         first = regimes.first_equal(regimes)
         for row in np.flatnonzero(first != np.arange(len(first)))[:1]:
             raise RowError(file, int(rows[row]) - 1, f"repeats the regime of row {rows[first[row]]}; merge them")
@@ -196,8 +204,13 @@ class FieldReader:
     def data(self, node: Node) -> DataSpec:
         """The data table's description; the file itself is not looked at."""
         place: Place = ("data",)
-        require_keys(node, place, ("file", "outcome", "label", "scale", "log"), required=("file",))
-        file, label = self._file_and_label(node, place)
+        require_keys(node, place, ("file", "outcome", "label", "labels", "scale", "log"), required=("file",))
+        file = self._source(node, place)
+        if not isinstance(file, Path):
+            raise InputError(
+                "the `file` of `data` is a path; data frames go to what reads samples", (*place, "file")
+            )
+        label, labels = self._labels(node, place)
         outcome, scale, log = (node.entries.get(key) for key in ("outcome", "scale", "log"))
         if scale is not None and (scale.kind != "str" or scale.value not in _SCALES):
             raise InputError(f"unknown scale {scale.shown}; {nearest(scale.raw, _SCALES)}", (*place, "scale"))
@@ -207,6 +220,7 @@ class FieldReader:
             label,
             "none" if scale is None else cast(Scale, scale.value),
             () if log is None else _names(log, (*place, "log"), "a column"),
+            labels,
         )
 
     def _order(self, node: Node) -> int:
@@ -215,24 +229,48 @@ class FieldReader:
         return cast(int, node.value)
 
     def _table(self, node: Node, place: Place) -> RegimeTable:
-        require_keys(node, place, ("file", "label"), required=("file",))
-        file, label = self._file_and_label(node, place)
+        if node.kind != "table":
+            require_keys(node, place, ("order", *_TABLE_KEYS) if place == ("test",) else _TABLE_KEYS, ("file",))
+        source, given = self._source(node, place), self._labels(node, place)
         try:
-            return read_regimes(self.model, file, label)
+            return read_regimes(self.model, source, *given)
         except RowError:
             raise
         except InputError as error:
             raise InputError(str(error), (*place, "file")) from None
 
-    def _file_and_label(self, node: Node, place: Place) -> tuple[Path, str | None]:
-        file = text_of(node.entries["file"], (*place, "file"), "`file`")
-        label = node.entries.get("label")
+    def _source(self, node: Node, place: Place) -> object:
+        """The path that `file` names, or the data frame in its place."""
+        entry = node if node.kind == "table" else node.entries["file"]
+        if entry.kind == "table":
+            return entry.table
+        file = text_of(entry, (*place, "file"), "`file`")
         if "\0" in file:
             raise InputError("`file` holds a null character; write a path", (*place, "file"))
-        return (
-            self.folder / file,
-            None if label is None else text_of(label, (*place, "label"), "`label`"),
+        return self.folder / file
+
+    def _labels(self, node: Node, place: Place) -> tuple[str | None, LabelConvention | None]:
+        """The label column and how its labels are written."""
+        label, labels = node.entries.get("label"), node.entries.get("labels")
+        name = None if label is None else text_of(label, (*place, "label"), "`label`")
+        if labels is None:
+            return name, None
+        inside: Place = (*place, "labels")
+        require_keys(labels, inside, ("separator", "control"))
+        separator, control = labels.entries.get("separator"), labels.entries.get("control")
+        what = "a name of the control"
+        controls = (
+            None
+            if control is None
+            else _names(control, (*inside, "control"), what)
+            if control.kind == "seq"
+            else (text_of(control, (*inside, "control"), what),)
         )
+        between = None if separator is None else text_of(separator, (*inside, "separator"), "the separator")
+        try:
+            return name, LabelConvention(between, controls)
+        except InputError as error:
+            raise InputError(str(error), inside) from None
 
     def _listed(self, items: list[Node], place: Place) -> tuple[Regimes, Notation | None]:
         regimes: list[Active] = []

@@ -1,9 +1,8 @@
-"""Regimes from CSV, TSV and Parquet tables, with the row of whatever is wrong."""
+"""Regimes from tables (files, data frames, AnnData), with the row of whatever is wrong."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -12,7 +11,9 @@ from numpy.typing import NDArray
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.model import Ints, Model
 from ifm_ident.notation import parse_labels
-from ifm_ident.reading.table_files import RowError, Table, open_table
+from ifm_ident.reading.frames import table_of
+from ifm_ident.reading.label_conventions import LabelConvention, read_labels
+from ifm_ident.reading.table_files import RowError, Table
 from ifm_ident.regime_text import BASELINE, Notation, RegimeReader, match_level
 from ifm_ident.regimes import Regimes
 
@@ -28,17 +29,23 @@ class RegimeTable:
     notation: Notation
 
 
-def read_regimes(model: Model, path: Path, label: str | None = None) -> RegimeTable:
+def read_regimes(
+    model: Model, source: object, label: str | None = None, labels: LabelConvention | None = None
+) -> RegimeTable:
     """The regimes of a table: one column an intervention, or one column of labels (SPEC, Regimes).
+
+    `source` is whatever `table_of` takes. `labels` says how labels are written; without it they are read as
+    in a study file, or else in the convention that the known interventions leave no doubt about.
 
     With `label` that column is read and the others are ignored. Without, columns named like interventions
     are read, absent or empty meaning baseline; with no such column, the column `label` or `regime`, or the
     only column there is. Levels match by text, numbers also by value.
 
     Raises InputError that starts with `FILE: `, or RowError with `FILE, row N: ` (N counted from 1), for
-    what cannot be read, an unknown column, level or regime, and a missing label.
+    what cannot be read, an unknown column, level or regime, a missing label, and one that parses two ways.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from ifm_ident.model import Factor, Intervention
     >>> pair = (Intervention("A", (0, 1)), Intervention("B", (0, 1)))
     >>> model = Model(pair, ("x",), (Factor("f", ("x",), ("A", "B")),))
@@ -47,50 +54,54 @@ def read_regimes(model: Model, path: Path, label: str | None = None) -> RegimeTa
     ...     _ = path.write_text("A,B\\n1,\\n0,1.0\\n")
     ...     list(read_regimes(model, path).regimes)
     [((0, 1),), ((1, 1),)]
+    >>> list(read_regimes(model, ["control", "B_A", "A+ctrl"]).regimes)
+    [(), ((0, 1), (1, 1)), ((0, 1),)]
     """
-    table = open_table(path)
-    return regimes_in(model, table, label_column(model, table, label, extra=()))
+    table = table_of(source)
+    return regimes_in(model, table, label_column(model, table, label, extra=()), labels)
 
 
-def read_counts(model: Model, path: Path, label: str | None = None) -> tuple[Regimes, Ints, Ints]:
+def read_counts(
+    model: Model, source: object, label: str | None = None, labels: LabelConvention | None = None
+) -> tuple[Regimes, Ints, Ints]:
     """The regimes of a table, their sample sizes (column `n`), and their rows, counted from 1.
 
     Raises InputError as `read_regimes` does, and RowError for an `n` that is no positive whole number.
     """
-    table = open_table(path)
+    table = table_of(source)
     if COUNT_COLUMN not in table.names:
         raise InputError(
-            f"{path}: there is no column {COUNT_COLUMN!r} with the sample sizes; "
+            f"{table.path}: there is no column {COUNT_COLUMN!r} with the sample sizes; "
             f"{nearest(COUNT_COLUMN, table.names)}"
         )
     if label is None and COUNT_COLUMN in model.position:
         raise InputError(
-            f"{path}: the column {COUNT_COLUMN!r} is both an intervention and the sample size; "
+            f"{table.path}: the column {COUNT_COLUMN!r} is both an intervention and the sample size; "
             "rename the intervention or use a label column"
         )
     column = label_column(model, table, label, extra=(COUNT_COLUMN,))
     counts = _counts(table)
-    return regimes_in(model, table, column).regimes, counts, np.arange(1, len(counts) + 1, dtype=np.int64)
+    return regimes_in(model, table, column, labels).regimes, counts, np.arange(1, len(counts) + 1, dtype=np.int64)
 
 
-def read_data_regimes(model: Model, path: Path, label: str | None = None) -> Regimes:
+def read_data_regimes(
+    model: Model, source: object, label: str | None = None, labels: LabelConvention | None = None
+) -> Regimes:
     """The regime of every row of a data table; columns that are no interventions are ignored (SPEC, Data table).
 
     Raises InputError as `read_regimes` does, also where neither an intervention nor a label column is found.
     """
-    table = open_table(path)
+    table = table_of(source)
     own = any(name in model.position for name in table.names)
     kept = model.position.keys() if own else LABEL_COLUMNS
-    return regimes_in(
-        model, table, label_column(model, table, label, extra=tuple(n for n in table.names if n not in kept))
-    ).regimes
+    column = label_column(model, table, label, extra=tuple(n for n in table.names if n not in kept))
+    return regimes_in(model, table, column, labels).regimes
 
 
 def label_column(model: Model, table: Table, label: str | None, extra: tuple[str, ...]) -> str | None:
     """The column of labels, or None for one column an intervention; unknown columns are refused."""
     if label is not None:
-        if label not in table.names:
-            raise InputError(f"{table.path}: there is no column {label!r}; {nearest(label, table.names)}")
+        table.column(label)  # InputError where it cannot be had
         return label
     names = [name for name in table.names if name not in extra]
     if not any(name in model.position for name in names):
@@ -121,10 +132,17 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(map(repr, names[:8])) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
 
 
-def regimes_in(model: Model, table: Table, label: str | None) -> RegimeTable:
+def regimes_in(
+    model: Model, table: Table, label: str | None, labels: LabelConvention | None = None
+) -> RegimeTable:
     """The regimes of an open table: its label column, or one column an intervention where `label` is None."""
     if label is not None:
-        return _from_labels(model, table, label)
+        return _from_labels(model, table, label, labels)
+    if labels is not None:
+        raise InputError(
+            f"{table.path}: `labels` says how labels are written, and the table has a column for each "
+            "intervention; leave it out, or name the column with `label:`"
+        )
     rows: list[Ints] = []
     levels: list[Ints] = []
     for name in model.position:
@@ -141,7 +159,7 @@ def regimes_in(model: Model, table: Table, label: str | None) -> RegimeTable:
     return RegimeTable(Regimes(indptr, position_of, level_of, len(model)), "assignment")
 
 
-def _from_labels(model: Model, table: Table, label: str) -> RegimeTable:
+def _from_labels(model: Model, table: Table, label: str, labels: LabelConvention | None) -> RegimeTable:
     column = table.texts(label)
     missing = pc.or_kleene(column.is_null(), pc.equal(pc.utf8_trim_whitespace(column), ""))
     first = pc.index(missing, True).as_py()
@@ -149,13 +167,20 @@ def _from_labels(model: Model, table: Table, label: str) -> RegimeTable:
         raise RowError(
             table.path, first, f"the regime in column {label!r} is empty; write {BASELINE!r} for baseline"
         )
-    try:
-        regimes = parse_labels(model, column)
-    except InputError as error:
-        raise RowError(table.path, None, str(error)) from None
     named = pc.index(pc.not_equal(column, BASELINE), True).as_py()
-    notation = "label" if named < 0 else RegimeReader(model).read(column[named].as_py())[1]
-    return RegimeTable(regimes, notation)
+    if labels is None:
+        try:
+            regimes = parse_labels(model, column)
+            return RegimeTable(
+                regimes, "label" if named < 0 else RegimeReader(model).read(column[named].as_py())[1]
+            )
+        except InputError:
+            pass  # not as a study file writes it: by the convention of the column, or refused
+    try:
+        return RegimeTable(read_labels(model, column, labels), "label")
+    except InputError as error:
+        numbers = "; the column holds numbers: read it as text" if table.holds_numbers(label) else ""
+        raise RowError(table.path, None, f"{error}{numbers}") from None
 
 
 def _levels(model: Model, table: Table, name: str) -> Ints:

@@ -12,9 +12,11 @@ from typing import Literal
 import yaml
 
 from ifm_ident.errors import InputError
+from ifm_ident.reading.missing_files import missing_file
 from ifm_ident.reading.nodes import MAX_DEPTH, Kind, Node, scalar_from_text
 
 MAX_EXPANDED = 1_000_000
+STUDY_SUFFIXES = (".yaml", ".yml", ".json")
 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
@@ -41,7 +43,7 @@ def read_yaml(path: Path) -> Node:
     except IsADirectoryError:
         raise InputError(f"{path}: this is a directory; name a study file in it") from None
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
+        raise missing_file(path, STUDY_SUFFIXES) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: the file cannot be read ({error})") from None
     try:

@@ -109,5 +109,9 @@ def test_a_missing_log_density_is_named() -> None:
         formula([0.0, 1.0])
 
 
-def test_the_repr_tells_the_terms_alone() -> None:
-    assert repr(Formula.of({1: 2}, names=lambda train: "x" * 10_000)) == "Formula(terms=((1, Fraction(2, 1)),))"
+def test_the_repr_is_the_product_and_never_long() -> None:
+    assert repr(Formula.of({1: 2, 0: -1}, NAMES)) == f"Formula('p({NAMES[1]})^2 / p({NAMES[0]})')"
+    assert len(repr(Formula.of({1: 2}, names=lambda train: "x" * 10_000))) < 300
+    many = repr(Formula.of(dict.fromkeys(range(1000), 1)))
+    assert many.endswith("... (1,000 densities)')")
+    assert len(many) < 300

@@ -1,0 +1,124 @@
+"""`ifm report`: one self-contained HTML page about a study."""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from ifm_ident.commands.identify import criterion_option
+from ifm_ident.commands.options import Seconds, open_sink, progress, remark, study_argument, test_option
+from ifm_ident.errors import InputError, MissingExtraError
+from ifm_ident.files import check_output
+from ifm_ident.identify import CriterionName, Identifier
+from ifm_ident.report.findings import estimates_of, falsification_of, load_result
+from ifm_ident.report.page import MOST_ROWS, Asked, write_report
+from ifm_ident.spaces import CHUNK
+from ifm_ident.study import Study, load
+
+
+@click.command("report", epilog="Example:  ifm report study.yaml -o study.html")
+@study_argument
+@test_option
+@criterion_option
+@click.option("--estimates", metavar="FILE", help="A result of `ifm estimate --format json`.")
+@click.option("--falsification", metavar="FILE", help="A result of `ifm falsify --format json`.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=MOST_ROWS,
+    show_default=True,
+    metavar="N",
+    help="At most N regimes in the table; counts are of all.",
+)
+@click.option(
+    "--time-limit",
+    type=Seconds(),
+    default=10.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds for the search for a plan; then the best one so far, with its gap.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
+@click.option("--force", is_flag=True, help="Overwrite the output file.")
+@click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    study: str,
+    tests: tuple[str, ...],
+    criterion: CriterionName,
+    estimates: str | None,
+    falsification: str | None,
+    rows: int,
+    time_limit: float,
+    output: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """One self-contained HTML page: design, pictures, regimes with formulas, refusals, implications, plan, estimates.
+
+    The page needs no network and no other file. Where the study names data and the learning part is installed, it
+    estimates the test regimes; --estimates and --falsification take results that are there already.
+    """
+    if output is None and sys.stdout.isatty():
+        raise click.UsageError("the page is long and standard output is a terminal: name a file with -o FILE.", ctx)
+    if output is not None:
+        check_output(output, force)
+    asked = load(study).with_test(tests)
+    chunks = asked.targets(CHUNK)
+    given, note = None, ""
+    if estimates is not None:
+        given = estimates_of(asked, load_result(estimates), estimates)
+    elif asked.data is not None:
+        found, note = _estimated(asked)
+        given = None if found is None else estimates_of(asked, found, "ifm estimate")
+    tested = None
+    if falsification is not None:
+        tested = falsification_of(asked, load_result(falsification), falsification)
+    identifier = Identifier(asked.design, asked.notation)
+    rounds = -(-asked.target_count // CHUNK)
+    answers = (identifier.identify(targets, criterion) for targets in progress(chunks, rounds, "chunk", quiet))
+    page = Asked(criterion, _made_by(ctx, study), shlex.quote(study), rows, time_limit, given, tested, note)
+    with open_sink(output, force) as sink:
+        tally = write_report(sink, asked, page, answers)
+    if output is not None:
+        remark(f"{output}: {tally.sentence}", quiet)
+
+
+def _made_by(ctx: click.Context, study: str) -> str:
+    """The command as it can be typed again, for any output file: two runs give the same bytes."""
+    words = ["ifm", "report", study]
+    for option in ctx.command.params:
+        if option.name in ("study", "output", "force", "quiet") or option.name is None:
+            continue
+        if ctx.get_parameter_source(option.name) == click.core.ParameterSource.DEFAULT:
+            continue
+        values = ctx.params[option.name]
+        for value in values if isinstance(values, tuple) else (values,):
+            words += [option.opts[0], str(value)]
+    return shlex.join([*words, "-o", "FILE.html"])
+
+
+def _estimated(study: Study) -> tuple[Mapping[str, Any] | None, str]:
+    """Estimates of the learning part where it is there, else what to do; as `ifm estimate` without options."""
+    advice = (
+        "The study names data. `ifm estimate STUDY --format json -o FILE.json` estimates the test regimes; "
+        "--estimates FILE.json puts the result here."
+    )
+    try:
+        module = importlib.import_module("ifm_learn.estimate")
+        found: Mapping[str, Any] = module.estimate_study(study)
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("ifm_learn"):
+            raise
+        return None, advice
+    except MissingExtraError as error:
+        return None, f"{advice} Not done here: {error}"
+    except InputError as error:
+        raise InputError(f"the study's data: {error}") from None
+    return found, ""

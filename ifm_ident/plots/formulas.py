@@ -1,0 +1,135 @@
+"""How long formulas are, and by how much they multiply variance."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ifm_ident.errors import InputError
+from ifm_ident.identification import Identification, Status
+from ifm_ident.model import Ints
+from ifm_ident.plots import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST_BARS = 40
+
+
+def formula_lengths(found: Identification, ax: Axes | None = None) -> Axes:
+    """How many formulas have how many densities, joint formulas and full conditionals apart.
+
+    Raises InputError when no regime has a formula.
+
+    >>> import ifm_ident
+    >>> from matplotlib.figure import Figure
+    >>> study = ifm_ident.Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]},
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"]})
+    >>> formula_lengths(study.identify(), Figure().subplots()).get_xlabel()
+    'densities in the formula'
+    >>> formula_lengths(study.with_test(["00"]).identify())
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: no regime has a formula: there are no lengths to draw
+    """
+    joint, sizes = _lengths(found)
+    if not len(sizes):
+        raise InputError("no regime has a formula: there are no lengths to draw")
+    ax = canvas.axes(ax, 5.4, 3.2)
+    longest = int(sizes.max())
+    step = -(-longest // _MOST_BARS)
+    edges = np.arange(1, longest + step + 1, step)
+    counts = [np.histogram(sizes[mask], edges)[0] for mask in (joint, ~joint)]
+    at = np.arange(len(edges) - 1)
+    keys = [canvas.Key(f"one formula for the joint density ({joint.sum():,})", canvas.SKY, patch=True)]
+    low = np.zeros(len(at))
+    for count, colour, hatch in ((counts[0], canvas.SKY, ""), (counts[1], canvas.ORANGE, "///")):
+        if count.any():
+            ax.bar(at, count, 0.8, bottom=low, color=colour, hatch=hatch, edgecolor=canvas.INK, linewidth=0.6)
+        low = low + count
+    if counts[1].any():
+        words = f"a formula for a full conditional ({(~joint).sum():,})"
+        keys = [*keys[: bool(joint.any())], canvas.Key(words, canvas.ORANGE, hatch="///", patch=True)]
+    names = [str(a) if step == 1 else f"{a} to {a + step - 1}" for a in edges[:-1].tolist()]
+    every = -(-len(at) // (8 if step > 1 else 20))
+    canvas.labels(ax.xaxis, at[::every], names[::every])
+    canvas.tidy(ax, "", "densities in the formula", "formulas")
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    canvas.legend(ax, keys, columns=1, **_UNDER)
+    return ax
+
+
+def variance_factors(found: Identification, samples: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
+    """The variance factor of every formula, ascending: sum q² / n for the sample sizes n, or sum q² without them.
+
+    Regimes with full conditionals count with their largest. samples: one size for each training regime, shape (m,).
+    Raises InputError when no regime has a formula, or for sizes that are missing or not positive.
+
+    >>> import ifm_ident
+    >>> from matplotlib.figure import Figure
+    >>> study = ifm_ident.Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]},
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"]})
+    >>> ax = variance_factors(study.identify(), [100, 50, 50], Figure().subplots())
+    >>> ax.lines[0].get_ydata().tolist()
+    [0.05]
+    """
+    values = variance_values(found, samples)
+    if not len(values):
+        raise InputError("no regime has a formula: there are no variance factors to draw")
+    ax = canvas.axes(ax, 5.4, 3.2)
+    ordered = np.sort(values)
+    at = np.arange(1, len(ordered) + 1)
+    few = len(ordered) <= 60
+    ax.plot(at, ordered, color=canvas.BLUE, marker="o" if few else None, markersize=4, linewidth=1.2)
+    middle = float(np.median(ordered))
+    ax.axhline(middle, color=canvas.RED, linestyle="--", linewidth=1)
+    if ordered[-1] > 30 * ordered[0]:
+        ax.set_yscale("log")
+    else:
+        ax.set_ylim(0, ordered[-1] * 1.1)
+    ax.set_xlim(0.5, len(ordered) + 0.5)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    name = "sum q²" if samples is None else "sum q² / n"
+    canvas.tidy(ax, "", "identified regimes, ascending", name)
+    keys = [
+        canvas.Key("regime", canvas.BLUE, marker="o" if few else "", line="-", edge=canvas.BLUE),
+        canvas.Key(f"median {middle:.3g}", canvas.RED, line="--"),
+    ]
+    canvas.legend(ax, keys, columns=2, **_UNDER)
+    return ax
+
+
+_UNDER = {"bbox_to_anchor": (0.5, -0.2)}
+
+
+def _lengths(found: Identification) -> tuple[np.typing.NDArray[np.bool_], Ints]:
+    """Of every formula whether it is joint, and how many densities it has."""
+    terms = found.terms
+    rows = np.repeat(np.arange(len(found), dtype=np.int64), np.diff(terms.indptr))
+    keep = found.status[rows] == Status.IDENTIFIED
+    pairs = np.stack([rows[keep], terms.block[keep]], axis=1)
+    distinct, sizes = np.unique(pairs, axis=0, return_counts=True)
+    return distinct[:, 1] < 0, sizes.astype(np.int64)
+
+
+def variance_values(found: Identification, samples: ArrayLike | None = None) -> canvas.Floats:
+    """The variance factor of every identified regime, in test order: the largest over its formulas."""
+    sizes = None
+    if samples is not None:
+        sizes = np.asarray(samples)
+        if sizes.shape != (len(found.design.train),) or not (sizes[found.design.distinct] > 0).all():
+            raise InputError(
+                f"give a sample size above 0 for each of the {len(found.design.train)} training regimes, got "
+                f"{sizes.tolist() if sizes.size < 20 else f'shape {sizes.shape}'}"
+            )
+    values = []
+    for row in found.rows_with(Status.IDENTIFIED).tolist():
+        per_block = [
+            sum((q * q / (1 if sizes is None else int(sizes[i])) for i, q in part.items()), Fraction(0))
+            for part in found.terms.exponents(row).values()
+        ]
+        values.append(float(max(per_block)))
+    return np.array(values, dtype=np.float64)

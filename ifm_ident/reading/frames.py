@@ -1,0 +1,156 @@
+"""Tables from Python objects: the only door to data frames (pandas, polars, pyarrow and others, by narwhals)."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ifm_ident.errors import InputError
+from ifm_ident.reading.anndata_files import anndata_table, is_anndata
+from ifm_ident.reading.table_files import Table, open_table, require_distinct
+
+LABELS = "label"
+"""The column of a table that is made of labels alone."""
+
+_MISSING = ("NAType", "NaTType", "NoneType")
+
+
+def is_tabular(value: object) -> bool:
+    """Whether a value is a data frame, a column of one or an AnnData: what `table_of` takes beside paths."""
+    arrow = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
+    return arrow or hasattr(value, "__dataframe__") or _is_series(value) or is_anndata(value) or _is_lazy(value)
+
+
+def _is_series(value: object) -> bool:
+    return hasattr(value, "to_frame") and hasattr(value, "dtype")
+
+
+def _is_lazy(value: object) -> bool:
+    return hasattr(type(value), "collect") and hasattr(type(value), "columns")
+
+
+def table_of(source: object, columns: Sequence[str] = ()) -> Table:
+    """The table of a file, a data frame, an AnnData (its obs) or a list of labels.
+
+    A file is a path to CSV, TSV, Parquet or .h5ad. A frame is of pandas, polars, pyarrow or another library
+    that narwhals knows; a map of columns or one column (a list, array or series, then called `label` unless it
+    has a name) will do too. `columns` are wanted from X of an AnnData (`anndata_table`). Missing values of
+    pandas, NaN among them, are nulls; an index is no column. Columns of other types than text and numbers
+    are refused when they are asked for.
+
+    Raises InputError for anything else and for column names that are there twice.
+
+    >>> table_of({"A": [1, None], "label": ["x", "y"]}).texts("A").to_pylist()
+    ['1', None]
+    >>> table_of(7)
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: a table is a path, a data frame, an AnnData, or a list of labels, got a int
+    """
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return open_table(Path(source), columns)
+    if is_anndata(source):
+        return anndata_table(source, columns)
+    if isinstance(source, Mapping):
+        return _of_columns("the table", source.items())
+    if isinstance(source, (list, tuple, np.ndarray)):
+        if isinstance(source, np.ndarray) and source.ndim != 1:
+            raise InputError(f"labels are a list or an array of one axis, got shape {source.shape}")
+        return _of_columns("the labels", [(LABELS, source)])
+    return _of_frame(source)
+
+
+def _of_columns(name: str, columns: Iterable[tuple[object, Any]]) -> Table:
+    """The table of named columns, each with `to_arrow()` or a sequence of values."""
+    data: dict[str, pa.ChunkedArray] = {}
+    unreadable: dict[str, str] = {}
+    for key, values in columns:
+        try:
+            data[str(key)] = _arrow(values)
+        except _ValueRefused as refused:
+            unreadable[str(key)] = str(refused)
+    lengths = {key: len(column) for key, column in data.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{key!r} {n:,}" for key, n in lengths.items())
+        raise InputError(f"{name}: the columns are of unequal length ({shown[:200]})")
+    return Table(name, pa.table(data), unreadable=unreadable)
+
+
+class _ValueRefused(Exception):
+    """A column holds something that is neither text nor a number."""
+
+
+def _arrow(values: Any) -> pa.ChunkedArray:
+    try:
+        array = values.to_arrow() if hasattr(values, "to_arrow") else pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        array = _mixed(values.to_list() if hasattr(values, "to_list") else list(values))
+    if pa.types.is_fixed_size_binary(array.type):  # polars' columns of Python objects come as pointers
+        raise _ValueRefused("holds Python objects; make it text or numbers")
+    return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+
+
+def _mixed(values: Iterable[Any]) -> pa.Array:
+    """Text and numbers of one column as text: whole numbers without a point."""
+    texts: list[str | None] = []
+    for row, value in enumerate(values):
+        if isinstance(value, str):
+            texts.append(str(value))
+        elif type(value).__name__ in _MISSING or (isinstance(value, float) and math.isnan(value)):
+            texts.append(None)
+        elif isinstance(value, numbers.Integral) and not isinstance(value, bool):
+            texts.append(str(int(value)))
+        elif isinstance(value, numbers.Real) and not isinstance(value, bool):
+            number = float(value)
+            texts.append(str(int(number)) if number.is_integer() else repr(number))
+        else:
+            kind = type(value).__name__
+            raise _ValueRefused(
+                f"holds {repr(value)[:40]} in row {row + 1}, a {kind}; levels and labels are text or numbers"
+            )
+    return pa.array(texts, pa.large_string())
+
+
+def _of_frame(source: object) -> Table:
+    import narwhals.stable.v2 as nw
+
+    if _is_lazy(source):
+        raise InputError("a lazy frame has no rows yet; give frame.collect()")
+    source = pa.table(source) if isinstance(source, pa.RecordBatch) else source
+    source = pa.chunked_array([source]) if isinstance(source, pa.Array) else source
+    if isinstance(source, pa.Table):
+        require_distinct("the pyarrow table", source.column_names)
+        return Table("the pyarrow table", source)
+    try:
+        if not _is_series(source):
+            require_distinct("the table", [str(column) for column in getattr(source, "columns", ())])
+        frame: Any = nw.from_native(source, eager_only=True, allow_series=True)
+        name = f"the {frame.implementation.name.lower()} table"
+        if isinstance(frame, nw.Series):
+            return _of_columns(name, [(frame.name or LABELS, frame)])
+        found = _of_columns(name, ((column, frame.get_column(column)) for column in frame.columns))
+    except TypeError:
+        kind = type(source).__name__
+        raise InputError(
+            f"a table is a path, a data frame, an AnnData, or a list of labels, got a {kind}"
+        ) from None
+    return Table(found.path, found.data, unreadable=found.unreadable, elsewhere=_index_hints(source, found.names))
+
+
+def _index_hints(source: object, names: Sequence[str]) -> dict[str, str]:
+    """What to do about the named levels of a pandas index."""
+    index = getattr(getattr(source, "index", None), "names", None) or []
+    return {
+        str(level): "it is the index of the frame: make it a column with reset_index()"
+        for level in index
+        if level is not None and str(level) not in names
+    }

@@ -1,0 +1,304 @@
+"""The page: what is asked of the engine, and how it is put together."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, BinaryIO
+
+import numpy as np
+from markupsafe import Markup
+
+from ifm_ident.coverage.coverage import ANSWERED, Coverage, coverage
+from ifm_ident.coverage.write import percent, share_text, short_count
+from ifm_ident.errors import MissingExtraError
+from ifm_ident.identification import Identification, Status
+from ifm_ident.identify import CriterionName, Identifier
+from ifm_ident.implications.implications import implications
+from ifm_ident.implications.write import claim_words
+from ifm_ident.notation import format_regimes
+from ifm_ident.planning.of_study import plan_study
+from ifm_ident.planning.plan import Plan
+from ifm_ident.planning.reduction import PlanCriterion
+from ifm_ident.planning.write import cost_text, plan_text
+from ifm_ident.plots.formulas import formula_lengths, variance_factors
+from ifm_ident.plots.graph import sigma_graph
+from ifm_ident.plots.incidence import incidence
+from ifm_ident.plots.intervals import intervals
+from ifm_ident.plots.regime_map import MOST as MOST_CELLS, regime_map
+from ifm_ident.plots.verdicts import LOOKS
+from ifm_ident.regimes import Regimes
+from ifm_ident.report import findings
+from ifm_ident.report.design_words import factor_part, intervention_part, training_part
+from ifm_ident.report.findings import Estimates, Falsification
+from ifm_ident.report.pictures import svg
+from ifm_ident.report.refusals import refusals, shown_kernels
+from ifm_ident.report.rows import table_rows
+from ifm_ident.show.mathml import formula_mathml
+from ifm_ident.show.table import heading
+from ifm_ident.show.words import Tally, counted
+from ifm_ident.study import Study
+
+MOST_ROWS = 10_000
+"""At most this many regimes are in the table; the counts are of all."""
+
+MOST_IMPLICATIONS = 200
+GROUP = 50
+"""Regimes that a browser lays out together."""
+
+_SYMBOLS = ("●", "✓", "◐", "✕", "✕", "?")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a report is to say.
+
+    command: the command line that makes it; rows: the most regimes in the table; time_limit: seconds for the search
+    for a plan; estimates, falsification: results on data; note: what to say where there are none.
+    """
+
+    criterion: CriterionName = "auto"
+    command: str = ""
+    study_path: str = "STUDY"
+    rows: int = MOST_ROWS
+    time_limit: float = 10.0
+    estimates: Estimates | None = None
+    falsification: Falsification | None = None
+    note: str = ""
+
+
+def write_report(stream: BinaryIO, study: Study, asked: Asked, chunks: Iterable[Identification]) -> Tally:
+    """Writes the page about a study, whose test regimes `chunks` answers in order; returns the tally of verdicts.
+
+    The same study gives the same bytes, as long as the search for a plan ends within its time limit. Raises
+    MissingExtraError without Jinja or matplotlib.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError:
+        raise MissingExtraError("jinja2", "report") from None
+    environment = Environment(
+        loader=PackageLoader("ifm_ident.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    loader = environment.loader
+    assert loader is not None
+    script, style = (loader.get_source(environment, name)[0] for name in ("page.js", "page.css"))
+    tally, kept = _kept(chunks, asked.rows)
+    facts = _facts(study, asked, tally, kept)
+    page = environment.get_template("page.html").render(
+        facts,
+        script=Markup(script),
+        style=Markup(style),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    stream.write(page.encode())
+    return tally
+
+
+def _shown(value: object) -> object:
+    """Text without characters that no page may hold; Jinja escapes it afterwards."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(
+        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" else c for c in value
+    )
+
+
+def _kept(chunks: Iterable[Identification], most: int) -> tuple[Tally, Identification]:
+    """The tally of all answers, and the first `most` of them."""
+    tally, parts, left = Tally(), [], most
+    for chunk in chunks:
+        tally = tally.plus(chunk)
+        if left or not parts:
+            parts.append(_first(chunk, left))
+            left -= len(parts[-1])
+    return tally, Identification.concatenate(parts)
+
+
+def _first(found: Identification, most: int) -> Identification:
+    if len(found) <= most:
+        return found
+    rows = np.arange(most, dtype=np.int64)
+    return Identification(
+        found.design,
+        found.targets.take(rows),
+        found.status[rows],
+        found.criterion[rows],
+        found.train[rows],
+        found.terms.take(rows),
+        found.kernel[rows],
+        found.kernels,
+        found.notation,
+    )
+
+
+def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> dict[str, Any]:
+    """Everything that the template says."""
+    identifier = Identifier(study.design, study.notation)
+    rows = table_rows(study, kept, shown_kernels(kept))
+    reasons = refusals(identifier, kept, asked.criterion)
+    total = study.target_count
+    counts = np.bincount([row.verdict for row in rows], minlength=len(LOOKS)).tolist()
+    verdicts = [
+        {"code": i, "words": look.words, "symbol": _SYMBOLS[i], "count": counts[i], "total": all_of}
+        for i, (look, all_of) in enumerate(zip(LOOKS, _totals(tally), strict=True))
+    ]
+    lines = heading(study)
+    samples = study.sample_sizes()
+    return {
+        "name": " ".join(study.name.split()),
+        "meaning": " ".join(lines).removeprefix(" ".join(study.name.split())).removeprefix(": "),
+        "sentence": tally.sentence,
+        "verdicts": verdicts,
+        "interventions": intervention_part(study.design),
+        "factors": factor_part(study.design),
+        "training": training_part(study.design, study.notation, samples),
+        "has_samples": samples is not None,
+        "pictures": _pictures(study, asked, kept, total),
+        "coverage": _coverage(coverage(identifier, asked.criterion)),
+        "rows": rows,
+        "groups": [rows[i : i + GROUP] for i in range(0, len(rows), GROUP)],
+        "total": total,
+        "refusals": reasons,
+        "refusal_total": int(len(np.unique(kept.kernel[kept.kernel >= 0]))),
+        "refused": tally.refused + tally.no_joint,
+        "implications": _implications(identifier, asked.criterion),
+        "plan": _plan(study, asked, tally),
+        "asked": asked,
+        "estimates": asked.estimates,
+        "estimate_picture": _estimate_picture(asked.estimates),
+        "falsification": asked.falsification,
+        "guarantees": findings.GUARANTEES,
+        "number": findings.number_text,
+        "pair": findings.pair_text,
+        "counted": counted,
+        "version": version("ifm-ident"),
+    }
+
+
+def _totals(tally: Tally) -> tuple[int, ...]:
+    return (tally.observed, tally.joint, tally.conditional, tally.refused, tally.no_joint, tally.undecided)
+
+
+def _pictures(study: Study, asked: Asked, kept: Identification, total: int) -> list[dict[str, Any]]:
+    """Pictures with caption and what a reader who cannot see them should know."""
+    model = study.model
+    part = f" Drawn from the first {len(kept):,} of {total:,} regimes." if len(kept) < total else ""
+    counts = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in kept.counts().items() if count)
+    small = int(np.prod(model.level_counts.astype(object))) <= MOST_CELLS
+    arranged = (
+        "the strips above and on the left say the level of each intervention, light for the baseline"
+        if small
+        else "regimes are grouped by the number of interventions off baseline"
+    )
+    pictures = [
+        {
+            "title": "Which interventions act together",
+            "svg": svg(lambda: sigma_graph(model), "g-", "sigma-graph and junction tree"),
+            "caption": "On the left interventions, joined where some factor holds both; on the right the cliques of "
+            "that graph, joined where they share interventions.",
+        },
+        {
+            "title": "Map of the regimes",
+            "svg": svg(lambda: regime_map(kept), "m-", f"map of the regimes: {counts}"),
+            "caption": f"Each cell is a regime; {arranged}.{part}",
+        },
+    ]
+    identified = kept.rows_with(Status.IDENTIFIED)
+    example = next((int(r) for r in identified if kept[int(r)].formula is not None), None)
+    if example is not None:
+        target = kept.targets[example]
+        name = format_regimes(model, kept.targets.take(np.array([example])), study.notation)[0].as_py()
+        pictures.append(
+            {
+                "title": f"How the formula of {name} comes about",
+                "svg": svg(lambda: incidence(study.design, target, notation=study.notation), "i-", "incidence matrix"),
+                "caption": "A row for each training regime, a column for each cell of a factor. In every column the "
+                "exponents add up to 1 where the target shows the cell, and to 0 where it does not.",
+            }
+        )
+    if len(identified):
+        sizes = study.sample_sizes()
+        usable = sizes is not None and bool((sizes[study.design.distinct] > 0).all())
+        pictures.append(
+            {
+                "title": "Length of the formulas",
+                "svg": svg(lambda: formula_lengths(kept), "l-", "number of formulas by number of densities"),
+                "caption": f"Short formulas need fewer regimes to be estimated well.{part}",
+            }
+        )
+        pictures.append(
+            {
+                "title": "Variance factors",
+                "svg": svg(lambda: variance_factors(kept, sizes if usable else None), "v-", "variance factors"),
+                "caption": "By how much a formula multiplies the variance of estimated log-densities: the sum of "
+                f"squared exponents{', each divided by its sample size' if usable else ''}.{part}",
+            }
+        )
+    return pictures
+
+
+def _coverage(found: Coverage) -> dict[str, Any]:
+    titles = [{"identified_joint": "one formula", "identified_conditional": "full conditionals"}.get(v, v)
+              for v in found.columns]  # fmt: skip
+    rows = []
+    for part in (*found.parts, found.total):
+        cells = []
+        for verdict in found.columns:
+            share = part.share(verdict)
+            exact = share.value * part.regimes
+            cells.append(short_count(int(exact)) if share.exact else f"~{percent(share.value)}")
+        active = "all" if part.active is None else str(part.active)
+        rows.append((active, short_count(part.regimes), *cells, share_text(part.share(*ANSWERED))))
+    return {"titles": [title.replace("_", " ") for title in titles], "rows": rows}
+
+
+def _implications(identifier: Identifier, criterion: CriterionName) -> dict[str, Any]:
+    found = implications(identifier, criterion)
+    variables = identifier.design.model.variables
+    shown = []
+    for claim in found:
+        if len(shown) == MOST_IMPLICATIONS:
+            break
+        shown.append((Markup(formula_mathml(claim.formula)), claim_words(claim, variables)))
+    return {"rows": shown, "total": len(found), "predicted": len(found.predicted), "refutable": found.refutable}
+
+
+def _plan(study: Study, asked: Asked, tally: Tally) -> dict[str, Any] | None:
+    """The plan for what is open; None where nothing is."""
+    if not tally.open:
+        return None
+    criterion: PlanCriterion = "conditional"
+    covers = study.model.covers
+    if asked.criterion == "joint" or (len(covers) == 1 and len(covers[0]) == len(study.model.factors)):
+        criterion = "joint"
+    found: Plan = plan_study(study, criterion=criterion, time_limit=asked.time_limit)
+    names = format_regimes(study.model, _few(found.add), study.notation).to_pylist()
+    costs = [cost_text(cost) for cost in found.costs]
+    lines = list(plan_text(study, found))
+    last = len(lines) - 1 - lines[::-1].index("") if "" in lines else -1
+    return {
+        "criterion": criterion,
+        "rows": list(zip(names, costs, strict=False)),
+        "total": len(found.add),
+        "words": " ".join(line.strip() for line in lines[last + 1 :]),
+    }
+
+
+def _few(regimes: Regimes) -> Regimes:
+    return regimes.take(slice(MOST_IMPLICATIONS))
+
+
+def _estimate_picture(found: Estimates | None) -> Markup | None:
+    drawn = [row.interval for row in found.rows if row.interval is not None] if found is not None else []
+    kept = [interval for interval in drawn if interval is not None]
+    return svg(lambda: intervals(kept), "e-", "estimates with their intervals") if kept else None

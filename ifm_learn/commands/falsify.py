@@ -1,0 +1,117 @@
+"""`ifm falsify`: the testable implications of a design, tested on data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from ifm_ident import load
+from ifm_ident.commands.options import open_sink, output_options, progress, remark, study_argument
+from ifm_ident.files import check_output
+from ifm_ident.identify import CriterionName
+from ifm_ident.implications.implications import Implication
+from ifm_learn.data.reading import read_samples
+from ifm_learn.falsification.falsify import REPLICATES, TESTS, Correction, TestName, falsify
+from ifm_learn.falsification.repair import suggestions
+from ifm_learn.falsification.write import csv_lines, json_lines, text_lines, verdict
+
+
+@click.command(
+    "falsify", epilog="Example:  ifm falsify study.yaml --data cells.csv --alpha 0.05 --correction holm"
+)
+@study_argument
+@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="The table, instead of the study's.")
+@click.option("--alpha", default="0.05", show_default=True, metavar="DECIMAL", help="The level of the tests.")
+@click.option(
+    "--correction",
+    type=click.Choice(["holm", "bh"]),
+    default="holm",
+    show_default=True,
+    help="For the number of tests: holm (family-wise error) or bh (false discovery rate).",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the energy test's fits."
+)
+@click.option(
+    "--method",
+    "methods",
+    type=click.Choice(TESTS),
+    multiple=True,
+    help="score: a missing interaction in regime contrast. energy: a regime against the others, re-weighted. "
+    "Repeatable; default both.",
+)
+@click.option(
+    "--criterion",
+    type=click.Choice(["joint", "conditional", "auto"]),
+    default="auto",
+    show_default=True,
+    help="Which claims, as in `ifm implications`.",
+)
+@click.option(
+    "--pairs/--no-pairs",
+    default=True,
+    show_default=True,
+    help="Also interactions of two variables, and their independence where no factor holds both.",
+)
+@click.option(
+    "--replicates",
+    type=click.IntRange(min=1),
+    default=REPLICATES,
+    show_default=True,
+    help="Cross-fits that the energy test averages: more are steadier over seeds.",
+)
+@output_options(("table", "json", "csv"))
+def command(
+    study: str,
+    data: Path | None,
+    alpha: str,
+    correction: Correction,
+    seed: int,
+    methods: tuple[TestName, ...],
+    criterion: CriterionName,
+    pairs: bool,
+    replicates: int,
+    output_format: str,
+    output: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Tests the implications of the design on data."""
+    if output is not None:
+        check_output(output, force)
+    asked = load(study)
+    samples = read_samples(asked, data)
+
+    def shown(claims: Iterable[Implication], total: int) -> Iterable[Implication]:
+        return progress(claims, total, "claim", quiet)
+
+    found = falsify(
+        samples,
+        alpha,
+        criterion=criterion,
+        pairs=pairs,
+        tests=methods or TESTS,
+        correction=correction,
+        seed=seed,
+        replicates=replicates,
+        notation=asked.notation,
+        progress=shown,
+    )
+    suggested = suggestions(samples, found)
+    for warning in found.warnings:
+        remark(f"warning: {warning}", quiet)
+    if samples.ignored:
+        remark(f"{samples.ignored:,} rows of regimes outside `train` were ignored", quiet)
+    if output_format == "json":
+        lines = json_lines(found, suggested)
+    elif output_format == "csv":
+        lines = csv_lines(found)
+    else:
+        lines = text_lines(asked.name, found, suggested, len(samples))
+    with open_sink(output, force) as sink:
+        for line in lines:
+            sink.write(f"{line}\n".encode())
+    if output is not None:
+        remark(f"{output}: {verdict(found)}", quiet)

@@ -1,0 +1,1 @@
+"""Conformal intervals for units and for means of regimes never run, and bands for their densities (THEORY 9)."""

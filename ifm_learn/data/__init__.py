@@ -1,0 +1,1 @@
+"""Rows with their regimes: tables in, scaling, splits, public data sets."""

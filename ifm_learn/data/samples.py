@@ -1,0 +1,110 @@
+"""Samples: rows of x (and y) with the training regime of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import Design, InputError
+from ifm_learn.data.scaling import Scaling
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """n rows measured in the training regimes of a design, in the units of `scaling`.
+
+    regime: shape (n,), indices into `design.train` as written; where a training regime is repeated, its first
+    index. x: shape (n, p), columns in the order of `design.model.variables`. y: shape (n,), never scaled, or
+    None. ignored: how many rows of the table were of regimes outside training.
+
+    Raises InputError for wrong shapes, values that are not finite, and a training regime without a row.
+
+    >>> from ifm_ident import Factor, Intervention, Model, Regimes
+    >>> model = Model((Intervention("A", (0, 1)),), ("x",), (Factor("f", ("x",), ("A",)),))
+    >>> design = Design(model, Regimes.from_codes(np.array([[0], [1]])))
+    >>> samples = Samples(design, np.array([0, 1, 1]), np.array([[0.1], [0.9], [1.1]]))
+    >>> samples.sizes.tolist(), samples.of(1).ravel().tolist()
+    ([1, 2], [0.9, 1.1])
+    >>> Samples(design, np.array([0, 0]), np.array([[0.1], [0.9]]))
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: training regime 1 (of 0 to 1) has no rows; measure it or leave it out of `train`
+    """
+
+    design: Design
+    regime: Ints
+    x: Floats
+    y: Floats | None = None
+    outcome: str | None = None
+    scaling: Scaling | None = None
+    ignored: int = 0
+
+    def __post_init__(self) -> None:
+        n, p = len(self.regime), len(self.design.model.variables)
+        if self.x.shape != (n, p):
+            raise InputError(f"x has shape {self.x.shape} where {n} rows of {p} variables are due")
+        if self.y is not None and self.y.shape != (n,):
+            raise InputError(f"y has shape {self.y.shape} where {n} values are due")
+        for name, values in (("x", self.x), ("y", self.y)):
+            if values is not None and not np.isfinite(values).all():
+                row = int(np.argwhere(~np.isfinite(values))[0][0])
+                raise InputError(f"{name} holds {values[row]} at row {row + 1}; give finite numbers")
+        if not np.isin(self.regime, self.design.distinct).all():
+            wrong = int(self.regime[~np.isin(self.regime, self.design.distinct)][0])
+            raise InputError(f"{wrong} is not the first index of a training regime")
+        empty = np.flatnonzero(self.sizes[self.design.distinct] == 0)
+        if len(empty):
+            raise InputError(
+                f"training regime {int(self.design.distinct[empty[0]])} (of 0 to {len(self.design.train) - 1}) "
+                "has no rows; measure it or leave it out of `train`"
+            )
+
+    def __len__(self) -> int:
+        return len(self.regime)
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """Rows of every training regime as written, shape (m,); 0 where a regime repeats an earlier one."""
+        return np.bincount(self.regime, minlength=len(self.design.train)).astype(np.int64)
+
+    @property
+    def present(self) -> Ints:
+        """The training indices that rows can have, ascending: `design.distinct`."""
+        return self.design.distinct
+
+    def of(self, train: int) -> Floats:
+        """The x of one training regime, shape (its rows, p)."""
+        return self.x[self.regime == train]
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Samples:
+        """The chosen rows; every training regime must keep at least one."""
+        y = None if self.y is None else self.y[rows]
+        return dataclasses.replace(self, regime=self.regime[rows], x=self.x[rows], y=y)
+
+    def split(self, share: float, rng: np.random.Generator) -> tuple[Samples, Samples]:
+        """Two disjoint parts, about `share` of every training regime in the first; rows keep their order.
+
+        Every regime needs two rows, so that each part holds one at least; InputError where one has fewer.
+        """
+        if not 0 < share < 1:
+            raise InputError(f"the share of a split is between 0 and 1, got {share}")
+        first = np.zeros(len(self), dtype=bool)
+        for train in self.present.tolist():
+            rows = np.flatnonzero(self.regime == train)
+            if len(rows) < 2:
+                raise InputError(f"training regime {train} has one row; a split needs two or more in each regime")
+            count = min(max(round(share * len(rows)), 1), len(rows) - 1)
+            first[rng.permutation(rows)[:count]] = True
+        return self.take(first), self.take(~first)
+
+    def bootstrap(self, rng: np.random.Generator) -> Samples:
+        """Rows drawn with replacement within every training regime, as many as it has."""
+        rows = [np.flatnonzero(self.regime == train) for train in self.present.tolist()]
+        return self.take(np.concatenate([rng.choice(part, len(part)) for part in rows]))

@@ -1,0 +1,1 @@
+"""Energies log f_k: one small protocol, several families."""

@@ -1,0 +1,163 @@
+"""Findings as text, JSON (`ifm-falsification/1`) and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from ifm_ident.implications.implications import Implication
+from ifm_ident.results.header import quoted
+from ifm_ident.show.table import wrapped
+from ifm_ident.show.words import counted, listed
+from ifm_learn.falsification.falsify import Falsification, Finding
+from ifm_learn.falsification.repair import Suggestion
+
+SCHEMA = "ifm-falsification/1"
+COLUMNS = (
+    "claim", "kind", "variables", "formula", "test", "statistic", "p_value", "p_adjusted", "rejected",
+    "combination", "variable", "effect",
+)  # fmt: skip
+
+_INDENT = "  "
+_EFFECTS_SHOWN = 4
+_EXTRAPOLATED = 1e-6
+
+
+def json_lines(found: Falsification, suggested: Sequence[Suggestion]) -> Iterator[str]:
+    """The result as JSON, one finding a line; interactions of a pair have `interaction` and `variable` null."""
+    yield "{" + f'"schema": {quoted(SCHEMA)}, "alpha": {quoted(_decimal(found))}, "seed": {found.seed}, '
+    yield f' "correction": {quoted(found.correction)}, "results": ['
+    for left, finding in zip(range(len(found.findings) - 1, -1, -1), found.findings, strict=True):
+        yield f"  {json.dumps(_entry(finding), ensure_ascii=False)}{',' if left else ''}"
+    yield f' ], "warnings": {quoted(list(found.warnings))},'
+    repairs = [{"factor": s.factor, "add": s.intervention, "gain": s.gain, "se": s.error} for s in suggested]
+    yield f' "suggestions": {quoted(repairs)}' + "}"
+
+
+def _decimal(found: Falsification) -> str:
+    """alpha as it was written, shortest."""
+    return str(float(found.alpha))
+
+
+def _entry(finding: Finding) -> dict[str, object]:
+    claim, evidence = finding.claim, finding.evidence
+    pair = claim.kind == "interaction"
+    about: dict[str, object] = {"variable": claim.variables[0] if claim.variables and not pair else None}
+    if pair:
+        about["interaction"] = list(claim.variables)
+    return about | {
+        "exponents": [{"train": i, "exponent": str(c)} for i, c in claim.formula],
+        "test": finding.test,
+        "statistic": evidence.statistic,
+        "p_value": evidence.p_value,
+        "p_adjusted": finding.p_adjusted,
+        "rejected": finding.rejected,
+        "effect": evidence.effect,
+    }
+
+
+def csv_lines(found: Falsification) -> Iterator[str]:
+    """One line for every finding and variable that its effect names; `claim` counts claims from 0."""
+    yield _row(COLUMNS)
+    place: dict[Implication, int] = {}
+    for finding in found.findings:
+        claim, evidence = finding.claim, finding.evidence
+        common = (
+            place.setdefault(claim, len(place)), claim.kind, " ".join(claim.variables), str(claim.formula),
+            finding.test, evidence.statistic, evidence.p_value, finding.p_adjusted, str(finding.rejected).lower(),
+            found.implications.name(finding.combination),
+        )  # fmt: skip
+        for variable, effect in evidence.effect.items():
+            yield _row((*common, variable, effect))
+
+
+def _row(values: Sequence[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(values)
+    return text.getvalue()
+
+
+def text_lines(name: str, found: Falsification, suggested: Sequence[Suggestion], rows: int) -> Iterator[str]:
+    """The findings for people: each claim with its tests, the verdict, and what would repair the model."""
+    claims = len(found.implications)
+    yield from wrapped(
+        f"{' '.join(name.split())}: {counted(claims, 'claim')} tested on {counted(rows, 'row')}", _INDENT
+    )
+    variables = found.implications.identifier.design.model.variables
+    for claim, group in groupby(found.findings, key=lambda finding: finding.claim):
+        yield ""
+        yield from wrapped(f"{claim.formula} {claim_words(claim, variables)}", _INDENT)
+        for finding in group:
+            yield f"{_INDENT}{finding.test.ljust(6)}  {_numbers(finding)}"
+            yield from (f"{_INDENT}        {line}" for line in wrapped(effect_words(found, finding)))
+    yield ""
+    yield from wrapped(verdict(found))
+    if suggested:
+        yield from wrapped("What would repair it, by the change in the held-out score of the regime contrast:")
+    for one in suggested:
+        noise = "" if abs(one.gain) > 2 * one.error else ", within noise"
+        yield (
+            f"{_INDENT}let {one.factor} depend on {one.intervention}: {one.gain:+.4f} nats a row "
+            f"(standard error {one.error:.4f}{noise})"
+        )
+    if any(finding.claim.kind == "interaction" for finding in found.rejected):
+        yield from wrapped(
+            "A rejected claim about two variables is repaired by a factor that holds both.", _INDENT
+        )
+
+
+def claim_words(claim: Implication, variables: Sequence[str]) -> str:
+    """What is claimed of a product of training densities."""
+    if claim.kind == "interaction":
+        if len(claim.formula) == 1:
+            return f"has {listed(claim.variables)} independent given the rest"
+        return f"has no {'-'.join(claim.variables)} interaction in its logarithm"
+    if claim.kind == "joint" or claim.variables == variables:
+        return f"is constant in {listed(variables)}"
+    return f"is constant in {listed(claim.variables)} given the rest"
+
+
+def _numbers(finding: Finding) -> str:
+    evidence = finding.evidence
+    if not evidence.effect:
+        return "not made: the regimes hardly overlap"
+    word = "REJECTED" if finding.rejected else "not rejected"
+    p = f"p {_p(evidence.p_value)}, adjusted {_p(finding.p_adjusted)}"
+    return f"{word}  {p}  ({evidence.statistic:.2f} times what chance gives)"
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= _EXTRAPOLATED else f"below {_EXTRAPOLATED:g}"
+
+
+def effect_words(found: Falsification, finding: Finding) -> str:
+    """The largest departures in words: "A+B differs from its prediction by +0.9 sd in Mek"."""
+    where, effect = found.implications.name(finding.combination), finding.evidence.effect
+    error = max(finding.evidence.information, 1e-4) ** -0.5
+    if not effect:
+        return ""
+    if finding.claim.kind == "interaction":
+        size = next(iter(effect.values()))
+        if len(finding.claim.formula) == 1:
+            return f"partial correlation {size:+.2f} in {where}"
+        return f"{where} differs from its prediction by {size:+.2f} in their covariance, in baseline sds"
+    largest = sorted(effect, key=lambda v: -abs(effect[v]))[:_EFFECTS_SHOWN]
+    departures = ", ".join(f"{effect[v]:+.2f} sd in {v}" for v in largest)
+    return f"{where} differs from its prediction by {departures} (standard error about {error:.2f})"
+
+
+def verdict(found: Falsification) -> str:
+    """One sentence: how many claims the data contradict, and at what error rate."""
+    if not found.findings:
+        return "Nothing was tested: the design makes no claim that data could refute."
+    rate = "a family-wise error" if found.correction == "holm" else "a false discovery rate"
+    wrong = len({finding.claim for finding in found.rejected})
+    total = counted(len({finding.claim for finding in found.findings}), "claim")
+    if not wrong:
+        return (
+            f"The data contradict none of the {total} (at {rate} of {_decimal(found)}). That does not prove them."
+        )
+    return f"The data contradict {wrong:,} of the {total}, so the model, at {rate} of {_decimal(found)}."

@@ -1,0 +1,1 @@
+"""What people use today: estimators of unseen regimes that need no identification, to compare with."""

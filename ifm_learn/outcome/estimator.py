@@ -1,0 +1,95 @@
+"""What every estimator of means is: fit on samples, predict regimes, in scikit-learn's conventions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import InputError, MissingExtraError, Model, Regimes
+from ifm_learn.data.samples import Samples
+
+try:
+    from sklearn.base import BaseEstimator, clone
+except ImportError:
+    raise MissingExtraError("scikit-learn", "learn") from None
+
+Floats = NDArray[np.float64]
+
+
+class OutcomeEstimator(BaseEstimator):  # type: ignore[misc]
+    """Estimates mu(sigma) = E[target; sigma] for regimes; the target is the outcome y, or x where there is no y.
+
+    method: the name that `ifm estimate --method` knows. needs_identification: whether the numbers are refused for
+    regimes that the model does not identify. Constructors store their parameters untouched, `fit` returns the
+    estimator, learned attributes end in an underscore; get_params, set_params and `sklearn.base.clone` work.
+    """
+
+    method: ClassVar[str]
+    needs_identification: ClassVar[bool] = False
+
+    @abstractmethod
+    def fit(self, samples: Samples) -> Self:
+        """Learn from rows of the training regimes."""
+
+    @abstractmethod
+    def predict(self, regimes: Regimes) -> Floats:
+        """Means of the target: shape (r,) for an outcome, (r, p) for the x-variables.
+
+        NaN where `reasons` says why the method gives none. Raises NotIdentifiableError, with its certificate,
+        where the method needs identification and a regime is not identified.
+        """
+
+    def reasons(self, regimes: Regimes) -> list[str | None]:
+        """Why the method has no number for a regime; None where it has one; shape (r,)."""
+        return [None] * len(regimes)
+
+
+def targets_of(samples: Samples) -> Floats:
+    """The values whose means are wanted, one column a target: y, shape (n, 1), or x, shape (n, p)."""
+    return samples.x if samples.y is None else samples.y[:, None]
+
+
+def shaped(samples_have_outcome: bool, means: Floats) -> Floats:
+    """Means of shape (r, targets) as `predict` returns them: (r,) for an outcome."""
+    return means[:, 0] if samples_have_outcome else means
+
+
+def check_regimes(model: Model, regimes: Regimes) -> None:
+    """InputError unless the regimes are regimes of the model."""
+    if regimes.width != len(model):
+        raise InputError(f"the regimes have {regimes.width} interventions, the fitted model has {len(model)}")
+    wrong = np.flatnonzero(regimes.level >= model.level_counts[regimes.position])
+    if len(wrong):
+        name = model.interventions[int(regimes.position[wrong[0]])].name
+        raise InputError(f"level index {int(regimes.level[wrong[0]])} of intervention {name!r} does not exist")
+
+
+def bootstrap_errors(
+    estimator: OutcomeEstimator,
+    samples: Samples,
+    regimes: Regimes,
+    rng: np.random.Generator,
+    replicates: int = 100,
+) -> Floats:
+    """Standard errors of `predict`, of its shape: refits on rows redrawn within every training regime.
+
+    For estimators without a closed form. NaN where a refit gives no number. Raises InputError for fewer than two
+    replicates.
+
+    >>> from ifm_ident import Study
+    >>> from ifm_learn.outcome.baselines.mean import MeanOfTraining
+    >>> design = Study.from_dict({
+    ...     "interventions": {"A": [0, 1]}, "factors": [{"sigma": ["A"]}], "train": ["0", "1"],
+    ... }).design
+    >>> rng = np.random.default_rng(0)
+    >>> samples = Samples(design, np.repeat([0, 1], 200), rng.normal(size=(400, 1)))
+    >>> bootstrap_errors(MeanOfTraining(), samples, design.train, rng).round(2).tolist()  # sqrt(1 / 400)
+    [[0.05], [0.05]]
+    """
+    if replicates < 2:
+        raise InputError(f"a bootstrap needs two replicates or more, got {replicates}")
+    drawn = [clone(estimator).fit(samples.bootstrap(rng)).predict(regimes) for _ in range(replicates)]
+    return np.asarray(np.std(drawn, axis=0, ddof=1), dtype=np.float64)

@@ -1,0 +1,142 @@
+"""`ifm falsify`: formats, options, warnings and refusals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from ifm_ident.errors import InputError
+from ifm_learn.commands.falsify import command
+
+STUDY = {
+    "name": "two arms",
+    "interventions": {"A": [0, 1], "B": [0, 1]},
+    "variables": ["x1", "x2"],
+    "factors": [{"x": ["x1", "x2"], "sigma": ["A"]}, {"x": ["x1", "x2"], "sigma": ["B"]}],
+    "train": ["ctrl", "A", "B", "A+B"],
+    "data": {"file": "cells.csv", "label": "cell"},
+}
+
+
+def write(folder: Path, extra: float, **changes: object) -> Path:
+    rng = np.random.default_rng(1)
+    lines = ["cell,x1,x2"]
+    for name, a, b in (("ctrl", 0, 0), ("A", 1, 0), ("B", 0, 1), ("A+B", 1, 1)):
+        x = rng.normal(size=(300, 2)) + np.array([0.5 * a - 0.4 * b, 0.3 * b + extra * a * b])
+        lines += [f"{name},{u:.6f},{v:.6f}" for u, v in x]
+    (folder / "cells.csv").write_text("\n".join(lines) + "\n")
+    path = folder / "study.json"
+    path.write_text(json.dumps(STUDY | changes))
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(a) for a in arguments])
+
+
+def test_json_follows_the_schema_and_repeats_itself(tmp_path: Path) -> None:
+    study = write(tmp_path, 0.9)
+    result = run(study, "--format", "json", "--seed", 3)
+    assert result.exit_code == 0
+    assert result.stdout == run(study, "--format", "json", "--seed", 3).stdout
+    found = json.loads(result.stdout)
+    assert {k: found[k] for k in ("schema", "alpha", "seed", "correction")} == {
+        "schema": "ifm-falsification/1",
+        "alpha": "0.05",
+        "seed": 3,
+        "correction": "holm",
+    }
+    assert [entry["test"] for entry in found["results"]] == ["score", "energy"]
+    for entry in found["results"]:
+        assert list(entry) == [
+            "variable", "exponents", "test", "statistic", "p_value", "p_adjusted", "rejected", "effect",
+        ]  # fmt: skip
+        assert entry["variable"] is None
+        assert {(e["train"], e["exponent"]) for e in entry["exponents"]} == {
+            (0, "1"),
+            (3, "1"),
+            (1, "-1"),
+            (2, "-1"),
+        }
+        assert entry["rejected"] is True
+        assert entry["effect"]["x2"] == pytest.approx(0.9, abs=0.4)
+    assert {(s["factor"], s["add"]) for s in found["suggestions"]} == {("f1", "B"), ("f2", "A")}
+
+
+def test_table_says_it_in_words(tmp_path: Path) -> None:
+    text = run(write(tmp_path, 0.9)).stdout
+    assert "p(ctrl) p(A+B) / (p(A) p(B)) is constant in x1 and x2" in text
+    assert "REJECTED" in text
+    assert "A+B differs from its prediction by +0." in text
+    assert "sd in x2" in text
+    assert "The data contradict 1 of the 1 claim" in text
+    assert "let f1 depend on B" in text
+
+
+def test_a_true_model_exits_0_too_and_is_not_proved(tmp_path: Path) -> None:
+    result = run(write(tmp_path, 0.0))
+    assert result.exit_code == 0
+    assert "The data contradict none of the 1 claim" in result.stdout
+    assert "let f" not in result.stdout
+
+
+def test_csv_has_a_line_a_variable(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(run(write(tmp_path, 0.9), "--format", "csv").stdout)))
+    assert [(row["test"], row["variable"]) for row in rows] == [
+        ("score", "x1"),
+        ("score", "x2"),
+        ("energy", "x1"),
+        ("energy", "x2"),
+    ]
+    assert {row["combination"] for row in rows} == {"A+B"}
+
+
+def test_options_choose_tests_claims_and_correction(tmp_path: Path) -> None:
+    study = write(tmp_path, 0.0)
+    found = json.loads(run(study, "--format", "json", "--method", "score", "--criterion", "conditional").stdout)
+    assert [entry["test"] for entry in found["results"]] == ["score"]
+    assert found["results"][0]["variable"] == "x1"
+    both = json.loads(run(study, "--format", "json", "--correction", "bh", "--alpha", "0.2").stdout)
+    assert (both["correction"], both["alpha"]) == ("bh", "0.2")
+
+
+def test_pairs_are_named(tmp_path: Path) -> None:
+    study = write(tmp_path, 0.0, factors=[{"x": ["x1"], "sigma": ["A"]}, {"x": ["x2"], "sigma": ["B"]}])
+    found = json.loads(run(study, "--format", "json").stdout)["results"]
+    pairs = [entry for entry in found if "interaction" in entry]
+    assert len(pairs) == 8
+    assert all(entry["interaction"] == ["x1", "x2"] and entry["variable"] is None for entry in pairs)
+    rest = json.loads(run(study, "--format", "json", "--no-pairs").stdout)["results"]
+    assert rest
+    assert not [entry for entry in rest if "interaction" in entry]
+
+
+def test_nothing_to_test_is_a_warning(tmp_path: Path) -> None:
+    result = run(write(tmp_path, 0.0, train=["ctrl", "A", "B"]))
+    assert result.exit_code == 0
+    assert "measure A+B as well: it is predicted by p(A) p(B) / p(ctrl)" in result.stderr
+    assert "Nothing was tested" in result.stdout
+
+
+def test_refusals(tmp_path: Path) -> None:
+    study = write(tmp_path, 0.0)
+    for options, message in ((("--alpha", "2"), "alpha '2'"), (("--data", tmp_path / "no.csv"), "no.csv")):
+        with pytest.raises(InputError, match=message):
+            CliRunner().invoke(command, [str(a) for a in (study, *options)], catch_exceptions=False)
+    assert run(study, "--method", "chi2").exit_code == 2
+
+
+def test_an_older_file_stays(tmp_path: Path) -> None:
+    study, out = write(tmp_path, 0.0), tmp_path / "out.json"
+    out.write_text("old")
+    with pytest.raises(InputError, match="exists already"):
+        CliRunner().invoke(command, [str(study), "-o", str(out)], catch_exceptions=False)
+    assert out.read_text() == "old"
+    assert run(study, "-o", out, "--force", "--format", "json").exit_code == 0
+    assert json.loads(out.read_text())["schema"] == "ifm-falsification/1"
