@@ -21,7 +21,10 @@ COMMANDS = {
     "implications": "The testable implications of the design, and designers' alias tables.",
     "plan": "Which regimes to add, at least cost, and how many samples each.",
     "verify": "Check every certificate in a result again, by code that shares nothing with the solver.",
+    "report": "One self-contained HTML page of all this.",
 }
+LEARNING = frozenset({"fit", "estimate", "falsify", "reproduce"})
+"""Commands that live in `ifm_learn` and need the extra `learn`; imported by name when they are asked for."""
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -36,7 +39,13 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"ifm_ident.commands.{cmd_name}")
+        package = "ifm_learn" if cmd_name in LEARNING else "ifm_ident"
+        try:
+            module = importlib.import_module(f"{package}.commands.{cmd_name}")
+        except ModuleNotFoundError as error:
+            if cmd_name not in LEARNING or error.name is None or error.name.startswith("ifm_"):
+                raise
+            raise MissingExtraError(error.name, "learn") from None
         command: click.Command = module.command
         return command
 

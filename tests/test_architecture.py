@@ -5,23 +5,31 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
+import click
+import pytest
+
 import ifm_ident
+from ifm_ident.cli import COMMANDS, group
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "ifm_ident"
+PACKAGES = ("ifm_ident", "ifm_learn")
 
 
+@cache
 def modules() -> dict[str, Path]:
     names = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return names
 
 
-def imports(path: Path, *, only_at_import: bool = False) -> set[str]:
+@cache
+def imports(path: Path, *, only_at_import: bool = False) -> frozenset[str]:
+    """The modules that a file imports; `from package import module` counts as the module, not the package."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found: set[str] = set()
 
@@ -34,11 +42,14 @@ def imports(path: Path, *, only_at_import: bool = False) -> set[str]:
             if isinstance(child, ast.Import):
                 found.update(alias.name for alias in child.names)
             elif isinstance(child, ast.ImportFrom) and child.module:
-                found.add(child.module)
+                names = {f"{child.module}.{alias.name}" for alias in child.names}
+                found |= names & modules().keys()
+                if not names <= modules().keys():
+                    found.add(child.module)
             visit(child)
 
     visit(tree)
-    return found
+    return frozenset(found)
 
 
 def reached(start: str, besides: str) -> set[str]:
@@ -57,8 +68,9 @@ def reached(start: str, besides: str) -> set[str]:
 def test_imports_form_no_cycle() -> None:
     known = modules()
     edges = {name: {i for i in imports(path, only_at_import=True) if i in known} for name, path in known.items()}
-    edges.pop("ifm_ident")
-    left = {name: targets - {"ifm_ident"} for name, targets in edges.items()}
+    for package in PACKAGES:
+        edges.pop(package)
+    left = {name: targets - set(PACKAGES) for name, targets in edges.items()}
     while left:
         free = [name for name, targets in left.items() if not targets & left.keys()]
         assert free, f"import cycle among {sorted(left)}"
@@ -82,25 +94,59 @@ def test_verification_shares_nothing_with_the_solver() -> None:
         assert not shared, f"{name} reaches {sorted(shared)}"
 
 
-def test_lower_layers_do_not_know_commands_or_learning() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_lower_layers_do_not_know_commands(package: str) -> None:
+    doors = ("ifm_ident.commands", "ifm_learn.commands", "ifm_ident.cli", "click")
     for name, path in modules().items():
-        found = imports(path)
-        assert not any(i.split(".")[0] == "ifm_learn" for i in found), name
-        if "commands" not in name and name != "ifm_ident.cli":
-            assert not any(i.startswith(("ifm_ident.commands", "ifm_ident.cli", "click")) for i in found), name
+        if name.startswith(package) and ".commands" not in name and name != "ifm_ident.cli":
+            assert not any(i.startswith(doors) for i in imports(path)), name
+
+
+def test_identification_does_not_know_learning() -> None:
+    for name, path in modules().items():
+        if name.split(".")[0] == "ifm_ident":
+            assert not any(i.split(".")[0] == "ifm_learn" for i in imports(path)), name
+
+
+@pytest.mark.parametrize(
+    ("package", "doors"),
+    [
+        ("matplotlib", ("ifm_ident.plots.canvas", "ifm_ident.report.pictures", "ifm_learn.plots")),
+        ("narwhals", ("ifm_ident.reading.frames",)),
+        ("anndata", ("ifm_ident.reading.anndata_files",)),
+        ("jinja2", ("ifm_ident.report.page",)),
+        ("yaml", ("ifm_ident.reading.yaml_nodes",)),
+    ],
+)
+def test_backends_have_their_doors(package: str, doors: tuple[str, ...]) -> None:
+    users = {name for name, path in modules().items() if any(i.split(".")[0] == package for i in imports(path))}
+    assert users
+    assert all(name.startswith(doors) for name in users), users
+
+
+def test_optional_packages_are_not_imported_with_a_module() -> None:
+    optional = {"matplotlib", "jinja2", "anndata", "h5py", "pandas", "polars", "jax", "pooch", "networkx"}
+    for name, path in modules().items():
+        found = {i.split(".")[0] for i in imports(path, only_at_import=True)}
+        assert not found & optional, name
 
 
 def test_public_names_are_there() -> None:
     assert sorted(ifm_ident.__all__) == ifm_ident.__all__
-    for name in ifm_ident.__all__:
-        assert getattr(ifm_ident, name).__doc__
+    for name in modules():
+        module = importlib.import_module(name) if "__all__" in modules()[name].read_text(encoding="utf-8") else None
+        for public in getattr(module, "__all__", ()):
+            assert getattr(module, public).__doc__, f"{name}.{public}"
 
 
-def test_every_command_is_defined() -> None:
-    from ifm_ident.cli import COMMANDS
-
+def test_every_command_is_defined_with_an_example_that_names_it() -> None:
+    context = click.Context(group, info_name="ifm")
     for name in COMMANDS:
-        assert importlib.import_module(f"ifm_ident.commands.{name}").command.name == name
+        command = group.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert command.epilog is not None
+        assert command.epilog.startswith(f"Example:  ifm {name}")
 
 
 def test_nothing_names_a_machine_path() -> None:
