@@ -60,13 +60,15 @@ def command(
     force: bool,
     quiet: bool,
 ) -> None:
-    """One self-contained HTML page: design, pictures, regimes with formulas, refusals, implications, plan, estimates.
+    """One self-contained HTML page: design, pictures, regimes with formulas, refusals, implications, plan, data.
 
     The page needs no network and no other file. Where the study names data and the learning part is installed, it
     estimates the test regimes; --estimates and --falsification take results that are there already.
     """
     if output is None and sys.stdout.isatty():
-        raise click.UsageError("the page is long and standard output is a terminal: name a file with -o FILE.", ctx)
+        raise click.UsageError(
+            "the page is long and standard output is a terminal: name a file with -o FILE.", ctx
+        )
     if output is not None:
         check_output(output, force)
     asked = load(study).with_test(tests)

@@ -10,7 +10,8 @@ import pyarrow as pa
 from ifm_ident.exact_text import exponent_text
 from ifm_ident.implications.implications import Implications
 from ifm_ident.implications.write import claim_words
-from ifm_ident.show.notebook import ROWS, formula_mathml, html_table, shortened, text_table
+from ifm_ident.show.mathml import formula_mathml
+from ifm_ident.show.notebook import LONGEST, ROWS, TERMS, html_table, shortened, text_table
 from ifm_ident.show.words import counted
 
 _TERM = pa.struct([("train", pa.int64()), ("exponent", pa.string())])
@@ -56,7 +57,7 @@ def implications_html(found: Implications) -> str:
     """The first implications as an HTML table."""
     variables = found.identifier.design.model.variables
     rows = (
-        (formula_mathml(claim.formula), html.escape(claim_words(claim, variables)))
+        (formula_mathml(claim.formula, TERMS, LONGEST), html.escape(claim_words(claim, variables)))
         for claim in islice(found, ROWS)
     )
     return html_table(_heading(found), ("product", "claim"), rows, len(found))

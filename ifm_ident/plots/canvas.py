@@ -74,14 +74,15 @@ def axes(ax: Axes | None, width: float, height: float) -> Axes:
         from matplotlib import pyplot
     except ImportError:
         raise MissingExtraError("matplotlib", "plots") from None
-    _, made = pyplot.subplots(figsize=(width, height), layout="constrained")
+    made: Axes = pyplot.subplots(figsize=(width, height), layout="constrained")[1]
     return made
 
 
 def inches(ax: Axes) -> tuple[float, float]:
     """Width and height of the axes."""
     box = ax.get_position()
-    width, height = ax.figure.get_size_inches()  # type: ignore[union-attr]
+    figure: Any = ax.figure
+    width, height = figure.get_size_inches()
     return float(box.width * width), float(box.height * height)
 
 
@@ -110,6 +111,11 @@ def labels(axis: Any, places: ArrayLike, names: Sequence[str], **how: Any) -> No
     axis.set_ticks(np.asarray(places), names, **how)
     for label in axis.get_ticklabels():
         label.set_parse_math(False)
+
+
+def whole_ticks(axis: Any) -> None:
+    """Ticks of an axis at whole numbers only."""
+    axis.get_major_locator().set_params(integer=True)
 
 
 def legend(ax: Axes, keys: Sequence[Key], columns: int = 0, where: str = "below", **how: Any) -> None:
@@ -151,7 +157,13 @@ def legend(ax: Axes, keys: Sequence[Key], columns: int = 0, where: str = "below"
 
 
 def shapes(
-    ax: Axes, polygons: Floats, fill: str, edge: str = "none", width: float = 0.0, hatch: str = "", order: float = 1
+    ax: Axes,
+    polygons: Floats,
+    fill: str,
+    edge: str = "none",
+    width: float = 0.0,
+    hatch: str = "",
+    order: float = 1,
 ) -> None:
     """Polygons, shape (n, corners, 2), as one path: small files, and no seams in the hatch."""
     if not len(polygons):

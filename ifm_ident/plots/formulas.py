@@ -57,15 +57,15 @@ def formula_lengths(found: Identification, ax: Axes | None = None) -> Axes:
     every = -(-len(at) // (8 if step > 1 else 20))
     canvas.labels(ax.xaxis, at[::every], names[::every])
     canvas.tidy(ax, "", "densities in the formula", "formulas")
-    ax.yaxis.get_major_locator().set_params(integer=True)
-    canvas.legend(ax, keys, columns=1, **_UNDER)
+    canvas.whole_ticks(ax.yaxis)
+    canvas.legend(ax, keys, columns=1, bbox_to_anchor=_UNDER)
     return ax
 
 
 def variance_factors(found: Identification, samples: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
     """The variance factor of every formula, ascending: sum q² / n for the sample sizes n, or sum q² without them.
 
-    Regimes with full conditionals count with their largest. samples: one size for each training regime, shape (m,).
+    Regimes with full conditionals count with their largest. samples: a size for each training regime, shape (m,).
     Raises InputError when no regime has a formula, or for sizes that are missing or not positive.
 
     >>> import ifm_ident
@@ -91,18 +91,18 @@ def variance_factors(found: Identification, samples: ArrayLike | None = None, ax
     else:
         ax.set_ylim(0, ordered[-1] * 1.1)
     ax.set_xlim(0.5, len(ordered) + 0.5)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    canvas.whole_ticks(ax.xaxis)
     name = "sum q²" if samples is None else "sum q² / n"
     canvas.tidy(ax, "", "identified regimes, ascending", name)
     keys = [
         canvas.Key("regime", canvas.BLUE, marker="o" if few else "", line="-", edge=canvas.BLUE),
         canvas.Key(f"median {middle:.3g}", canvas.RED, line="--"),
     ]
-    canvas.legend(ax, keys, columns=2, **_UNDER)
+    canvas.legend(ax, keys, columns=2, bbox_to_anchor=_UNDER)
     return ax
 
 
-_UNDER = {"bbox_to_anchor": (0.5, -0.2)}
+_UNDER = (0.5, -0.2)
 
 
 def _lengths(found: Identification) -> tuple[np.typing.NDArray[np.bool_], Ints]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ifm_ident.messages.junction_tree import Graph, JunctionTree, junction_tree, sigma_graph as graph_of
+from ifm_ident.messages.junction_tree import Graph, JunctionTree, junction_tree
+from ifm_ident.messages.junction_tree import sigma_graph as graph_of
 from ifm_ident.model import Model
 from ifm_ident.plots import canvas
 from ifm_ident.plots.layout import graph_places, tree_places
@@ -126,7 +127,9 @@ class _Tree:
     def __init__(self, tree: JunctionTree, names: dict[int, str]) -> None:
         total = len(tree.cliques)
         shown = range(min(total, MOST_CLIQUES))
-        self.title = "junction tree" + (f", the first {len(shown)} of {total:,} cliques" if total > len(shown) else "")
+        self.title = "junction tree" + (
+            f", the first {len(shown)} of {total:,} cliques" if total > len(shown) else ""
+        )
         self.parent = [tree.parent[i] if tree.separators[i] else -1 for i in shown]
         self.cliques = [_members(tree.cliques[i], names) for i in shown]
         self.separators = [_members(tree.separators[i], names) for i in shown]
@@ -150,9 +153,17 @@ class _Tree:
 
     def draw(self, ax: Axes, left: float, middle: float, size: float) -> None:
         clique = {"boxstyle": "round,pad=0.3", "facecolor": _CLIQUE, "edgecolor": canvas.INK, "linewidth": 0.8}
-        between = {"boxstyle": "square,pad=0.22", "facecolor": _SEPARATOR, "edgecolor": canvas.INK, "linewidth": 0.6}
+        between = {
+            "boxstyle": "square,pad=0.22",
+            "facecolor": _SEPARATOR,
+            "edgecolor": canvas.INK,
+            "linewidth": 0.6,
+        }
         spots = [
-            (left + self.left[depth] + self.clique_width[depth] / 2, middle + ((self.rows - 1) / 2 - row) * self.step)
+            (
+                left + self.left[depth] + self.clique_width[depth] / 2,
+                middle + ((self.rows - 1) / 2 - row) * self.step,
+            )
             for depth, row in self.places
         ]
         lines = []

@@ -42,10 +42,10 @@ def incidence(
 ) -> Axes:
     """A row for each training regime with its exponent, a column for each cell of a factor, the target below.
 
-    Without `variable` the joint formula is drawn where there is one, and otherwise the certificate: integer weights
-    that every training regime cancels and the target does not. `variable` asks for its full conditional instead.
-    At most 20 rows and 24 columns, those that the formula or the certificate uses. Raises InputError for an unknown
-    variable.
+    Without `variable` the joint formula is drawn where there is one, and otherwise the certificate: integer
+    weights that every training regime cancels and the target does not. `variable` asks for its full conditional
+    instead. At most 20 rows and 24 columns, those that the formula or the certificate uses. Raises InputError for
+    an unknown variable.
 
     >>> import ifm_ident
     >>> from matplotlib.figure import Figure
@@ -97,7 +97,9 @@ def _draw(
     wide = float(x[-1]) + 1 if len(x) else 1.0
     bottom = len(rows) + 0.35
     ax = canvas.axes(
-        ax, max((left + power + wide) * _CELL + 0.3, 4.4), (bottom + head + 2.6 + (weights is not None)) * _CELL + 0.7
+        ax,
+        max((left + power + wide) * _CELL + 0.3, 4.4),
+        (bottom + head + 2.6 + (weights is not None)) * _CELL + 0.7,
     )
     room = canvas.inches(ax)
     shrink = min(1.0, room[0] / ((left + power + wide) * _CELL), room[1] / ((bottom + head + 2) * _CELL))
@@ -181,7 +183,9 @@ def _marks(
             canvas.shapes(ax, canvas.squares(there, row, 0.2), "#ffffff", canvas.RED, 1.6 * shrink, order=2)
         else:
             colour = canvas.BLUE if sign or exponents is None else "#a9a9a9"
-            canvas.shapes(ax, canvas.discs(there, row, 0.26 if sign or exponents is None else 0.13), colour, order=2)
+            canvas.shapes(
+                ax, canvas.discs(there, row, 0.26 if sign or exponents is None else 0.13), colour, order=2
+            )
     goal = table.shows[-1, : len(x)]
     canvas.shapes(ax, canvas.squares(x, np.full(len(x), bottom), 0.5), "#fff6dd", "#c9c9c9", 0.5)
     star = canvas.squares(x[goal], np.full(int(goal.sum()), bottom), 0.3)

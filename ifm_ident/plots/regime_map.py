@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +114,7 @@ def _sides(model: Model) -> tuple[_Side, _Side]:
     return _Side(model, tuple(range(best))), _Side(model, tuple(range(best, len(model))))
 
 
-def _cells(ax: Axes, x: Ints, y: Ints, codes: Ints) -> None:
+def _cells(ax: Axes, x: Ints, y: NDArray[Any], codes: Ints) -> None:
     """The cells with their marks, in data units, so that they fit at any size."""
     thin = len(x) > 600
     for code, look in enumerate(LOOKS):
@@ -125,7 +125,7 @@ def _cells(ax: Axes, x: Ints, y: Ints, codes: Ints) -> None:
         _mark(ax, look.mark, x[here], y[here], look.ink, 0.6 if thin else 1.3)
 
 
-def _mark(ax: Axes, mark: str, x: Ints, y: Ints, ink: str, width: float) -> None:
+def _mark(ax: Axes, mark: str, x: Ints, y: NDArray[Any], ink: str, width: float) -> None:
     if mark == "dot":
         canvas.shapes(ax, canvas.discs(x, y, 0.2), ink, order=2)
     elif mark == "slash":
@@ -138,7 +138,7 @@ def _mark(ax: Axes, mark: str, x: Ints, y: Ints, ink: str, width: float) -> None
 
 
 def _strips(ax: Axes, side: _Side, strip: float, across: bool) -> None:
-    """One strip for each intervention: its levels in grey, their texts where there is room, its name at the end."""
+    """A strip for each intervention: its levels in grey, their texts where there is room, its name at the end."""
     repeat = side.length
     for number, (position, size) in enumerate(zip(side.positions, side.sizes, strict=True)):
         repeat //= size
@@ -158,9 +158,9 @@ def _strips(ax: Axes, side: _Side, strip: float, across: bool) -> None:
             wide = canvas.text_width([text], 7) / _STRIP * strip
             if wide < repeat * 0.95 and len(low) <= 64:
                 for place in low + repeat / 2:
-                    where = (place, near + strip / 2) if across else (near + strip / 2, place)
+                    x, y = (place, near + strip / 2) if across else (near + strip / 2, place)
                     ink = "#ffffff" if float(grey if code else 1) < 0.5 else "#1b1b1c"
-                    canvas.write(ax, *where, text, 7, color=ink, rotation=0 if across else 90)
+                    canvas.write(ax, x, y, text, 7, color=ink, rotation=0 if across else 90)
         name = canvas.plain(one.name, 18)
         if across:
             canvas.write(ax, side.length - 0.3, near + strip / 2, name, 8, ha="left")

@@ -15,6 +15,7 @@ from ifm_ident.reading.frames import is_tabular
 Kind = Literal["map", "seq", "str", "int", "float", "bool", "null", "date", "table"]
 Place = tuple[str | int, ...]
 MAX_DEPTH = 64
+TOO_DEEP = f"the nesting is deeper than {MAX_DEPTH} levels"
 
 _WORDS: dict[Kind, str] = {
     "map": "a map",
@@ -155,7 +156,7 @@ def node_from_plain(value: object, path: Place = ()) -> Node:
     ifm_ident.errors.InputError: the key 1 is not text; write '1'
     """
     if len(path) > MAX_DEPTH:
-        raise InputError(f"the nesting is deeper than {MAX_DEPTH} levels", path)
+        raise InputError(TOO_DEEP, path)
     if isinstance(value, Mapping):
         node = Node("map", 0)
         for key, child in value.items():

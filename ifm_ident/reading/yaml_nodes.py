@@ -13,7 +13,7 @@ import yaml
 
 from ifm_ident.errors import InputError
 from ifm_ident.reading.missing_files import missing_file
-from ifm_ident.reading.nodes import MAX_DEPTH, Kind, Node, scalar_from_text
+from ifm_ident.reading.nodes import MAX_DEPTH, TOO_DEEP, Kind, Node, scalar_from_text
 
 MAX_EXPANDED = 1_000_000
 STUDY_SUFFIXES = (".yaml", ".yml", ".json")
@@ -123,6 +123,8 @@ def _yaml_events(text: str, file: str) -> Iterator[_Event]:
         at = min(mark.line, len(lines) - 1) if mark else 0  # libyaml's end is a line after the last
         column = f" (column {mark.column + 1})" if mark else ""
         reason = " ".join(str(part) for part in (error.context, error.problem) if part)
+        if "nesting depth" in reason:  # PyYAML has a limit of its own since 6.0.4
+            raise InputError(f"{file}:{at + 1}: {TOO_DEEP}") from None
         hint = "; indent with spaces, not tabs" if re.match(r" *\t", lines[at]) else ""
         raise InputError(f"{file}:{at + 1}: this is not YAML: {reason}{column}{hint}") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -205,7 +207,7 @@ class _Composer:
         if event.tag not in (None, "!", _CORE + kind):
             raise self._error(event, f"the tag {event.tag!r} is not allowed; remove it")
         if len(self.open) >= MAX_DEPTH:
-            raise self._error(event, f"the nesting is deeper than {MAX_DEPTH} levels")
+            raise self._error(event, TOO_DEEP)
         if self.open and self.open[-1].node.kind == "map" and self.open[-1].key is None:
             raise self._error(event, "a list or map cannot be a key; use text in quotes")
         if event.anchor is not None:

@@ -10,21 +10,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from ifm_ident.errors import InputError
 from ifm_ident.exact_text import parse_exponent
 from ifm_ident.notation import format_regime, format_regimes, parse_map
 from ifm_ident.plots.intervals import Interval
 from ifm_ident.results.header import StudyLike, shown
-from ifm_ident.show.mathml import mathml
+from ifm_ident.show.mathml import Html, mathml
 
 ESTIMATES, FALSIFICATION = "ifm-estimate/1", "ifm-falsification/1"
 
 GUARANTEES = {
-    "exact-ratio": "true density ratios: the prediction interval covers with at least its level in finite samples",
-    "estimated-ratio": "estimated density ratios: the coverage can fall short by half the mean absolute error of the "
-    "normalised weights",
+    "exact-ratio": "true density ratios: the prediction interval covers at its level or above in finite samples",
+    "estimated-ratio": "estimated density ratios: the coverage can fall short by half the mean absolute error "
+    "of the normalised weights",
     "asymptotic": "the coverage holds in the limit of many rows",
 }
 """What each word of `guarantee` means (THEORY 9)."""
@@ -68,7 +66,7 @@ class Test:
     """The test of one implication."""
 
     variable: str | None
-    formula: Markup
+    formula: Html
     test: str
     statistic: float
     p_value: float
@@ -145,7 +143,9 @@ def estimates_of(study: StudyLike, data: Mapping[str, Any], place: str) -> Estim
                 None if guarantee is None else str(guarantee),
             )
         )
-    return Estimates(str(data.get("method", "")), str(data.get("alpha", "")), str(data.get("seed", "")), tuple(rows))
+    return Estimates(
+        str(data.get("method", "")), str(data.get("alpha", "")), str(data.get("seed", "")), tuple(rows)
+    )
 
 
 def falsification_of(study: StudyLike, data: Mapping[str, Any], place: str) -> Falsification:
@@ -176,7 +176,7 @@ def falsification_of(study: StudyLike, data: Mapping[str, Any], place: str) -> F
         rows.append(
             Test(
                 None if variable is None else str(variable),
-                Markup(mathml(sorted(terms, key=lambda term: term[1] < 0))),
+                mathml(sorted(terms, key=lambda term: term[1] < 0)),
                 str(entry.get("test", "")),
                 numbers["statistic"],
                 numbers["p_value"],

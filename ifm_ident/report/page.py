@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import Any, BinaryIO
 
 import numpy as np
-from markupsafe import Markup
 
 from ifm_ident.coverage.coverage import ANSWERED, Coverage, coverage
 from ifm_ident.coverage.write import percent, share_text, short_count
@@ -29,7 +28,8 @@ from ifm_ident.plots.formulas import formula_lengths, variance_factors
 from ifm_ident.plots.graph import sigma_graph
 from ifm_ident.plots.incidence import incidence
 from ifm_ident.plots.intervals import intervals
-from ifm_ident.plots.regime_map import MOST as MOST_CELLS, regime_map
+from ifm_ident.plots.regime_map import MOST as MOST_CELLS
+from ifm_ident.plots.regime_map import regime_map
 from ifm_ident.plots.verdicts import LOOKS
 from ifm_ident.regimes import Regimes
 from ifm_ident.report import findings
@@ -38,7 +38,7 @@ from ifm_ident.report.findings import Estimates, Falsification
 from ifm_ident.report.pictures import svg
 from ifm_ident.report.refusals import refusals, shown_kernels
 from ifm_ident.report.rows import table_rows
-from ifm_ident.show.mathml import formula_mathml
+from ifm_ident.show.mathml import Html, formula_mathml
 from ifm_ident.show.table import heading
 from ifm_ident.show.words import Tally, counted
 from ifm_ident.study import Study
@@ -57,8 +57,8 @@ _SYMBOLS = ("●", "✓", "◐", "✕", "✕", "?")
 class Asked:
     """What a report is to say.
 
-    command: the command line that makes it; rows: the most regimes in the table; time_limit: seconds for the search
-    for a plan; estimates, falsification: results on data; note: what to say where there are none.
+    command: the command line that makes it; rows: the most regimes in the table; time_limit: seconds for the
+    search for a plan; estimates, falsification: results on data; note: what to say where there are none.
     """
 
     criterion: CriterionName = "auto"
@@ -96,8 +96,8 @@ def write_report(stream: BinaryIO, study: Study, asked: Asked, chunks: Iterable[
     facts = _facts(study, asked, tally, kept)
     page = environment.get_template("page.html").render(
         facts,
-        script=Markup(script),
-        style=Markup(style),
+        script=Html(script),
+        style=Html(style),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     stream.write(page.encode())
@@ -106,16 +106,15 @@ def write_report(stream: BinaryIO, study: Study, asked: Asked, chunks: Iterable[
 
 def _shown(value: object) -> object:
     """Text without characters that no page may hold; Jinja escapes it afterwards."""
-    if not isinstance(value, str) or isinstance(value, Markup):
+    if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
-    return "".join(
-        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" else c for c in value
-    )
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" else c for c in value)
 
 
 def _kept(chunks: Iterable[Identification], most: int) -> tuple[Tally, Identification]:
     """The tally of all answers, and the first `most` of them."""
-    tally, parts, left = Tally(), [], most
+    tally, left = Tally(), most
+    parts: list[Identification] = []
     for chunk in chunks:
         tally = tally.plus(chunk)
         if left or not parts:
@@ -169,7 +168,7 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
         "groups": [rows[i : i + GROUP] for i in range(0, len(rows), GROUP)],
         "total": total,
         "refusals": reasons,
-        "refusal_total": int(len(np.unique(kept.kernel[kept.kernel >= 0]))),
+        "refusal_total": len(np.unique(kept.kernel[kept.kernel >= 0])),
         "refused": tally.refused + tally.no_joint,
         "implications": _implications(identifier, asked.criterion),
         "plan": _plan(study, asked, tally),
@@ -204,8 +203,8 @@ def _pictures(study: Study, asked: Asked, kept: Identification, total: int) -> l
         {
             "title": "Which interventions act together",
             "svg": svg(lambda: sigma_graph(model), "g-", "sigma-graph and junction tree"),
-            "caption": "On the left interventions, joined where some factor holds both; on the right the cliques of "
-            "that graph, joined where they share interventions.",
+            "caption": "On the left interventions, joined where some factor holds both; on the right the cliques "
+            "of that graph, joined where they share interventions.",
         },
         {
             "title": "Map of the regimes",
@@ -221,9 +220,11 @@ def _pictures(study: Study, asked: Asked, kept: Identification, total: int) -> l
         pictures.append(
             {
                 "title": f"How the formula of {name} comes about",
-                "svg": svg(lambda: incidence(study.design, target, notation=study.notation), "i-", "incidence matrix"),
-                "caption": "A row for each training regime, a column for each cell of a factor. In every column the "
-                "exponents add up to 1 where the target shows the cell, and to 0 where it does not.",
+                "svg": svg(
+                    lambda: incidence(study.design, target, notation=study.notation), "i-", "incidence matrix"
+                ),
+                "caption": "A row for each training regime, a column for each cell of a factor. In every column "
+                "the exponents add up to 1 where the target shows the cell, and to 0 where it does not.",
             }
         )
     if len(identified):
@@ -265,11 +266,11 @@ def _coverage(found: Coverage) -> dict[str, Any]:
 def _implications(identifier: Identifier, criterion: CriterionName) -> dict[str, Any]:
     found = implications(identifier, criterion)
     variables = identifier.design.model.variables
-    shown = []
+    shown: list[tuple[Html, str]] = []
     for claim in found:
         if len(shown) == MOST_IMPLICATIONS:
             break
-        shown.append((Markup(formula_mathml(claim.formula)), claim_words(claim, variables)))
+        shown.append((formula_mathml(claim.formula), claim_words(claim, variables)))
     return {"rows": shown, "total": len(found), "predicted": len(found.predicted), "refutable": found.refutable}
 
 
@@ -298,7 +299,7 @@ def _few(regimes: Regimes) -> Regimes:
     return regimes.take(slice(MOST_IMPLICATIONS))
 
 
-def _estimate_picture(found: Estimates | None) -> Markup | None:
+def _estimate_picture(found: Estimates | None) -> Html | None:
     drawn = [row.interval for row in found.rows if row.interval is not None] if found is not None else []
     kept = [interval for interval in drawn if interval is not None]
     return svg(lambda: intervals(kept), "e-", "estimates with their intervals") if kept else None

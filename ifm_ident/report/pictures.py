@@ -6,12 +6,11 @@ import io
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from ifm_ident.errors import MissingExtraError
 from ifm_ident.plots import canvas
+from ifm_ident.show.mathml import Html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +26,7 @@ _SETTINGS = {
 _REFERENCES = ("href", "clip-path")
 
 
-def svg(draw: Callable[[], Axes], prefix: str, label: str) -> Markup:
+def svg(draw: Callable[[], Axes], prefix: str, label: str) -> Html:
     """What `draw` draws, as an `svg` element with the role of an image; ids start with `prefix`.
 
     `draw` makes its own axes, in a figure that is closed again. What is drawn in the ink colour takes the page's
@@ -41,15 +40,15 @@ def svg(draw: Callable[[], Axes], prefix: str, label: str) -> Markup:
     with rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # browsers have more fonts
         pyplot.switch_backend("agg")
-        figure = draw().figure
+        figure: Any = draw().figure
         try:
             figure.savefig(stream, format="svg", bbox_inches="tight", pad_inches=0.05, metadata={"Date": None})
         finally:
-            pyplot.close(figure)  # type: ignore[arg-type]
+            pyplot.close(figure)
     return _embedded(stream.getvalue(), prefix, label)
 
 
-def _embedded(picture: bytes, prefix: str, label: str) -> Markup:
+def _embedded(picture: bytes, prefix: str, label: str) -> Html:
     root = ElementTree.fromstring(picture)
     for parent in root.iter():
         for child in list(parent):
@@ -72,4 +71,4 @@ def _embedded(picture: bytes, prefix: str, label: str) -> Markup:
     width, height = (float(root.attrib[side].removesuffix("pt")) for side in ("width", "height"))
     root.attrib.update({"role": "img", "aria-label": label})
     root.attrib["width"], root.attrib["height"] = f"{width / 72:.3f}in", f"{height / 72:.3f}in"
-    return Markup(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))
+    return Html(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))

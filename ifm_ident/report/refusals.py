@@ -20,7 +20,7 @@ _NAMED = 12
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A certificate: why in words, the regimes it refuses (the first few by name), and its witness for the first."""
+    """A certificate: why in words, the regimes it refuses (a few by name), and its witness for the first."""
 
     number: int
     words: str

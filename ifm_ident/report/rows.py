@@ -6,13 +6,11 @@ import shlex
 from dataclasses import dataclass
 from fractions import Fraction
 
-from markupsafe import Markup
-
 from ifm_ident.identification import JOINT, Identification, Status
 from ifm_ident.notation import format_regimes
 from ifm_ident.plots.verdicts import verdict_codes
 from ifm_ident.results.header import StudyLike
-from ifm_ident.show.mathml import mathml
+from ifm_ident.show.mathml import Html, mathml
 from ifm_ident.show.words import counted, listed, refusal_words, variables_of
 
 WHOLE = 12
@@ -31,9 +29,9 @@ class Formulas:
     """
 
     whose: str
-    short: Markup
+    short: Html
     cut: bool
-    whole: Markup | None
+    whole: Html | None
     note: str
 
 
@@ -108,12 +106,12 @@ class _Writer:
         note += str(squares) if squares.denominator == 1 and squares < 10**12 else f"{float(squares):.6g}"
         if len(terms) <= WHOLE:
             self.left -= len(terms)
-            return Formulas(whose, Markup(mathml(terms)), False, None, note)
+            return Formulas(whose, mathml(terms), False, None, note)
         whole = None
         if self.left >= len(terms):
-            whole = Markup(mathml(terms))
+            whole = mathml(terms)
             self.left -= len(terms)
-        return Formulas(whose, Markup(mathml(terms[:FIRST])), True, whole, note)
+        return Formulas(whose, mathml(terms[:FIRST]), True, whole, note)
 
     def reason(self, kernel: int) -> str:
         if kernel not in self._reasons:

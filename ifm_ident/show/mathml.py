@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from html import escape
+from itertools import islice
 
 from ifm_ident.exact_text import integer_text
 from ifm_ident.formula import Formula
@@ -13,21 +14,44 @@ WIDEST = 34
 """A formula whose densities are named in more characters than this is a product of powers, which may break."""
 
 
-def formula_mathml(formula: Formula) -> str:
+class Html(str):
+    """Text that is HTML already: templates take it as it is.
+
+    >>> Html("<b>").__html__()
+    '<b>'
+    """
+
+    __slots__ = ()
+
+    def __html__(self) -> Html:
+        return self
+
+
+def formula_mathml(formula: Formula, most: int | None = None, longest: int = 1000) -> Html:
     """A formula as MathML for an HTML page: one fraction, or when long one `math` element a power.
 
-    Exponents are exact, names are escaped.
+    Exponents are exact, names are escaped and cut after `longest` characters; of more than `most` densities the
+    number of the others is said.
 
     >>> formula_mathml(Formula.of({0: 2, 1: -1}, names=("A<B", "C")))[:84]
     '<math><mfrac><msup><mrow><mi>p</mi><mo>(</mo><mtext>A&lt;B</mtext><mo>)</mo></mrow><'
+    >>> formula_mathml(Formula.of({0: 1, 1: 1, 2: -1}), most=1).rpartition("</math>")[2]
+    ' and 2 more densities'
     """
-    names = formula.names
-    if names is None:
-        return mathml([(f"train[{i}]", q) for i, q in formula])
-    return mathml([(names(i) if callable(names) else names[i], q) for i, q in formula])
+    terms = [(_cut(formula.name(i), longest), q) for i, q in islice(formula, most)]
+    left = len(formula) - len(terms)
+    return (
+        Html(f"{mathml(terms)} and {left:,} more {'density' if left == 1 else 'densities'}")
+        if left
+        else mathml(terms)
+    )
 
 
-def mathml(terms: Sequence[tuple[str, Fraction]]) -> str:
+def _cut(name: str, longest: int) -> str:
+    return name if len(name) <= longest else f"{name[:longest]}…"
+
+
+def mathml(terms: Sequence[tuple[str, Fraction]]) -> Html:
     """The product of p(name)^q over pairs (name, q), positive exponents first, as `formula_mathml` writes it.
 
     >>> mathml([("A", Fraction(1))])
@@ -36,12 +60,12 @@ def mathml(terms: Sequence[tuple[str, Fraction]]) -> str:
     '<math><mn>1</mn></math>'
     """
     if sum(len(name) + 2 for name, _ in terms) > WIDEST:
-        return " ".join(f"<math>{part}</math>" for part in _powers(terms))
+        return Html(" ".join(f"<math>{part}</math>" for part in _powers(terms)))
     above = list(_powers([(name, q) for name, q in terms if q > 0])) or ["<mn>1</mn>"]
     below = list(_powers([(name, -q) for name, q in terms if q < 0]))
     if not below:
-        return f"<math>{''.join(above)}</math>"
-    return f"<math><mfrac>{_row(above)}{_row(below)}</mfrac></math>"
+        return Html(f"<math>{''.join(above)}</math>")
+    return Html(f"<math><mfrac>{_row(above)}{_row(below)}</mfrac></math>")
 
 
 def _row(parts: Sequence[str]) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from itertools import islice
 
-from ifm_ident.exact_text import exponent_text
-from ifm_ident.formula import Formula
 from ifm_ident.identification import Answer, Criterion, Identification, Status
+from ifm_ident.show.mathml import formula_mathml
 from ifm_ident.show.words import counted, refusal_words
 
 ROWS = 20
@@ -18,7 +16,9 @@ ROWS = 20
 LONGEST = 160
 """A text of more characters is cut."""
 
-_TERMS = 40
+TERMS = 40
+"""A formula of more densities ends with the number of the others."""
+
 _STYLE = "text-align:left;vertical-align:top"
 
 
@@ -48,33 +48,6 @@ def shortened(text: str) -> str:
     (160, 'p(A)')
     """
     return text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
-
-
-def formula_mathml(formula: Formula) -> str:
-    """A formula as MathML, which browsers show by themselves; after 40 densities the number of the others.
-
-    >>> formula_mathml(Formula.of({0: 1, 1: Fraction(-1, 2)}, names=["<A>", "B"]))
-    '<math><mfrac><mrow><mi>p</mi><mo>(</mo><mtext>&lt;A&gt;</mtext><mo>)</mo></mrow><msup><mrow><mi>p</mi><mo>(</mo><mtext>B</mtext><mo>)</mo></mrow><mrow><mn>1/2</mn></mrow></msup></mfrac></math>'
-    """
-    terms = list(islice(formula, _TERMS))
-    above = [_power(formula, i, q) for i, q in terms if q > 0]
-    below = [_power(formula, i, -q) for i, q in terms if q < 0]
-    if len(formula) > _TERMS:
-        above.append(f"<mtext>⋯ ({len(formula) - _TERMS:,} more)</mtext>")
-    top = _row(above) if above else "<mn>1</mn>"
-    return f"<math>{f'<mfrac>{top}{_row(below)}</mfrac>' if below else top}</math>"
-
-
-def _row(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"<mrow>{''.join(parts)}</mrow>"
-
-
-def _power(formula: Formula, train: int, exponent: Fraction) -> str:
-    name = html.escape(shortened(formula.name(train)))
-    base = f"<mrow><mi>p</mi><mo>(</mo><mtext>{name}</mtext><mo>)</mo></mrow>"
-    if exponent == 1:
-        return base
-    return f"<msup>{base}<mrow><mn>{html.escape(shortened(exponent_text(exponent)))}</mn></mrow></msup>"
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], total: int) -> str:
@@ -131,10 +104,10 @@ def answer_html(answer: Answer) -> str:
     """An answer as a paragraph of HTML."""
     name = code(f"p({answer.name})")
     if answer.formula is not None:
-        return f"<p>{name} ∝ {formula_mathml(answer.formula)}</p>"
+        return f"<p>{name} ∝ {formula_mathml(answer.formula, TERMS, LONGEST)}</p>"
     if answer.conditionals:
         items = "".join(
-            f"<li>{code(v)} given the rest: ∝ {formula_mathml(f)}</li>"
+            f"<li>{code(v)} given the rest: ∝ {formula_mathml(f, TERMS, LONGEST)}</li>"
             for v, f in islice(answer.conditionals.items(), ROWS)
         )
         left = len(answer.conditionals) - ROWS
@@ -180,10 +153,10 @@ def identification_html(found: Identification) -> str:
 
 def _detail(answer: Answer) -> str:
     if answer.formula is not None:
-        return formula_mathml(answer.formula)
+        return formula_mathml(answer.formula, TERMS, LONGEST)
     if answer.conditionals:
         parts = islice(answer.conditionals.items(), 8)
         left = len(answer.conditionals) - 8
         more = f"<br>and {left:,} more variables" if left > 0 else ""
-        return "<br>".join(f"{code(v)} | rest: {formula_mathml(f)}" for v, f in parts) + more
+        return "<br>".join(f"{code(v)} | rest: {formula_mathml(f, TERMS, LONGEST)}" for v, f in parts) + more
     return html.escape(_cells(answer)[1])

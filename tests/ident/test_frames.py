@@ -13,7 +13,7 @@ import pytest
 
 from ifm_ident.errors import InputError
 from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.reading.frames import is_tabular, table_of
+from ifm_ident.reading.frames import is_tabular
 from ifm_ident.reading.table_files import RowError
 from ifm_ident.reading.tables import read_counts, read_data_regimes, read_regimes
 from ifm_ident.study import Study
@@ -22,7 +22,9 @@ pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
 
 MODEL = Model(
-    (Intervention("A", (0, 1)), Intervention("dose", (0, 0.5, "high"))), ("x",), (Factor("f", ("x",), ("A", "dose")),)
+    (Intervention("A", (0, 1)), Intervention("dose", (0, 0.5, "high"))),
+    ("x",),
+    (Factor("f", ("x",), ("A", "dose")),),
 )
 BITS = Model((Intervention("A", (0, 1)), Intervention("B", (0, 1))), ("x",), (Factor("f", ("x",), ("A", "B")),))
 COLUMNS: dict[str, list[Any]] = {"A": [1, None, 0], "dose": ["high", None, "0.5"]}
@@ -92,7 +94,10 @@ def test_levels_of_every_type(column: Any) -> None:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (pd.DataFrame({"A": [True, False]}), "the pandas table: the column 'A' holds values of type bool; .* 0 and 1"),
+        (
+            pd.DataFrame({"A": [True, False]}),
+            "the pandas table: the column 'A' holds values of type bool; .* 0 and 1",
+        ),
         (pd.DataFrame({"A": pd.array([True, None], dtype="boolean")}), "type bool"),
         (pl.DataFrame({"A": [True, False]}), "the polars table: .*type bool"),
         (pd.DataFrame({"A": [1, True]}, dtype=object), "the column 'A' holds True in row 2, a bool"),
@@ -177,7 +182,7 @@ def test_frames_stand_where_a_study_names_files() -> None:
         Study.from_dict({**design, "train": ["A"], "test": pa.table({"A": pa.array([], pa.int64())})})
     with pytest.raises(InputError, match=r"data\.file: the `file` of `data` is a path"):
         Study.from_dict({**design, "train": ["A"], "data": {"file": cells}})
-    with pytest.raises(InputError, match="interventions: `interventions` is a map from names .*got a table"):
+    with pytest.raises(InputError, match=r"interventions: `interventions` is a map from names .*got a table"):
         Study.from_dict({**design, "interventions": cells, "train": ["A"]})
 
 
@@ -211,5 +216,5 @@ def test_a_million_labels_take_less_than_two_seconds() -> None:
 
 def test_row_errors_name_the_first_bad_row() -> None:
     labels = ["A"] * 5 + ["Q"] + ["B"] * 3 + ["Z", "Q"]
-    with pytest.raises(RowError, match="the polars table, row 6: .*'Q'"):
+    with pytest.raises(RowError, match=r"the polars table, row 6: .*'Q'"):
         read_regimes(BITS, pl.DataFrame({"label": labels}))

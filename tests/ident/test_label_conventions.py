@@ -293,9 +293,9 @@ def test_a_doubt_is_settled_by_what_is_given() -> None:
     assert list(screen(labels, separator="_").model.position) == ["A", "C"]
     assert list(screen(labels, separator="+").model.position) == ["A", "A_C"]
     assert list(screen(labels, interventions=["C", "A"]).model.position) == ["C", "A"]
-    with pytest.raises(InputError, match="row 3: .*'C' is no intervention"):
+    with pytest.raises(InputError, match=r"row 3: .*'C' is no intervention"):
         screen(labels, interventions=["A"])
-    with pytest.raises(InputError, match="row 1: .*unknown intervention 'vehicle'"):
+    with pytest.raises(InputError, match=r"row 1: .*unknown intervention 'vehicle'"):
         screen(["vehicle", "B_A"], interventions=["A"])
     assert screen(["DMSO", "A_DMSO"], control="DMSO").design.train.codes().tolist() == [[0], [1]]
 

@@ -181,8 +181,8 @@ def test_plans_show_what_to_run() -> None:
     assert repr(plan).splitlines() == [
         "2 regimes to add at cost 2: 4 of 4 targets identified (1 before); proven best",
         "  regime  cost  samples",
-        "  B       1     50",
         "  A       1     50",
+        "  B       1     50",
     ]
     assert "2 regimes to add" in shown(plan).text
     nothing = two().plan()
@@ -196,7 +196,8 @@ def test_plans_take_what_the_command_line_takes(tmp_path: Path) -> None:
     plan = study.plan(["A"], cost=tmp_path / "cost.csv")
     assert (plan.cost, list(plan.add)) == (Fraction(2), [((0, 1),)])
     assert study.plan("order:1", criterion="conditional", max_add=1).limited
-    assert list(study.plan(["A"], forbid=["A"]).unreachable) == [((0, 1),)]
+    assert list(study.plan(["A"], forbid=["A"]).add) == [((1, 1),), ((0, 1), (1, 1))]  # p(A+B) p(ctrl) / p(B)
+    assert list(study.plan(["A"], forbid=["A", "A+B"]).unreachable) == [((0, 1),)]
     assert study.plan(["B"], book=["B"]).cost == 0
     with pytest.raises(InputError, match=r"^forbid: C: regime 'C': unknown intervention"):
         study.plan(forbid=["C"])
