@@ -72,7 +72,8 @@ class Samples:
     @cached_property
     def sizes(self) -> Ints:
         """Rows of every training regime as written, shape (m,); 0 where a regime repeats an earlier one."""
-        return np.bincount(self.regime, minlength=len(self.design.train)).astype(np.int64)
+        counts: Ints = np.bincount(self.regime, minlength=len(self.design.train)).astype(np.int64)
+        return counts
 
     @property
     def present(self) -> Ints:
@@ -81,7 +82,8 @@ class Samples:
 
     def of(self, train: int) -> Floats:
         """The x of one training regime, shape (its rows, p)."""
-        return self.x[self.regime == train]
+        rows: Floats = self.x[self.regime == train]
+        return rows
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Samples:
         """The chosen rows; every training regime must keep at least one."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ifm_ident import InputError
+
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Scale = Literal["none", "paper", "standard"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +30,48 @@ class Scaling:
     shift: Floats
     unit: Floats
     log: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, values: Floats, regime: Ints, scale: Scale, log: NDArray[np.bool_], names: Sequence[str]
+    ) -> Scaling:
+        """The scaling of rows, shape (n, p), whose logarithms have been taken already where `log` says so.
+
+        standard: the mean and the standard deviation of all rows. paper: the mean over regimes of the regimes'
+        means, and of their standard deviations, every regime counted alike (these divide by rows - 1).
+        Raises InputError where these cannot be had: too few rows, or a variable, named, without spread.
+
+        >>> rows, regime = np.array([[0.0], [2.0], [5.0], [5.0]]), np.array([0, 0, 1, 1])
+        >>> Scaling.of(rows, regime, "paper", np.array([False]), ["x"]).shift.tolist()
+        [3.0]
+        >>> Scaling.of(rows[2:], regime[2:], "paper", np.array([False]), ["x"])
+        Traceback (most recent call last):
+        ...
+        ifm_ident.errors.InputError: x does not vary: its standard deviation is 0; leave x out or use scale: none
+        """
+        p = values.shape[1]
+        if scale == "none":
+            return cls(np.zeros(p), np.ones(p), log)
+        group = (
+            np.zeros(len(regime), dtype=np.int64)
+            if scale == "standard"
+            else np.unique(regime, return_inverse=True)[1]
+        )
+        sizes = np.bincount(group)
+        if sizes.min() < 2:
+            whom = "two rows or more" if scale == "standard" else "two rows or more of every training regime"
+            raise InputError(f"scale: {scale} needs {whom} for a standard deviation; add rows or use scale: none")
+        shift, unit = np.empty(p), np.empty(p)
+        for v, column in enumerate(values.T):
+            means = np.bincount(group, column) / sizes
+            squares = np.bincount(group, (column - means[group]) ** 2)
+            shift[v], unit[v] = means.mean(), np.sqrt(squares / (sizes - 1)).mean()
+            if not np.isfinite(unit[v]) or unit[v] <= 1e-12 * np.abs(column).max():
+                raise InputError(
+                    f"{names[v]} does not vary: its standard deviation is {unit[v]:.3g}; leave {names[v]} out or "
+                    "use scale: none"
+                )
+        return cls(shift, unit, log)
 
     def apply(self, raw: Floats) -> Floats:
         """Scaled values of raw ones, shape (n, p)."""

@@ -1,0 +1,97 @@
+"""Columns of numbers from tables, with the file, row and value of whatever is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ifm_ident import InputError
+from ifm_ident.reading.table_files import RowError, Table
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def numbers(table: Table, name: str, kept: Ints, log: bool = False) -> Floats:
+    """The values of a column in the rows `kept` (ascending, from 0), shape (len(kept),); logarithms with `log`.
+
+    Texts that write numbers will do. Other rows are not looked at. Raises InputError for an unknown column and one
+    of booleans, dates or the like; RowError for a cell that is missing, no finite number or, with `log`, not
+    positive.
+
+    >>> table = Table("t.csv", pa.table({"x": ["1", " 2.5", "", "3"]}))
+    >>> numbers(table, "x", np.array([0, 1, 3])).tolist()
+    [1.0, 2.5, 3.0]
+    >>> numbers(table, "x", np.arange(4))
+    Traceback (most recent call last):
+    ...
+    ifm_ident.reading.table_files.RowError: t.csv, row 3: x is missing; fill it in or remove the row
+    """
+    column = table.column(name)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_boolean(kind):
+        raise InputError(f"{table.path}: the column {name!r} holds values of type bool; write the numbers 0 and 1")
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    if not (text or pa.types.is_null(kind) or table.holds_numbers(name)):
+        raise InputError(f"{table.path}: the column {name!r} holds values of type {kind}; write numbers")
+    if len(kept) < table.row_count:
+        mask = np.zeros(table.row_count, dtype=bool)
+        mask[kept] = True
+        column = column.filter(pa.array(mask))
+    column = column.cast(pa.large_string()) if text else column
+    cast = _from_texts(column) if text else column.cast(pa.float64(), safe=False)
+    bad = 0 if cast is None else _first(pc.invert(pc.fill_null(pc.is_finite(cast), False)))
+    if cast is None or bad is not None:
+        at = _first_no_number(column) if cast is None else bad
+        assert at is not None
+        raise RowError(table.path, int(kept[at]), f"{name} is {_complaint(column[at].as_py())}")
+    values: Floats = cast.to_numpy().astype(np.float64)
+    if log:
+        low = np.flatnonzero(values <= 0)
+        if len(low):
+            at, value = int(kept[low[0]]), column[int(low[0])].as_py()
+            raise RowError(
+                table.path,
+                at,
+                f"{name} is {value}, which has no logarithm; correct it, or leave {name} out of `log`",
+            )
+        return np.log(values)
+    return values
+
+
+def _from_texts(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """The numbers that the texts write, None where one writes none."""
+    try:
+        return column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        pass  # perhaps white space around a number
+    try:
+        return pc.utf8_trim_whitespace(column).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _first(flags: pa.ChunkedArray) -> int | None:
+    at = int(pc.index(flags, True).as_py())
+    return at if at >= 0 else None
+
+
+def _first_no_number(column: pa.ChunkedArray) -> int:
+    """The first row that is no number, found by halving: some row is."""
+    low, high = 0, len(column)
+    while high - low > 1:
+        middle = (low + high) // 2
+        part = _from_texts(column.slice(low, middle - low))
+        if part is None or part.null_count:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _complaint(value: object) -> str:
+    if value is None or (isinstance(value, str) and not value.strip()) or value != value:
+        return "missing; fill it in or remove the row"
+    return f"{value!r}, no finite number; correct it or remove the row"

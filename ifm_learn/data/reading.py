@@ -1,0 +1,149 @@
+"""Samples of a study from its data table: a file, a data frame or an AnnData (SPEC, Data table)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ifm_ident import InputError, Study
+from ifm_ident.errors import nearest
+from ifm_ident.notation import format_regime
+from ifm_ident.reading.frames import table_of
+from ifm_ident.reading.study_fields import DataSpec
+from ifm_ident.reading.table_files import Table
+from ifm_ident.reading.tables import read_data_regimes
+from ifm_learn.data.columns import Ints, numbers
+from ifm_learn.data.samples import Samples
+from ifm_learn.data.scaling import Scale, Scaling
+
+_NAMED = 5
+
+
+def read_samples(
+    study: Study,
+    data: object = None,
+    *,
+    outcome: str | None = None,
+    label: str | None = None,
+    scale: Scale | None = None,
+    log: Sequence[str] | None = None,
+) -> Samples:
+    """The rows of the training regimes in the study's data table, or in `data` in its place.
+
+    `data` is a path (CSV, TSV, Parquet, .h5ad), a data frame of any library that narwhals knows, or an AnnData;
+    the study's `data` still says how to read it, but for what the other arguments say. Logarithms come before
+    scaling; the outcome is neither. Rows of regimes outside `train` are counted in `ignored` and not looked at.
+
+    Raises InputError that starts with the table: an unknown column, an outcome that is a variable, a training
+    regime without rows, a variable without spread; RowError, with the row counted from 1: a regime that cannot be
+    read, a value of x or y that is missing, no finite number, or not positive where its logarithm is taken.
+
+    >>> study = Study.from_dict({
+    ...     "interventions": {"A": [0, 1]}, "variables": ["x"], "factors": [{"sigma": ["A"]}], "train": ["ctrl", "A"],
+    ... })
+    >>> samples = read_samples(study, {"A": [0, 1, 1], "x": [0.5, 2.0, 3.0], "y": [1, 2, 3]}, outcome="y")
+    >>> samples.sizes.tolist(), samples.of(1).ravel().tolist()
+    ([1, 2], [2.0, 3.0])
+    >>> read_samples(study, {"A": [0, 0], "x": [0.5, 2.0]})
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: the table: the training regime A (train[1]) has no rows; measure it or leave it out of `train`
+    """  # noqa: E501
+    spec = study.data
+    if data is None and spec is None:
+        raise InputError(f"the study {study.name!r} has no `data`; add {{file: cells.csv}} or give a table")
+    spec = spec or DataSpec(Path())
+    spec = DataSpec(
+        spec.file,
+        spec.outcome if outcome is None else outcome,
+        spec.label if label is None else label,
+        spec.scale if scale is None else scale,
+        spec.log if log is None else tuple(log),
+        spec.labels,
+    )
+    source = spec.file if data is None else Path(data) if isinstance(data, (str, os.PathLike)) else data
+    variables = study.model.variables
+    _check_names(study, spec)
+    table = table_of(source, (*variables, *([spec.outcome] if spec.outcome else [])))
+    for name in variables:
+        _require_variable(table, name)
+    found = read_data_regimes(study.model, table, spec.label, spec.labels).first_equal(study.design.train)
+    kept = np.flatnonzero(found >= 0)
+    regime = found[kept]
+    _require_rows(study, table, spec, regime)
+    logs = np.isin(variables, spec.log)
+    x = np.empty((len(kept), len(variables)))
+    for v, name in enumerate(variables):
+        x[:, v] = numbers(table, name, kept, log=bool(logs[v]))
+    y = numbers(table, spec.outcome, kept) if spec.outcome else None
+    scaling = None
+    if spec.scale != "none" or logs.any():
+        try:
+            scaling = Scaling.of(x, regime, spec.scale, logs, variables)
+        except InputError as error:
+            raise InputError(f"{table.path}: {error}") from None
+        x -= scaling.shift
+        x /= scaling.unit
+    return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored=len(found) - len(kept))
+
+
+def _check_names(study: Study, spec: DataSpec) -> None:
+    """InputError where the names in `data` contradict the model."""
+    variables, where = study.model.variables, f"{study.path or study.name}: `data`"
+    if spec.outcome in variables:
+        raise InputError(
+            f"{where}: the outcome {spec.outcome!r} is a variable too; take it out of `variables`, or name "
+            "another column",
+            ("data", "outcome"),
+        )
+    if spec.outcome in study.model.position or spec.label in variables:
+        name, what = (spec.label, "a variable") if spec.label in variables else (spec.outcome, "an intervention")
+        role = "label column" if spec.label in variables else "outcome"
+        raise InputError(f"{where}: the {role} {name!r} is {what} too; name another column", ("data",))
+    if spec.outcome is not None and spec.outcome == spec.label:
+        raise InputError(f"{where}: {spec.label!r} is the label column and the outcome; name another", ("data",))
+    for name in spec.log:
+        if name == spec.outcome:
+            raise InputError(
+                f"{where}: the outcome {name!r} is estimated as it is; add a column with its logarithms and name "
+                "that as the outcome",
+                ("data", "log"),
+            )
+        if name not in variables:
+            raise InputError(
+                f"{where}: `log` names {name!r}, which is no variable; {nearest(name, variables)}", ("data", "log")
+            )
+
+
+def _require_variable(table: Table, name: str) -> None:
+    try:
+        table.column(name)
+    except InputError as error:
+        raise InputError(
+            f"{error} (every variable of the model needs a column; `variables` lists them)"
+            if name not in table.names
+            else str(error)
+        ) from None
+
+
+def _require_rows(study: Study, table: Table, spec: DataSpec, regime: Ints) -> None:
+    """InputError, naming the regimes as the study writes them, unless every training regime has rows."""
+    design = study.design
+    empty = np.setdiff1d(design.distinct, regime)
+    if not len(empty):
+        return
+    named = [
+        f"{format_regime(study.model, design.train[int(i)], study.notation)} (train[{i}])" for i in empty[:_NAMED]
+    ]
+    more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
+    absent = [] if spec.label is not None else [name for name in study.model.position if name not in table.names]
+    off = {study.model.interventions[p].name for i in empty.tolist() for p, _ in design.train[i]}
+    hint = ", ".join(repr(name) for name in absent if name in off and len(absent) < len(study.model))
+    raise InputError(
+        f"{table.path}: the training regime{'s' * (len(empty) > 1)} {', '.join(named)}{more} "
+        f"{'has' if len(empty) == 1 else 'have'} no rows; measure it or leave it out of `train`"
+        + (f" (the table has no column {hint}, so all its rows are at that baseline)" if hint else "")
+    )
