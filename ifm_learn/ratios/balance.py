@@ -61,17 +61,28 @@ class BalanceWeights:
         The errors are asymptotic, with the constants' own error in them and the sizes held fixed; the potentials
         are taken as known, so the error of a fitted density model comes on top.
         """
+        y, means = self._means(values)
+        influence = self.influence(y)
+        variances = np.diag(_covariance(influence, self.shares, self.sizes))
+        return means, np.sqrt(np.maximum(variances, 0.0)) if self.overlap > _APART else np.full(len(means), np.inf)
+
+    def influence(self, values: ArrayLike) -> Floats:
+        """How much each row moves the weighted means, through the constants too, shape (N, t).
+
+        values: shape (N,) or (N, t). To first order a mean less its limit is the sum of a column less, for every
+        regime, its expectation.
+        """
+        y, means = self._means(values)
+        own = np.exp(self.log_weights) * (y - means)
+        found: Floats = own + self.shares @ _solve(self.shares, self.shares.T @ own)
+        return found
+
+    def _means(self, values: ArrayLike) -> tuple[Floats, Floats]:
         y = np.asarray(values, dtype=np.float64)
         y = y[:, None] if y.ndim == 1 else y
         if len(y) != len(self.log_weights) or y.shape[1] not in (1, self.log_weights.shape[1]):
             raise InputError(f"values have shape {y.shape}; the weights are for shape {self.log_weights.shape}")
-        weights = np.exp(self.log_weights)
-        means = (weights * y).sum(axis=0)
-        own = weights * (y - means)
-        pull = _solve(self.shares, self.shares.T @ own)
-        influence = own + self.shares @ pull
-        variances = np.diag(_covariance(influence, self.shares, self.sizes))
-        return means, np.sqrt(np.maximum(variances, 0.0)) if self.overlap > _APART else np.full(len(means), np.inf)
+        return y, (np.exp(self.log_weights) * y).sum(axis=0)
 
 
 def balance_weights(

@@ -66,13 +66,62 @@ def regime_means(y: ArrayLike, regime: Ints, log_target: Floats, log_train: Floa
             f"y has shape {values.shape}, regimes {regime.shape}, log-densities {log_target.shape} and "
             f"{log_train.shape}; give one row each"
         )
-    present = np.unique(regime)
-    mean = np.empty((len(present), log_target.shape[1]))
-    variance, ess = np.empty_like(mean), np.empty_like(mean)
-    for place, train in enumerate(present.tolist()):
+    present, place = np.unique(regime, return_inverse=True)
+    weights = np.exp(weights_by_regime(regime, log_target, log_train))
+    mean, variance, ess = (np.zeros((len(present), weights.shape[1])) for _ in range(3))
+    np.add.at(mean, place, weights * values[:, None])
+    np.add.at(variance, place, weights**2 * (values[:, None] - mean[place]) ** 2)
+    np.add.at(ess, place, weights**2)
+    return RegimeMeans(present, mean, variance, 1 / ess)
+
+
+def weights_by_regime(regime: Ints, log_target: Floats, log_train: Floats) -> Floats:
+    """log p*(x)/p_i(x) of every row in its own regime i, normalised to sum 1 in each regime and target.
+
+    Shapes as for `regime_means`; the result has shape (N, t).
+    """
+    found = np.empty(log_target.shape)
+    for train in np.unique(regime).tolist():
         rows = regime == train
-        weights = np.exp(regime_weights(log_target[rows], log_train[rows, train]))
-        mean[place] = values[rows] @ weights
-        variance[place] = (weights**2 * (values[rows][:, None] - mean[place]) ** 2).sum(axis=0)
-        ess[place] = 1 / (weights**2).sum(axis=0)
-    return RegimeMeans(present, mean, variance, ess)
+        found[rows] = regime_weights(log_target[rows], log_train[rows, train])
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class CombinedWeights:
+    """Weights of N rows for t targets that make their sums the means of IFM2, regimes shared by `ess`.
+
+    log_weights: share of the row's regime times its weight in it, sum 1 in each target, shape (N, t); place: the
+    regime of every row, counted from 0, shape (N,).
+
+    >>> found = CombinedWeights.of(np.array([0, 0, 1]), np.zeros((3, 1)), np.zeros((3, 2)))
+    >>> found.mean([1.0, 3.0, 5.0]).round(6).tolist()  # two rows against one
+    [3.0]
+    """
+
+    log_weights: Floats
+    place: Ints
+
+    @classmethod
+    def of(cls, regime: Ints, log_target: Floats, log_train: Floats) -> CombinedWeights:
+        """Arguments as for `weights_by_regime`."""
+        logs = weights_by_regime(regime, log_target, log_train)
+        present, place = np.unique(regime, return_inverse=True)
+        squares = np.zeros((len(present), logs.shape[1]))
+        np.add.at(squares, place, np.exp(2 * logs))
+        ess = 1 / squares
+        return cls(logs + np.log(ess / ess.sum(axis=0))[place], place)
+
+    def mean(self, values: ArrayLike) -> Floats:
+        """Weighted means of values, shape (N,), in every target, shape (t,)."""
+        found: Floats = np.asarray(values, dtype=np.float64) @ np.exp(self.log_weights)
+        return found
+
+    def influence(self, values: ArrayLike) -> Floats:
+        """How much each row moves the means, to first order and with the shares held fixed, shape (N, t)."""
+        y, weights = np.asarray(values, dtype=np.float64), np.exp(self.log_weights)
+        total, mass = (np.zeros((int(self.place.max()) + 1, weights.shape[1])) for _ in range(2))
+        np.add.at(total, self.place, weights * y[:, None])
+        np.add.at(mass, self.place, weights)
+        found: Floats = weights * (y[:, None] - (total / mass)[self.place])
+        return found
