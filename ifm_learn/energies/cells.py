@@ -18,7 +18,7 @@ class FactorCells:
     """The (factor, level cell) pairs of the training regimes, numbered factor by factor.
 
     factor: shape (c,), the factor of every cell; first: shape (number of factors + 1,), where each factor's cells
-    begin. A factor's first cell is the one of its most frequent choice: baseline, where it is observed.
+    begin. A factor's cells ascend by level, so its first one is the baseline's where that is observed.
 
     >>> from ifm_ident import Factor, Intervention, Model
     >>> pair = (Intervention("A", (0, 1)), Intervention("B", (0, 1)))
@@ -36,6 +36,13 @@ class FactorCells:
         """The cells of a design's training regimes."""
         codes = design.train.take(design.distinct).codes()
         return cls(design, tuple(np.unique(codes[:, scope], axis=0) for scope in design.model.scopes))
+
+    @cached_property
+    def scopes(self) -> tuple[tuple[int, ...], ...]:
+        """The positions of every factor's variables."""
+        model = self.design.model
+        place = {variable: i for i, variable in enumerate(model.variables)}
+        return tuple(tuple(place[v] for v in factor.x) for factor in model.factors)
 
     @cached_property
     def counts(self) -> Ints:

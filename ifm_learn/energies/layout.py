@@ -27,12 +27,10 @@ class Layout:
     cells: FactorCells
     energies: tuple[Energy, ...]
 
-    @cached_property
+    @property
     def scopes(self) -> tuple[tuple[int, ...], ...]:
         """The positions of every factor's variables."""
-        model = self.cells.design.model
-        place = {variable: i for i, variable in enumerate(model.variables)}
-        return tuple(tuple(place[v] for v in factor.x) for factor in model.factors)
+        return self.cells.scopes
 
     @property
     def design(self) -> Design:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,53 +65,80 @@ class Mlp:
         inner = slope[:, :, None] * points[:, None, :]
         return np.concatenate([s, slope, inner.reshape(len(points), -1)], axis=1)
 
-    def _units_on_grid(self, offset: Floats, weight: Floats, axes: Sequence[Floats]) -> Floats:
-        """One unit's activation on the grid; the exponentials of the axes are multiplied where that is safe."""
-        reach = sum(abs(w) * np.abs(axis).max() for w, axis in zip(weight, axes, strict=True)) + abs(offset)
-        if reach >= _SAFE:
-            total = np.asarray(offset)
-            for w, axis in zip(weight, axes, strict=True):
-                total = total[..., None] + w * axis
-            activation: Floats = expit(total)
-            return activation
-        product = np.asarray(np.exp(-offset))
-        for w, axis in zip(weight, axes, strict=True):
-            product = product[..., None] * np.exp(-w * axis)
-        product += 1.0
-        return np.reciprocal(product, out=product)
+    def gradient(self, theta: Floats, points: Floats, weights: Floats) -> Floats:
+        """The gradient of sum(weights * value) by the parameters, shape (size,)."""
+        out, offset, weight = self._parts(theta)
+        s = expit(points @ weight.T + offset)
+        slope = s * (1.0 - s) * out * weights[:, None]
+        return np.concatenate([weights @ s, slope.sum(axis=0), (slope.T @ points).ravel()])
+
+    def _halves(self, offset: Floats, weight: Floats, axes: Sequence[Floats]) -> tuple[Floats, Floats]:
+        """b_h + w_h x as the sum of two parts, over the first axes and the others: (units, m), (units, m')."""
+        split = (len(axes) + 1) // 2
+        parts = []
+        for chosen in (slice(None, split), slice(split, None)):
+            total = np.zeros((self.units, 1))
+            for w, axis in zip(weight.T[chosen], axes[chosen], strict=True):
+                total = (total[:, :, None] + np.outer(w, axis)[:, None, :]).reshape(self.units, -1)
+            parts.append(total)
+        return parts[0] + offset[:, None], parts[1]
+
+    def _activations(self, offset: Floats, weight: Floats, axes: Sequence[Floats]) -> Iterator[Floats]:
+        """Every unit's activation on the grid, shape (m, m'); the array is overwritten by the next unit.
+
+        The exponentials of the two halves are multiplied where that is safe: far cheaper than one for each point.
+        """
+        left, right = self._halves(offset, weight, axes)
+        safe = np.abs(left).max(axis=1) + np.abs(right).max(axis=1) < _SAFE
+        unit = np.empty((left.shape[1], right.shape[1]))
+        small_left, small_right = (np.exp(-part * safe[:, None]) for part in (left, right))
+        for h in range(self.units):
+            if safe[h]:
+                np.multiply.outer(small_left[h], small_right[h], out=unit)
+                unit += 1.0
+                np.reciprocal(unit, out=unit)
+            else:
+                expit(np.add.outer(left[h], right[h], out=unit), out=unit)
+            yield unit
 
     def table(self, theta: Floats, axes: Sequence[Floats]) -> Floats:
         """phi on the product of the axes, one array axis each."""
         out, offset, weight = self._parts(theta)
-        total = np.zeros([len(axis) for axis in axes])
-        for h in range(self.units):
-            unit = self._units_on_grid(offset[h], weight[h], axes)
+        total: Floats = np.zeros(())
+        for h, unit in enumerate(self._activations(offset, weight, axes)):
             unit *= out[h]
-            total += unit
-        return total
+            total = unit + total if h == 0 else np.add(total, unit, out=total)
+        return total.reshape([len(axis) for axis in axes])
 
     def table_gradient(self, theta: Floats, axes: Sequence[Floats], weights: Floats) -> Floats:
         """The gradient of sum(weights * table) by the parameters, shape (size,)."""
         out, offset, weight = self._parts(theta)
         gradient = np.empty(self.size)
         v, b, w = self._parts(gradient)
-        for h in range(self.units):
-            unit = self._units_on_grid(offset[h], weight[h], axes)
-            carried = weights * unit
+        split = (len(axes) + 1) // 2
+        shapes = [tuple(len(axis) for axis in part) for part in (axes[:split], axes[split:])]
+        flat = weights.reshape(math.prod(shapes[0]), -1)
+        carried = np.empty_like(flat)
+        for h, unit in enumerate(self._activations(offset, weight, axes)):
+            np.multiply(flat, unit, out=carried)
             v[h] = carried.sum()
-            unit -= 1.0
+            np.subtract(1.0, unit, out=unit)
             carried *= unit
-            b[h], w[h] = _moments(carried, axes)
-            b[h] *= -out[h]
-            w[h] *= -out[h]
+            sums = (carried.sum(axis=1), carried.sum(axis=0))
+            b[h] = out[h] * sums[0].sum()
+            moments = [
+                m
+                for part, shape, one in zip((axes[:split], axes[split:]), shapes, sums, strict=True)
+                for m in _moments(one.reshape(shape), part)
+            ]
+            w[h] = out[h] * np.array(moments)
         return gradient
 
 
-def _moments(table: Floats, axes: Sequence[Floats]) -> tuple[float, Floats]:
-    """The sum of a table and its sums weighted by the values of each axis, shape (width,)."""
-    first = np.empty(len(axes))
-    for d in range(len(axes) - 1, -1, -1):
-        rows = table.reshape(-1, len(axes[d]))
-        first[d] = float((rows @ axes[d]).sum())
-        table = rows.sum(axis=1)
-    return float(table.sum()), first
+def _moments(table: Floats, axes: Sequence[Floats]) -> list[float]:
+    """The sum of a table weighted by the values of each axis, one axis after the other."""
+    found = []
+    for d, axis in enumerate(axes):
+        rest = tuple(i for i in range(len(axes)) if i != d)
+        found.append(float(table.sum(axis=rest) @ axis))
+    return found

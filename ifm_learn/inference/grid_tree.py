@@ -128,9 +128,7 @@ class GridTree:
                 for k in homes[c]:
                     total += self._spread(tables[choice[r, k]], self.scopes[k], cliques[c])
                 for child in self._children[c]:
-                    total += self._spread(
-                        messages[child][keys[child][r]], self.tree.separators[child], cliques[c]
-                    )
+                    total += self._spread(messages[child][keys[child][r]], self.tree.separators[child], cliques[c])
                 inward[c][key] = total
                 messages[c][key] = log_sum_exp(total, outer)
         return Collected(self, keys, inward, messages)
@@ -223,6 +221,9 @@ def log_sum_exp(table: Floats, axes: tuple[int, ...]) -> Floats:
     if not axes:
         return table
     top = table.max(axis=axes, keepdims=True)
-    safe = np.where(np.isfinite(top), top, 0.0)
+    top[~np.isfinite(top)] = 0.0
+    shifted = np.subtract(table, top)
+    np.exp(shifted, out=shifted)
     with np.errstate(divide="ignore"):
-        return np.log(np.exp(table - safe).sum(axis=axes)) + safe.squeeze(axis=axes)
+        found: Floats = np.log(shifted.sum(axis=axes)) + top.squeeze(axis=axes)
+    return found

@@ -8,8 +8,9 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident import InputError, MissingExtraError, Model, Regimes
+from ifm_ident import InputError, MissingExtraError, Regimes
 from ifm_learn.data.samples import Samples
+from ifm_learn.regime_check import check_regimes as check_regimes
 
 try:
     from sklearn.base import BaseEstimator, clone
@@ -55,16 +56,6 @@ def targets_of(samples: Samples) -> Floats:
 def shaped(samples_have_outcome: bool, means: Floats) -> Floats:
     """Means of shape (r, targets) as `predict` returns them: (r,) for an outcome."""
     return means[:, 0] if samples_have_outcome else means
-
-
-def check_regimes(model: Model, regimes: Regimes) -> None:
-    """InputError unless the regimes are regimes of the model."""
-    if regimes.width != len(model):
-        raise InputError(f"the regimes have {regimes.width} interventions, the fitted model has {len(model)}")
-    wrong = np.flatnonzero(regimes.level >= model.level_counts[regimes.position])
-    if len(wrong):
-        name = model.interventions[int(regimes.position[wrong[0]])].name
-        raise InputError(f"level index {int(regimes.level[wrong[0]])} of intervention {name!r} does not exist")
 
 
 def bootstrap_errors(

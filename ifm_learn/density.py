@@ -1,0 +1,224 @@
+"""A fitted interventional factor model: densities, marginals and draws in regimes that nobody has run."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import Design, Identification, Identifier, InputError, Regimes
+from ifm_learn.data.samples import Samples
+from ifm_learn.data.scaling import Scaling
+from ifm_learn.energies.cells import FactorCells
+from ifm_learn.energies.energy import Energy
+from ifm_learn.energies.families import family
+from ifm_learn.energies.layout import Layout, Ridge
+from ifm_learn.fitting.fit import Problem, average, fit_energies
+from ifm_learn.fitting.likelihood import add_base
+from ifm_learn.fitting.report import FitReport, FitWarning, StartReport
+from ifm_learn.grid import BINS, Grid, flat_index
+from ifm_learn.inference.grid_tree import Collected, GridTree
+from ifm_learn.ratios.formula import require_all
+from ifm_learn.regime_check import check_regimes
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MAX_CELLS = 20_000_000
+"""Entries of all clique tables together, beyond which inference is by Gibbs sampling: about 0.2 s a regime."""
+
+
+@dataclass(frozen=True, eq=False)
+class DensityModel:
+    """p(x; sigma) on a grid for every regime that its design identifies, observed ones included (THEORY 3, 8).
+
+    tables: one log-table for each cell of `cells`, axes in the order of its factor's variables, without the widths
+    of the bins; single tables mean nothing, only identified combinations do. x is in the units of `scaling` (those
+    of the samples that were fitted) throughout, and draws are the representative values of their bins.
+    max_cells: the budget for exact inference, see `exact`.
+
+    Every method that takes regimes raises NotIdentifiableError, with the certificate, for one that is not
+    identified, and InputError for one that is not a regime of the model.
+
+    >>> from ifm_ident import Study
+    >>> from ifm_learn.data.samples import Samples
+    >>> design = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10"],
+    ... }).design
+    >>> rng = np.random.default_rng(0)
+    >>> rows = np.repeat([0, 1], 1000)
+    >>> samples = Samples(design, rows, rng.binomial(1, np.array([0.3, 0.7])[rows])[:, None].astype(float))
+    >>> model = fit_density(samples)
+    >>> model.exact, model.marginals(design.train)[0].round(1).tolist()
+    (True, [[0.7, 0.3], [0.3, 0.7]])
+    >>> model.sample(Regimes.from_codes(np.array([[0, 1]])), 5, rng)
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.NotIdentifiableError: B=1 is not identified in this design
+    """
+
+    design: Design
+    cells: FactorCells
+    grid: Grid
+    tables: tuple[Floats, ...]
+    scaling: Scaling | None
+    report: FitReport
+    max_cells: int = MAX_CELLS
+
+    @cached_property
+    def tree(self) -> GridTree:
+        """The junction tree of the factors on the grid."""
+        return GridTree.of(self.cells.scopes, self.grid.sizes)
+
+    @cached_property
+    def _with_base(self) -> list[Floats]:
+        return add_base(self.cells, self.tables, self.grid.log_widths)
+
+    @cached_property
+    def _identifier(self) -> Identifier:
+        return Identifier(self.design)
+
+    @property
+    def exact(self) -> bool:
+        """Whether inference is exact: the junction tree's clique tables hold at most `max_cells` entries."""
+        return self.tree.cells <= self.max_cells
+
+    @property
+    def cost(self) -> str:
+        """What inference in one regime costs, said beforehand."""
+        entries = f"{self.tree.cells:,} entries in {len(self.tree.tree.cliques)} clique tables"
+        if self.exact:
+            return f"exact: a junction tree with {entries}, the largest {self.tree.largest:,}"
+        return f"by Gibbs sampling: a junction tree would need {entries}, the budget is {self.max_cells:,}"
+
+    def require(self, regimes: Regimes) -> Identification:
+        """How each regime is observed or identified; NotIdentifiableError, with the certificate, else."""
+        check_regimes(self.design.model, regimes)
+        identification = self._identifier.identify(regimes)
+        require_all(identification)
+        return identification
+
+    def _choice(self, regimes: Regimes) -> Ints:
+        self.require(regimes)
+        return self.cells.choice(regimes)
+
+    def log_potentials(self, x: Floats, regimes: Regimes) -> Floats:
+        """log p(x; regime) in nats up to a constant for each regime and a function of x that all share, (n, r)."""
+        choice, bins = self._choice(regimes), self._encode(x)
+        total = np.zeros((len(bins), len(choice)))
+        for k, scope in enumerate(self.cells.scopes):
+            index = flat_index(bins, scope, self.grid.sizes)
+            used, column = np.unique(choice[:, k], return_inverse=True)
+            total += np.stack([self.tables[cell].ravel()[index] for cell in used], axis=1)[:, column]
+        return total
+
+    def _encode(self, x: Floats) -> Ints:
+        rows = np.asarray(x, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != len(self.grid.sizes) or not np.isfinite(rows).all():
+            raise InputError(
+                f"x has shape {rows.shape}; give finite numbers, one column for each of the "
+                f"{len(self.grid.sizes)} variables"
+            )
+        return self.grid.encode(rows)
+
+    def log_densities(self, x: Floats) -> Floats:
+        """log p(x; sigma^i) in nats up to a function of x that all share, shape (n, training regimes as written).
+
+        With normalising constants where inference is exact; without them elsewhere.
+        """
+        train = self.design.train
+        potentials = self.log_potentials(x, train)
+        return potentials - self.log_normalisers(train) if self.exact else potentials
+
+    def _collect(self, regimes: Regimes) -> Collected:
+        return self.tree.collect(self._with_base, self._choice(regimes))
+
+    def log_normalisers(self, regimes: Regimes) -> Floats:
+        """log of the sum over the grid of exp(potential) times the bins' widths, in nats, shape (r,).
+
+        InputError where inference is not exact.
+        """
+        if not self.exact:
+            raise InputError(
+                f"normalising constants need exact inference; {self.cost}; raise max_cells or use fewer bins"
+            )
+        return self._collect(regimes).log_normalisers
+
+    def marginals(self, regimes: Regimes) -> list[Floats]:
+        """The probabilities of every variable's bins, a list of arrays of shape (r, bins).
+
+        Shares of 10,000 draws a regime where inference is not exact.
+        """
+        if self.exact:
+            collected = self._collect(regimes)
+            found = [collected.variable_marginals(r) for r in range(len(regimes))]
+            return [np.array([one[v] for one in found]) for v in range(len(self.grid.sizes))]
+        bins = self._encode_draws(regimes, 10_000, np.random.default_rng(0))
+        return [
+            np.array([np.bincount(rows[:, v], minlength=size) / len(rows) for rows in bins])
+            for v, size in enumerate(self.grid.sizes)
+        ]
+
+    def sample(self, regimes: Regimes, n: int, rng: np.random.Generator) -> Floats:
+        """n draws of x in every regime, shape (r, n, p): independent where `exact`, else by Gibbs sampling."""
+        bins = self._encode_draws(regimes, n, rng)
+        return np.stack([self.grid.decode(rows) for rows in bins])
+
+    def _encode_draws(self, regimes: Regimes, n: int, rng: np.random.Generator) -> list[Ints]:
+        if self.exact:
+            collected = self._collect(regimes)
+            return [collected.sample(r, n, rng) for r in range(len(regimes))]
+        from ifm_learn.inference.gibbs import gibbs_bins
+
+        return gibbs_bins(self.cells.scopes, self.grid.sizes, self._with_base, self._choice(regimes), n, rng)
+
+
+def fit_density(
+    samples: Samples,
+    *,
+    objective: Literal["auto", "exact", "pseudo"] = "auto",
+    energy: str | Callable[[int], Energy] = "mlp",
+    bins: int = BINS,
+    ridge: Ridge | None = None,
+    starts: int = 2,
+    seed: int = 0,
+    jobs: int = 1,
+    max_cells: int = MAX_CELLS,
+    progress: Callable[[int], None] | None = None,
+) -> DensityModel:
+    """Fit the factors of a design to samples of its training regimes, and average the starts.
+
+    objective: `exact` likelihood on the grid, `pseudo`-likelihood, or `auto`, the former where the junction tree
+    fits `max_cells`. energy: a family's name, or a function from the number of variables to an energy. ridge: the
+    penalty, by default the one of the greatest held-out likelihood. progress: called after every iteration with
+    the number of its start. Warns (FitWarning) where a start did not converge. Same seed, same model.
+    """
+    began = time.perf_counter()
+    grid = Grid.of(samples.x, bins)
+    cells = FactorCells.of(samples.design)
+    make = family(energy) if isinstance(energy, str) else energy
+    layout = Layout(cells, tuple(make(len(scope)) for scope in cells.scopes))
+    problem = Problem.of(samples, grid, layout, seed)
+    fit = fit_energies(problem, ridge, starts, seed, jobs)
+    tables = [problem.whole.tables(optimum.theta) for optimum in fit.optima]
+    report = FitReport(
+        objective="exact",
+        energy=str(energy),
+        base=fit.ridge.base,
+        shift=fit.ridge.shift,
+        tried=fit.tried,
+        starts=tuple(StartReport.of(optimum) for optimum in fit.optima),
+        disagreement=None,
+        rows=tuple(int(n) for n in problem.whole.counts.rows),
+        seconds=time.perf_counter() - began,
+    )
+    for text in report.warnings:
+        warnings.warn(text, FitWarning, stacklevel=2)
+    return DensityModel(samples.design, cells, grid, tuple(average(tables)), samples.scaling, report, max_cells)

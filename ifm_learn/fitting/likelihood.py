@@ -1,0 +1,123 @@
+"""The exact likelihood of energies on a grid: counts in, value and gradient out (THEORY 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_learn.energies.cells import FactorCells
+from ifm_learn.energies.layout import Layout
+from ifm_learn.grid import Grid, flat_index
+from ifm_learn.inference.grid_tree import GridTree
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """The sufficient statistics of rows on a grid: how many rows each factor cell saw at each of its bins.
+
+    tables: one array for each cell of `cells`, axes in the order of its factor's variables; rows: the number of
+    rows of each distinct training regime, shape (r,), weighted where weights were given; choice: the cell that
+    each of these regimes shows of each factor, shape (r, factors).
+    """
+
+    tables: tuple[Floats, ...]
+    rows: Floats
+    choice: Ints
+
+    @classmethod
+    def of(cls, cells: FactorCells, grid: Grid, bins: Ints, regime: Ints, weight: Floats | None = None) -> Counts:
+        """Count rows; bins: shape (n, p); regime: first training indices, shape (n,); weight: shape (n,)."""
+        design = cells.design
+        choice = cells.choice(design.train.take(design.distinct))
+        place = np.searchsorted(design.distinct, regime)
+        rows = np.bincount(place, weights=weight, minlength=len(choice)).astype(np.float64)
+        tables = []
+        for k, scope in enumerate(cells.scopes):
+            index = flat_index(bins, scope, grid.sizes)
+            size = [grid.sizes[v] for v in scope]
+            shown = choice[place, k]
+            for cell in range(cells.first[k], cells.first[k + 1]):
+                mine = shown == cell
+                held = None if weight is None else weight[mine]
+                counts = np.bincount(index[mine], weights=held, minlength=int(np.prod(size)))
+                tables.append(counts.astype(np.float64).reshape(size))
+        return cls(tuple(tables), rows, choice)
+
+    @property
+    def total(self) -> float:
+        """The number of rows, or their weight."""
+        return float(self.rows.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class ExactLikelihood:
+    """log p of counted rows under energies on a grid, by the junction tree: cost does not grow with the rows.
+
+    axes: the positions of every variable's bins in the units that the energies see; base: the log-measure of the
+    bins, one array a variable, which no parameter changes.
+    """
+
+    layout: Layout
+    tree: GridTree
+    axes: tuple[Floats, ...]
+    base: tuple[Floats, ...]
+    counts: Counts
+
+    def tables(self, theta: Floats) -> list[Floats]:
+        """The log-table of every cell, without the measure of the bins."""
+        return self.layout.tables(theta, self.axes)
+
+    def with_base(self, tables: Sequence[Floats]) -> list[Floats]:
+        """The tables with the measure of every variable's bins added in one factor that holds it."""
+        return add_base(self.layout.cells, tables, self.base)
+
+    def log_likelihood(self, tables: Sequence[Floats], counts: Counts | None = None) -> float:
+        """The log-mass in nats that tables give to counted rows, by default those of the fit."""
+        seen = self.counts if counts is None else counts
+        held = self.with_base(tables)
+        normalisers = self.tree.log_normalisers(held, seen.choice)
+        return sum(float(np.vdot(c, t)) for c, t in zip(seen.tables, held, strict=True)) - float(
+            seen.rows @ normalisers
+        )
+
+    def value_and_gradient(self, theta: Floats) -> tuple[float, Floats]:
+        """Minus the log-likelihood, nats, and its gradient, shape (size,)."""
+        tables = self.with_base(self.tables(theta))
+        value, expected = expectations(self.tree, tables, self.counts)
+        weights = [e - c for e, c in zip(expected, self.counts.tables, strict=True)]
+        value -= sum(float(np.vdot(c, t)) for c, t in zip(self.counts.tables, tables, strict=True))
+        return value, self.layout.tables_gradient(theta, self.axes, weights)
+
+
+def expectations(tree: GridTree, tables: Sequence[Floats], counts: Counts) -> tuple[float, list[Floats]]:
+    """sum_r n_r log Z_r, and its gradient by every table: the counts that the model expects."""
+    collected = tree.collect(tables, counts.choice)
+    expected = [np.zeros(table.shape) for table in tables]
+    for r, rows in enumerate(counts.rows):
+        if rows == 0:
+            continue
+        beliefs = collected.beliefs(r)
+        for k, cell in enumerate(counts.choice[r]):
+            expected[cell] += rows * collected.factor_marginal(beliefs, k)
+    return float(counts.rows @ collected.log_normalisers), expected
+
+
+def add_base(cells: FactorCells, tables: Sequence[Floats], base: Sequence[Floats]) -> list[Floats]:
+    """Tables with the log-measure of every variable added to all cells of the first factor that holds it."""
+    found, done = list(tables), set[int]()
+    for k, scope in enumerate(cells.scopes):
+        for axis, v in enumerate(scope):
+            if v in done:
+                continue
+            done.add(v)
+            if base[v].any():
+                shape = [-1 if i == axis else 1 for i in range(len(scope))]
+                for cell in range(cells.first[k], cells.first[k + 1]):
+                    found[cell] = found[cell] + base[v].reshape(shape)
+    return found
