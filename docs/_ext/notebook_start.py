@@ -1,0 +1,20 @@
+"""Run by every kernel at its start: shell cells print their output as one piece, in order, and fail the build if they fail.
+
+IPython's own `%%bash` hands output over in pieces as they come, which the pages would show apart.
+"""
+
+import subprocess
+
+from IPython.core.getipython import get_ipython
+
+
+def _bash(line: str, cell: str) -> None:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", cell], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    print(done.stdout, end="")
+    done.check_returncode()
+
+
+if (_shell := get_ipython()) is not None:
+    _shell.register_magic_function(_bash, "cell", "bash")
