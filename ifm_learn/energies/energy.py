@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,34 @@ class Energy(Protocol):
     def jacobian(self, theta: Floats, points: Floats) -> Floats:
         """The derivatives of `value` by the parameters, shape (n, size)."""
 
+    def gradient(self, theta: Floats, points: Floats, weights: Floats) -> Floats:
+        """The gradient of sum(weights * value) by the parameters, shape (size,)."""
+
     def table(self, theta: Floats, axes: Sequence[Floats]) -> Floats:
         """phi on the product of the axes, one array axis each."""
 
     def table_gradient(self, theta: Floats, axes: Sequence[Floats], weights: Floats) -> Floats:
         """The gradient of sum(weights * table) by the parameters, shape (size,)."""
+
+
+@runtime_checkable
+class LinearEnergy(Energy, Protocol):
+    """An energy linear in its parameters, phi(x) = features(x) @ theta: likelihoods are concave in them."""
+
+    def features(self, points: Floats) -> Floats:
+        """Functions of x, shape (n, size)."""
+
+
+@runtime_checkable
+class SmoothEnergy(LinearEnergy, Protocol):
+    """A linear energy whose features have slopes without jumps: what score matching integrates by parts."""
+
+    @property
+    def is_quadratic(self) -> bool:
+        """Whether every feature is a polynomial of degree two at most."""
+
+    def slopes(self, points: Floats) -> Floats:
+        """The features' first derivatives by each variable, shape (n, width, size)."""
+
+    def curvatures(self, points: Floats) -> Floats:
+        """The features' second derivatives by each variable, shape (n, width, size)."""
