@@ -1,8 +1,9 @@
 """Weighted conformal quantiles whose comparisons are made in integers (THEORY 9; Tibshirani et al. 2019).
 
-No kept library does this: MAPIE 1.6 and crepes 0.9 have no weights for covariate shift, puncc 0.9 takes one weight
-vector for all test points and compares floats, torchcp 1.2 has it for classification only, and crepes-weighted 0.1
-is one rank off with equal weights.
+No kept library does this for regression: MAPIE 1.6 and crepes 0.9 have no weights for covariate shift, puncc 0.9
+takes one weight vector for all test points, torchcp 1.2 has it for classification only, conditionalconformal 0.0.5
+guards a class of shifts by linear programmes and takes no ratio, and crepes-weighted 0.1.3, the only one with a
+weight for each test point, compares floats and is one rank too wide already with equal weights.
 """
 
 from __future__ import annotations

@@ -1,0 +1,23 @@
+"""Pictures of estimates, their errors and their tests; every function takes a matplotlib `ax` or makes one.
+
+They need the extra `plots` and follow `ifm_ident.plots`: colours are safe for colour-blind readers, and a mark or
+line style always says the same as the colour.
+"""
+
+from ifm_ident.plots import Interval, intervals
+from ifm_learn.plots.coverage import coverage_by_regime
+from ifm_learn.plots.densities import density
+from ifm_learn.plots.falsification import effects, p_values
+from ifm_learn.plots.regimes import regime_errors
+from ifm_learn.plots.sensitivity import sensitivity
+
+__all__ = [
+    "Interval",
+    "coverage_by_regime",
+    "density",
+    "effects",
+    "intervals",
+    "p_values",
+    "regime_errors",
+    "sensitivity",
+]
