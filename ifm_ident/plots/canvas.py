@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 INK = "#1b1b1b"
 """Lines and text: a page that shows a picture on a dark ground may replace it."""
 
+BLACK = "#1b1b1c"
+"""Ink on shapes of a light colour, the same on every ground."""
+
 FAINT = "#6f6f6f"
 BLUE, SKY, ORANGE, GREEN, RED, PINK, GREY = (
     "#0b4f86",

@@ -16,7 +16,7 @@ from ifm_ident.plots import canvas
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_BARS = 40
+_MOST_BARS, _FEWEST_BARS = 40, 8
 
 
 def formula_lengths(found: Identification, ax: Axes | None = None) -> Axes:
@@ -41,7 +41,7 @@ def formula_lengths(found: Identification, ax: Axes | None = None) -> Axes:
     ax = canvas.axes(ax, 5.4, 3.2)
     longest = int(sizes.max())
     step = -(-longest // _MOST_BARS)
-    edges = np.arange(1, longest + step + 1, step)
+    edges = np.arange(1, max(longest, _FEWEST_BARS) + step + 1, step)
     counts = [np.histogram(sizes[mask], edges)[0] for mask in (joint, ~joint)]
     at = np.arange(len(edges) - 1)
     keys = [canvas.Key(f"one formula for the joint density ({joint.sum():,})", canvas.SKY, patch=True)]
@@ -91,7 +91,10 @@ def variance_factors(found: Identification, samples: ArrayLike | None = None, ax
     else:
         ax.set_ylim(0, ordered[-1] * 1.1)
     ax.set_xlim(0.5, len(ordered) + 0.5)
-    canvas.whole_ticks(ax.xaxis)
+    if len(ordered) <= 10:
+        ax.set_xticks(at)
+    else:
+        canvas.whole_ticks(ax.xaxis)
     name = "sum q²" if samples is None else "sum q² / n"
     canvas.tidy(ax, "", "identified regimes, ascending", name)
     keys = [

@@ -10,7 +10,7 @@ import numpy as np
 from ifm_ident.messages.junction_tree import Graph
 from ifm_ident.plots.canvas import Floats
 
-_ROUNDS = 200
+_ROUNDS = 500
 _ALONE = 12
 
 
@@ -69,6 +69,10 @@ def _distances(graph: Graph, start: int) -> dict[int, int]:
 
 def _relaxed(graph: Graph, part: Sequence[int]) -> Floats:
     n = len(part)
+    ends = [vertex for vertex in part if len(graph[vertex]) == 1]
+    if len(ends) == 2 and all(len(graph[vertex]) <= 2 for vertex in part):
+        far = _distances(graph, ends[0])
+        return np.array([[far[vertex], 0.0] for vertex in part])
     want = np.zeros((n, n))
     for i, vertex in enumerate(part):
         far = _distances(graph, vertex)
@@ -83,7 +87,7 @@ def _relaxed(graph: Graph, part: Sequence[int]) -> Floats:
         length = np.sqrt((difference**2).sum(axis=-1))
         ratio = np.divide(weight * want, length, out=np.zeros_like(want), where=length > 1e-9)
         moved = solve @ ((ratio.sum(axis=1))[:, None] * place - ratio @ place)
-        if np.abs(moved - place).max() < 1e-4:
+        if np.abs(moved - place).max() < 1e-5:
             break
         place = moved
     return place

@@ -159,13 +159,13 @@ def _strips(ax: Axes, side: _Side, strip: float, across: bool) -> None:
             if wide < repeat * 0.95 and len(low) <= 64:
                 for place in low + repeat / 2:
                     x, y = (place, near + strip / 2) if across else (near + strip / 2, place)
-                    ink = "#ffffff" if float(grey if code else 1) < 0.5 else "#1b1b1c"
+                    ink = "#ffffff" if float(grey if code else 1) < 0.5 else canvas.BLACK
                     canvas.write(ax, x, y, text, 7, color=ink, rotation=0 if across else 90)
         name = canvas.plain(one.name, 18)
         if across:
             canvas.write(ax, side.length - 0.3, near + strip / 2, name, 8, ha="left")
         else:
-            canvas.write(ax, near + strip / 2, side.length - 0.3, name, 8, va="top", rotation=90)
+            canvas.write(ax, near + strip / 2, -0.5 - 0.2 * strip, name, 8, va="bottom", rotation=90)
 
 
 _CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
