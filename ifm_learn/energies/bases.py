@@ -42,27 +42,33 @@ class Basis(Protocol):
 class Powers:
     """z and (z^2 - 1)/sqrt(2), z = (x - centre)/unit: uncorrelated and of unit variance where x is Gaussian.
 
-    >>> Powers.of(np.array([1.0, 3.0])).columns(np.array([2.0, 4.0])).round(3).tolist()
-    [[0.0, -0.707], [2.0, 2.121]]
+    degree: how many of the two there are.
+
+    >>> Powers.of(np.array([1.0, 2.0, 2.0, 3.0])).columns(np.array([2.0])).round(3).tolist()
+    [[0.0, -0.707]]
+    >>> Powers.of(np.array([0.0, 1.0])).columns(np.array([1.0])).tolist()
+    [[1.0]]
     """
 
     centre: float = 0.0
     unit: float = 1.0
+    degree: int = 2
 
     @classmethod
     def of(cls, x: Floats) -> Powers:
-        """In units of the mean and the standard deviation of some values."""
-        return cls(float(x.mean()), _spread(x))
+        """In units of the mean and the standard deviation of some values; the line alone where they are but two."""
+        distinct = len(np.unique(x))
+        return cls(float(x.mean()), float(x.std()) if distinct > 1 else 1.0, min(distinct - 1, 2))
 
     @property
     def size(self) -> int:
-        """Two."""
-        return 2
+        """The degree."""
+        return self.degree
 
     @property
     def penalty(self) -> Floats:
-        """Both alike."""
-        return np.ones(2)
+        """All alike."""
+        return np.ones(self.degree)
 
     @property
     def is_quadratic(self) -> bool:
@@ -70,14 +76,16 @@ class Powers:
         return True
 
     def columns(self, x: Floats, derivative: int = 0) -> Floats:
-        """The two powers or their derivatives, shape (n, 2)."""
+        """The powers or their derivatives, shape (n, degree)."""
         z, one = (x - self.centre) / self.unit, np.ones(len(x))
-        found = (
-            lambda: (z, (z**2 - 1) / np.sqrt(2)),
-            lambda: (one / self.unit, np.sqrt(2) * z / self.unit),
-            lambda: (0 * one, np.sqrt(2) * one / self.unit**2),
-        )[derivative]()
-        return np.stack(found, axis=1)
+        line = (z, one / self.unit, 0.0 * one)[derivative]
+        square = ((z**2 - 1) / 2, z / self.unit, one / self.unit**2)[derivative] * np.sqrt(2)
+        return np.stack([line, square], axis=1)[:, : self.degree]
+
+
+def smooth_basis(x: Floats, knots: int = 5) -> Basis:
+    """Splines of the values x, shape (n,); powers, which say as much, where fewer than four are distinct."""
+    return Spline.of(x, knots) if len(np.unique(x)) > _DEGREE else Powers.of(x)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +106,7 @@ class Spline:
     >>> Spline.of(np.array([0.0, 1.0, 1.0, 0.0]))
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.InputError: a spline needs 4 distinct values or more, got 2; use a saturated energy
+    ifm_ident.errors.InputError: a spline needs 4 distinct values or more, got 2; use powers
     """
 
     knots: Floats
@@ -113,9 +121,7 @@ class Spline:
             raise InputError(f"a spline needs 2 knots or more, got {knots}")
         distinct = len(np.unique(x))
         if distinct < _DEGREE + 1:
-            raise InputError(
-                f"a spline needs {_DEGREE + 1} distinct values or more, got {distinct}; use a saturated energy"
-            )
+            raise InputError(f"a spline needs {_DEGREE + 1} distinct values or more, got {distinct}; use powers")
         places = np.unique(np.quantile(x, np.linspace(0, 1, min(knots, distinct - _DEGREE + 1))))
         count = len(places) + _DEGREE - 1
         raw = cls(places, np.eye(count), np.zeros(count), np.ones(count))
@@ -173,8 +179,3 @@ def _quadrature(knots: Floats) -> tuple[Floats, Floats]:
     half = np.diff(knots)[:, None] / 2
     middle = (knots[1:] + knots[:-1])[:, None] / 2
     return (middle + half * points).ravel(), (half * weights).ravel()
-
-
-def _spread(x: Floats) -> float:
-    spread = float(x.std())
-    return spread if spread > 0 else 1.0

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import InputError
-from ifm_learn.energies.bases import Basis, Powers, Spline
+from ifm_learn.energies.bases import Basis, Powers, smooth_basis
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,7 +23,7 @@ class Pairwise:
     """Functions of every variable, and products of the first `paired` ones of every pair of variables.
 
     theta holds the variables' functions, variable by variable, then the products, pair by pair: for
-    (u, v), u < v, function i of u times function j of v at i * paired + j.
+    (u, v), u < v, function i of u times function j of v, j fastest.
 
     >>> energy = Pairwise.quadratic(np.random.default_rng(0).normal(size=(100, 3)))
     >>> energy.width, energy.size, energy.is_quadratic
@@ -45,10 +45,9 @@ class Pairwise:
         """Cubic splines on the quantiles of the rows `points`, shape (n, width); see `Spline`.
 
         knots: of each variable; paired: how many of its smoothest functions are multiplied with each other
-        variable's. Raises InputError for a variable with fewer than 4 distinct values.
+        variable's. A variable with two or three values has a function for each but one.
         """
-        bases = tuple(Spline.of(column, knots) for column in points.T)
-        return cls(bases, min([paired, *(basis.size for basis in bases)]))
+        return cls(tuple(smooth_basis(column, knots) for column in points.T), paired)
 
     @property
     def width(self) -> int:
@@ -66,8 +65,14 @@ class Pairwise:
         return tuple(itertools.combinations(range(self.width), 2))
 
     @cached_property
+    def _held(self) -> tuple[int, ...]:
+        """How many of each variable's functions are multiplied with others'."""
+        return tuple(min(self.paired, basis.size) for basis in self.bases)
+
+    @cached_property
     def _ends(self) -> Ints:
-        return np.cumsum([*(basis.size for basis in self.bases), *(self.paired**2 for _ in self.pairs)])
+        products = [self._held[u] * self._held[v] for u, v in self.pairs]
+        return np.cumsum([*(basis.size for basis in self.bases), *products])
 
     @property
     def size(self) -> int:
@@ -88,11 +93,13 @@ class Pairwise:
     def _split(self, theta: Floats) -> tuple[list[Floats], list[Floats]]:
         parts = np.split(theta, self._ends[:-1])
         single, products = parts[: self.width], parts[self.width :]
-        return single, [part.reshape(self.paired, self.paired) for part in products]
+        shapes = [(self._held[u], self._held[v]) for u, v in self.pairs]
+        return single, [part.reshape(shape) for part, shape in zip(products, shapes, strict=True)]
 
     def _joined(self, columns: Sequence[Floats], products: Sequence[tuple[Floats, Floats]]) -> Floats:
         n, m = len(columns[0]), self.paired
-        blocks = [(left[:, :m, None] * right[:, None, :m]).reshape(n, m * m) for left, right in products]
+        blocks = [left[:, :m, None] * right[:, None, :m] for left, right in products]
+        blocks = [block.reshape(n, block.shape[1] * block.shape[2]) for block in blocks]
         return np.concatenate([*columns, *blocks], axis=1)
 
     def features(self, points: Floats) -> Floats:
