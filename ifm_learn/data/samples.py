@@ -95,6 +95,11 @@ class Samples:
 
         Every regime needs two rows, so that each part holds one at least; InputError where one has fewer.
         """
+        first = self.split_mask(share, rng)
+        return self.take(first), self.take(~first)
+
+    def split_mask(self, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Which rows are in the first part of `split`, shape (n,)."""
         if not 0 < share < 1:
             raise InputError(f"the share of a split is between 0 and 1, got {share}")
         first = np.zeros(len(self), dtype=bool)
@@ -104,9 +109,13 @@ class Samples:
                 raise InputError(f"training regime {train} has one row; a split needs two or more in each regime")
             count = min(max(round(share * len(rows)), 1), len(rows) - 1)
             first[rng.permutation(rows)[:count]] = True
-        return self.take(first), self.take(~first)
+        return first
 
     def bootstrap(self, rng: np.random.Generator) -> Samples:
         """Rows drawn with replacement within every training regime, as many as it has."""
+        return self.take(self.redrawn(rng))
+
+    def redrawn(self, rng: np.random.Generator) -> Ints:
+        """Indices of rows drawn with replacement within every training regime, as many as it has, shape (n,)."""
         rows = [np.flatnonzero(self.regime == train) for train in self.present.tolist()]
-        return self.take(np.concatenate([rng.choice(part, len(part)) for part in rows]))
+        return np.concatenate([rng.choice(part, len(part)) for part in rows]).astype(np.int64)
