@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ifm_ident import InputError
 from ifm_learn.conformal.intervals import Guarantee, Intervals
-from ifm_learn.conformal.ranks import Alpha, read_alpha
+from ifm_learn.conformal.ranks import Alpha, conformal_quantile, conformal_rank, fewest_scores, read_alpha
 from ifm_learn.conformal.scores import RegimeScore, Score
 from ifm_learn.conformal.weighted import WeightedSplit
 
@@ -179,6 +179,41 @@ def fresh_unit_interval(
         np.array([splits[0].ess]),
         np.array([reason]),
     )
+
+
+def trimmed_unit_interval(
+    calibration: Calibration, score: RegimeScore, draws: ArrayLike, alpha: Alpha, share: Alpha = "0.1"
+) -> Intervals:
+    """The interval for a fresh unit where the weight's supremum is infinite or too large: rare x are given up.
+
+    draws: log-weights, with the rows' constant, of N independent draws of x from the target regime, which no
+    calibration row entered. With t their conformal quantile at share * alpha, a fresh unit weighs more than t at
+    most that often; for the units that weigh at most t, rows that weigh more count nothing and the level is the
+    rest of alpha. Together coverage is at least 1 - alpha, in the sense of the ratio's guarantee: nothing is
+    clipped. Draws from a fitted model belong to an estimated ratio. ess: of the rows that count.
+
+    >>> rows = Calibration(np.arange(99), np.arange(99.0), np.append(np.zeros(98), 9.0), "exact")
+    >>> from ifm_learn.conformal.scores import RegimeResidual
+    >>> score = RegimeResidual(0.0, np.arange(99, 120))
+    >>> fresh_unit_interval(rows, score, 9.0, "0.1").records()[0]["prediction"]
+    [None, None]
+    >>> trimmed_unit_interval(rows, score, np.append(np.zeros(999), 9.0), "0.1").records()
+    [{'prediction': [-90.0, 90.0], 'ess': 98.0, 'guarantee': 'exact-ratio'}]
+    >>> trimmed_unit_interval(rows, score, np.zeros(9), "0.1")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: giving up 1/100 of the units takes 99 draws or more, got 9
+    """
+    level, part = read_alpha(alpha), read_alpha(share) * read_alpha(alpha)
+    weights = np.asarray(draws, dtype=np.float64)
+    if conformal_rank(len(weights), part) is None:
+        raise InputError(
+            f"giving up {part} of the units takes {fewest_scores(part)} draws or more, got {len(weights)}"
+        )
+    most = float(conformal_quantile(weights, part))
+    kept = np.where(calibration.log_weights <= most, calibration.log_weights, -np.inf)
+    found = fresh_unit_interval(replace(calibration, log_weights=kept), score, most, level - part)
+    return replace(found, alpha=level)
 
 
 def _reason(split: WeightedSplit, atom: float, level: Fraction, subject: str) -> str:
