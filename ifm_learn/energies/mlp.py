@@ -12,8 +12,13 @@ from scipy.special import expit
 
 Floats = NDArray[np.float64]
 
-_SAFE = 300.0
-"""Sums of exponents below this in size are multiplied as exponentials without overflow."""
+Singles = NDArray[np.float32]
+
+_SAFE = 80.0
+"""Exponents below this in size have exponentials in single precision, the smallest not denormal."""
+
+_BLOCK = 32_768
+"""Entries of a table worked on at a time, so that they stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -72,73 +77,93 @@ class Mlp:
         slope = s * (1.0 - s) * out * weights[:, None]
         return np.concatenate([weights @ s, slope.sum(axis=0), (slope.T @ points).ravel()])
 
-    def _halves(self, offset: Floats, weight: Floats, axes: Sequence[Floats]) -> tuple[Floats, Floats]:
-        """b_h + w_h x as the sum of two parts, over the first axes and the others: (units, m), (units, m')."""
+    def _halves(self, offset: Floats, weight: Floats, axes: Sequence[Floats]) -> _Halves:
         split = (len(axes) + 1) // 2
-        parts = []
-        for chosen in (slice(None, split), slice(split, None)):
-            total = np.zeros((self.units, 1))
-            for w, axis in zip(weight.T[chosen], axes[chosen], strict=True):
-                total = (total[:, :, None] + np.outer(w, axis)[:, None, :]).reshape(self.units, -1)
-            parts.append(total)
-        return parts[0] + offset[:, None], parts[1]
-
-    def _activations(self, offset: Floats, weight: Floats, axes: Sequence[Floats]) -> Iterator[Floats]:
-        """Every unit's activation on the grid, shape (m, m'); the array is overwritten by the next unit.
-
-        The exponentials of the two halves are multiplied where that is safe: far cheaper than one for each point.
-        """
-        left, right = self._halves(offset, weight, axes)
-        safe = np.abs(left).max(axis=1) + np.abs(right).max(axis=1) < _SAFE
-        unit = np.empty((left.shape[1], right.shape[1]))
-        small_left, small_right = (np.exp(-part * safe[:, None]) for part in (left, right))
-        for h in range(self.units):
-            if safe[h]:
-                np.multiply.outer(small_left[h], small_right[h], out=unit)
-                unit += 1.0
-                np.reciprocal(unit, out=unit)
-            else:
-                expit(np.add.outer(left[h], right[h], out=unit), out=unit)
-            yield unit
+        points = [_product(part) for part in (axes[:split], axes[split:])]
+        left = weight[:, :split] @ points[0].T + offset[:, None]
+        right = weight[:, split:] @ points[1].T
+        return _Halves(left, right, points[0], points[1])
 
     def table(self, theta: Floats, axes: Sequence[Floats]) -> Floats:
-        """phi on the product of the axes, one array axis each."""
+        """phi on the product of the axes, one array axis each; in single precision inside, see `_Halves`."""
         out, offset, weight = self._parts(theta)
-        total: Floats = np.zeros(())
-        for h, unit in enumerate(self._activations(offset, weight, axes)):
-            unit *= out[h]
-            total = unit + total if h == 0 else np.add(total, unit, out=total)
-        return total.reshape([len(axis) for axis in axes])
+        halves = self._halves(offset, weight, axes)
+        total = np.zeros(halves.shape, dtype=np.float32)
+        scale = out.astype(np.float32)
+        for units, rows, unit in halves.blocks():
+            unit *= scale[units, None, None]
+            total[rows] += unit.sum(axis=0) if len(unit) > 1 else unit[0]
+        return total.reshape([len(axis) for axis in axes]).astype(np.float64)
 
     def table_gradient(self, theta: Floats, axes: Sequence[Floats], weights: Floats) -> Floats:
         """The gradient of sum(weights * table) by the parameters, shape (size,)."""
         out, offset, weight = self._parts(theta)
-        gradient = np.empty(self.size)
-        v, b, w = self._parts(gradient)
-        split = (len(axes) + 1) // 2
-        shapes = [tuple(len(axis) for axis in part) for part in (axes[:split], axes[split:])]
-        flat = weights.reshape(math.prod(shapes[0]), -1)
-        carried = np.empty_like(flat)
-        for h, unit in enumerate(self._activations(offset, weight, axes)):
-            np.multiply(flat, unit, out=carried)
-            v[h] = carried.sum()
-            np.subtract(1.0, unit, out=unit)
-            carried *= unit
-            sums = (carried.sum(axis=1), carried.sum(axis=0))
-            b[h] = out[h] * sums[0].sum()
-            moments = [
-                m
-                for part, shape, one in zip((axes[:split], axes[split:]), shapes, sums, strict=True)
-                for m in _moments(one.reshape(shape), part)
-            ]
-            w[h] = out[h] * np.array(moments)
-        return gradient
+        halves = self._halves(offset, weight, axes)
+        flat = weights.reshape(halves.shape).astype(np.float32)
+        by_out = np.zeros(self.units)
+        by_left, by_right = np.zeros(halves.left.shape), np.zeros(halves.right.shape)
+        ones = np.ones(max(halves.shape), dtype=np.float32)
+        carried = np.empty(max(_BLOCK, halves.shape[1]), dtype=np.float32)
+        for units, rows, unit in halves.blocks():
+            product = carried[: unit.size].reshape(unit.shape)
+            np.multiply(unit, flat[rows], out=product)
+            by_out[units] += product.reshape(len(unit), -1).sum(axis=1)
+            np.subtract(np.float32(1.0), unit, out=unit)
+            product *= unit
+            by_left[units, rows] = product @ ones[: unit.shape[2]]
+            by_right[units] += ones[: unit.shape[1]] @ product
+        by_left *= out[:, None]
+        by_right *= out[:, None]
+        inner = np.concatenate([by_left @ halves.left_points, by_right @ halves.right_points], axis=1)
+        return np.concatenate([by_out, by_left.sum(axis=1), inner.ravel()])
 
 
-def _moments(table: Floats, axes: Sequence[Floats]) -> list[float]:
-    """The sum of a table weighted by the values of each axis, one axis after the other."""
-    found = []
-    for d, axis in enumerate(axes):
-        rest = tuple(i for i in range(len(axes)) if i != d)
-        found.append(float(table.sum(axis=rest) @ axis))
-    return found
+@dataclass(frozen=True, eq=False)
+class _Halves:
+    """b + w x of every unit on a grid, as a sum of a part for the first axes and one for the others.
+
+    left: shape (units, m), of the points left_points, shape (m, axes); right alike. Exponentials of the two parts
+    are multiplied, which is far cheaper than one for each point, and in single precision, which halves the memory
+    that passes through the processor: activations are right to 1e-7.
+    """
+
+    left: Floats
+    right: Floats
+    left_points: Floats
+    right_points: Floats
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The grid as a matrix."""
+        return len(self.left_points), len(self.right_points)
+
+    def blocks(self) -> Iterator[tuple[slice, slice, Singles]]:
+        """Activations of some units on some rows, shape (units, rows, m'), overwritten by the next block."""
+        units, (m, n) = len(self.left), self.shape
+        together = max(min(_BLOCK // (m * n), units), 1)
+        rows = max(min(_BLOCK // n, m), 1)
+        left = np.ones((units, m, 2), dtype=np.float32)
+        right = np.ones((units, 2, n), dtype=np.float32)
+        safe = np.maximum(np.abs(self.left).max(axis=1), np.abs(self.right).max(axis=1)) < _SAFE
+        left[safe, :, 0] = np.exp(-self.left[safe])
+        right[safe, 0] = np.exp(-self.right[safe])
+        space = np.empty(max(together * rows * n, 1), dtype=np.float32)
+        for u in range(0, units, together):
+            some = slice(u, min(u + together, units))
+            for r in range(0, m, rows):
+                part = slice(r, min(r + rows, m))
+                shape = (some.stop - u, part.stop - r, n)
+                unit = space[: math.prod(shape)].reshape(shape)
+                with np.errstate(over="ignore"):
+                    np.matmul(left[some, part], right[some], out=unit)
+                np.reciprocal(unit, out=unit)
+                for h in np.flatnonzero(~safe[some]).tolist():
+                    unit[h] = expit(np.add.outer(self.left[u + h, part], self.right[u + h]))
+                yield some, part, unit
+
+
+def _product(axes: Sequence[Floats]) -> Floats:
+    """The points of the product of some axes, last axis fastest, shape (points, axes)."""
+    if not axes:
+        return np.zeros((1, 0))
+    return np.stack([grid.ravel() for grid in np.meshgrid(*axes, indexing="ij")], axis=1)

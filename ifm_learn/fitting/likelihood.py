@@ -89,23 +89,13 @@ class ExactLikelihood:
     def value_and_gradient(self, theta: Floats) -> tuple[float, Floats]:
         """Minus the log-likelihood, nats, and its gradient, shape (size,)."""
         tables = self.with_base(self.tables(theta))
-        value, expected = expectations(self.tree, tables, self.counts)
-        weights = [e - c for e, c in zip(expected, self.counts.tables, strict=True)]
-        value -= sum(float(np.vdot(c, t)) for c, t in zip(self.counts.tables, tables, strict=True))
+        seen = self.counts
+        collected = self.tree.collect([table.astype(np.float32) for table in tables], seen.choice)
+        expected = collected.expected(seen.rows, len(tables))
+        weights = [e - c for e, c in zip(expected, seen.tables, strict=True)]
+        value = float(seen.rows @ collected.log_normalisers)
+        value -= sum(float(np.vdot(c, t)) for c, t in zip(seen.tables, tables, strict=True))
         return value, self.layout.tables_gradient(theta, self.axes, weights)
-
-
-def expectations(tree: GridTree, tables: Sequence[Floats], counts: Counts) -> tuple[float, list[Floats]]:
-    """sum_r n_r log Z_r, and its gradient by every table: the counts that the model expects."""
-    collected = tree.collect(tables, counts.choice)
-    expected = [np.zeros(table.shape) for table in tables]
-    for r, rows in enumerate(counts.rows):
-        if rows == 0:
-            continue
-        beliefs = collected.beliefs(r)
-        for k, cell in enumerate(counts.choice[r]):
-            expected[cell] += rows * collected.factor_marginal(beliefs, k)
-    return float(counts.rows @ collected.log_normalisers), expected
 
 
 def add_base(cells: FactorCells, tables: Sequence[Floats], base: Sequence[Floats]) -> list[Floats]:

@@ -14,7 +14,8 @@ from ifm_ident.messages.junction_tree import Graph, JunctionTree, junction_tree
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Keys = list[tuple[int, ...]]
+Key = tuple[int, ...]
+Keys = list[Key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,44 +95,57 @@ class GridTree:
             own[self.tree.parent[c]] |= own[c]
         return tuple(np.array(sorted(part), dtype=np.int64) for part in own)
 
-    def _spread(self, table: Floats, scope: Sequence[int], clique: Sequence[int]) -> Floats:
-        """A table over `scope` as a broadcastable view over the axes of `clique`."""
-        order = sorted(range(len(scope)), key=lambda i: clique.index(scope[i]))
-        place = {v: i for i, v in enumerate(scope)}
-        shape = [table.shape[place[v]] if v in place else 1 for v in clique]
-        return np.transpose(table, order).reshape(shape)
+    @cached_property
+    def _at_home(self) -> tuple[tuple[int, ...], ...]:
+        """For every clique the factors at home in it."""
+        return tuple(tuple(k for k, c in enumerate(self.home) if c == i) for i in range(len(self.tree.cliques)))
 
-    def _outer_axes(self, c: int) -> tuple[int, ...]:
-        separator = self.tree.separators[c]
-        return tuple(i for i, v in enumerate(self.tree.cliques[c]) if v not in separator)
+    @cached_property
+    def axes(self) -> tuple[tuple[int, ...], ...]:
+        """The order of every clique's variables in its table: its own before the separator, so that sums are fast."""
+        return tuple(
+            (*(v for v in clique if v not in separator), *separator)
+            for clique, separator in zip(self.tree.cliques, self.tree.separators, strict=True)
+        )
+
+    def _shape(self, scope: Sequence[int]) -> tuple[int, ...]:
+        return tuple(self.sizes[v] for v in scope)
+
+    def _flat(self, c: int) -> tuple[int, int]:
+        """A clique's table as a matrix: a row for each state of its own variables, a column for the separator's."""
+        columns = math.prod(self._shape(self.tree.separators[c]))
+        return self.clique_sizes[c] // columns, columns
 
     def collect(self, tables: Sequence[Floats], choice: Ints) -> Collected:
-        """The inward messages of every regime, each computed once for regimes that share what it depends on.
+        """The inward pass of every regime, each message computed once for regimes that share what it depends on.
 
         tables: distinct log-tables, axes in the order of their factor's scope; choice: for every regime and
-        factor an index into `tables`, shape (r, number of factors).
+        factor an index into `tables`, shape (r, number of factors). Single precision stays single inside.
         """
-        cliques = self.tree.cliques
-        inward: list[dict[tuple[int, ...], Floats]] = [{} for _ in cliques]
-        messages: list[dict[tuple[int, ...], Floats]] = [{} for _ in cliques]
+        count = len(self.tree.cliques)
         keys: list[Keys] = [[tuple(row) for row in choice[:, inside].tolist()] for inside in self._inside]
-        homes: list[list[int]] = [[] for _ in cliques]
-        for k, c in enumerate(self.home):
-            homes[c].append(k)
-        for c in range(len(cliques) - 1, -1, -1):
-            shape = tuple(self.sizes[v] for v in cliques[c])
-            outer = self._outer_axes(c)
+        mass: list[dict[Key, Floats]] = [{} for _ in range(count)]
+        sums: list[dict[Key, Floats]] = [{} for _ in range(count)]
+        messages: list[dict[Key, Floats]] = [{} for _ in range(count)]
+        for c in range(count - 1, -1, -1):
             for r, key in enumerate(keys[c]):
-                if key in inward[c]:
+                if key in mass[c]:
                     continue
-                total = np.zeros(shape)
-                for k in homes[c]:
-                    total += self._spread(tables[choice[r, k]], self.scopes[k], cliques[c])
+                total = np.zeros(self._shape(self.axes[c]), dtype=tables[0].dtype)
+                for k in self._at_home[c]:
+                    total += _spread(tables[choice[r, k]], self.scopes[k], self.axes[c])
                 for child in self._children[c]:
-                    total += self._spread(messages[child][keys[child][r]], self.tree.separators[child], cliques[c])
-                inward[c][key] = total
-                messages[c][key] = log_sum_exp(total, outer)
-        return Collected(self, keys, inward, messages)
+                    total += _spread(messages[child][keys[child][r]], self.tree.separators[child], self.axes[c])
+                rows = total.reshape(self._flat(c))
+                top = rows.max(axis=0)
+                top[~np.isfinite(top)] = 0.0
+                rows -= top
+                mass[c][key] = np.exp(rows, out=rows)
+                sums[c][key] = rows.sum(axis=0, dtype=np.float64)
+                with np.errstate(divide="ignore"):
+                    message = np.log(sums[c][key]) + top
+                messages[c][key] = message.reshape(self._shape(self.tree.separators[c]))
+        return Collected(self, choice, keys, mass, sums, messages)
 
     def log_normalisers(self, tables: Sequence[Floats], choice: Ints) -> Floats:
         """log of the sum over all x of exp(sum of the chosen tables), in nats, shape (r,)."""
@@ -140,90 +154,120 @@ class GridTree:
 
 @dataclass(frozen=True, eq=False)
 class Collected:
-    """A junction tree after the inward pass, for r regimes; see `GridTree.collect`."""
+    """A junction tree after the inward pass, for r regimes; see `GridTree.collect`.
+
+    mass: for every clique and distinct choice below it the exponential of its table, scaled so that every column
+    has the maximum 1, see `GridTree.axes`; sums: that of its columns; messages: their logarithms, unscaled.
+    """
 
     tree: GridTree
+    choice: Ints
     keys: list[Keys]
-    inward: list[dict[tuple[int, ...], Floats]]
-    messages: list[dict[tuple[int, ...], Floats]]
+    mass: list[dict[Key, Floats]]
+    sums: list[dict[Key, Floats]]
+    messages: list[dict[Key, Floats]]
 
     @cached_property
     def log_normalisers(self) -> Floats:
         """In nats, shape (r,)."""
         return np.array([float(self.messages[0][key]) for key in self.keys[0]])
 
+    def _given(self, c: int, key: Key, outside: Floats) -> Floats:
+        """A clique's belief from its separator's, shape of the clique's matrix."""
+        sums = self.sums[c][key]
+        mass = self.mass[c][key]
+        scale = np.divide(outside.ravel(), sums, out=np.zeros_like(sums), where=sums > 0)
+        belief: Floats = mass * scale.astype(mass.dtype)
+        return belief
+
     def beliefs(self, regime: int) -> list[Floats]:
-        """The marginal probabilities of every clique in one regime, axes in the order of the clique."""
-        tree = self.tree.tree
+        """The marginal probabilities of every clique in one regime, in the order of `GridTree.axes`."""
+        tree = self.tree
         found: list[Floats] = []
-        for c, clique in enumerate(tree.cliques):
-            total = self.inward[c][self.keys[c][regime]]
-            if c == 0:
-                found.append(np.exp(total - self.messages[0][self.keys[0][regime]]))
-                continue
-            parent = tree.parent[c]
-            axes = tuple(i for i, v in enumerate(tree.cliques[parent]) if v not in tree.separators[c])
-            with np.errstate(divide="ignore"):
-                outside = np.log(found[parent].sum(axis=axes))
-            outside -= self.messages[c][self.keys[c][regime]]
-            found.append(np.exp(total + self.tree._spread(outside, tree.separators[c], clique)))
+        for c, separator in enumerate(tree.tree.separators):
+            outside = sum_to(found[tree.tree.parent[c]], tree.axes[tree.tree.parent[c]], separator) if c else np.ones(1)
+            found.append(self._given(c, self.keys[c][regime], outside).reshape(tree._shape(tree.axes[c])))
         return found
 
-    def factor_marginal(self, beliefs: Sequence[Floats], factor: int) -> Floats:
-        """The marginal of one factor's variables, axes in the order of its scope."""
-        return self.marginal(beliefs[self.tree.home[factor]], self.tree.home[factor], self.tree.scopes[factor])
+    def expected(self, weights: Floats, tables: int) -> list[Floats]:
+        """The sum over regimes of weight times factor marginal, for every table: what a gradient of log Z needs.
 
-    def marginal(self, belief: Floats, clique: int, scope: Sequence[int]) -> Floats:
-        """A clique's belief summed to some of its variables, axes in the order of `scope`."""
-        members = self.tree.tree.cliques[clique]
-        axes = tuple(i for i, v in enumerate(members) if v not in scope)
-        kept = [v for v in members if v in scope]
-        return np.transpose(belief.sum(axis=axes), [kept.index(v) for v in scope])
+        weights: shape (r,); the result has an array for each of the `tables` numbered by the choice, None-free:
+        zeros of shape () for tables that no regime of positive weight shows.
+        """
+        tree = self.tree
+        found: list[Floats] = [np.zeros(()) for _ in range(tables)]
+        outside: list[dict[int, Floats]] = [{} for _ in tree.tree.cliques]
+        live = np.flatnonzero(weights).tolist()
+        for r in live:
+            outside[0][r] = weights[r : r + 1]
+        for c in range(len(tree.tree.cliques)):
+            groups: dict[Key, list[int]] = {}
+            for r in live:
+                groups.setdefault(self.keys[c][r], []).append(r)
+            shape = tree._shape(tree.axes[c])
+            for key, regimes in groups.items():
+                if tree._children[c]:
+                    beliefs = [self._given(c, key, outside[c][r]).reshape(shape) for r in regimes]
+                    for r, belief in zip(regimes, beliefs, strict=True):
+                        for child in tree._children[c]:
+                            outside[child][r] = sum_to(belief, tree.axes[c], tree.tree.separators[child])
+                    total = sum(beliefs[1:], start=beliefs[0])
+                else:
+                    total = self._given(c, key, sum(outside[c][r] for r in regimes)).reshape(shape)  # type: ignore[arg-type]
+                for k in tree._at_home[c]:
+                    cell = int(self.choice[regimes[0], k])
+                    found[cell] = found[cell] + sum_to(total, tree.axes[c], tree.scopes[k])
+        return found
 
     def variable_marginals(self, regime: int) -> list[Floats]:
         """The marginal probabilities of every variable in one regime."""
-        beliefs = self.beliefs(regime)
         found: dict[int, Floats] = {}
-        for c, clique in enumerate(self.tree.tree.cliques):
-            for v in clique:
+        for belief, axes in zip(self.beliefs(regime), self.tree.axes, strict=True):
+            for v in axes:
                 if v not in found:
-                    found[v] = self.marginal(beliefs[c], c, (v,))
+                    found[v] = sum_to(belief, axes, (v,))
         return [found[v] for v in range(len(self.tree.sizes))]
 
     def sample(self, regime: int, n: int, rng: np.random.Generator) -> Ints:
         """n independent draws of all variables in one regime, as value indices, shape (n, p)."""
-        tree, sizes = self.tree.tree, self.tree.sizes
+        tree, sizes = self.tree, self.tree.sizes
         drawn = np.zeros((n, len(sizes)), dtype=np.int64)
-        for c, clique in enumerate(tree.cliques):
-            separator = tree.separators[c]
-            rest = [v for v in clique if v not in separator]
-            order = [clique.index(v) for v in (*separator, *rest)]
-            shape = [sizes[v] for v in rest]
-            total = np.transpose(self.inward[c][self.keys[c][regime]], order)
-            rows = total.reshape(-1, math.prod(shape))
+        for c, separator in enumerate(tree.tree.separators):
+            own = tree.axes[c][: len(tree.axes[c]) - len(separator)]
             given = np.zeros(n, dtype=np.int64)
             for v in separator:
                 given = given * sizes[v] + drawn[:, v]
             used, row = np.unique(given, return_inverse=True)
-            mass = np.exp(rows[used] - rows[used].max(axis=1, keepdims=True))
-            cumulated = np.cumsum(mass, axis=1)
+            cumulated = np.cumsum(self.mass[c][self.keys[c][regime]].T[used], axis=1)
             cumulated /= cumulated[:, -1:]
             ladder = (cumulated + np.arange(len(used))[:, None]).ravel()
             at = np.searchsorted(ladder, row + rng.random(n), side="right")
-            index = np.clip(at - row * rows.shape[1], 0, rows.shape[1] - 1)
-            for v, value in zip(rest, np.unravel_index(index, shape), strict=True):
+            index = np.clip(at - row * cumulated.shape[1], 0, cumulated.shape[1] - 1)
+            for v, value in zip(own, np.unravel_index(index, tree._shape(own)), strict=True):
                 drawn[:, v] = value
         return drawn
 
 
-def log_sum_exp(table: Floats, axes: tuple[int, ...]) -> Floats:
-    """log of the sum of exp over some axes; maxima are taken out first."""
-    if not axes:
-        return table
-    top = table.max(axis=axes, keepdims=True)
-    top[~np.isfinite(top)] = 0.0
-    shifted = np.subtract(table, top)
-    np.exp(shifted, out=shifted)
-    with np.errstate(divide="ignore"):
-        found: Floats = np.log(shifted.sum(axis=axes)) + top.squeeze(axis=axes)
-    return found
+def _spread(table: Floats, scope: Sequence[int], axes: Sequence[int]) -> Floats:
+    """A table over `scope` as a broadcastable view over more variables in the order of `axes`."""
+    order = sorted(range(len(scope)), key=lambda i: axes.index(scope[i]))
+    place = {v: i for i, v in enumerate(scope)}
+    shape = [table.shape[place[v]] if v in place else 1 for v in axes]
+    return np.transpose(table, order).reshape(shape)
+
+
+def sum_to(table: Floats, axes: Sequence[int], scope: Sequence[int]) -> Floats:
+    """A table over the variables `axes` summed to some of them, axes in the order of `scope`."""
+    kept = list(axes)
+    while kept and kept[0] not in scope:
+        table = table.sum(axis=0)
+        del kept[0]
+    while kept and kept[-1] not in scope:
+        table = table @ np.ones(table.shape[-1], dtype=table.dtype)
+        del kept[-1]
+    rest = tuple(i for i, v in enumerate(kept) if v not in scope)
+    if rest:
+        table = table.sum(axis=rest)
+        kept = [v for v in kept if v in scope]
+    return np.transpose(table, [kept.index(v) for v in scope])
