@@ -92,8 +92,8 @@ def density_bands(
     Bins are the model's, in the units of its scaling; the outermost end where the data did. The band is sup-t over
     `replicates` models drawn from the approximate sampling distribution of the fit (`DensityModel.draws`): it
     tells of the error of fitting, not of the grid's, the ridge's or a wrong factorisation's, which `ifm falsify`
-    looks for. A discrete variable has a band of probabilities at its values instead. Raises InputError for an unknown
-    variable, and NotIdentifiableError for a regime that is not identified.
+    looks for. A discrete variable has a band of probabilities at its values instead. Raises InputError for an
+    unknown variable, and NotIdentifiableError for a regime that is not identified.
     """
     v = _column(model.design.model.variables, variable)
     model.require(regimes)
