@@ -21,6 +21,7 @@ COMMANDS = {
     "implications": "The testable implications of the design, and designers' alias tables.",
     "plan": "Which regimes to add, at least cost, and how many samples each.",
     "verify": "Check every certificate in a result again, by code that shares nothing with the solver.",
+    "falsify": "Test the implications on data, with p-values and a multiplicity correction.",
     "report": "One self-contained HTML page of all this.",
 }
 LEARNING = frozenset({"fit", "estimate", "falsify", "reproduce"})
