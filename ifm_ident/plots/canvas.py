@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 INK = "#1b1b1b"
-"""Lines and text: a page that shows a picture on a dark ground may replace it."""
-
-BLACK = "#1b1b1c"
-"""Ink on shapes of a light colour, the same on every ground."""
+"""Lines and text."""
 
 FAINT = "#6f6f6f"
 BLUE, SKY, ORANGE, GREEN, RED, PINK, GREY = (

@@ -48,7 +48,17 @@ def formula_lengths(found: Identification, ax: Axes | None = None) -> Axes:
     low = np.zeros(len(at))
     for count, colour, hatch in ((counts[0], canvas.SKY, ""), (counts[1], canvas.ORANGE, "///")):
         if count.any():
-            ax.bar(at, count, 0.8, bottom=low, color=colour, hatch=hatch, edgecolor=canvas.INK, linewidth=0.6)
+            here = count > 0
+            ax.bar(
+                at[here],
+                count[here],
+                0.8,
+                bottom=low[here],
+                color=colour,
+                hatch=hatch,
+                edgecolor=canvas.INK,
+                linewidth=0.6,
+            )
         low = low + count
     if counts[1].any():
         words = f"a formula for a full conditional ({(~joint).sum():,})"

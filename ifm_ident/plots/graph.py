@@ -129,4 +129,4 @@ def _vertices(
         return
     box = {"boxstyle": "round,pad=0.35,rounding_size=0.6", "facecolor": "#ffffff", "edgecolor": canvas.BLUE}
     for vertex, (x, y) in spots.items():
-        canvas.write(ax, x, y, names[vertex], size, bbox={**box, "linewidth": 1.1}, zorder=4, color=canvas.BLACK)
+        canvas.write(ax, x, y, names[vertex], size, bbox={**box, "linewidth": 1.1}, zorder=4, color=canvas.INK)

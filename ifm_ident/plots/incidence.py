@@ -190,11 +190,11 @@ def _marks(
     canvas.shapes(ax, canvas.squares(x, np.full(len(x), bottom), 0.5), "#fff6dd", "#c9c9c9", 0.5)
     star = canvas.squares(x[goal], np.full(int(goal.sum()), bottom), 0.3)
     diamond = np.stack([(star[:, i] + star[:, (i + 1) % 4]) / 2 for i in range(4)], axis=1) if len(star) else star
-    canvas.shapes(ax, diamond, canvas.BLACK, order=2)
+    canvas.shapes(ax, diamond, canvas.INK, order=2)
 
 
 def _keys(ax: Axes, exponents: Mapping[int, Fraction] | None, unused: bool, width: float) -> None:
-    goal = canvas.Key("the target shows this cell", canvas.BLACK, marker="D", edge=canvas.INK)
+    goal = canvas.Key("the target shows this cell", canvas.INK, marker="D", edge=canvas.INK)
     keys = [canvas.Key("the regime shows this cell", canvas.BLUE, marker="o", edge=canvas.BLUE), goal]
     if exponents is not None:
         keys = [canvas.Key("exponent above 0", canvas.BLUE, marker="o", edge=canvas.BLUE)]

@@ -159,7 +159,7 @@ def _strips(ax: Axes, side: _Side, strip: float, across: bool) -> None:
             if wide < repeat * 0.95 and len(low) <= 64:
                 for place in low + repeat / 2:
                     x, y = (place, near + strip / 2) if across else (near + strip / 2, place)
-                    ink = "#ffffff" if float(grey if code else 1) < 0.5 else canvas.BLACK
+                    ink = "#ffffff" if float(grey if code else 1) < 0.5 else canvas.INK
                     canvas.write(ax, x, y, text, 7, color=ink, rotation=0 if across else 90)
         name = canvas.plain(one.name, 18)
         if across:

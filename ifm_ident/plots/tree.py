@@ -111,7 +111,7 @@ class TreePicture:
             start, clique, separator = self._layers[depth]
             x, y = spot(start + clique / 2, row)
             canvas.write(
-                ax, x, y, self._cliques[i], size, bbox=_ROUNDED, zorder=4, color=canvas.BLACK, linespacing=1.25
+                ax, x, y, self._cliques[i], size, bbox=_ROUNDED, zorder=4, color=canvas.INK, linespacing=1.25
             )
             if self._parent[i] < 0:
                 continue
@@ -120,7 +120,7 @@ class TreePicture:
             turn = spot(middle - separator / 2, row)
             lines += [[spot(self._layers[above][0] + self._layers[above][1] / 2, beside), turn], [turn, (x, y)]]
             canvas.write(
-                ax, *spot(middle, row), self._separators[i], size - 1, bbox=_SQUARE, zorder=5, color=canvas.BLACK
+                ax, *spot(middle, row), self._separators[i], size - 1, bbox=_SQUARE, zorder=5, color=canvas.INK
             )
         canvas.strokes(ax, np.array(lines).reshape(-1, 2, 2), canvas.FAINT, 1.0, order=1)
 

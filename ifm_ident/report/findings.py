@@ -60,6 +60,29 @@ class Estimates:
     seed: str
     rows: tuple[Estimate, ...]
 
+    @property
+    def intervals(self) -> list[Interval]:
+        """What the picture draws."""
+        return [interval for row in self.rows if (interval := row.interval) is not None]
+
+    @property
+    def table(self) -> list[tuple[str, ...]]:
+        """Rows: regime, of, verdict, mean, standard error, confidence, prediction, sample size, guarantee."""
+        return [
+            (
+                row.name,
+                row.outcome or "outcome",
+                row.status,
+                "none" if row.mean is None else number_text(row.mean),
+                "" if row.se is None else number_text(row.se),
+                "" if row.confidence is None else pair_text(row.confidence),
+                "" if row.prediction is None else pair_text(row.prediction),
+                "" if row.ess is None else number_text(row.ess),
+                row.guarantee or "",
+            )
+            for row in self.rows
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
@@ -82,6 +105,21 @@ class Falsification:
     alpha: str
     correction: str
     rows: tuple[Test, ...]
+
+    @property
+    def table(self) -> list[tuple[str, ...]]:
+        """Rows: product, in, test, statistic, p, adjusted p, result, effect."""
+        return [
+            (
+                row.formula,
+                row.variable or "all variables",
+                row.test,
+                *map(number_text, (row.statistic, row.p_value, row.p_adjusted)),
+                Html('<strong class="v3">rejected</strong>') if row.rejected else "not rejected",
+                row.effect,
+            )
+            for row in self.rows
+        ]
 
 
 def load_result(path: str | Path) -> Mapping[str, Any]:

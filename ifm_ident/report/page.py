@@ -15,7 +15,7 @@ import numpy as np
 from ifm_ident.coverage.coverage import ANSWERED, Coverage, coverage
 from ifm_ident.coverage.write import percent, share_text, short_count
 from ifm_ident.errors import MissingExtraError
-from ifm_ident.identification import Identification, Status
+from ifm_ident.identification import Identification
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.implications.implications import implications
 from ifm_ident.implications.write import claim_words
@@ -24,22 +24,16 @@ from ifm_ident.planning.of_study import plan_study
 from ifm_ident.planning.plan import Plan
 from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.write import cost_text, plan_text
-from ifm_ident.plots.formulas import formula_lengths, variance_factors
-from ifm_ident.plots.graph import sigma_graph
-from ifm_ident.plots.incidence import incidence
-from ifm_ident.plots.intervals import intervals
-from ifm_ident.plots.regime_map import MOST as MOST_CELLS
-from ifm_ident.plots.regime_map import regime_map
 from ifm_ident.plots.verdicts import LOOKS
 from ifm_ident.regimes import Regimes
 from ifm_ident.report import findings
 from ifm_ident.report.design_words import factor_part, intervention_part, training_part
 from ifm_ident.report.findings import Estimates, Falsification
-from ifm_ident.report.pictures import svg
+from ifm_ident.report.gallery import gallery, interval_picture
 from ifm_ident.report.refusals import refusals, shown_kernels
 from ifm_ident.report.rows import table_rows
 from ifm_ident.show.mathml import Html, formula_mathml
-from ifm_ident.show.table import heading
+from ifm_ident.show.table import meaning_words, size_words
 from ifm_ident.show.words import Tally, counted
 from ifm_ident.study import Study
 
@@ -151,18 +145,18 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
         {"code": i, "words": look.words, "symbol": _SYMBOLS[i], "count": counts[i], "total": all_of}
         for i, (look, all_of) in enumerate(zip(LOOKS, _totals(tally), strict=True))
     ]
-    lines = heading(study)
     samples = study.sample_sizes()
     return {
         "name": " ".join(study.name.split()),
-        "meaning": " ".join(lines).removeprefix(" ".join(study.name.split())).removeprefix(": "),
+        "size": size_words(study),
+        "meaning": meaning_words(study),
         "sentence": tally.sentence,
         "verdicts": verdicts,
         "interventions": intervention_part(study.design),
         "factors": factor_part(study.design),
         "training": training_part(study.design, study.notation, samples),
         "has_samples": samples is not None,
-        "pictures": _pictures(study, asked, kept, total),
+        "pictures": gallery(study, kept, total),
         "coverage": _coverage(coverage(identifier, asked.criterion)),
         "rows": rows,
         "groups": [rows[i : i + GROUP] for i in range(0, len(rows), GROUP)],
@@ -174,11 +168,9 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
         "plan": _plan(study, asked, tally),
         "asked": asked,
         "estimates": asked.estimates,
-        "estimate_picture": _estimate_picture(asked.estimates),
+        "estimate_picture": interval_picture(asked.estimates.intervals) if asked.estimates else None,
         "falsification": asked.falsification,
         "guarantees": findings.GUARANTEES,
-        "number": findings.number_text,
-        "pair": findings.pair_text,
         "counted": counted,
         "version": version("ifm-ident"),
     }
@@ -186,66 +178,6 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
 
 def _totals(tally: Tally) -> tuple[int, ...]:
     return (tally.observed, tally.joint, tally.conditional, tally.refused, tally.no_joint, tally.undecided)
-
-
-def _pictures(study: Study, asked: Asked, kept: Identification, total: int) -> list[dict[str, Any]]:
-    """Pictures with caption and what a reader who cannot see them should know."""
-    model = study.model
-    part = f" Drawn from the first {len(kept):,} of {total:,} regimes." if len(kept) < total else ""
-    counts = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in kept.counts().items() if count)
-    small = int(np.prod(model.level_counts.astype(object))) <= MOST_CELLS
-    arranged = (
-        "the strips above and on the left say the level of each intervention, light for the baseline"
-        if small
-        else "regimes are grouped by the number of interventions off baseline"
-    )
-    pictures = [
-        {
-            "title": "Which interventions act together",
-            "svg": svg(lambda: sigma_graph(model), "g-", "sigma-graph and junction tree"),
-            "caption": "On the left interventions, joined where some factor holds both; on the right the cliques "
-            "of that graph, joined where they share interventions.",
-        },
-        {
-            "title": "Map of the regimes",
-            "svg": svg(lambda: regime_map(kept), "m-", f"map of the regimes: {counts}"),
-            "caption": f"Each cell is a regime; {arranged}.{part}",
-        },
-    ]
-    identified = kept.rows_with(Status.IDENTIFIED)
-    example = next((int(r) for r in identified if kept[int(r)].formula is not None), None)
-    if example is not None:
-        target = kept.targets[example]
-        name = format_regimes(model, kept.targets.take(np.array([example])), study.notation)[0].as_py()
-        pictures.append(
-            {
-                "title": f"How the formula of {name} comes about",
-                "svg": svg(
-                    lambda: incidence(study.design, target, notation=study.notation), "i-", "incidence matrix"
-                ),
-                "caption": "A row for each training regime, a column for each cell of a factor. In every column "
-                "the exponents add up to 1 where the target shows the cell, and to 0 where it does not.",
-            }
-        )
-    if len(identified):
-        sizes = study.sample_sizes()
-        usable = sizes is not None and bool((sizes[study.design.distinct] > 0).all())
-        pictures.append(
-            {
-                "title": "Length of the formulas",
-                "svg": svg(lambda: formula_lengths(kept), "l-", "number of formulas by number of densities"),
-                "caption": f"Short formulas need fewer regimes to be estimated well.{part}",
-            }
-        )
-        pictures.append(
-            {
-                "title": "Variance factors",
-                "svg": svg(lambda: variance_factors(kept, sizes if usable else None), "v-", "variance factors"),
-                "caption": "By how much a formula multiplies the variance of estimated log-densities: the sum of "
-                f"squared exponents{', each divided by its sample size' if usable else ''}.{part}",
-            }
-        )
-    return pictures
 
 
 def _coverage(found: Coverage) -> dict[str, Any]:
@@ -260,7 +192,11 @@ def _coverage(found: Coverage) -> dict[str, Any]:
             cells.append(short_count(int(exact)) if share.exact else f"~{percent(share.value)}")
         active = "all" if part.active is None else str(part.active)
         rows.append((active, short_count(part.regimes), *cells, share_text(part.share(*ANSWERED))))
-    return {"titles": [title.replace("_", " ") for title in titles], "rows": rows}
+    return {
+        "titles": [title.replace("_", " ") for title in titles],
+        "rows": rows,
+        "estimated": not all(part.share(verdict).exact for part in found.parts for verdict in found.columns),
+    }
 
 
 def _implications(identifier: Identifier, criterion: CriterionName) -> dict[str, Any]:
@@ -297,9 +233,3 @@ def _plan(study: Study, asked: Asked, tally: Tally) -> dict[str, Any] | None:
 
 def _few(regimes: Regimes) -> Regimes:
     return regimes.take(slice(MOST_IMPLICATIONS))
-
-
-def _estimate_picture(found: Estimates | None) -> Html | None:
-    drawn = [row.interval for row in found.rows if row.interval is not None] if found is not None else []
-    kept = [interval for interval in drawn if interval is not None]
-    return svg(lambda: intervals(kept), "e-", "estimates with their intervals") if kept else None

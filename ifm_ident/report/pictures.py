@@ -1,4 +1,4 @@
-"""Pictures as SVG inside a page: the same picture gives the same bytes, and text follows the page's colour."""
+"""Pictures as SVG inside a page: the same picture gives the same bytes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import io
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ifm_ident.errors import MissingExtraError
-from ifm_ident.plots import canvas
 from ifm_ident.show.mathml import Html
 
 if TYPE_CHECKING:
@@ -26,11 +26,18 @@ _SETTINGS = {
 _REFERENCES = ("href", "clip-path")
 
 
-def svg(draw: Callable[[], Axes], prefix: str, label: str) -> Html:
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """An `svg` element and its width in inches."""
+
+    svg: Html
+    width: float
+
+
+def drawing(draw: Callable[[], Axes], prefix: str, label: str) -> Drawing:
     """What `draw` draws, as an `svg` element with the role of an image; ids start with `prefix`.
 
-    `draw` makes its own axes, in a figure that is closed again. What is drawn in the ink colour takes the page's
-    text colour. Raises MissingExtraError without matplotlib.
+    `draw` makes its own axes, in a figure that is closed again. Raises MissingExtraError without matplotlib.
     """
     try:
         from matplotlib import pyplot, rc_context
@@ -48,7 +55,7 @@ def svg(draw: Callable[[], Axes], prefix: str, label: str) -> Html:
     return _embedded(stream.getvalue(), prefix, label)
 
 
-def _embedded(picture: bytes, prefix: str, label: str) -> Html:
+def _embedded(picture: bytes, prefix: str, label: str) -> Drawing:
     root = ElementTree.fromstring(picture)
     for parent in root.iter():
         for child in list(parent):
@@ -64,11 +71,11 @@ def _embedded(picture: bytes, prefix: str, label: str) -> Html:
             if "#" in value:
                 attributes[name] = value.replace("#", f"#{prefix}", 1)
         if "style" in attributes:
-            style = attributes["style"].replace(canvas.INK, "currentColor").replace("url(#", f"url(#{prefix}")
-            attributes["style"] = style
+            attributes["style"] = attributes["style"].replace("url(#", f"url(#{prefix}")
         element.attrib.clear()
         element.attrib.update(attributes)
     width, height = (float(root.attrib[side].removesuffix("pt")) for side in ("width", "height"))
     root.attrib.update({"role": "img", "aria-label": label})
     root.attrib["width"], root.attrib["height"] = f"{width / 72:.3f}in", f"{height / 72:.3f}in"
-    return Html(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))
+    text = ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
+    return Drawing(Html(text), width / 72)

@@ -33,8 +33,8 @@ def formula_mathml(formula: Formula, most: int | None = None, longest: int = 100
     Exponents are exact, names are escaped and cut after `longest` characters; of more than `most` densities the
     number of the others is said.
 
-    >>> formula_mathml(Formula.of({0: 2, 1: -1}, names=("A<B", "C")))[:84]
-    '<math><mfrac><msup><mrow><mi>p</mi><mo>(</mo><mtext>A&lt;B</mtext><mo>)</mo></mrow><'
+    >>> formula_mathml(Formula.of({0: 2, 1: -1}, names=("A<B", "C")))[:105]
+    '<math displaystyle="true"><mfrac><msup><mrow><mi>p</mi><mo>(</mo><mtext>A&lt;B</mtext><mo>)</mo></mrow><'
     >>> formula_mathml(Formula.of({0: 1, 1: 1, 2: -1}), most=1).rpartition("</math>")[2]
     ' and 2 more densities'
     """
@@ -65,7 +65,7 @@ def mathml(terms: Sequence[tuple[str, Fraction]]) -> Html:
     below = list(_powers([(name, -q) for name, q in terms if q < 0]))
     if not below:
         return Html(f"<math>{''.join(above)}</math>")
-    return Html(f"<math><mfrac>{_row(above)}{_row(below)}</mfrac></math>")
+    return Html(f'<math displaystyle="true"><mfrac>{_row(above)}{_row(below)}</mfrac></math>')
 
 
 def _row(parts: Sequence[str]) -> str:

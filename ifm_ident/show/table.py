@@ -72,19 +72,24 @@ def wrapped(text: str, indent: str = "") -> list[str]:
 
 def heading(study: StudyLike) -> list[str]:
     """The study's name and size, and what p(...) means."""
+    name = " ".join(study.name.split())
+    return [*wrapped(f"{name}: {size_words(study)}", "  "), *wrapped(meaning_words(study))]
+
+
+def size_words(study: StudyLike) -> str:
+    """How many interventions, factors and training regimes there are."""
     model, train = study.design.model, study.design.train
-    size = ", ".join(
-        [
-            counted(len(model), "intervention"),
-            counted(len(model.factors), "factor"),
-            counted(len(train), "training regime"),
-        ]
-    )
-    meaning = (
+    sizes = (len(model), "intervention"), (len(model.factors), "factor"), (len(train), "training regime")
+    return ", ".join(counted(size, what) for size, what in sizes)
+
+
+def meaning_words(study: StudyLike) -> str:
+    """What p(R) means, and how a regime R is written."""
+    model = study.design.model
+    return (
         f"p(R) is the density of {listed(model.variables)} in regime R. Formulas hold up to a factor that does "
         f"not depend on {listed(model.variables)}. A regime is written as {regime_words(model, study.notation)}."
     )
-    return [*wrapped(f"{' '.join(study.name.split())}: {size}", "  "), *wrapped(meaning)]
 
 
 class _Table:

@@ -1,5 +1,26 @@
 "use strict";
 (() => {
+  function reach() {
+    for (const part of document.querySelectorAll(".scroll")) {
+      if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+      else part.removeAttribute("tabindex");
+    }
+  }
+  window.addEventListener("resize", reach);
+  document.addEventListener("toggle", reach, true);
+  reach();
+
+  const closed = [];
+  window.addEventListener("beforeprint", () => {
+    for (const proof of document.querySelectorAll("details.refusal:not([open])")) {
+      closed.push(proof);
+      proof.open = true;
+    }
+  });
+  window.addEventListener("afterprint", () => {
+    for (const proof of closed.splice(0)) proof.open = false;
+  });
+
   const table = document.getElementById("regime-table");
   if (!table) return;
   const group = 50;
@@ -28,19 +49,18 @@
     const verdict = filter.value;
     const kept = sorted.filter((row) =>
       (verdict === "" || row.verdict === Number(verdict)) && words.every((word) => text(row).includes(word)));
-    const bodies = Array.from(table.tBodies);
-    const parts = Math.max(1, Math.ceil(kept.length / group));
-    while (bodies.length < parts) {
+    const head = table.tHead;
+    table.replaceChildren(head);
+    const bodies = document.createDocumentFragment();
+    for (let i = 0; i < Math.max(kept.length, 1); i += group) {
+      const part = kept.slice(i, i + group);
       const body = document.createElement("tbody");
       body.setAttribute("role", "rowgroup");
-      bodies.push(body);
+      body.style.containIntrinsicSize = `auto ${part.length * 66}px`;
+      body.append(...part.map((row) => row.element));
+      bodies.append(body);
     }
-    for (let i = 0; i < parts; i++) {
-      bodies[i].replaceChildren(...kept.slice(i * group, (i + 1) * group).map((row) => row.element));
-    }
-    for (const body of table.tBodies) if (!bodies.slice(0, parts).includes(body)) body.replaceChildren();
-    table.append(...bodies.slice(0, parts));
-    Array.from(table.tBodies).slice(parts).forEach((body) => body.remove());
+    table.append(bodies);
     const all = rows.length.toLocaleString("en");
     status.textContent = kept.length === rows.length ? `${all} regimes shown`
       : `${kept.length.toLocaleString("en")} of ${all} regimes match`;
