@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -17,6 +17,7 @@ from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.implications.implications import Implication, Implications, implications
 from ifm_ident.model import Model
 from ifm_ident.notation import Notation
+from ifm_ident.tabular import Tabular
 from ifm_learn.conformal.ranks import Alpha, read_alpha
 from ifm_learn.data.samples import Samples
 from ifm_learn.falsification.energy import LEAST_FOR_ENERGY, energy_test
@@ -24,6 +25,9 @@ from ifm_learn.falsification.nothing import nothing_to_test
 from ifm_learn.falsification.pairs import energy_pair, score_pair
 from ifm_learn.falsification.question import Evidence, baseline_unit, question
 from ifm_learn.falsification.score import score_test
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TestName = Literal["score", "energy"]
 Correction = Literal["holm", "bh"]
@@ -48,7 +52,7 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False)
-class Falsification:
+class Falsification(Tabular):
     """The findings, in the order of the claims, and what to bear in mind with them."""
 
     implications: Implications
@@ -58,10 +62,29 @@ class Falsification:
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.findings)
+
     @property
     def rejected(self) -> tuple[Finding, ...]:
         """The findings that contradict the model."""
         return tuple(finding for finding in self.findings if finding.rejected)
+
+    def to_arrow(self) -> pa.Table:
+        """One row a finding: claim, test, p-values, verdict, and effects in baseline standard deviations."""
+        from ifm_learn.falsification.view import findings_table
+
+        return findings_table(self)
+
+    def __repr__(self) -> str:
+        from ifm_learn.falsification.view import findings_text
+
+        return findings_text(self)
+
+    def _repr_html_(self) -> str:
+        from ifm_learn.falsification.view import findings_html
+
+        return findings_html(self)
 
 
 def falsify(

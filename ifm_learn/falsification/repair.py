@@ -19,7 +19,7 @@ from ifm_learn.falsification.features import Features, features
 Floats = NDArray[np.float64]
 
 _FOLDS = 4
-_RIDGE = 1.0
+_RIDGE = 10.0
 _MOST = 40
 _TERMS = 200
 _TOLERANCE = 1e-9

@@ -125,11 +125,12 @@ def _numbers(finding: Finding) -> str:
     if not evidence.effect:
         return "not made: the regimes hardly overlap"
     word = "REJECTED" if finding.rejected else "not rejected"
-    p = f"p {_p(evidence.p_value)}, adjusted {_p(finding.p_adjusted)}"
+    p = f"p {p_words(evidence.p_value)}, adjusted {p_words(finding.p_adjusted)}"
     return f"{word}  {p}  ({evidence.statistic:.2f} times what chance gives)"
 
 
-def _p(value: float) -> str:
+def p_words(value: float) -> str:
+    """A p-value in two digits; the far tail of an approximation has none."""
     return f"{value:.2g}" if value >= _EXTRAPOLATED else f"below {_EXTRAPOLATED:g}"
 
 
@@ -155,9 +156,11 @@ def verdict(found: Falsification) -> str:
         return "Nothing was tested: the design makes no claim that data could refute."
     rate = "a family-wise error" if found.correction == "holm" else "a false discovery rate"
     wrong = len({finding.claim for finding in found.rejected})
-    total = counted(len({finding.claim for finding in found.findings}), "claim")
+    claims = len({finding.claim for finding in found.findings})
+    total = counted(claims, "claim")
     if not wrong:
         return (
             f"The data contradict none of the {total} (at {rate} of {_decimal(found)}). That does not prove them."
         )
-    return f"The data contradict {wrong:,} of the {total}, so the model, at {rate} of {_decimal(found)}."
+    which = f"{wrong:,} of the {total}" if wrong < claims else f"the {total}"
+    return f"The data contradict {which}, and so the model, at {rate} of {_decimal(found)}."

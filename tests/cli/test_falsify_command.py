@@ -75,7 +75,7 @@ def test_table_says_it_in_words(tmp_path: Path) -> None:
     assert "REJECTED" in text
     assert "A+B differs from its prediction by +0." in text
     assert "sd in x2" in text
-    assert "The data contradict 1 of the 1 claim" in text
+    assert "The data contradict the 1 claim, and so the model" in text
     assert "let f1 depend on B" in text
 
 

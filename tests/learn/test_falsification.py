@@ -216,6 +216,24 @@ def test_repair_names_the_factor_to_enlarge() -> None:
     assert suggestions(null, falsify(null)) == ()
 
 
+def test_findings_as_a_table_and_in_words() -> None:
+    rows = shifted(np.random.default_rng(16), 300, extra=(0.0, 1.0))
+    found = falsify(samples_of(joint_model(), rows), notation="label", pairs=False)
+    table = found.to_arrow().to_pylist()
+    assert len(table) == len(found) == 2
+    for row, finding in zip(table, found.findings, strict=True):
+        assert (row["formula"], row["combination"]) == ("p(ctrl) p(A+B) / (p(A) p(B))", "A+B")
+        assert (row["test"], row["rejected"]) == (finding.test, True)
+        assert {e["variable"]: e["effect"] for e in row["effects"]} == finding.evidence.effect
+    text = repr(found)
+    assert text.startswith("The data contradict the 1 claim, and so the model, at a family-wise error of 0.05.")
+    assert "REJECTED" in text
+    assert "<math" in found._repr_html_()
+    nothing = falsify(samples_of(joint_model(), rows[:3], CODES[:3]))
+    assert repr(nothing) == "Nothing was tested: the design makes no claim that data could refute."
+    assert nothing.to_arrow().num_rows == 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
