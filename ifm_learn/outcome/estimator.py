@@ -47,6 +47,11 @@ class OutcomeEstimator(BaseEstimator):  # type: ignore[misc]
         """Why the method has no number for a regime; None where it has one; shape (r,)."""
         return [None] * len(regimes)
 
+    def settled(self) -> Self:
+        """An unfitted clone that keeps what `fit` chose by cross-validation, for refits on rows drawn again."""
+        found: Self = clone(self)
+        return found
+
 
 def targets_of(samples: Samples) -> Floats:
     """The values whose means are wanted, one column a target: y, shape (n, 1), or x, shape (n, p)."""

@@ -202,6 +202,11 @@ def outcome_regressor(given: Any, seed: int) -> Any:
     return SmoothRegressor(seed=seed) if given is None else clone(given)
 
 
+def settled(fitted: Any) -> Any:
+    """An unfitted clone of a fitted regressor that keeps what cross-validation chose: for refits on other rows."""
+    return clone(fitted.model_) if isinstance(fitted, SmoothRegressor) else clone(fitted)
+
+
 def fit_regressor(regressor: Any, x: Floats, y: Floats, sample_weight: Floats | None = None) -> Any:
     """A clone of any scikit-learn regressor or pipeline fitted to the rows.
 

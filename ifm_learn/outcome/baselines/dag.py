@@ -17,7 +17,7 @@ from ifm_learn.energies.cells import FactorCells
 from ifm_learn.outcome.baselines.conditionals import Conditional, Noise
 from ifm_learn.outcome.baselines.dag_structure import Dag
 from ifm_learn.outcome.estimator import OutcomeEstimator, check_regimes, shaped
-from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor
+from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -141,6 +141,11 @@ class DagBaseline(OutcomeEstimator):
                 predicted = self.outcome_.predict(x.reshape(-1, x.shape[2]))
                 means[rows, 0] = np.asarray(predicted).reshape(len(rows), self.draws).mean(axis=1)
         return shaped(self.outcome_ is not None, means[place.ravel()])
+
+    def settled(self) -> Self:
+        """An unfitted clone with the regressor of y that was chosen."""
+        found = super().settled()
+        return found if self.outcome_ is None else found.set_params(regressor=settled(self.outcome_))
 
     def reasons(self, regimes: Regimes) -> list[str | None]:
         """Which cell of a regime training never shows; None where it shows all."""

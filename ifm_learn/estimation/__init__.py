@@ -1,0 +1,1 @@
+"""Estimates of a study's test regimes: intervals, checks, tables and files."""

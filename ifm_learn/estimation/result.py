@@ -1,0 +1,106 @@
+"""Estimates of regimes by one method: the numbers in columns, how they are shown, and as a data frame."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import Design, Regimes, Status
+from ifm_ident.notation import Notation, format_regimes
+from ifm_ident.tabular import Tabular
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates(Tabular):
+    """Estimates of r regimes for k targets: the outcome, or every x-variable where there is none.
+
+    status: `Status` codes, shape (r,). outcomes: names of the targets; without_outcome: whether they are the
+    variables. mean, se, low, high (of the confidence interval), unit_low, unit_high (of the prediction interval
+    for a fresh unit, ends may be infinite), additive (the additive baseline's mean, beside): shape (r, k), nan
+    where there is no number. ess: effective sample size of the training rows' weights, shape (r,); unit_ess: of
+    the calibration rows', shape (r, k). guarantee: of the prediction interval, shape (r, k), "" for none. reasons:
+    why there is no number, or what makes it weak, shape (r,), "" for nothing. alpha: as it was written. rows,
+    calibration: how many rows were fitted to, and how many calibrate the prediction intervals.
+    """
+
+    name: str
+    design: Design
+    notation: Notation
+    method: str
+    words: str
+    needs_identification: bool
+    seed: int
+    alpha: str
+    regimes: Regimes
+    status: NDArray[np.int8]
+    outcomes: tuple[str, ...]
+    without_outcome: bool
+    mean: Floats
+    se: Floats
+    low: Floats
+    high: Floats
+    unit_low: Floats
+    unit_high: Floats
+    ess: Floats
+    unit_ess: Floats
+    guarantee: NDArray[np.str_]
+    additive: Floats
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    rows: int
+    calibration: int
+
+    def __len__(self) -> int:
+        return len(self.regimes)
+
+    def take(self, rows: NDArray[np.integer]) -> Estimates:
+        """Some regimes, in the order given."""
+        columns = ("status", "mean", "se", "low", "high", "unit_low", "unit_high", "ess", "unit_ess", "guarantee",
+                   "additive")  # fmt: skip
+        return dataclasses.replace(
+            self,
+            regimes=self.regimes.take(rows),
+            reasons=tuple(self.reasons[i] for i in rows.tolist()),
+            **{name: getattr(self, name)[rows] for name in columns},
+        )
+
+    def names(self) -> list[str]:
+        """The regimes as text, in the study's notation."""
+        found: list[str] = format_regimes(self.design.model, self.regimes, self.notation).to_pylist()
+        return found
+
+    def words_of(self, row: int) -> str:
+        """The verdict on a regime."""
+        return Status(int(self.status[row])).word
+
+    def mapping(self) -> Mapping[str, Any]:
+        """The result as the JSON object `ifm-estimate/1` (SPEC)."""
+        from ifm_learn.estimation.write import mapping
+
+        return mapping(self)
+
+    def to_arrow(self) -> pa.Table:
+        """One row a regime and target; infinite ends as such, null where there is no number."""
+        from ifm_learn.estimation.write import arrow_table
+
+        return arrow_table(self)
+
+    def __repr__(self) -> str:
+        from ifm_learn.estimation.text import short_text
+
+        return short_text(self)
+
+    def _repr_html_(self) -> str:
+        from ifm_learn.estimation.text import short_html
+
+        return short_html(self)

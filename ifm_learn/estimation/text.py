@@ -1,0 +1,160 @@
+"""Estimates as a table for people, at a prompt and in notebooks."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from ifm_ident import Status
+from ifm_ident.show.notebook import code, html_table, shortened, text_table
+from ifm_ident.show.table import wrapped
+from ifm_ident.show.words import counted
+from ifm_learn.estimation.result import Estimates
+
+_GUARANTEES = {
+    "exact-ratio": "the unit's regime has calibration rows of its own, so the weights are known: coverage of at "
+    "least the level in finite samples",
+    "estimated-ratio": "weighted by the fitted ratio of densities: the coverage can fall short by half the mean "
+    "absolute error of the normalised weights",
+    "asymptotic": "too little overlap for a promise in finite samples: the level holds as effective rows grow, if "
+    "the ratio is right",
+}
+_MARK = "*"
+
+
+def text_lines(found: Estimates) -> Iterator[str]:
+    """Heading, one line a regime (and variable), what the words mean, and warnings."""
+    yield from wrapped(_heading(found), "  ")
+    yield ""
+    rows = [_columns(found), *_rows(found)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        yield ("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip()
+    yield ""
+    for note in _notes(found):
+        yield from wrapped(note, "  ")
+    for warning in found.warnings:
+        yield from wrapped(f"Warning: {warning}.", "  ")
+    yield from wrapped(closing(found))
+
+
+def short_text(found: Estimates) -> str:
+    """The heading and the first rows."""
+    cells = ((shortened(name), *rest) for name, *rest in _rows(found))
+    return f"{_heading(found)}\n{text_table(_columns(found), cells, len(found) * len(found.outcomes))}"
+
+
+def short_html(found: Estimates) -> str:
+    """The same as an HTML table."""
+    rows = ((code(name), *map(html.escape, rest)) for name, *rest in _rows(found))
+    return html_table(_heading(found), _columns(found), rows, len(found) * len(found.outcomes))
+
+
+def _heading(found: Estimates) -> str:
+    what = found.outcomes[0] if not found.without_outcome else counted(len(found.outcomes), "variable")
+    return (
+        f"{' '.join(found.name.split())}: mean of {what} in {counted(len(found), 'regime')} by {found.method} "
+        f"({found.words}), {counted(found.rows, 'row')}"
+    )
+
+
+def _percent(found: Estimates) -> str:
+    return f"{(100 * (1 - Decimal(found.alpha))).normalize():f}%"
+
+
+def _columns(found: Estimates) -> tuple[str, ...]:
+    level = _percent(found)
+    mean = f"mean, {level} confidence"
+    ratio = ("guarantee", "ess") if found.needs_identification else ()
+    beside = ("additive",) if found.method != "additive" else ()
+    return (
+        "regime", *(("of",) if found.without_outcome else ()), "status", mean, f"{level} of units", *ratio, *beside
+    )  # fmt: skip
+
+
+def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
+    names = found.names()
+    marked = not found.needs_identification
+    for row, name in enumerate(names):
+        status = found.words_of(row).replace("_", " ")
+        if marked and found.status[row] == Status.NOT_IDENTIFIED:
+            status += _MARK
+        for k, outcome in enumerate(found.outcomes):
+            yield (
+                name,
+                *((outcome,) if found.without_outcome else ()),
+                status,
+                _mean(found, row, k),
+                _pair(found.unit_low[row, k], found.unit_high[row, k]),
+                *((str(found.guarantee[row, k]), _count(found.ess[row])) if found.needs_identification else ()),
+                *((number(found.additive[row, k]),) if found.method != "additive" else ()),
+            )
+
+
+def _count(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:,.0f}"
+
+
+def number(value: float) -> str:
+    """A number to four significant digits, "" for none.
+
+    >>> number(0.123456), number(float("nan")), number(1234567.0)
+    ('0.1235', '', '1.235e+06')
+    """
+    return "" if math.isnan(value) else f"{value:.4g}"
+
+
+def _mean(found: Estimates, row: int, k: int) -> str:
+    if math.isnan(found.mean[row, k]):
+        return ""
+    between = _pair(found.low[row, k], found.high[row, k])
+    return f"{number(found.mean[row, k])} {between}".rstrip()
+
+
+def _pair(low: float, high: float) -> str:
+    if math.isnan(low):
+        return ""
+    left, right = ("(-inf" if math.isinf(low) else f"[{low:.4g}"), ("inf)" if math.isinf(high) else f"{high:.4g}]")
+    return f"{left}, {right}"
+
+
+def _notes(found: Estimates) -> Iterator[str]:
+    if not found.needs_identification and (found.status == Status.NOT_IDENTIFIED).any():
+        yield (
+            f"{_MARK} {found.method} needs no identification: it gives a number where the factors and these "
+            "training regimes do not determine one."
+        )
+    if found.calibration:
+        yield (
+            f"of units: where a fresh unit of the regime falls, from {counted(found.calibration, 'row')} that "
+            "nothing was fitted to."
+        )
+        for word in np.unique(found.guarantee).tolist():
+            if word:
+                yield f"{word}: {_GUARANTEES[word]}."
+        if not found.needs_identification:
+            yield "Intervals of units carry the training regimes' spread over: no ratio, no promise."
+    if not np.isnan(found.ess).all():
+        yield "ess: effective sample size of the training rows, re-weighted to the regime."
+    if found.method != "additive":
+        yield "additive: baseline plus the effects of single interventions, for a sober comparison."
+
+
+def closing(found: Estimates) -> str:
+    """How many regimes have an estimate."""
+    given = int((~np.isnan(found.mean[:, 0])).sum())
+    refused = len(found) - given
+    text = f"{given:,} of {counted(len(found), 'regime')} estimated"
+    if not refused:
+        return f"{text}."
+    if found.needs_identification:
+        return f"{text}; {refused:,} not identified: `ifm explain --regime R` shows why, `ifm plan` what to run."
+    return f"{text}; {refused:,} without a number: {_first(found.reasons)}."
+
+
+def _first(reasons: Sequence[str]) -> str:
+    return next((reason for reason in reasons if reason), "the method gives none")

@@ -1,0 +1,132 @@
+"""Estimates as JSON (`ifm-estimate/1`), CSV, Parquet and Arrow (SPEC)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ifm_ident.regimes import regime_map
+from ifm_ident.results.header import quoted
+from ifm_learn.estimation.result import Estimates
+
+SCHEMA = "ifm-estimate/1"
+COLUMNS = (
+    "regime", "outcome", "status", "mean", "se", "confidence_low", "confidence_high", "prediction_low",
+    "prediction_high", "ess", "guarantee", "additive", "note",
+)  # fmt: skip
+
+
+def mapping(found: Estimates) -> dict[str, Any]:
+    """The whole result as plain values."""
+    return {
+        "schema": SCHEMA,
+        "study": found.name,
+        "method": found.method,
+        "seed": found.seed,
+        "alpha": found.alpha,
+        "rows": found.rows,
+        "calibration": found.calibration,
+        "results": list(_entries(found)),
+        "warnings": list(found.warnings),
+    }
+
+
+def json_lines(found: Estimates) -> Iterator[str]:
+    """The result as JSON, one regime and target a line."""
+    whole = mapping(found)
+    entries = whole.pop("results")
+    head = ", ".join(f"{quoted(key)}: {quoted(value)}" for key, value in whole.items() if key != "warnings")
+    yield "{" + head + ","
+    yield ' "results": ['
+    for left, entry in zip(range(len(entries) - 1, -1, -1), entries, strict=True):
+        yield f"  {json.dumps(entry, ensure_ascii=False, allow_nan=False)}{',' if left else ''}"
+    yield f' ], "warnings": {quoted(list(whole["warnings"]))}' + "}"
+
+
+def _entries(found: Estimates) -> Iterator[dict[str, Any]]:
+    for row in range(len(found)):
+        head: dict[str, Any] = {"regime": regime_map(found.design.model, found.regimes[row])}
+        for k, outcome in enumerate(found.outcomes):
+            entry = (
+                head | ({"outcome": outcome} if found.without_outcome else {}) | {"status": found.words_of(row)}
+            )
+            if not np.isnan(found.mean[row, k]):
+                entry |= _numbers(found, row, k)
+            if found.reasons[row]:
+                entry["note"] = found.reasons[row]
+            yield entry
+
+
+def _numbers(found: Estimates, row: int, k: int) -> dict[str, Any]:
+    return {
+        "mean": float(found.mean[row, k]),
+        "se": _finite(found.se[row, k]),
+        "confidence": _pair(found.low[row, k], found.high[row, k]),
+        "prediction": _pair(found.unit_low[row, k], found.unit_high[row, k]),
+        "ess": _finite(found.ess[row]),
+        "guarantee": str(found.guarantee[row, k]) or None,
+        "prediction_ess": _finite(found.unit_ess[row, k]),
+        "additive": _finite(found.additive[row, k]),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _pair(low: float, high: float) -> list[float | None] | None:
+    return None if math.isnan(low) else [_finite(low), _finite(high)]
+
+
+def csv_lines(found: Estimates) -> Iterator[str]:
+    """One line a regime and target; infinite ends are inf, missing numbers empty."""
+    yield _csv_row(COLUMNS)
+    for entry in arrow_table(found).to_pylist():
+        yield _csv_row(["" if value is None else value for value in entry.values()])
+
+
+def _csv_row(values: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(values)
+    return text.getvalue()
+
+
+def arrow_table(found: Estimates) -> pa.Table:
+    """One row a regime and target, under `COLUMNS`."""
+    k = len(found.outcomes)
+    status = [found.words_of(row) for row in range(len(found))]
+    columns: list[Any] = [
+        pa.array(np.repeat(np.array(found.names(), dtype=object), k).tolist(), pa.large_string()),
+        pa.array(list(found.outcomes) * len(found), pa.large_string()),
+        pa.array([word for word in status for _ in range(k)], pa.large_string()),
+        *(
+            _floats(values)
+            for values in (found.mean, found.se, found.low, found.high, found.unit_low, found.unit_high)
+        ),
+        _floats(np.repeat(found.ess[:, None], k, axis=1)),
+        pa.array([word or None for word in found.guarantee.ravel().tolist()], pa.large_string()),
+        _floats(found.additive),
+        pa.array([reason or None for reason in found.reasons for _ in range(k)], pa.large_string()),
+    ]
+    return pa.table(columns, names=list(COLUMNS))
+
+
+def _floats(values: Any) -> pa.Array:
+    flat = np.asarray(values, dtype=np.float64).ravel()
+    return pa.array(flat, pa.float64(), mask=np.isnan(flat))
+
+
+def write_parquet(stream: BinaryIO, found: Estimates) -> None:
+    """The table of `arrow_table`; study, method, seed, alpha and warnings as JSON in the file's metadata."""
+    about = {key: value for key, value in mapping(found).items() if key != "results"}
+    table = arrow_table(found)
+    table = table.replace_schema_metadata({"ifm": json.dumps(about, ensure_ascii=False)})
+    pq.write_table(table, stream, compression="zstd", store_schema=False)

@@ -1,0 +1,179 @@
+"""What estimators of identified regimes share: a density model, ratios, refusals, and weights of training rows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import Design, InputError, Regimes
+from ifm_learn.data.samples import Samples
+from ifm_learn.density import DensityModel, fit_density
+from ifm_learn.outcome.estimator import OutcomeEstimator, shaped
+from ifm_learn.ratios.balance import balance_weights
+from ifm_learn.ratios.diagnostics import WeightDiagnostics, diagnose
+from ifm_learn.regime_check import check_regimes
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_CELLS = 8_000_000
+"""Entries of the arrays of weights that are held at once."""
+
+_MODELS_AT_ONCE = 10
+
+
+class Potentials(Protocol):
+    """log p(x; regime) of many regimes: a `DensityModel`, or a formula on estimated densities of training."""
+
+    def log_potentials(self, x: Floats, regimes: Regimes) -> Floats:
+        """In nats, up to a constant of each regime and a function of x that all regimes share, shape (n, r)."""
+        ...
+
+
+class RowWeights(Protocol):
+    """Weights of N rows for t targets: `BalanceWeights` or `CombinedWeights`."""
+
+    @property
+    def log_weights(self) -> Floats:
+        """Sum 1 in each target, shape (N, t)."""
+        ...
+
+    def influence(self, values: Floats) -> Floats:
+        """How much each row moves the weighted means of values, shape (N,), to first order, shape (N, t)."""
+        ...
+
+
+class IdentifiedEstimator(OutcomeEstimator):
+    """An estimator that refuses what the model does not identify.
+
+    density: a fitted `DensityModel` of the same design; settings of `fit_density`; or None for its defaults. Give
+    settings, no fitted model, where `bootstrap_errors` is to refit it. models: how many density models are drawn
+    from its sampling distribution for standard errors.
+
+    Learned by `fit`: density_, samples_, model_, has_outcome_.
+    """
+
+    needs_identification: ClassVar[bool] = True
+    density: Any
+    seed: int
+    models: int
+
+    def fit(self, samples: Samples) -> Self:
+        """Fit or take the density model, then learn what the method needs besides."""
+        self._take(samples)
+        self.density_ = density_of(self.density, samples, self.seed)
+        self._learn(samples)
+        return self
+
+    def _take(self, samples: Samples) -> None:
+        self.model_ = samples.design.model
+        self.samples_ = samples
+        self.has_outcome_ = samples.y is not None
+
+    def _learn(self, samples: Samples) -> None:
+        """What a method learns besides the density."""
+
+    def _potentials(self) -> Potentials:
+        """Where the weights of rows come from."""
+        return self.density_
+
+    def predict(self, regimes: Regimes) -> Floats:
+        """Means of the target: shape (r,) for an outcome, (r, p) for the x-variables; NotIdentifiableError."""
+        self._require(regimes)
+        return shaped(self.has_outcome_, np.concatenate([self._means(part) for part in self._parts(regimes)]))
+
+    def standard_errors(self, regimes: Regimes) -> Floats:
+        """Standard errors of `predict`, of its shape: rows, density model, outcome model and Monte Carlo draws.
+
+        First order, from density models drawn around the fit: no refit of the density. Biases (of smoothing, of a
+        wrong factorisation) are not in it.
+        """
+        self._require(regimes)
+        variances = np.concatenate([self._variances(part) for part in self._parts(regimes)])
+        return shaped(self.has_outcome_, np.sqrt(np.maximum(variances, 0.0)))
+
+    @abstractmethod
+    def _means(self, regimes: Regimes) -> Floats:
+        """Shape (r, targets)."""
+
+    @abstractmethod
+    def _variances(self, regimes: Regimes) -> Floats:
+        """Shape (r, targets)."""
+
+    def _require(self, regimes: Regimes) -> None:
+        check_regimes(self.model_, regimes)
+        self.density_.require(regimes)
+
+    def _parts(self, regimes: Regimes) -> Iterator[Regimes]:
+        step = max(1, _CELLS // len(self.samples_))
+        for start in range(0, max(len(regimes), 1), step):
+            yield regimes.take(slice(start, start + step))
+
+    def diagnostics(self, regimes: Regimes) -> WeightDiagnostics:
+        """Effective sample size and tail of the weights that turn the training rows into each regime.
+
+        Methods that do not use weights show by it how far a regime is from the rows. NotIdentifiableError.
+        """
+        self._require(regimes)
+        parts = [self._weights(self._potentials(), part).log_weights for part in self._parts(regimes)]
+        return diagnose(np.concatenate(parts, axis=1))
+
+    def _train(self) -> Regimes:
+        return self.samples_.design.train.take(self.samples_.present)
+
+    def _place(self) -> Ints:
+        found: Ints = np.searchsorted(self.samples_.present, self.samples_.regime)
+        return found
+
+    def _weights(self, potentials: Potentials, regimes: Regimes) -> RowWeights:
+        """Weights of the training rows; by the balance heuristic unless a method has its own."""
+        x, train = self.samples_.x, self._train()
+        both = potentials.log_potentials(x, Regimes.concatenate([train, regimes]))
+        sizes = self.samples_.sizes[self.samples_.present]
+        return balance_weights(both[:, : len(train)], both[:, len(train) :], sizes)
+
+    def _drawn(self) -> Iterator[DensityModel]:
+        """Density models drawn from the sampling distribution of the fit, the same ones at every call."""
+        if self.models < 2:
+            raise InputError(f"standard errors need two drawn density models or more, got models={self.models}")
+        rng = np.random.default_rng(self.seed)
+        left = self.models
+        while left:
+            some = min(left, _MODELS_AT_ONCE)
+            yield from self.density_.draws(some, rng)
+            left -= some
+
+    def _own_rows(self, model: Potentials) -> Floats:
+        """The log-potential of every row in its own regime, shape (N,)."""
+        found: Floats = model.log_potentials(self.samples_.x, self._train())[
+            np.arange(len(self.samples_)), self._place()
+        ]
+        return found
+
+
+def density_of(given: Any, samples: Samples, seed: int) -> DensityModel:
+    """The density model that an estimator was given, or a fit by settings or defaults.
+
+    Raises InputError for a fitted model of another design.
+    """
+    if given is None or isinstance(given, Mapping):
+        return fit_density(samples, **{"seed": seed, **(given or {})})
+    if not same_design(given.design, samples.design):
+        raise InputError("the density model is about another design: other factors, variables or training regimes")
+    model: DensityModel = given
+    return model
+
+
+def same_design(one: Design, other: Design) -> bool:
+    """Whether two designs have equal models and training regimes, in order."""
+    return (
+        one.model == other.model
+        and len(one.train) == len(other.train)
+        and bool(np.array_equal(one.train.indptr, other.train.indptr))
+        and bool(np.array_equal(one.train.position, other.train.position))
+        and bool(np.array_equal(one.train.level, other.train.level))
+    )

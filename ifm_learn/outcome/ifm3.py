@@ -1,0 +1,141 @@
+"""IFM3: the outcome regression refitted for each target under covariate shift, then averaged (THEORY 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import InputError, Regimes
+from ifm_ident.errors import nearest
+from ifm_learn.data.samples import Samples
+from ifm_learn.outcome.cross_fitted import Regression
+from ifm_learn.outcome.feature_ridge import FeatureRidge
+from ifm_learn.outcome.plug_in import Draws, bin_variances, moved_means
+from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
+from ifm_learn.outcome.weighted import WeightedEstimator
+
+Floats = NDArray[np.float64]
+Refit = Literal["ridge", "regressor"]
+Function = Callable[[Floats], Floats]
+
+
+class Ifm3(WeightedEstimator):
+    """E[m(x); sigma] with an m for each target, fitted to training rows weighted like the target.
+
+    refit: `ridge`, a ridge regression of what the pooled m leaves (its cross-fitted residuals) on splines of x, in
+    closed form for all targets at once, so that m is shrunk towards the pooled fit; or `regressor`, the regressor
+    itself fitted again for each target (it must take sample_weight; slow). regressor, draws, refits: as for
+    `Ifm1`; folds: of the cross-fit; weights are those of the balance heuristic. See `WeightedEstimator` for
+    density, ratio and models. Without an outcome m is the value that stands for a bin of the grid.
+
+    >>> from ifm_ident import Study
+    >>> design = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],
+    ... }).design
+    >>> rng = np.random.default_rng(0)
+    >>> regime = np.repeat([0, 1, 2], 2000)
+    >>> x = rng.binomial(1, np.array([0.2, 0.5, 0.5])[regime])[:, None].astype(float)
+    >>> model = Ifm3().fit(Samples(design, regime, x, 3 * x[:, 0] + rng.normal(size=6000)))
+    >>> model.predict(Regimes.from_codes(np.array([[1, 1]]))).round(1).tolist()
+    [2.4]
+    """
+
+    method: ClassVar[str] = "ifm3"
+    needs_density: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        density: Any = None,
+        regressor: Any = None,
+        ratio: Any = None,
+        refit: Refit = "ridge",
+        draws: int = 10_000,
+        folds: int = 5,
+        models: int = 100,
+        refits: int = 20,
+        seed: int = 0,
+    ) -> None:
+        self.density = density
+        self.regressor = regressor
+        self.ratio = ratio
+        self.refit = refit
+        self.draws = draws
+        self.folds = folds
+        self.models = models
+        self.refits = refits
+        self.seed = seed
+
+    def _learn(self, samples: Samples) -> None:
+        if self.refit not in get_args(Refit):
+            raise InputError(f"unknown refit {self.refit!r}; {nearest(self.refit, get_args(Refit))}")
+        self.draws_ = Draws(self.density_, self.draws, self.seed)
+        self.chosen_ = None
+        if samples.y is not None:
+            self.chosen_ = outcome_regressor(self.regressor, self.seed)
+            if self.regressor is None:
+                self.chosen_ = settled(fit_regressor(self.chosen_, samples.x, samples.y))
+        self.pooled_ = self._pooled(samples)
+
+    def _pooled(self, samples: Samples) -> Regression:
+        return Regression.fit(samples, self.density_.grid, self.chosen_, self.folds, self.seed)
+
+    def _targeted(self, samples: Samples, pooled: Regression, weights: Floats) -> list[Function]:
+        """m for each of the t columns of weights, shape (N, t), from x, shape (n, p), to shape (n, targets)."""
+        if self.refit == "regressor" and samples.y is not None:
+            return [_single(fit_regressor(self.chosen_, samples.x, samples.y, w)) for w in weights.T]
+        ridges = [FeatureRidge(seed=self.seed).fit(samples.x, r, weights) for r in pooled.residuals.T]
+
+        def of(t: int) -> Function:
+            def m(x: Floats) -> Floats:
+                left = [one.features_.transform(x) @ one.coef_[t] + one.intercept_[t] for one in ridges]
+                return np.asarray(pooled.predict(x) + np.stack(left, axis=1))
+
+            return m
+
+        return [of(t) for t in range(weights.shape[1])]
+
+    def _row_weights(self, regimes: Regimes) -> Floats:
+        """Weights of mean 1 for every target, shape (N, r)."""
+        return len(self.samples_) * np.exp(self._weights(self._potentials(), regimes).log_weights)
+
+    def _at_draws(self, regimes: Regimes) -> Iterator[tuple[Floats, Floats]]:
+        """The draws of every regime, and its m at them, shape (draws, targets)."""
+        targeted = self._targeted(self.samples_, self.pooled_, self._row_weights(regimes))
+        for x, m in zip(self.draws_.each(regimes), targeted, strict=True):
+            yield x, self.draws_.at(m, x)
+
+    def _means(self, regimes: Regimes) -> Floats:
+        found: Floats = np.stack([values.mean(axis=0) for _, values in self._at_draws(regimes)])
+        return found
+
+    def _variances(self, regimes: Regimes) -> Floats:
+        models = list(self._drawn())
+        found = []
+        for r, (x, values) in enumerate(self._at_draws(regimes)):
+            moved = moved_means(self.density_, models, x, values, regimes.take(slice(r, r + 1)))
+            found.append(moved.var(axis=0, ddof=1) + values.var(axis=0, ddof=1) / len(x))
+        if self.chosen_ is None:
+            return np.stack(found) + bin_variances(self.density_, self.samples_, regimes)
+        return np.asarray(np.stack(found) + self._outcome_variances(regimes))
+
+    def _outcome_variances(self, regimes: Regimes) -> Floats:
+        """Over refits to rows drawn again within regimes, with their weights as they are."""
+        weights, draws = self._row_weights(regimes), list(self.draws_.each(regimes))
+        rng, means = np.random.default_rng(self.seed), []
+        for _ in range(self.refits):
+            rows = self.samples_.redrawn(rng)
+            again = self.samples_.take(rows)
+            targeted = self._targeted(again, self._pooled(again), weights[rows])
+            means.append([self.draws_.at(m, x).mean(axis=0) for m, x in zip(targeted, draws, strict=True)])
+        return np.asarray(np.var(means, axis=0, ddof=1))
+
+
+def _single(model: Any) -> Function:
+    def m(x: Floats) -> Floats:
+        return np.asarray(model.predict(x), dtype=np.float64)[:, None]
+
+    return m

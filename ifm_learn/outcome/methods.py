@@ -1,0 +1,85 @@
+"""The methods that `ifm estimate --method` knows, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ifm_ident import InputError
+from ifm_ident.errors import nearest
+from ifm_learn.outcome.balance import Balance
+from ifm_learn.outcome.baselines.additive import Additive
+from ifm_learn.outcome.baselines.blackbox import BlackBox
+from ifm_learn.outcome.baselines.control import Control
+from ifm_learn.outcome.baselines.dag import DagBaseline
+from ifm_learn.outcome.baselines.mean import MeanOfTraining
+from ifm_learn.outcome.baselines.pooled import Pooled
+from ifm_learn.outcome.doubly_robust import DoublyRobust
+from ifm_learn.outcome.estimator import OutcomeEstimator
+from ifm_learn.outcome.ifm1 import Ifm1
+from ifm_learn.outcome.ifm2 import Ifm2
+from ifm_learn.outcome.ifm3 import Ifm3
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method: what it does in words, and its constructor from a density model (or its settings) and a seed.
+
+    needs_identification: whether it refuses regimes that are not identified; it then uses the density model.
+    """
+
+    words: str
+    build: Callable[[Any, int], OutcomeEstimator]
+    needs_identification: bool
+
+
+METHODS: dict[str, Method] = {
+    "ifm1": Method(
+        "a regression of the outcome on x, averaged over the fitted density of each regime",
+        lambda density, seed: Ifm1(density, seed=seed),
+        True,
+    ),
+    "ifm2": Method(
+        "training rows re-weighted regime by regime", lambda density, seed: Ifm2(density, seed=seed), True
+    ),
+    "ifm3": Method(
+        "the regression refitted under covariate shift for each regime, then averaged",
+        lambda density, seed: Ifm3(density, seed=seed),
+        True,
+    ),
+    "dr": Method(
+        "doubly robust: ifm1 plus re-weighted residuals",
+        lambda density, seed: DoublyRobust(density, seed=seed),
+        True,
+    ),
+    "balance": Method(
+        "all training rows together, re-weighted from their mixture",
+        lambda density, seed: Balance(density, seed=seed),
+        True,
+    ),
+    "dag": Method(
+        "every variable regressed on its parents, sampled in order", lambda _, seed: DagBaseline(seed=seed), False
+    ),
+    "blackbox": Method("boosted trees from the regime", lambda _, seed: BlackBox(seed=seed), False),
+    "additive": Method("the sum of single-intervention effects", lambda _, seed: Additive(), False),
+    "pooled": Method("ridge regression on the regime's levels", lambda _, seed: Pooled(seed=seed), False),
+    "mean": Method("the mean of the training regimes' means", lambda _, seed: MeanOfTraining(), False),
+    "control": Method("the mean of the baseline regime", lambda _, seed: Control(), False),
+}
+"""Every method by name, those of this package first."""
+
+
+def method_of(name: str) -> Method:
+    """The method of a name.
+
+    >>> method_of("dr").needs_identification
+    True
+    >>> method_of("ifm4")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: unknown method 'ifm4'; did you mean ifm3?
+    """
+    if name not in METHODS:
+        raise InputError(f"unknown method {name!r}; {nearest(name, METHODS)}")
+    return METHODS[name]

@@ -1,0 +1,77 @@
+"""Means of an outcome regression, or of x, over draws from the fitted density of a regime."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import InputError, Regimes
+from ifm_learn.data.samples import Samples
+from ifm_learn.density import DensityModel
+from ifm_learn.outcome.sampling_error import tilted_means
+
+Floats = NDArray[np.float64]
+
+_CELLS = 4_000_000
+"""Numbers in the draws that are held at once where regimes are drawn together."""
+
+
+class Draws:
+    """Draws of x from a density model: the same random numbers for every regime, whatever others are asked.
+
+    Where inference is by Gibbs sampling, the regimes of a batch are drawn together instead, which is far cheaper.
+    """
+
+    def __init__(self, density: DensityModel, count: int, seed: int) -> None:
+        if count < 2:
+            raise InputError(f"means over draws and their errors need two draws or more, got draws={count}")
+        self.density, self.count, self.seed = density, count, seed
+
+    def each(self, regimes: Regimes) -> Iterator[Floats]:
+        """The draws of one regime after the other, shape (draws, p)."""
+        together = 1 if self.density.exact else max(1, _CELLS // (self.count * len(self.density.grid.sizes)))
+        for start in range(0, len(regimes), together):
+            some = regimes.take(slice(start, start + together))
+            yield from self.density.sample(some, self.count, np.random.default_rng(self.seed))
+
+    def rows(self, x: Floats) -> tuple[Floats, NDArray[np.int64]]:
+        """Distinct rows of draws and where each draw is among them: few where the grid is small."""
+        sizes = self.density.grid.sizes
+        if math.prod(sizes) > 4 * len(x):
+            return x, np.arange(len(x))
+        cell = np.ravel_multi_index(tuple(self.density.grid.encode(x).T), sizes)
+        _, first, place = np.unique(cell, return_index=True, return_inverse=True)
+        return x[first], place
+
+    def at(self, function: Callable[[Floats], Floats], x: Floats) -> Floats:
+        """A function of rows at draws; equal draws are computed once."""
+        distinct, place = self.rows(x)
+        return np.asarray(function(distinct), dtype=np.float64)[place]
+
+
+def exact_means(density: DensityModel, regimes: Regimes) -> Floats:
+    """Means of the x-variables on the grid, no draws, shape (r, p)."""
+    return np.stack([m @ v for m, v in zip(density.marginals(regimes), density.grid.values, strict=True)], axis=1)
+
+
+def bin_variances(density: DensityModel, samples: Samples, regimes: Regimes) -> Floats:
+    """Variances of `exact_means` that come from the bins' values, means of the rows that fell in them; (r, p)."""
+    bins, columns = density.grid.encode(samples.x), []
+    for v, masses in enumerate(density.marginals(regimes)):
+        width = masses.shape[1]
+        count = np.maximum(np.bincount(bins[:, v], minlength=width), 1)
+        mean = np.bincount(bins[:, v], weights=samples.x[:, v], minlength=width) / count
+        spread = np.bincount(bins[:, v], weights=(samples.x[:, v] - mean[bins[:, v]]) ** 2, minlength=width)
+        columns.append(masses**2 @ (spread / count**2))
+    return np.stack(columns, axis=1)
+
+
+def moved_means(
+    density: DensityModel, models: Sequence[DensityModel], x: Floats, values: Floats, regime: Regimes
+) -> Floats:
+    """Means of values at draws of one regime, shape (n, k), under other models of it, shape (models, k)."""
+    base = density.log_potentials(x, regime)[:, 0]
+    return np.stack([tilted_means(values, m.log_potentials(x, regime)[:, 0] - base) for m in models])

@@ -1,0 +1,115 @@
+"""Estimators that re-weight training rows, by a density model or by ratios from elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import Identifier, InputError, Regimes
+from ifm_learn.data.samples import Samples
+from ifm_learn.density import DensityModel
+from ifm_learn.outcome.estimator import targets_of
+from ifm_learn.outcome.identified import IdentifiedEstimator, Potentials, density_of
+from ifm_learn.outcome.sampling_error import joint_variance
+from ifm_learn.ratios.formula import FormulaRatio, LogDensities, require_all
+from ifm_learn.regime_check import check_regimes
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ByFormula:
+    """The log-potentials that exact formulas make of estimated training densities."""
+
+    ratio: FormulaRatio
+
+    def require(self, regimes: Regimes) -> None:
+        """NotIdentifiableError with the certificate unless every regime is observed or identified."""
+        require_all(Identifier(self.ratio.design).identify(regimes))
+
+    def log_potentials(self, x: Floats, regimes: Regimes) -> Floats:
+        """In nats, shape (n, r); NotIdentifiableError, with the certificate, for a regime without a formula."""
+        return self.ratio.log_potentials(regimes, x)
+
+
+class WeightedEstimator(IdentifiedEstimator):
+    """An estimator whose means are weighted sums of values of the training rows, perhaps beside a plug-in part.
+
+    ratio: estimated training densities (`LogDensities`), or something with `fit(samples)` that becomes one, such
+    as `ClassifierRatio()`, put into the exact formulas; by default the ratios of the density model.
+
+    Learned by `fit`: ratio_, None where the density model gives the ratios; values_, what is summed over the rows,
+    shape (N, targets).
+    """
+
+    needs_density: ClassVar[bool] = False
+    ratio: Any
+
+    def fit(self, samples: Samples) -> Self:
+        """Fit or take the density model or the ratios, then learn what the method needs besides."""
+        self._take(samples)
+        self.ratio_ = ratio_of(self.ratio, samples)
+        if self.ratio_ is None or self.needs_density:
+            self.density_ = density_of(self.density, samples, self.seed)
+        self._learn(samples)
+        return self
+
+    def _require(self, regimes: Regimes) -> None:
+        check_regimes(self.model_, regimes)
+        if self.ratio_ is None:
+            self.density_.require(regimes)
+        else:
+            self.ratio_.require(regimes)
+
+    def _potentials(self) -> Potentials:
+        return self.density_ if self.ratio_ is None else self.ratio_
+
+    def _learn(self, samples: Samples) -> None:
+        self.values_ = targets_of(samples)
+
+    def _plug_in(self, regimes: Regimes) -> Floats | float:
+        return 0.0
+
+    def _plug_in_shifts(self, models: list[DensityModel], regimes: Regimes) -> Floats | float:
+        """How the plug-in part moves with the density model, shape (models, r, targets)."""
+        return 0.0
+
+    def _plug_in_variance(self, regimes: Regimes) -> Floats | float:
+        """Variance of the plug-in part that does not come from the density model."""
+        return 0.0
+
+    def _means(self, regimes: Regimes) -> Floats:
+        weights = np.exp(self._weights(self._potentials(), regimes).log_weights)
+        return weights.T @ self.values_ + self._plug_in(regimes)
+
+    def _variances(self, regimes: Regimes) -> Floats:
+        if self.ratio_ is not None:
+            raise InputError(
+                "with ratios from elsewhere there is no closed form of the error: use bootstrap_errors (slow)"
+            )
+        values = self.values_
+        weights = self._weights(self.density_, regimes)
+        means = np.exp(weights.log_weights).T @ values
+        influence = np.stack([weights.influence(column) for column in values.T], axis=2)
+        models = list(self._drawn())
+        moved = [np.exp(self._weights(model, regimes).log_weights).T @ values - means for model in models]
+        shifts = np.array(moved) + self._plug_in_shifts(models, regimes)
+        base = self._own_rows(self.density_)
+        rows = np.array([self._own_rows(model) - base for model in models])
+        found = joint_variance(influence, self._place(), shifts, rows)
+        return found + self._plug_in_variance(regimes)
+
+
+def ratio_of(given: Any, samples: Samples) -> ByFormula | None:
+    """Formulas on the training densities that a user gave; on a median row as the reference of Brook's lemma."""
+    if given is None:
+        return None
+    if hasattr(given, "fit"):
+        from sklearn.base import clone
+
+        given = clone(given, safe=False).fit(samples)
+    densities: LogDensities = given
+    return ByFormula(FormulaRatio(samples.design, densities, np.median(samples.x, axis=0)))
