@@ -49,8 +49,7 @@
     const verdict = filter.value;
     const kept = sorted.filter((row) =>
       (verdict === "" || row.verdict === Number(verdict)) && words.every((word) => text(row).includes(word)));
-    const head = table.tHead;
-    table.replaceChildren(head);
+    for (const body of Array.from(table.tBodies)) body.remove();
     const bodies = document.createDocumentFragment();
     for (let i = 0; i < Math.max(kept.length, 1); i += group) {
       const part = kept.slice(i, i + group);
