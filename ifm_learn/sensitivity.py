@@ -39,7 +39,7 @@ _LARGEST_GAMMA = 30.0
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class TargetValues:
     """Values m(x) at draws of x from a target's fitted density: what its mean, and its sensitivity, rest on.
 
     values: shape (n,). log_weights: shape (n,), up to a constant, where the draws are from another density; equal
@@ -47,12 +47,12 @@ class Draws:
     may depend on; by default it may depend on everything. Raises InputError for wrong shapes, no draw and values
     that are not finite.
 
-    >>> draws = Draws(np.array([0.0, 1.0, 2.0]))
+    >>> draws = TargetValues(np.array([0.0, 1.0, 2.0]))
     >>> draws.mean, [round(end, 6) for end in draws.bounds(0.0)], [round(end, 6) for end in draws.bounds(np.inf)]
     (1.0, [1.0, 1.0], [0.0, 2.0])
     >>> round(draws.tipping(0.5), 4)  # 1/2 log((0.5 + 1.5) / 0.5)
     0.6931
-    >>> Draws(np.array([0.0, np.nan]))
+    >>> TargetValues(np.array([0.0, np.nan]))
     Traceback (most recent call last):
     ...
     ifm_ident.errors.InputError: value 2 of the draws is nan; give finite numbers
@@ -142,17 +142,17 @@ class SensitivityCurve:
 
 
 def sensitivity_curve(
-    draws: Draws, gammas: ArrayLike, replicates: Sequence[Draws] = (), alpha: Alpha = "0.1"
+    draws: TargetValues, gammas: ArrayLike, replicates: Sequence[TargetValues] = (), alpha: Alpha = "0.1"
 ) -> SensitivityCurve:
     """Bounds of the mean at every gamma, shape (g,).
 
     replicates: draws of refits (bootstrap, or `DensityModel.draws`) for the error of the ends. Raises InputError
     for a negative gamma and too few replicates for alpha/2 in each tail.
 
-    >>> curve = sensitivity_curve(Draws(np.array([0.0, 1.0])), [0.0, 1.0])
+    >>> curve = sensitivity_curve(TargetValues(np.array([0.0, 1.0])), [0.0, 1.0])
     >>> curve.lower.round(3).tolist(), curve.upper.round(3).tolist()
     ([0.5, 0.119], [0.5, 0.881])
-    >>> sensitivity_curve(Draws(np.zeros(3)), [0.1], [Draws(np.zeros(3))] * 5)
+    >>> sensitivity_curve(TargetValues(np.zeros(3)), [0.1], [TargetValues(np.zeros(3))] * 5)
     Traceback (most recent call last):
     ...
     ifm_ident.errors.InputError: alpha = 1/10 in two tails takes 19 replicates or more, got 5
@@ -191,16 +191,16 @@ class Tipping:
 
 
 def tipping_point(
-    draws: Draws, reference: float, replicates: Sequence[Draws] = (), alpha: Alpha = "0.1"
+    draws: TargetValues, reference: float, replicates: Sequence[TargetValues] = (), alpha: Alpha = "0.1"
 ) -> Tipping:
     """The smallest gamma that makes the mean's side of a reference value uncertain: that changes an effect's sign.
 
     reference: such as the measured mean of the baseline regime. Raises InputError like `sensitivity_curve`.
 
-    >>> print(tipping_point(Draws(np.array([1.0, 2.0, 6.0])), 2.0))
+    >>> print(tipping_point(TargetValues(np.array([1.0, 2.0, 6.0])), 2.0))
     the estimate 3 stays above 2 unless an absent interaction changes densities by a factor of 2 or more \
 (log-magnitude 0.693)
-    >>> tipping_point(Draws(np.array([1.0, 2.0, 6.0])), 0.0).gamma
+    >>> tipping_point(TargetValues(np.array([1.0, 2.0, 6.0])), 0.0).gamma
     inf
     """
     gamma, confident = draws.tipping(reference), None
@@ -213,12 +213,12 @@ def tipping_point(
     return Tipping(reference, draws.mean, gamma, confident)
 
 
-def tipping_between(one: Draws, other: Draws) -> float:
+def tipping_between(one: TargetValues, other: TargetValues) -> float:
     """The smallest gamma at which the bounds of two targets' means touch, each with an interaction of its own.
 
     inf where every value of one lies beyond all of the other's.
 
-    >>> round(tipping_between(Draws(np.array([0.0, 2.0])), Draws(np.array([-1.0, 1.0]))), 4)
+    >>> round(tipping_between(TargetValues(np.array([0.0, 2.0])), TargetValues(np.array([-1.0, 1.0]))), 4)
     0.5493
     """
     low, high = (one, other) if one.mean <= other.mean else (other, one)

@@ -22,8 +22,8 @@ def sensitivity(
     A second axis above says gamma as the factor exp(gamma) by which densities may change.
 
     >>> from matplotlib.figure import Figure
-    >>> from ifm_learn.sensitivity import Draws, sensitivity_curve, tipping_point
-    >>> draws = Draws(np.array([1.0, 2.0, 6.0]))
+    >>> from ifm_learn.sensitivity import TargetValues, sensitivity_curve, tipping_point
+    >>> draws = TargetValues(np.array([1.0, 2.0, 6.0]))
     >>> curve = sensitivity_curve(draws, np.linspace(0, 1, 5))
     >>> ax = sensitivity(curve, tipping_point(draws, 2.0), Figure().subplots())
     >>> ax.get_xlabel()

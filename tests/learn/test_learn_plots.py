@@ -14,7 +14,7 @@ from ifm_learn.conformal.bands import histogram_band, sup_t_band
 from ifm_learn.conformal.regimes import RegimeErrors
 from ifm_learn.falsification.falsify import falsify
 from ifm_learn.plots import coverage_by_regime, density, effects, p_values, regime_errors, sensitivity
-from ifm_learn.sensitivity import Draws, sensitivity_curve, tipping_point
+from ifm_learn.sensitivity import TargetValues, sensitivity_curve, tipping_point
 from tests.learn.falsification_truths import CODES, joint_model, samples_of, shifted
 
 
@@ -82,8 +82,8 @@ def test_nothing_tested_is_refused() -> None:
 
 
 def test_sensitivity_marks_where_the_bounds_reach_the_reference() -> None:
-    draws = Draws(np.array([1.0, 2.0, 6.0]))
-    refits = [Draws(np.array([1.0, 2.0, 6.0]) + shift) for shift in np.linspace(-0.1, 0.1, 19)]
+    draws = TargetValues(np.array([1.0, 2.0, 6.0]))
+    refits = [TargetValues(np.array([1.0, 2.0, 6.0]) + shift) for shift in np.linspace(-0.1, 0.1, 19)]
     curve = sensitivity_curve(draws, np.linspace(1, 0, 11), refits)
     ax = sensitivity(curve, tipping_point(draws, 2.0), axes(), "Y in A+B")
     mark = next(line for line in ax.lines if line.get_marker() == "D")

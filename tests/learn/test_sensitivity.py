@@ -9,10 +9,10 @@ import pytest
 from scipy.optimize import linprog
 
 from ifm_ident import InputError
-from ifm_learn.sensitivity import Draws, sensitivity_curve, tipping_between, tipping_point
+from ifm_learn.sensitivity import TargetValues, sensitivity_curve, tipping_between, tipping_point
 
 
-def by_linear_programme(draws: Draws, gamma: float, sign: float) -> float:
+def by_linear_programme(draws: TargetValues, gamma: float, sign: float) -> float:
     """Charnes and Cooper: g / E[g] and its scale s, with s e^-gamma <= g_i <= s e^gamma and E[g] = 1."""
     n = len(draws.values)
     p = np.ones(n) if draws.log_weights is None else np.exp(draws.log_weights)
@@ -37,10 +37,10 @@ def by_linear_programme(draws: Draws, gamma: float, sign: float) -> float:
     return -sign * float(found.fun)
 
 
-def some_draws(rng: np.random.Generator, kind: str) -> Draws:
+def some_draws(rng: np.random.Generator, kind: str) -> TargetValues:
     n = int(rng.integers(2, 9))
     values = rng.integers(-3, 4, n).astype(float)  # ties
-    return Draws(
+    return TargetValues(
         values,
         rng.normal(size=n) if kind != "plain" else None,
         rng.integers(0, 3, n) if kind == "cells" else None,
@@ -60,7 +60,7 @@ def test_bounds_are_those_of_the_linear_programme(kind: str) -> None:
 
 def test_no_interaction_of_that_size_does_more_and_corners_attain_it() -> None:
     rng = np.random.default_rng(2)
-    draws, gamma = Draws(rng.normal(size=7)), 0.8
+    draws, gamma = TargetValues(rng.normal(size=7)), 0.8
 
     def mean(h: np.ndarray) -> float:
         g = np.exp(gamma * h)
@@ -80,14 +80,14 @@ def test_an_interaction_of_known_size_lies_within() -> None:
     gamma = 0.5
     truth = np.exp(log_p + gamma * np.where(x[:, 0] > 0, 1, -1))
     truth /= truth.sum()
-    assert Draws(x[:, 0], log_p).bounds(gamma)[1] == pytest.approx(float(truth @ x[:, 0]))
+    assert TargetValues(x[:, 0], log_p).bounds(gamma)[1] == pytest.approx(float(truth @ x[:, 0]))
     # where it may depend on x2 only, it can do no more than what x2 tells about x1
-    of_x2 = Draws(x[:, 0], log_p, x[:, 1].astype(int)).bounds(gamma)
-    assert Draws(x[:, 0], log_p).mean < of_x2[1] < Draws(x[:, 0], log_p).bounds(gamma)[1]
+    of_x2 = TargetValues(x[:, 0], log_p, x[:, 1].astype(int)).bounds(gamma)
+    assert TargetValues(x[:, 0], log_p).mean < of_x2[1] < TargetValues(x[:, 0], log_p).bounds(gamma)[1]
 
 
 def test_extreme_gammas_reach_the_range_without_overflow() -> None:
-    draws = Draws(np.array([-1.0, 0.0, 5.0]))
+    draws = TargetValues(np.array([-1.0, 0.0, 5.0]))
     assert draws.bounds(np.inf) == (-1.0, 5.0)
     assert draws.bounds(1000.0) == (-1.0, 5.0)
     assert draws.bounds(0.0) == pytest.approx((4 / 3, 4 / 3))
@@ -112,24 +112,24 @@ def test_bounds_touch_the_reference_at_the_tipping_point() -> None:
 
 def test_two_unseen_targets_touch_at_their_tipping_point() -> None:
     rng = np.random.default_rng(4)
-    one, other = Draws(rng.normal(size=200)), Draws(rng.normal(0.7, 1.0, size=300))
+    one, other = TargetValues(rng.normal(size=200)), TargetValues(rng.normal(0.7, 1.0, size=300))
     gamma = tipping_between(one, other)
     assert gamma == tipping_between(other, one)
     assert one.bounds(gamma)[1] == pytest.approx(other.bounds(gamma)[0], abs=1e-7)
     assert tipping_between(one, one) == 0.0
-    assert tipping_between(Draws(np.array([0.0, 1.0])), Draws(np.array([2.0, 3.0]))) == np.inf
+    assert tipping_between(TargetValues(np.array([0.0, 1.0])), TargetValues(np.array([2.0, 3.0]))) == np.inf
 
 
 def test_confidence_ends_cover_the_bounds_about_as_often_as_said() -> None:
     """300 samples of 100 exponential rows, bootstrap replicates; the truth from 200,000 rows."""
     rng = np.random.default_rng(5)
     gamma, studies = 0.4, 300
-    true_low, true_high = Draws(rng.exponential(size=200_000)).bounds(gamma)
+    true_low, true_high = TargetValues(rng.exponential(size=200_000)).bounds(gamma)
     covered = 0
     for _ in range(studies):
         rows = rng.exponential(size=100)
-        refits = [Draws(rng.choice(rows, 100)) for _ in range(99)]
-        curve = sensitivity_curve(Draws(rows), [gamma], refits, alpha="0.1")
+        refits = [TargetValues(rng.choice(rows, 100)) for _ in range(99)]
+        curve = sensitivity_curve(TargetValues(rows), [gamma], refits, alpha="0.1")
         assert curve.confidence is not None
         covered += bool(curve.confidence[0, 0] <= true_low and true_high <= curve.confidence[0, 1])
     # each end misses 5%; skewness costs the percentile interval up to 4% here; binomial standard error 1.7%
@@ -139,23 +139,23 @@ def test_confidence_ends_cover_the_bounds_about_as_often_as_said() -> None:
 def test_confident_tipping_is_where_the_confidence_ends_touch() -> None:
     rng = np.random.default_rng(6)
     rows = rng.normal(1.0, 1.0, size=200)
-    refits = [Draws(rng.choice(rows, 200)) for _ in range(199)]
+    refits = [TargetValues(rng.choice(rows, 200)) for _ in range(199)]
     for reference in (0.2, 2.0):
-        found = tipping_point(Draws(rows), reference, refits)
+        found = tipping_point(TargetValues(rows), reference, refits)
         assert found.confident is not None
         assert 0 < found.confident < found.gamma
         for factor, inside in ((0.999, False), (1.001, True)):
-            ends = sensitivity_curve(Draws(rows), [found.confident * factor], refits).confidence
+            ends = sensitivity_curve(TargetValues(rows), [found.confident * factor], refits).confidence
             assert ends is not None
             assert bool(ends[0, 0] <= reference <= ends[0, 1]) is inside
-    assert tipping_point(Draws(rows), float(rows.mean()) + 1e-3, refits).confident == 0.0
+    assert tipping_point(TargetValues(rows), float(rows.mean()) + 1e-3, refits).confident == 0.0
 
 
 def test_words_name_the_factor() -> None:
-    text = str(tipping_point(Draws(np.array([1.0, 2.0, 6.0])), 2.0))
+    text = str(tipping_point(TargetValues(np.array([1.0, 2.0, 6.0])), 2.0))
     assert "stays above 2 unless" in text
     assert "by a factor of 2 or more" in text
-    assert str(tipping_point(Draws(np.array([1.0, 2.0])), 9.0)).endswith("whatever interaction was left out")
+    assert str(tipping_point(TargetValues(np.array([1.0, 2.0])), 9.0)).endswith("whatever interaction was left out")
 
 
 def test_refusals() -> None:
@@ -166,10 +166,10 @@ def test_refusals() -> None:
         ((np.zeros(2), np.full(2, -np.inf)), "log-weights must be finite"),
     ):
         with pytest.raises(InputError, match=message):
-            Draws(*draws)
+            TargetValues(*draws)
     with pytest.raises(InputError, match=r"gamma -0\.1 is no magnitude"):
-        Draws(np.zeros(2)).bounds(-0.1)
+        TargetValues(np.zeros(2)).bounds(-0.1)
     with pytest.raises(InputError, match="is no magnitude"):
-        sensitivity_curve(Draws(np.zeros(2)), [np.nan])
+        sensitivity_curve(TargetValues(np.zeros(2)), [np.nan])
     with pytest.raises(InputError, match="takes 19 replicates or more"):
-        tipping_point(Draws(np.zeros(2)), 1.0, [Draws(np.zeros(2))] * 18)
+        tipping_point(TargetValues(np.zeros(2)), 1.0, [TargetValues(np.zeros(2))] * 18)
