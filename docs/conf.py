@@ -1,4 +1,4 @@
-"""The documentation: `python -m sphinx -W --keep-going -b html docs docs/_build`; nothing in it needs a network."""
+"""The documentation: `python -m sphinx -W --keep-going -b html docs docs/_build`. It needs no network."""
 
 import os
 import sys

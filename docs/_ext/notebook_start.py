@@ -1,4 +1,4 @@
-"""Run by every kernel at its start: shell cells print their output as one piece, in order, and fail the build if they fail.
+"""Run by every kernel at its start: a shell cell prints its output as one piece, and fails the build if it fails.
 
 IPython's own `%%bash` hands output over in pieces as they come, which the pages would show apart.
 """

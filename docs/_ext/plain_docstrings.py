@@ -1,4 +1,4 @@
-"""Docstrings as they are written here: plain text with `code` and examples, which reStructuredText would misread."""
+"""Docstrings as they are written here, plain text with `code` and examples, made into reStructuredText."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def as_rst(lines: Iterable[str]) -> Iterator[str]:
             yield line
             continue
         parts = _CODE.split(line)
-        yield "".join(f"``{part}``" if i % 2 else _SPECIAL.sub(r"\\\1", part) for i, part in enumerate(parts))
+        yield "".join(
+            f"``{part.strip()}``" if i % 2 else _SPECIAL.sub(r"\\\1", part) for i, part in enumerate(parts)
+        )
 
 
 def _rewrite(app: Sphinx, what: str, name: str, found: object, options: object, lines: list[str]) -> None:

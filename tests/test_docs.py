@@ -1,0 +1,180 @@
+"""The documentation, without building it: names, links, and the code of the pages that people copy from.
+
+The build itself runs every page (`python -m sphinx -W -b html docs OUT`).
+"""
+
+import contextlib
+import doctest
+import importlib
+import importlib.util
+import io
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import ifm_ident
+import ifm_learn
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+RUN_HERE = [DOCS / "start.md", *sorted((DOCS / "how-to").glob("[!i]*.md"))]
+
+_DIRECTIVE = re.compile(r"^\.\. auto(?:class|function|exception|data|module):: (\S+)$", re.MULTILINE)
+_LINK = re.compile(r"\]\((?!https?://)([^)\s]*)\)")
+_LABEL = re.compile(r"^\(([\w-]+)\)=$", re.MULTILINE)
+_CELL = re.compile(r"^```\{code-cell\} ipython3\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(DOCS).as_posix()
+
+
+def documented() -> set[str]:
+    """Every dotted name that an API page shows."""
+    return {name for page in (DOCS / "api").glob("*.md") for name in _DIRECTIVE.findall(page.read_text("utf-8"))}
+
+
+def found(dotted: str) -> object:
+    """The object of a dotted name; a package's own name goes before a module that is called the same."""
+    first, *rest = dotted.split(".")
+    value: object = importlib.import_module(first)
+    for part in rest:
+        if isinstance(value, ModuleType) and not hasattr(value, part):
+            value = importlib.import_module(f"{value.__name__}.{part}")
+        else:
+            value = getattr(value, part)
+    return value
+
+
+def modules(package: ModuleType) -> Iterator[ModuleType]:
+    yield package
+    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        with contextlib.suppress(ImportError):  # a part whose extra is not installed
+            yield importlib.import_module(info.name)
+
+
+EXPORTING = [
+    module for package in (ifm_ident, ifm_learn) for module in modules(package) if hasattr(module, "__all__")
+]
+
+
+@pytest.mark.parametrize("module", EXPORTING, ids=lambda module: module.__name__)
+def test_every_public_name_is_on_an_api_page(module: ModuleType) -> None:
+    shown = [found(name) for name in documented()]
+    missing = [name for name in module.__all__ if not any(value is getattr(module, name) for value in shown)]
+    assert not missing, f"put these on a page of docs/api: {missing}"
+
+
+@pytest.mark.parametrize("name", sorted(documented()))
+def test_what_an_api_page_shows_exists_and_says_what_it_is(name: str) -> None:
+    assert getattr(found(name), "__doc__", None)
+
+
+def test_the_identifiers_of_the_notation_exist() -> None:
+    spaces = [vars(module) for package in (ifm_ident, ifm_learn) for module in modules(package)]
+    rows = [line for line in (DOCS / "notation.md").read_text("utf-8").splitlines() if line.startswith("| ")]
+    identifiers = [code for row in rows[2:] for code in re.findall(r"`([^`]+)`", row.rsplit("|", 2)[1])]
+    assert len(identifiers) > 20
+    for identifier in identifiers:
+        first, *rest = re.sub(r"[\[(].*", "", identifier).split(".")
+        owners = [space[first] for space in spaces if first in space]
+        assert owners, f"{identifier}: there is no {first}"
+        for attribute in rest:
+            known = {*dir(owners[0]), *getattr(owners[0], "__dataclass_fields__", ())}
+            known |= set(getattr(owners[0], "__annotations__", ()))
+            source = importlib.import_module(owners[0].__module__).__file__
+            assert attribute in known or f"self.{attribute}" in Path(source).read_text("utf-8"), identifier
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    labels = {label for other in PAGES for label in _LABEL.findall(other.read_text("utf-8"))}
+    for target in _LINK.findall(page.read_text("utf-8")):
+        path, _, anchor = target.partition("#")
+        assert not path or (page.parent / path).is_file(), target
+        assert not anchor or anchor in labels, target
+
+
+def test_every_page_can_be_reached() -> None:
+    linked = {DOCS / "index.md"}
+    for page in PAGES:
+        for block in _TOCTREE.findall(page.read_text("utf-8")):
+            entries = [line for line in block.splitlines() if line and not line.startswith(":")]
+            linked |= {(page.parent / f"{entry}.md").resolve() for entry in entries}
+    assert {page.resolve() for page in PAGES} == {page.resolve() for page in linked}
+
+
+@pytest.mark.parametrize("page", RUN_HERE, ids=name_of)
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("matplotlib", "polars", "jinja2"):
+        pytest.importorskip(package)
+    from matplotlib import pyplot
+
+    pyplot.switch_backend("agg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    cells = _CELL.findall(page.read_text("utf-8"))
+    assert cells
+    space: dict[str, object] = {}
+    for cell in cells:
+        if cell.startswith("%%writefile "):
+            name, text = cell.removeprefix("%%writefile ").split("\n", 1)
+            Path(name).write_text(text, encoding="utf-8")
+        elif cell.startswith("%%bash\n"):
+            script = cell.removeprefix("%%bash\n")
+            done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True)
+            assert done.returncode == 0, f"{script}\n{done.stderr}"
+        else:
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(cell, name_of(page), "exec"), space)
+    pyplot.close("all")
+
+
+def loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_picture_of_the_first_page_can_be_drawn_again(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (drawn,) = loaded(DOCS / "images" / "make.py").draw(tmp_path)
+    for path in (drawn, DOCS / "images" / drawn.name):
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert path.stat().st_size < 100_000
+
+
+def test_the_check_of_a_built_site_finds_faults(tmp_path: Path) -> None:
+    faults = loaded(DOCS / "check_site.py").faults
+    (tmp_path / "other.html").write_text('<p id="here"></p>')
+    (tmp_path / "page.html").write_text(
+        '<a href="other.html#here"></a><a href="https://example.org"></a><img src="">'
+    )
+    assert list(faults(tmp_path)) == []
+    (tmp_path / "page.html").write_text(
+        '<a href="gone.html"></a><a href="other.html#gone"></a><script src="https://cdn.example.org/a.js"></script>'
+    )
+    assert list(faults(tmp_path)) == [
+        "page.html: fetches https://cdn.example.org/a.js",
+        "page.html: gone.html leads to no file",
+        "page.html: other.html#gone leads to no anchor",
+    ]
+    (tmp_path / "empty").mkdir()
+    assert len(list(faults(tmp_path / "empty"))) == 1
+
+
+def test_docstrings_become_restructuredtext() -> None:
+    pytest.importorskip("sphinx")
+    assert doctest.testmod(loaded(DOCS / "_ext" / "plain_docstrings.py")).failed == 0
