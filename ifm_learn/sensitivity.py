@@ -47,10 +47,10 @@ class TargetValues:
     may depend on; by default it may depend on everything. Raises InputError for wrong shapes, no draw and values
     that are not finite.
 
-    >>> draws = TargetValues(np.array([0.0, 1.0, 2.0]))
-    >>> draws.mean, [round(end, 6) for end in draws.bounds(0.0)], [round(end, 6) for end in draws.bounds(np.inf)]
-    (1.0, [1.0, 1.0], [0.0, 2.0])
-    >>> round(draws.tipping(0.5), 4)  # 1/2 log((0.5 + 1.5) / 0.5)
+    >>> target = TargetValues(np.array([0.0, 1.0, 2.0]))
+    >>> target.mean, [round(end, 6) for end in target.bounds(np.inf)]
+    (1.0, [0.0, 2.0])
+    >>> round(target.tipping(0.5), 4)  # 1/2 log((0.5 + 1.5) / 0.5)
     0.6931
     >>> TargetValues(np.array([0.0, np.nan]))
     Traceback (most recent call last):
@@ -142,7 +142,7 @@ class SensitivityCurve:
 
 
 def sensitivity_curve(
-    draws: TargetValues, gammas: ArrayLike, replicates: Sequence[TargetValues] = (), alpha: Alpha = "0.1"
+    target: TargetValues, gammas: ArrayLike, replicates: Sequence[TargetValues] = (), alpha: Alpha = "0.1"
 ) -> SensitivityCurve:
     """Bounds of the mean at every gamma, shape (g,).
 
@@ -158,14 +158,14 @@ def sensitivity_curve(
     ifm_ident.errors.InputError: alpha = 1/10 in two tails takes 19 replicates or more, got 5
     """
     at = np.asarray(gammas, dtype=np.float64).ravel()
-    ends = np.array([draws.bounds(gamma) for gamma in at.tolist()]).reshape(len(at), 2)
+    ends = np.array([target.bounds(gamma) for gamma in at.tolist()]).reshape(len(at), 2)
     if not replicates:
-        return SensitivityCurve(at, draws.mean, ends[:, 0], ends[:, 1])
+        return SensitivityCurve(at, target.mean, ends[:, 0], ends[:, 1])
     level = _two_tails(alpha, len(replicates))
     others = np.array([[one.bounds(gamma) for gamma in at.tolist()] for one in replicates])
     low, high = -conformal_quantile(-others[:, :, 0], level / 2), conformal_quantile(others[:, :, 1], level / 2)
     confidence = np.stack([np.minimum(low, ends[:, 0]), np.maximum(high, ends[:, 1])], axis=1)
-    return SensitivityCurve(at, draws.mean, ends[:, 0], ends[:, 1], confidence, level, len(replicates))
+    return SensitivityCurve(at, target.mean, ends[:, 0], ends[:, 1], confidence, level, len(replicates))
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Tipping:
 
 
 def tipping_point(
-    draws: TargetValues, reference: float, replicates: Sequence[TargetValues] = (), alpha: Alpha = "0.1"
+    target: TargetValues, reference: float, replicates: Sequence[TargetValues] = (), alpha: Alpha = "0.1"
 ) -> Tipping:
     """The smallest gamma that makes the mean's side of a reference value uncertain: that changes an effect's sign.
 
@@ -203,14 +203,14 @@ def tipping_point(
     >>> tipping_point(TargetValues(np.array([1.0, 2.0, 6.0])), 0.0).gamma
     inf
     """
-    gamma, confident = draws.tipping(reference), None
+    gamma, confident = target.tipping(reference), None
     if replicates:
         level = _two_tails(alpha, len(replicates))
-        side = 1.0 if draws.mean >= reference else -1.0
+        side = 1.0 if target.mean >= reference else -1.0
         reached = np.array([side * one._signed_tipping(reference) for one in replicates])
         # the lower ends' quantile is at most the reference exactly where this quantile of the gammas is reached
         confident = min(max(-float(conformal_quantile(-reached, level / 2)), 0.0), gamma)
-    return Tipping(reference, draws.mean, gamma, confident)
+    return Tipping(reference, target.mean, gamma, confident)
 
 
 def tipping_between(one: TargetValues, other: TargetValues) -> float:

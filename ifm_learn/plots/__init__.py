@@ -7,6 +7,7 @@ line style always says the same as the colour.
 from ifm_ident.plots import Interval, intervals
 from ifm_learn.plots.coverage import coverage_by_regime
 from ifm_learn.plots.densities import density
+from ifm_learn.plots.estimates import estimates
 from ifm_learn.plots.falsification import effects, p_values
 from ifm_learn.plots.regimes import regime_errors
 from ifm_learn.plots.sensitivity import sensitivity
@@ -16,6 +17,7 @@ __all__ = [
     "coverage_by_regime",
     "density",
     "effects",
+    "estimates",
     "intervals",
     "p_values",
     "regime_errors",

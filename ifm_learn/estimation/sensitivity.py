@@ -1,0 +1,115 @@
+"""How far estimates of unseen regimes move with an interaction left out, from a fit of IFM1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ifm_ident import InputError, Regimes, Status
+from ifm_learn.conformal.ranks import Alpha, fewest_scores, read_alpha
+from ifm_learn.density import DensityModel
+from ifm_learn.outcome.estimator import targets_of
+from ifm_learn.outcome.ifm1 import Ifm1
+from ifm_learn.sensitivity import SensitivityCurve, TargetValues, Tipping, sensitivity_curve, tipping_point
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class RegimeSensitivity:
+    """Bounds at every gamma and the tipping point of one regime (row) and one target (column)."""
+
+    row: int
+    column: int
+    curve: SensitivityCurve
+    tipping: Tipping
+
+    def mapping(self) -> Mapping[str, Any]:
+        """As JSON holds it, at the last gamma; a tipping gamma of null is infinite."""
+        curve, tip = self.curve, self.tipping
+        ends = None if curve.confidence is None else [float(end) for end in curve.confidence[-1]]
+        return {
+            "gamma": float(curve.gammas[-1]),
+            "bounds": [float(curve.lower[-1]), float(curve.upper[-1])],
+            "confidence": ends,
+            "reference": tip.reference,
+            "tipping_gamma": tip.gamma if np.isfinite(tip.gamma) else None,
+            "tipping_gamma_confident": tip.confident,
+        }
+
+
+def regime_sensitivities(
+    estimator: Ifm1,
+    regimes: Regimes,
+    gammas: ArrayLike,
+    references: Sequence[float] | None = None,
+    alpha: Alpha = "0.1",
+    scope: Sequence[str] | None = None,
+) -> Iterator[RegimeSensitivity]:
+    """Bounds and tipping points of every regime and target; observed regimes are left out: data speak there.
+
+    gammas: ascending. references: a value for each target, by default its measured mean in the baseline regime, so
+    that a tipping point is where the sign of the effect is no longer sure. scope: the variables that the absent
+    interaction may depend on, all by default. Confidence ends rest on density models drawn around the fit, where
+    alpha allows for so few; the error of the outcome regression is not in them.
+
+    Raises InputError for an unknown variable, references of the wrong number, and a design without baseline where
+    none are given; NotIdentifiableError for a regime that is not identified.
+    """
+    density, samples = estimator.density_, estimator.samples_
+    found = density.require(regimes)
+    names = samples.design.model.variables
+    width = 1 if samples.y is not None else len(names)
+    given = _baseline_means(estimator) if references is None else np.asarray(references, dtype=np.float64)
+    if given.shape != (width,):
+        raise InputError(f"references have shape {given.shape}; give a value for each of {width} targets")
+    unknown = [name for name in scope or () if name not in names]
+    if unknown:
+        raise InputError(
+            f"unknown variable {unknown[0]!r} in the scope of the interaction; legal: {', '.join(names)}"
+        )
+    columns = None if scope is None else [names.index(name) for name in scope]
+    models = _models(estimator, alpha)
+    for r, x in enumerate(estimator.draws_.each(regimes)):
+        if found.status[r] == Status.OBSERVED:
+            continue
+        regime = regimes.take(slice(r, r + 1))
+        base = density.log_potentials(x, regime)[:, 0]
+        tilts = [model.log_potentials(x, regime)[:, 0] - base for model in models]
+        cells = None if columns is None else _cells(density, x, columns)
+        values = (
+            x if estimator.regression_ is None else estimator.draws_.at(estimator.regression_.predict, x)[:, None]
+        )
+        for k in range(width):
+            target = TargetValues(values[:, k], cells=cells)
+            others = [TargetValues(values[:, k], tilt, cells) for tilt in tilts]
+            curve = sensitivity_curve(target, gammas, others, alpha)
+            yield RegimeSensitivity(r, k, curve, tipping_point(target, float(given[k]), others, alpha))
+
+
+def _models(estimator: Ifm1, alpha: Alpha) -> list[DensityModel]:
+    """Models drawn around the fit, none where alpha/2 takes more than there are."""
+    if estimator.models < fewest_scores(read_alpha(alpha) / 2):
+        return []
+    drawn: list[DensityModel] = estimator.density_.draws(estimator.models, np.random.default_rng(estimator.seed))
+    return drawn
+
+
+def _cells(density: DensityModel, x: Floats, columns: Sequence[int]) -> NDArray[np.int64]:
+    bins = density.grid.encode(x)[:, columns]
+    _, place = np.unique(bins, axis=0, return_inverse=True)
+    return np.asarray(place, dtype=np.int64).ravel()
+
+
+def _baseline_means(estimator: Ifm1) -> Floats:
+    samples = estimator.samples_
+    active = samples.design.train.active_counts
+    base = [i for i in samples.present.tolist() if active[i] == 0]
+    if not base:
+        raise InputError("the baseline regime was not measured; give reference values for the effects' signs")
+    means: Floats = targets_of(samples)[samples.regime == base[0]].mean(axis=0)
+    return means

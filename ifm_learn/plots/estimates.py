@@ -1,0 +1,42 @@
+"""Estimated means of regimes with their confidence and prediction intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ifm_ident import InputError
+from ifm_ident.errors import nearest
+from ifm_ident.plots import Interval, intervals
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ifm_learn.estimation.result import Estimates
+
+
+def estimates(
+    found: Estimates, outcome: str | None = None, truth: Mapping[str, float] | None = None, ax: Axes | None = None
+) -> Axes:
+    """A line for each regime that has a number: mean, confidence interval thick, prediction interval thin.
+
+    outcome: which one, by default the first. truth: means that were measured after all, by the regimes' names.
+    Raises InputError for an unknown outcome, and where no regime has a number.
+    """
+    if outcome is not None and outcome not in found.outcomes:
+        raise InputError(f"unknown outcome {outcome!r}; {nearest(outcome, found.outcomes)}")
+    k = 0 if outcome is None else found.outcomes.index(outcome)
+    known = truth or {}
+    lines = []
+    for row, name in enumerate(found.names()):
+        if not np.isnan(found.mean[row, k]):
+            confidence = _ends(found.low[row, k], found.high[row, k])
+            prediction = _ends(found.unit_low[row, k], found.unit_high[row, k])
+            lines.append(Interval(name, float(found.mean[row, k]), confidence, prediction, known.get(name)))
+    return intervals(lines, ax, found.outcomes[k])
+
+
+def _ends(low: float, high: float) -> tuple[float, float] | None:
+    return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
