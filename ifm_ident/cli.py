@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": "Check every certificate in a result again, by code that shares nothing with the solver.",
     "falsify": "Test the implications on data, with p-values and a multiplicity correction.",
     "report": "One self-contained HTML page of all this.",
+    "reproduce": "The paper's experiments: tables and figures.",
 }
 LEARNING = frozenset({"fit", "estimate", "falsify", "reproduce"})
 """Commands that live in `ifm_learn` and need the extra `learn`; imported by name when they are asked for."""
@@ -88,6 +89,10 @@ def group() -> None:
     \b
     ifm demo                     see it work
     ifm identify study.yaml      which regimes are identified, by which formula
+
+    \b
+    Completion with the Tab key, in a start-up file of the shell (bash; zsh and fish likewise):
+    eval "$(_IFM_COMPLETE=bash_source ifm)"
     """
 
 

@@ -1,0 +1,116 @@
+"""`ifm reproduce`: the paper's semi-synthetic experiments, tables and figures."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ifm_ident.commands.options import progress, remark
+from ifm_learn.experiments.paper import DataName, load_experiment
+from ifm_learn.experiments.protocol import METHODS, TRUTHS, Protocol
+from ifm_learn.experiments.run import run_experiment
+from ifm_learn.experiments.write import tables, write_all
+
+PROBLEMS, QUICK_PROBLEMS = 100, 5
+
+
+@click.command(
+    "reproduce",
+    epilog="Example:  ifm reproduce sachs --truth ifm --jobs 2 --data-home data -o reproduction-sachs",
+)
+@click.argument("data", type=click.Choice(["sachs", "dream"]))
+@click.option(
+    "--truth",
+    "truths",
+    type=click.Choice(TRUTHS),
+    multiple=True,
+    help="The model fitted to the real data and taken as the truth. Repeatable; default both.",
+)
+@click.option(
+    "--problems",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Outcome problems for each truth.  [default: {PROBLEMS}, with --quick {QUICK_PROBLEMS}]",
+)
+@click.option(
+    "--method", "methods", type=click.Choice(METHODS), multiple=True, help="Repeatable; default all of them."
+)
+@click.option(
+    "--outcome",
+    type=click.Choice(["smooth", "trees"]),
+    default="smooth",
+    show_default=True,
+    help="The regression of the outcome on x, the same for all: smooth, by cross-validation, or boosted trees.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--quick", is_flag=True, help="Coarse and short, to see it work in under two minutes.")
+@click.option(
+    "--data-home",
+    type=click.Path(path_type=Path),
+    envvar="IFM_DATA",
+    metavar="FOLDER",
+    help="Where the public data are or are put; else the environment variable IFM_DATA, else the user's cache.",
+)
+@click.option("--download", is_flag=True, help="Fetch public data that are not there (SHA-256 checked).")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Results; an interrupted run continues from it.  [default: reproduction-DATA]",
+)
+@click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
+def command(
+    data: DataName,
+    truths: tuple[str, ...],
+    problems: int | None,
+    methods: tuple[str, ...],
+    outcome: str,
+    seed: int,
+    jobs: int,
+    quick: bool,
+    data_home: Path | None,
+    download: bool,
+    output: Path | None,
+    quiet: bool,
+) -> None:
+    """The paper's experiment on DATA (sachs or dream), its tables and figures.
+
+    \b
+    A ground truth is fitted to the real data and sampled; every method sees that training sample and answers for
+    regimes never run, in each of the outcome problems. Writes results.parquet, scores.parquet, results.json,
+    table.md, figure.png and figure.svg, and prints the table.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        samples, regimes = load_experiment(data, data_home, download)
+    for warning in caught:
+        remark(f"warning: {warning.message}", quiet)
+    folder = output or Path(f"reproduction-{data}")
+    count = problems or (QUICK_PROBLEMS if quick else PROBLEMS)
+
+    def watch(items: Iterable[Any], total: int) -> Iterable[Any]:
+        return progress(items, total, "problem", quiet)
+
+    found = {}
+    for truth in dict.fromkeys(truths or TRUTHS):
+        options = {"truth": truth, "seed": seed, "outcome": outcome, "methods": methods or METHODS}
+        protocol = Protocol(**options)  # type: ignore[arg-type]
+        found[truth] = run_experiment(
+            samples,
+            regimes,
+            protocol.quick() if quick else protocol,
+            count,
+            folder / truth,
+            jobs=jobs,
+            say=lambda text: remark(text, quiet),
+            watch=watch,
+        )
+    written = write_all(found, data, folder)
+    click.echo(tables(found, data), nl=False)
+    remark(f"{folder}: {', '.join(path.name for path in written)}", quiet)

@@ -1,0 +1,77 @@
+"""The settings of one experiment: all that its numbers depend on, besides the data."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ifm_ident import InputError
+from ifm_ident.errors import nearest
+
+TruthName = Literal["ifm", "dag"]
+MethodName = Literal["blackbox", "additive", "dag", "ifm1", "ifm2", "ifm3", "dr"]
+OutcomeName = Literal["smooth", "trees"]
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
+TRUTHS: tuple[TruthName, ...] = get_args(TruthName)
+
+_LEAST = {"rows": 10, "baseline_rows": 10, "truth_draws": 100, "draws": 100, "bins": 2, "starts": 1, "seed": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a ground truth is fitted and sampled, and how the methods are run (THEORY 8, semi-synthetic protocol).
+
+    truth: which model is fitted to the data and then taken as the truth. rows, baseline_rows: training rows drawn
+    from it for every regime. truth_draws: Monte Carlo rows for each true mean; draws: those of the methods that
+    sample (dag, ifm1, ifm3, dr). bins: of the truth's uniform grid and of the fitted grid, at most, a variable.
+    starts: of the fitted energies. outcome: the regression of y on x, `smooth` (chosen by cross-validation) or
+    `trees` (boosted). methods: which are run, in the order of tables.
+
+    >>> Protocol(methods=("ifm1", "additive")).methods
+    ('ifm1', 'additive')
+    >>> Protocol(methods=("ifm4",))
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: unknown method 'ifm4'; did you mean ifm3?
+    """
+
+    truth: TruthName = "ifm"
+    seed: int = 0
+    rows: int = 500
+    baseline_rows: int = 5_000
+    truth_draws: int = 100_000
+    draws: int = 10_000
+    bins: int = 20
+    starts: int = 2
+    outcome: OutcomeName = "smooth"
+    methods: tuple[MethodName, ...] = METHODS
+
+    def __post_init__(self) -> None:
+        checks: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+            ("truth", (self.truth,), TRUTHS),
+            ("method", self.methods, METHODS),
+            ("outcome regression", (self.outcome,), get_args(OutcomeName)),
+        )
+        for kind, given, legal in checks:
+            for name in given:
+                if name not in legal:
+                    raise InputError(f"unknown {kind} {name!r}; {nearest(name, legal)}")
+        if not self.methods or len(set(self.methods)) != len(self.methods):
+            raise InputError(f"the methods are {self.methods}; name one or more, each once")
+        least = {
+            "rows": 10,
+            "baseline_rows": 10,
+            "truth_draws": 100,
+            "draws": 100,
+            "bins": 2,
+            "starts": 1,
+            "seed": 0,
+        }
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise InputError(f"{name} is {getattr(self, name)}; give {bound} or more")
+
+    def quick(self) -> Protocol:
+        """The same with fewer draws and one start: to see the whole path in a minute or two, not to report."""
+        return dataclasses.replace(self, truth_draws=20_000, draws=2_000, starts=1, bins=min(self.bins, 10))

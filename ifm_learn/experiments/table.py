@@ -1,0 +1,64 @@
+"""The table of an experiment in Markdown, beside the figures that the paper's authors published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ifm_learn.experiments.results import REFERENCE, Results
+
+NAMES = {
+    "blackbox": "black box",
+    "additive": "additive",
+    "dag": "DAG",
+    "ifm1": "IFM1",
+    "ifm2": "IFM2",
+    "ifm3": "IFM3",
+    "dr": "doubly robust",
+}
+
+TITLES = {"sachs": "Sachs", "dream": "DREAM", "ifm": "truth IFM", "dag": "truth DAG"}
+
+PUBLISHED: Mapping[tuple[str, str], Mapping[str, tuple[float, float]]] = {
+    ("sachs", "ifm"): {
+        "blackbox": (0.174, 0.930),
+        "dag": (1.337, 0.502),
+        "ifm1": (0.185, 0.942),
+        "ifm2": (0.769, 0.737),
+    }
+}
+"""Mean pRMSE and rank correlation over 100 problems, by data set and truth (THEORY 8; another fitted truth)."""
+
+
+def markdown(results: Results, data: str, truth: str) -> str:
+    """One row a method: pRMSE, rank correlation, wins against the black box, published figures.
+
+    The p-values are of one-sided binomial tests over problems: that the method wins more than half of them.
+    """
+    published = PUBLISHED.get((data, truth), {})
+    head = ["method", "pRMSE mean", "median", "rCOR mean", "wins pRMSE", "p", "wins rCOR", "p"]
+    if published:
+        head += ["published pRMSE", "published rCOR"]
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    for method in results.methods:
+        error, rank = results.prmse(method), results.rank_correlation(method)
+        cells = [NAMES.get(method, method), f"{error.mean():.4f}", f"{np.median(error):.4f}", f"{rank.mean():.3f}"]
+        if method == REFERENCE or REFERENCE not in results.methods:
+            cells += ["", "", "", ""]
+        else:
+            for one in results.wins(method):
+                cells += [f"{one.won} of {one.won + one.lost}", p_text(one.p_value)]
+        if published:
+            cells += [f"{value:.3f}" for value in published[method]] if method in published else ["", ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def p_text(p: float) -> str:
+    """A p-value in three digits.
+
+    >>> p_text(0.0213), p_text(3.2e-8)
+    ('0.021', '3e-08')
+    """
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"

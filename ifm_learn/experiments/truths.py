@@ -1,0 +1,82 @@
+"""Ground truths fitted to real data: a directed model, or an interventional factor model on a grid."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+from typing import Protocol as Interface
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import Design, Regimes
+from ifm_learn.data.samples import Samples
+from ifm_learn.density import fit_density
+from ifm_learn.experiments.protocol import Protocol
+from ifm_learn.grid import Grid
+from ifm_learn.outcome.baselines.dag import DagBaseline
+from ifm_learn.outcome.regressors import TanhNetwork
+
+Floats = NDArray[np.float64]
+
+_UNITS = 10
+"""Hidden units of the means of the directed truth: another family than the splines of the DAG baseline."""
+
+_TRAINING = 0
+"""Its random stream; see `problems`."""
+
+
+class Truth(Interface):
+    """A law of x in every regime that can be sampled."""
+
+    def sample(self, regimes: Regimes, n: int, rng: np.random.Generator) -> Floats:
+        """Independent rows, shape (r, n, p)."""
+
+
+@dataclass(frozen=True, eq=False)
+class DagTruth:
+    """Every variable given its parents: a small network for the mean, log-linear splines for the spread."""
+
+    fitted: DagBaseline
+
+    @classmethod
+    def fit(cls, samples: Samples, seed: int) -> DagTruth:
+        """Regime-specific heteroscedastic Gaussian conditionals in the structure of the factors."""
+        conditional = TanhNetwork(units=_UNITS, alpha=1.0, seed=seed)
+        return cls(DagBaseline(conditional=conditional, seed=seed).fit(samples))
+
+    def sample(self, regimes: Regimes, n: int, rng: np.random.Generator) -> Floats:
+        """Independent rows in topological order, shape (r, n, p); the same random numbers in every regime."""
+        drawing = copy.copy(self.fitted)
+        drawing.set_params(draws=n, seed=int(rng.integers(2**31)))
+        return drawing.sample(regimes)
+
+
+def fit_truth(samples: Samples, protocol: Protocol, jobs: int = 1) -> Truth:
+    """The ground truth that a protocol names, fitted to real rows.
+
+    ifm: energies of one hidden layer by exact likelihood on bins of equal width, as in the paper but for the
+    likelihood. dag: conditionals in the structure of the factors, which must give one (InputError).
+    """
+    if protocol.truth == "dag":
+        return DagTruth.fit(samples, protocol.seed)
+    return fit_density(binned(samples, protocol.bins), bins=protocol.bins, starts=1, seed=protocol.seed, jobs=jobs)
+
+
+def binned(samples: Samples, bins: int) -> Samples:
+    """The rows moved to the mean of their bin, of `bins` bins of equal width a variable."""
+    grid = Grid.of(samples.x, bins, "uniform")
+    return dataclasses.replace(samples, x=grid.decode(grid.encode(samples.x)))
+
+
+def draw_training(truth: Truth, design: Design, protocol: Protocol) -> Samples:
+    """Training rows of the truth in every training regime; baseline gets `baseline_rows`."""
+    rows, regime = [], []
+    for train in design.distinct.tolist():
+        one = design.train.take(slice(train, train + 1))
+        n = protocol.rows if one.active_counts[0] else protocol.baseline_rows
+        rng = np.random.default_rng([protocol.seed, _TRAINING, train])
+        rows.append(truth.sample(one, n, rng)[0])
+        regime.append(np.full(n, train))
+    return Samples(design, np.concatenate(regime), np.concatenate(rows))
