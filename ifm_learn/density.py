@@ -16,10 +16,10 @@ from ifm_ident import Design, Identification, Identifier, InputError, Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.energies.cells import FactorCells
-from ifm_learn.energies.energy import Energy
-from ifm_learn.energies.families import family
-from ifm_learn.energies.layout import Layout, Ridge
+from ifm_learn.energies.families import Family, layout_of
+from ifm_learn.energies.layout import Ridge
 from ifm_learn.fitting.fit import Problem, average, fit_energies
+from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.likelihood import add_base
 from ifm_learn.fitting.report import FitReport, FitWarning, StartReport
 from ifm_learn.grid import BINS, Grid, flat_index
@@ -184,7 +184,7 @@ def fit_density(
     samples: Samples,
     *,
     objective: Literal["auto", "exact", "pseudo"] = "auto",
-    energy: str | Callable[[int], Energy] = "mlp",
+    energy: str | Family = "mlp",
     bins: int = BINS,
     ridge: Ridge | None = None,
     starts: int = 2,
@@ -196,15 +196,14 @@ def fit_density(
     """Fit the factors of a design to samples of its training regimes, and average the starts.
 
     objective: `exact` likelihood on the grid, `pseudo`-likelihood, or `auto`, the former where the junction tree
-    fits `max_cells`. energy: a family's name, or a function from the number of variables to an energy. ridge: the
-    penalty, by default the one of the greatest held-out likelihood. progress: called after every iteration with
-    the number of its start. Warns (FitWarning) where a start did not converge. Same seed, same model.
+    fits `max_cells`. energy: a family's name, or a function from rows of a factor's variables to an energy. ridge:
+    the penalty, by default the one of the greatest held-out likelihood. progress: called after every iteration
+    with the number of its start. Warns (FitWarning) where a start did not converge. Same seed, same model.
     """
     began = time.perf_counter()
     grid = Grid.of(samples.x, bins)
     cells = FactorCells.of(samples.design)
-    make = family(energy) if isinstance(energy, str) else energy
-    layout = Layout(cells, tuple(make(len(scope)) for scope in cells.scopes))
+    layout = layout_of(cells, energy, standard_units(samples.x).apply(grid.decode(grid.encode(samples.x))))
     problem = Problem.of(samples, grid, layout, seed)
     fit = fit_energies(problem, ridge, starts, seed, jobs)
     tables = [problem.whole.tables(optimum.theta) for optimum in fit.optima]

@@ -105,7 +105,7 @@ def _means(column: Floats, edges: Floats) -> Floats:
     return np.where(counts > 0, sums / np.maximum(counts, 1), middle)
 
 
-def flat_index(bins: Ints, scope: Sequence[int], sizes: Sequence[int]) -> Ints:
+def flat_index(bins: NDArray[np.integer], scope: Sequence[int], sizes: Sequence[int]) -> Ints:
     """The position of every row in the flattened table over `scope`, shape (n,)."""
     index = np.zeros(len(bins), dtype=np.int64)
     for v in scope:

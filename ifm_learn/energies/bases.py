@@ -56,7 +56,7 @@ class Powers:
 
     @classmethod
     def of(cls, x: Floats) -> Powers:
-        """In units of the mean and the standard deviation of some values; the line alone where they are but two."""
+        """In units of the mean and the standard deviation of values; the line alone where they are but two."""
         distinct = len(np.unique(x))
         return cls(float(x.mean()), float(x.std()) if distinct > 1 else 1.0, min(distinct - 1, 2))
 
