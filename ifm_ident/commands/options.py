@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 from tqdm import tqdm
 
 from ifm_ident.files import open_output
@@ -31,7 +32,12 @@ class Seconds(click.FloatRange):
         return seconds
 
 
-study_argument = click.argument("study", metavar="STUDY")
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Completion of file names, by the shell."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+study_argument = click.argument("study", metavar="STUDY", shell_complete=files)
 
 test_option = click.option(
     "--test",
@@ -43,6 +49,11 @@ test_option = click.option(
 )
 
 
+output_option = click.option(
+    "-o", "--output", metavar="FILE", shell_complete=files, help="Write to FILE instead of standard output."
+)
+
+
 def output_options(formats: Sequence[str]) -> Callable[[Command], Command]:
     """--format (the first is the default), -o/--output, --force and --quiet."""
 
@@ -50,7 +61,7 @@ def output_options(formats: Sequence[str]) -> Callable[[Command], Command]:
         for option in (
             click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error."),
             click.option("--force", is_flag=True, help="Overwrite the output file."),
-            click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output."),
+            output_option,
             click.option(
                 "--format",
                 "output_format",

@@ -11,7 +11,16 @@ from typing import Any
 import click
 
 from ifm_ident.commands.identify import criterion_option
-from ifm_ident.commands.options import Seconds, open_sink, progress, remark, study_argument, test_option
+from ifm_ident.commands.options import (
+    Seconds,
+    files,
+    open_sink,
+    output_option,
+    progress,
+    remark,
+    study_argument,
+    test_option,
+)
 from ifm_ident.errors import InputError, MissingExtraError
 from ifm_ident.files import check_output
 from ifm_ident.identify import CriterionName, Identifier
@@ -25,8 +34,10 @@ from ifm_ident.study import Study, load
 @study_argument
 @test_option
 @criterion_option
-@click.option("--estimates", metavar="FILE", help="A result of `ifm estimate --format json`.")
-@click.option("--falsification", metavar="FILE", help="A result of `ifm falsify --format json`.")
+@click.option("--estimates", metavar="FILE", shell_complete=files, help="Result of `ifm estimate --format json`.")
+@click.option(
+    "--falsification", metavar="FILE", shell_complete=files, help="Result of `ifm falsify --format json`."
+)
 @click.option(
     "--rows",
     type=click.IntRange(min=1),
@@ -43,7 +54,7 @@ from ifm_ident.study import Study, load
     metavar="S",
     help="Seconds for the search for a plan; then the best one so far, with its gap.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
+@output_option
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
 @click.pass_context
@@ -77,7 +88,7 @@ def command(
     if estimates is not None:
         given = estimates_of(asked, load_result(estimates), estimates)
     elif asked.data is not None:
-        found, note = _estimated(asked)
+        found, note = _estimated(asked, quiet)
         given = None if found is None else estimates_of(asked, found, "ifm estimate")
     tested = None
     if falsification is not None:
@@ -106,7 +117,7 @@ def _made_by(ctx: click.Context, study: str) -> str:
     return shlex.join([*words, "-o", "FILE.html"])
 
 
-def _estimated(study: Study) -> tuple[Mapping[str, Any] | None, str]:
+def _estimated(study: Study, quiet: bool) -> tuple[Mapping[str, Any] | None, str]:
     """Estimates of the learning part where it is there, else what to do; as `ifm estimate` without options."""
     advice = (
         "The study names data. `ifm estimate STUDY --format json -o FILE.json` estimates the test regimes; "
@@ -114,13 +125,16 @@ def _estimated(study: Study) -> tuple[Mapping[str, Any] | None, str]:
     )
     try:
         module = importlib.import_module("ifm_learn.estimate")
-        found: Mapping[str, Any] = module.estimate_study(study)
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("ifm_learn"):
-            raise
-        return None, advice
+        if study.target_count > module.MOST:
+            return None, f"{advice} Not done here: {study.target_count:,} regimes are more than {module.MOST:,}."
+        remark("estimates from the study's data; --estimates FILE puts those of `ifm estimate` instead", quiet)
+        found: Mapping[str, Any] = module.estimate_study(study, say=lambda text: remark(text, quiet)).mapping()
     except MissingExtraError as error:
         return None, f"{advice} Not done here: {error}"
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("ifm_"):
+            raise
+        return None, f"{advice} Not done here: {MissingExtraError(error.name, 'learn')}"
     except InputError as error:
         raise InputError(f"the study's data: {error}") from None
     return found, ""

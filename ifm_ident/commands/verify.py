@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ifm_ident.commands.options import files
 from ifm_ident.study import load
 from ifm_ident.verification.verify import verify_file
 
@@ -12,8 +13,13 @@ DOES_NOT_HOLD = 1
 
 
 @click.command("verify", epilog="Example:  ifm verify answers.json --study study.yaml")
-@click.argument("result", metavar="RESULT")
-@click.option("--study", metavar="STUDY", help="Also check that the result is about this study (a CSV needs it).")
+@click.argument("result", metavar="RESULT", shell_complete=files)
+@click.option(
+    "--study",
+    metavar="STUDY",
+    shell_complete=files,
+    help="Also check that the result is about this study (a CSV needs it).",
+)
 @click.pass_context
 def command(ctx: click.Context, result: str, study: str | None) -> None:
     """Check every certificate in a result again, by code that shares nothing with the solver.

@@ -41,6 +41,7 @@ class Estimate:
     prediction: tuple[float, float] | None
     ess: float | None
     guarantee: str | None
+    note: str
 
     @property
     def interval(self) -> Interval | None:
@@ -59,6 +60,7 @@ class Estimates:
     alpha: str
     seed: str
     rows: tuple[Estimate, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def intervals(self) -> list[Interval]:
@@ -67,7 +69,7 @@ class Estimates:
 
     @property
     def table(self) -> list[tuple[str, ...]]:
-        """Rows: regime, of, verdict, mean, standard error, confidence, prediction, sample size, guarantee."""
+        """Rows: regime, of, verdict, mean, error, confidence, prediction, sample size, guarantee, note."""
         return [
             (
                 row.name,
@@ -79,6 +81,7 @@ class Estimates:
                 "" if row.prediction is None else pair_text(row.prediction),
                 "" if row.ess is None else number_text(row.ess),
                 row.guarantee or "",
+                row.note,
             )
             for row in self.rows
         ]
@@ -179,10 +182,16 @@ def estimates_of(study: StudyLike, data: Mapping[str, Any], place: str) -> Estim
                 _pair(entry, "prediction", at),
                 _number(entry, "ess", at),
                 None if guarantee is None else str(guarantee),
+                str(entry.get("note", "") or ""),
             )
         )
+    warnings = data.get("warnings") or ()
     return Estimates(
-        str(data.get("method", "")), str(data.get("alpha", "")), str(data.get("seed", "")), tuple(rows)
+        str(data.get("method", "")),
+        str(data.get("alpha", "")),
+        str(data.get("seed", "")),
+        tuple(rows),
+        tuple(map(str, warnings)) if isinstance(warnings, (list, tuple)) else (str(warnings),),
     )
 
 
