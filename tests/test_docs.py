@@ -63,7 +63,10 @@ def modules(package: ModuleType) -> Iterator[ModuleType]:
 
 
 EXPORTING = [
-    module for package in (ifm_ident, ifm_learn) for module in modules(package) if hasattr(module, "__all__")
+    module
+    for package in (ifm_ident, ifm_learn)
+    for module in modules(package)
+    if hasattr(module, "__all__") and hasattr(module, "__path__")
 ]
 
 
