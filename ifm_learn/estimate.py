@@ -17,7 +17,7 @@ from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.estimation.checks import density_warnings, outcome_warnings, overlap_warnings
-from ifm_learn.estimation.held import Held, held_out
+from ifm_learn.estimation.held import CALIBRATION, Held, held_out
 from ifm_learn.estimation.prediction import UnitIntervals, by_ratio, without_ratio
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.fitted import FittedModel
@@ -29,9 +29,6 @@ from ifm_learn.outcome.methods import method_of
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Say = Callable[[str], None]
-
-CALIBRATION = 0.2
-"""Share of every training regime's rows that calibrates prediction intervals."""
 
 MOST = 100_000
 """Test regimes that are estimated at once."""
@@ -88,7 +85,7 @@ def estimate_study(
         held = held_out(samples, calibration, seed)
     density = model.density if model is not None and chosen.needs_identification else None
     tell(f"estimating by {method}")
-    estimator = chosen.build(density, seed).fit(held.fitted)
+    estimator = chosen.build(density, None, seed).fit(held.fitted)
     found = Identifier(study.design, study.notation).identify(targets)
     work = _Work(estimator, held, density, level, seed, tell)
     columns = work.columns(found)
@@ -110,6 +107,7 @@ def estimate_study(
         warnings=tuple(dict.fromkeys(notes)),
         rows=len(held.fitted),
         calibration=len(held),
+        ignored=samples.ignored,
         **vars(columns),
     )
 

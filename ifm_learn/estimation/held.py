@@ -12,6 +12,9 @@ from ifm_learn.data.samples import Samples
 
 Ints = NDArray[np.int64]
 
+CALIBRATION = 0.2
+"""Share of every training regime's rows that is held out by default."""
+
 
 @dataclass(frozen=True, eq=False)
 class Held:

@@ -30,7 +30,8 @@ class Estimates(Tabular):
     where there is no number. ess: effective sample size of the training rows' weights, shape (r,); unit_ess: of
     the calibration rows', shape (r, k). guarantee: of the prediction interval, shape (r, k), "" for none. reasons:
     why there is no number, or what makes it weak, shape (r,), "" for nothing. alpha: as it was written. rows,
-    calibration: how many rows were fitted to, and how many calibrate the prediction intervals.
+    calibration: how many rows were fitted to, and how many calibrate the prediction intervals;
+    ignored: how many were of regimes outside training.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Estimates(Tabular):
     warnings: tuple[str, ...]
     rows: int
     calibration: int
+    ignored: int = 0
 
     def __len__(self) -> int:
         return len(self.regimes)

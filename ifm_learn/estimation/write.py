@@ -34,6 +34,7 @@ def mapping(found: Estimates) -> dict[str, Any]:
         "alpha": found.alpha,
         "rows": found.rows,
         "calibration": found.calibration,
+        "ignored": found.ignored,
         "results": list(_entries(found)),
         "warnings": list(found.warnings),
     }

@@ -20,10 +20,10 @@ Floats = NDArray[np.float64]
 class DoublyRobust(WeightedEstimator):
     """E[m(x); sigma] under the fitted density plus weighted means of y - m(x), m cross-fitted.
 
-    Right to first order if m or the density is; the weights are those of the balance heuristic. regressor, draws:
-    as for `Ifm1`; folds: parts of the rows, each predicted by a fit to the others. ratio: ratios for the weights
-    from elsewhere, for instance `ClassifierRatio()`, so that two models of the density must both fail. See
-    `WeightedEstimator`. Without an outcome m is the value that stands for a bin of the grid.
+    Errors of m only count where the weights, those of the balance heuristic, err too; an error of the density in
+    the first part stays, since nobody has rows of the target regime. regressor, draws: as for `Ifm1`; folds: parts
+    of the rows, each predicted by a fit to the others. See `WeightedEstimator` for density, ratio and models.
+    Without an outcome m is the value that stands for a bin of the grid.
 
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -84,7 +84,7 @@ class IdentifiedEstimator(OutcomeEstimator):
     def predict(self, regimes: Regimes) -> Floats:
         """Means of the target: shape (r,) for an outcome, (r, p) for the x-variables; NotIdentifiableError."""
         self._require(regimes)
-        return shaped(self.has_outcome_, np.concatenate([self._means(part) for part in self._parts(regimes)]))
+        return shaped(self.has_outcome_, self._in_parts(self._means, regimes))
 
     def standard_errors(self, regimes: Regimes) -> Floats:
         """Standard errors of `predict`, of its shape: rows, density model, outcome model and Monte Carlo draws.
@@ -93,8 +93,7 @@ class IdentifiedEstimator(OutcomeEstimator):
         wrong factorisation) are not in it.
         """
         self._require(regimes)
-        variances = np.concatenate([self._variances(part) for part in self._parts(regimes)])
-        return shaped(self.has_outcome_, np.sqrt(np.maximum(variances, 0.0)))
+        return shaped(self.has_outcome_, np.sqrt(self._in_parts(self._variances, regimes)))
 
     @abstractmethod
     def _means(self, regimes: Regimes) -> Floats:
@@ -108,9 +107,14 @@ class IdentifiedEstimator(OutcomeEstimator):
         check_regimes(self.model_, regimes)
         self.density_.require(regimes)
 
+    def _in_parts(self, compute: Callable[[Regimes], Floats], regimes: Regimes) -> Floats:
+        """Shape (r, targets), a few regimes at a time so that memory stays bounded."""
+        none = np.empty((0, 1 if self.has_outcome_ else len(self.model_.variables)))
+        return np.concatenate([none, *(compute(part) for part in self._parts(regimes))])
+
     def _parts(self, regimes: Regimes) -> Iterator[Regimes]:
         step = max(1, _CELLS // len(self.samples_))
-        for start in range(0, max(len(regimes), 1), step):
+        for start in range(0, len(regimes), step):
             yield regimes.take(slice(start, start + step))
 
     def diagnostics(self, regimes: Regimes) -> WeightDiagnostics:
@@ -119,6 +123,8 @@ class IdentifiedEstimator(OutcomeEstimator):
         Methods that do not use weights show by it how far a regime is from the rows. NotIdentifiableError.
         """
         self._require(regimes)
+        if not len(regimes):
+            raise InputError("diagnostics are of weights for a regime; there is none")
         parts = [self._weights(self._potentials(), part).log_weights for part in self._parts(regimes)]
         return diagnose(np.concatenate(parts, axis=1))
 

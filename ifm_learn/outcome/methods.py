@@ -24,48 +24,62 @@ from ifm_learn.outcome.ifm3 import Ifm3
 
 @dataclass(frozen=True)
 class Method:
-    """A method: what it does in words, and its constructor from a density model (or its settings) and a seed.
+    """A method: what it does in words, and how its estimator is made.
 
-    needs_identification: whether it refuses regimes that are not identified; it then uses the density model.
+    build: from a density model (or settings of one, or None), a regressor for the outcome (or None for the
+    default) and a seed; methods ignore what they do not use. needs_identification: whether it refuses regimes that
+    are not identified; it then uses the density model.
     """
 
     words: str
-    build: Callable[[Any, int], OutcomeEstimator]
+    build: Callable[[Any, Any, int], OutcomeEstimator]
     needs_identification: bool
 
 
 METHODS: dict[str, Method] = {
     "ifm1": Method(
         "a regression of the outcome on x, averaged over the fitted density of each regime",
-        lambda density, seed: Ifm1(density, seed=seed),
+        lambda density, regressor, seed: Ifm1(density, regressor, seed=seed),
         True,
     ),
     "ifm2": Method(
-        "training rows re-weighted regime by regime", lambda density, seed: Ifm2(density, seed=seed), True
+        "training rows re-weighted regime by regime",
+        lambda density, regressor, seed: Ifm2(density, seed=seed),
+        True,
     ),
     "ifm3": Method(
         "the regression refitted under covariate shift for each regime, then averaged",
-        lambda density, seed: Ifm3(density, seed=seed),
+        lambda density, regressor, seed: Ifm3(density, regressor, seed=seed),
         True,
     ),
     "dr": Method(
         "doubly robust: ifm1 plus re-weighted residuals",
-        lambda density, seed: DoublyRobust(density, seed=seed),
+        lambda density, regressor, seed: DoublyRobust(density, regressor, seed=seed),
         True,
     ),
     "balance": Method(
         "all training rows together, re-weighted from their mixture",
-        lambda density, seed: Balance(density, seed=seed),
+        lambda density, regressor, seed: Balance(density, seed=seed),
         True,
     ),
     "dag": Method(
-        "every variable regressed on its parents, sampled in order", lambda _, seed: DagBaseline(seed=seed), False
+        "every variable regressed on its parents, sampled in order",
+        lambda density, regressor, seed: DagBaseline(regressor=regressor, seed=seed),
+        False,
     ),
-    "blackbox": Method("boosted trees from the regime", lambda _, seed: BlackBox(seed=seed), False),
-    "additive": Method("the sum of single-intervention effects", lambda _, seed: Additive(), False),
-    "pooled": Method("ridge regression on the regime's levels", lambda _, seed: Pooled(seed=seed), False),
-    "mean": Method("the mean of the training regimes' means", lambda _, seed: MeanOfTraining(), False),
-    "control": Method("the mean of the baseline regime", lambda _, seed: Control(), False),
+    "blackbox": Method(
+        "boosted trees from the regime", lambda density, regressor, seed: BlackBox(seed=seed), False
+    ),
+    "additive": Method(
+        "the sum of single-intervention effects", lambda density, regressor, seed: Additive(), False
+    ),
+    "pooled": Method(
+        "ridge regression on the regime's levels", lambda density, regressor, seed: Pooled(seed=seed), False
+    ),
+    "mean": Method(
+        "the mean of the training regimes' means", lambda density, regressor, seed: MeanOfTraining(), False
+    ),
+    "control": Method("the mean of the baseline regime", lambda density, regressor, seed: Control(), False),
 }
 """Every method by name, those of this package first."""
 

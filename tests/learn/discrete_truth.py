@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class DiscreteTruth:
-    """Every variable takes the values 0, 1, ..., `values` - 1; a random log-table for each level of each factor."""
+    """Every variable takes the values 0, 1, ..., `values` - 1; a random log-table for each factor and level."""
 
     design: Design
     values: int

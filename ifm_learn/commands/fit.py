@@ -1,0 +1,56 @@
+"""`ifm fit`: a density model of a study, kept in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ifm_ident import load
+from ifm_ident.commands.options import remark, study_argument
+from ifm_ident.files import check_output
+from ifm_ident.show.words import counted
+from ifm_learn.commands.options import calibration_option, data_option, jobs_option, seed_option, stages
+from ifm_learn.data.reading import read_samples
+from ifm_learn.fitted import FittedModel
+
+
+@click.command(
+    "fit", epilog="Example:  ifm fit study.yaml -o study.npz && ifm estimate study.yaml --model study.npz"
+)
+@study_argument
+@click.option(
+    "-o", "--output", metavar="FILE", required=True, help="Where the model goes (npz and JSON, no pickle)."
+)
+@data_option
+@seed_option
+@calibration_option
+@jobs_option
+@click.option("--force", is_flag=True, help="Overwrite the output file.")
+@click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
+def command(
+    study: str,
+    output: str,
+    data: Path | None,
+    seed: int,
+    calibration: float,
+    jobs: int,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Fits the factors to the study's data once, for `ifm estimate --model FILE` to use with any method.
+
+    The file also tells which rows were held out, so that prediction intervals rest on rows that nothing was fitted
+    to; `ifm estimate` refuses a model of another design or of other rows.
+    """
+    path = check_output(output, force)
+    samples = read_samples(load(study), data)
+    with stages(quiet) as say:
+        say("fitting the density model")
+        model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs)
+    model.save(path)
+    for note in model.notes:
+        remark(f"warning: {note}", quiet)
+    report = model.density.report
+    rows = counted(sum(report.rows), "row")
+    remark(f"{output}: {report.objective} likelihood of {rows}, inference {model.density.cost}", quiet)

@@ -1,0 +1,49 @@
+"""Options that the commands of estimation share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from ifm_learn.estimation.held import CALIBRATION
+
+data_option = click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FILE", help="The table, instead of the study's."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of splits, fits and draws."
+)
+calibration_option = click.option(
+    "--calibration",
+    type=click.FloatRange(min=0, max=1, max_open=True),
+    default=CALIBRATION,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of every training regime's rows held out for prediction intervals; 0 for no such intervals.",
+)
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes; any number, same result."
+)
+
+
+@contextmanager
+def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """What is being done, on one line of standard error with the time it takes, when that is a terminal."""
+    with tqdm(bar_format="{desc} [{elapsed}]", disable=True if quiet else None, leave=False) as line:
+
+        def say(text: str) -> None:
+            line.set_description_str(text)
+
+        yield say
+
+
+def refuse_given(ctx: click.Context, names: tuple[str, ...], reason: str) -> None:
+    """Raises UsageError for the first of these parameters that was given."""
+    for name in names:
+        if ctx.get_parameter_source(name) != click.core.ParameterSource.DEFAULT:
+            option = "test" if name == "tests" else name.replace("_", "-")
+            raise click.UsageError(f"--{option} {reason}", ctx)

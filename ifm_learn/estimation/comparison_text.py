@@ -1,0 +1,113 @@
+"""Comparisons of methods as a table for people, as JSON (`ifm-comparison/1`) and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ifm_ident.show.table import wrapped
+from ifm_ident.show.words import counted, listed
+from ifm_learn.compare import FEWEST, Comparison
+
+SCHEMA = "ifm-comparison/1"
+
+
+def comparison_lines(name: str, found: Comparison) -> Iterator[str]:
+    """One line a method, best first, and how far such few regimes can be trusted."""
+    k = len(found.regimes)
+    yield from wrapped(
+        f"{' '.join(name.split())}: methods on {counted(k, 'training regime')} left out, of those that the others "
+        "identify",
+        "  ",
+    )
+    if not k:
+        yield from wrapped(
+            "Too few: no training regime stays identified without its own rows, so nothing can be held out. "
+            "`ifm plan` finds regimes to add."
+        )
+        return
+    yield ""
+    rows = [("method", "error", "rank", "worst"), *_rows(found)]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    for row in rows:
+        yield ("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip()
+    yield ""
+    unit = "a variable's" if found.without_outcome else "the outcome's"
+    noise = float(np.sqrt((found.noise**2).mean()))
+    yield from wrapped(f"Left out, one at a time: {listed(found.regimes, 8)}.", "  ")
+    if found.dependent:
+        yield from wrapped(f"Needed by the others, so never left out: {listed(found.dependent, 8)}.", "  ")
+    yield from wrapped(
+        f"error: root mean squared error of the predicted means, in {unit} standard deviations; the observed "
+        f"means have an error of {noise:.3f} themselves. rank: Spearman's correlation over the regimes.",
+        "  ",
+    )
+    for method, reason in found.reasons.items():
+        yield from wrapped(f"{method}: {reason}.", "  ")
+    if k < FEWEST:
+        yield from wrapped(f"Too few regimes ({k}) to rank methods by.")
+
+
+def _rows(found: Comparison) -> Iterator[tuple[str, str, str, str]]:
+    squared, ranks = found.squared, found.rank_correlation
+    for i in np.argsort(np.where(np.isnan(squared), np.inf, squared), kind="stable").tolist():
+        if math.isnan(squared[i]):
+            yield found.methods[i], "none", "", ""
+            continue
+        worst = int(np.argmax(np.abs(found.errors[i])))
+        rank = "" if math.isnan(ranks[i]) else f"{ranks[i]:.2f}"
+        yield (
+            found.methods[i],
+            f"{math.sqrt(squared[i]):.3f}",
+            rank,
+            f"{found.errors[i, worst]:+.3f} {found.regimes[worst]}",
+        )
+
+
+def comparison_json(name: str, found: Comparison) -> Iterator[str]:
+    """The comparison as JSON, one method a line."""
+    head = {
+        "schema": SCHEMA,
+        "study": name,
+        "seed": found.seed,
+        "left_out": found.regimes,
+        "needed": found.dependent,
+    }
+    yield json.dumps(head, ensure_ascii=False)[:-1] + ","
+    yield ' "results": ['
+    ranks, squared = found.rank_correlation, found.squared
+    for i, method in enumerate(found.methods):
+        entry = {
+            "method": method,
+            "squared_error": _plain(squared[i]),
+            "rank_correlation": _plain(ranks[i]),
+            "errors": [_plain(value) for value in found.errors[i]],
+            "reason": found.reasons.get(method),
+        }
+        yield f"  {json.dumps(entry, ensure_ascii=False)}{',' if i + 1 < len(found.methods) else ''}"
+    yield " ]}"
+
+
+def comparison_csv(name: str, found: Comparison) -> Iterator[str]:
+    """One line a method and regime left out."""
+    yield _row(("method", "regime", "error", "predicted", "observed", "noise"))
+    for i, method in enumerate(found.methods):
+        for j, regime in enumerate(found.regimes):
+            numbers = (found.errors[i, j], found.predicted[i, j], found.observed[j], found.noise[j])
+            yield _row((method, regime, *("" if math.isnan(v) else repr(float(v)) for v in numbers)))
+
+
+def _plain(value: Any) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _row(values: tuple[str, ...]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(values)
+    return text.getvalue()
