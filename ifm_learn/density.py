@@ -23,6 +23,7 @@ from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.likelihood import add_base
 from ifm_learn.fitting.report import FitReport, FitWarning, StartReport
 from ifm_learn.grid import BINS, Grid, flat_index
+from ifm_learn.inference.gibbs import gibbs
 from ifm_learn.inference.grid_tree import Collected, GridTree
 from ifm_learn.ratios.formula import require_all
 from ifm_learn.regime_check import check_regimes
@@ -175,9 +176,8 @@ class DensityModel:
         if self.exact:
             collected = self._collect(regimes)
             return [collected.sample(r, n, rng) for r in range(len(regimes))]
-        from ifm_learn.inference.gibbs import gibbs_bins
-
-        return gibbs_bins(self.cells.scopes, self.grid.sizes, self._with_base, self._choice(regimes), n, rng)
+        drawn = gibbs(self.cells.scopes, self.grid.sizes, self._with_base, self._choice(regimes), n, rng)
+        return list(drawn.bins.astype(np.int64))
 
 
 def fit_density(

@@ -220,7 +220,7 @@ def test_contrast_recovers_log_ratios_at_the_parametric_rate() -> None:
     """16 times the rows, a quarter of the error.
 
     About 20 parameters and 4 repetitions: a mean square has 80 degrees of freedom, a relative error of
-    sqrt(2 / 80) = 0.16; its root 0.08, the ratio of two roots 0.11. Three of these and some bias of order 1/n: 1.6.
+    sqrt(2 / 80) = 0.16; its root 0.08, the ratio of two roots 0.11. Three of these and a bias of order 1/n: 1.6.
     """
     few, many = (np.sqrt(np.mean([log_ratio_error(n, seed) ** 2 for seed in range(4)])) for n in (500, 8000))
     assert 4 / 1.6 < few / many < 4 * 1.6
