@@ -112,7 +112,10 @@ def test_identification_does_not_know_learning() -> None:
 @pytest.mark.parametrize(
     ("package", "doors"),
     [
-        ("matplotlib", ("ifm_ident.plots.canvas", "ifm_ident.report.pictures", "ifm_learn.plots")),
+        (
+            "matplotlib",
+            ("ifm_ident.plots.canvas", "ifm_ident.report.pictures", "ifm_learn.plots", "ifm_learn.experiments"),
+        ),
         ("narwhals", ("ifm_ident.reading.frames",)),
         ("anndata", ("ifm_ident.reading.anndata_files",)),
         ("jinja2", ("ifm_ident.report.page",)),

@@ -19,19 +19,24 @@ SEPARATORS = ("+", "|", ";", "&", ",", "_")
 """Separators that are found where none is given."""
 
 CONTROLS = ("ctrl", "control", "NT", "NTC", "non-targeting", "neg-ctrl", "negative-control", "unperturbed")
-"""Names of the control that are known where none is given; case, `-`, `_` and spaces do not matter."""
+"""Names of the control that are known where none is given; case, `-`, `_` and spaces do not matter.
+
+Those of the guides that target nothing may end in a number: `non-targeting_00012`, `NegCtrl0`.
+"""
 
 _PLAIN = frozenset(re.sub("-", "", name).casefold() for name in CONTROLS)
+_NUMBERED = re.compile("(nontargeting|neg(ative)?(ctrl|control))[0-9]+")
 _MOST_PARTS = 16
 
 
 def is_known_control(text: str) -> bool:
     """Whether a text is one of the usual names of the control.
 
-    >>> is_known_control("Non-Targeting"), is_known_control("non_targeting"), is_known_control("DMSO")
-    (True, True, False)
+    >>> [is_known_control(text) for text in ("Non-Targeting", "non_targeting", "NegCtrl0", "DMSO")]
+    [True, True, True, False]
     """
-    return re.sub("[-_ ]", "", text).casefold() in _PLAIN
+    plain = re.sub("[-_ ]", "", text).casefold()
+    return plain in _PLAIN or _NUMBERED.fullmatch(plain) is not None
 
 
 @dataclass(frozen=True)

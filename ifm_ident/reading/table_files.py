@@ -199,6 +199,12 @@ def _read_text(path: Path, suffix: str) -> pa.Table:
         ) from None
     names = [column[0].as_py() for column in cells.columns]
     require_distinct(path, names)
+    other = next((sign for sign in ";\t|" if len(names) == 1 and sign in names[0]), None)
+    if other is not None:
+        raise InputError(
+            f"{path}: the first line names one column, {names[0][:60]!r}; if {other!r} stands between columns, "
+            "save the table with commas as .csv or with tabs as .tsv"
+        )
     return cells.slice(1).rename_columns(names)
 
 

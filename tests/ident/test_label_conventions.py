@@ -253,7 +253,9 @@ def screen(labels: list[str], **options: object) -> Study:
         (["NT", "HLA_E", "A"], ["A", "HLA_E"]),
         (["NT", "A", "B", "A|B"], ["A", "B"]),
         (["non-targeting", "A,B"], ["A", "B"]),
-        (["A", "B"], ["A", "B"]),
+        (["NegCtrl0_NegCtrl0", "A_NegCtrl0", "NegCtrl0_B", "A_B"], ["A", "B"]),
+        (["ctrl_ctrl", "A_ctrl"], ["A"]),
+        (["non-targeting_00012", "HLA-E", "HLA-A"], ["HLA-A", "HLA-E"]),
     ],
 )
 def test_interventions_of_a_screen_are_found(labels: list[str], names: list[str]) -> None:
@@ -276,7 +278,16 @@ def test_interventions_of_a_screen_are_found(labels: list[str], names: list[str]
         (["ctrl", ""], "row 2: the label is empty; write 'ctrl'"),
         (["ctrl", "NT"], "every label means baseline"),
         (["ctrl", "a b"], "the intervention name 'a b' holds ' '"),
-        (["a", "b", "c", "b_c", "a_b", "a_b_c"], None),
+        (["NT", "a", "b", "c", "b_c", "a_b", "a_b_c"], None),
+        (
+            ["A", "B"],
+            r"no label means baseline: ctrl, control, .*name it with control=, or say .* control=\[\]",
+        ),
+        (["DMSO", "A", "B"], "no label means baseline"),
+        (["ctrl", "A", "B", "A/B"], "row 4: 'A/B' may be one intervention, or A and B joined by '/'; give sep"),
+        (["ctrl", "A", "B", "B-A"], "row 4: 'B-A' may be .*, or B and A joined by '-'"),
+        (["ctrl", "A", "B", "A B"], r"row 4: 'A B' may be .*joined by ' '; write A\+B, or give interventions"),
+        (["ctrl", "A+B", "A|B"], r"row 3: 'A\|B' may be one intervention, or A and B joined by '\|'"),
         ([], "there are no rows"),
     ],
 )
@@ -297,6 +308,9 @@ def test_a_doubt_is_settled_by_what_is_given() -> None:
         screen(labels, interventions=["A"])
     with pytest.raises(InputError, match=r"row 1: .*unknown intervention 'vehicle'"):
         screen(["vehicle", "B_A"], interventions=["A"])
+    assert list(screen(["ctrl", "A", "B", "A/B"], separator="/").model.position) == ["A", "B"]
+    assert list(screen(["ctrl", "A", "B", "A/B"], separator="+").model.position) == ["A", "A/B", "B"]
+    assert screen(["A", "B"], control=[]).design.train.codes().tolist() == [[1, 0], [0, 1]]
     assert screen(["DMSO", "A_DMSO"], control="DMSO").design.train.codes().tolist() == [[0], [1]]
 
 
@@ -321,3 +335,18 @@ def test_a_screen_counts_its_cells_and_takes_factors(tmp_path: Path) -> None:
     assert sizes.tolist() == [3, 1, 1, 2]
     with pytest.raises(InputError, match="which column holds the labels"):
         Study.from_labels(path)
+
+
+def test_the_column_of_labels_is_found_or_asked_for(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    cells = pandas.DataFrame({"perturbation": ["ctrl", "A"], "depth": [1, 2]})
+    assert list(study_from_labels(cells).model.position) == ["A"]
+    both = cells.assign(condition=["x", "y"])
+    with pytest.raises(InputError, match=r"which column holds the labels\?.*'perturbation', 'depth', 'condition'"):
+        study_from_labels(both)
+    with pytest.raises(InputError, match="'perturbation': it is the index of the frame: make it a column"):
+        study_from_labels(cells.set_index("perturbation"))
+    path = tmp_path / "cells.csv"
+    path.write_text("cell;perturbation\n1;ctrl\n2;A\n")
+    with pytest.raises(InputError, match=r"one column, 'cell;perturbation'; if ';' stands between columns, save"):
+        study_from_labels(path)
