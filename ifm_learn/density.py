@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -33,6 +33,9 @@ Ints = NDArray[np.int64]
 
 MAX_CELLS = 20_000_000
 """Entries of all clique tables together, beyond which inference is by Gibbs sampling: about 0.2 s a regime."""
+
+_REMEMBERED = 32
+"""Batches of regimes whose cells are remembered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,9 +109,31 @@ class DensityModel:
         require_all(identification)
         return identification
 
+    @cached_property
+    def _asked(self) -> dict[tuple[bytes, ...], Ints]:
+        """The cells of the last regimes that were asked about and found identified."""
+        return {}
+
     def _choice(self, regimes: Regimes) -> Ints:
-        self.require(regimes)
-        return self.cells.choice(regimes)
+        key = (
+            regimes.indptr.tobytes(),
+            regimes.position.tobytes(),
+            regimes.level.tobytes(),
+            b"%d" % regimes.width,
+        )
+        if key not in self._asked:
+            self.require(regimes)
+            if len(self._asked) >= _REMEMBERED:
+                self._asked.clear()
+            self._asked[key] = self.cells.choice(regimes)
+        return self._asked[key]
+
+    def with_tables(self, tables: Sequence[Floats]) -> DensityModel:
+        """The same model with other log-tables, cell by cell; what is known about regimes is not worked out again."""
+        found = replace(self, tables=tuple(tables))
+        for name in ("tree", "_identifier", "_asked"):
+            found.__dict__[name] = getattr(self, name)
+        return found
 
     def log_potentials(self, x: Floats, regimes: Regimes) -> Floats:
         """log p(x; regime) in nats up to a constant for each regime and a function of x that all share, (n, r)."""
