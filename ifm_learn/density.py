@@ -129,7 +129,7 @@ class DensityModel:
         return self._asked[key]
 
     def with_tables(self, tables: Sequence[Floats]) -> DensityModel:
-        """The same model with other log-tables, cell by cell; what is known about regimes is not worked out again."""
+        """The same model with other log-tables, cell by cell; what is known about regimes is shared."""
         found = replace(self, tables=tuple(tables))
         for name in ("tree", "_identifier", "_asked"):
             found.__dict__[name] = getattr(self, name)
