@@ -42,7 +42,7 @@ class Dag:
         ifm_ident.errors.InputError: the factors give no directed acyclic graph: x -> y -> x; give `parents`...
         """
         if parents is None:
-            child = {factor.name: _first_child(factor) for factor in model.factors}
+            child = {factor.name: first_child(factor) for factor in model.factors}
             found = _collect(model, child)
             missing = [v for v in model.variables if v not in set(child.values())]
             if missing:
@@ -71,7 +71,8 @@ class Dag:
         return Model(model.interventions, model.variables, tuple(factors))
 
 
-def _first_child(factor: Factor) -> str:
+def first_child(factor: Factor) -> str:
+    """The variable that a factor is about: the one it is named after, else the first of its x-scope."""
     return factor.name if factor.name in factor.x else factor.x[0]
 
 
