@@ -17,6 +17,11 @@ class Design:
     """A model and its training regimes, in the order written; repeats are legal.
 
     Raises InputError when there is no training regime or a level index does not exist.
+
+    >>> from ifm_ident.model import Factor, Intervention
+    >>> model = Model((Intervention("A", (0, 1)),), ("x",), (Factor("f", ("x",), ("A",)),))
+    >>> Design(model, Regimes.from_active([()], 1))
+    Design(interventions: A; variables: x; factors: f; 1 training regime)
     """
 
     model: Model
@@ -32,6 +37,10 @@ class Design:
             )
         if np.any(self.train.level >= self.model.level_counts[self.train.position]):
             raise InputError("a training regime holds a level index that its intervention lacks", ("train",))
+
+    def __repr__(self) -> str:
+        count = len(self.train)
+        return f"Design({self.model.words}; {count:,} training regime{'s' * (count != 1)})"
 
     @cached_property
     def first(self) -> Ints:

@@ -17,6 +17,7 @@ Ints = NDArray[np.int64]
 
 RESERVED_NAMES = frozenset({"ctrl", "all"})
 _FORBIDDEN_IN_NAMES = "+,=:"
+_SHOWN = 8
 
 
 def level_text(level: Level) -> str:
@@ -192,6 +193,22 @@ class Model:
     def __len__(self) -> int:
         """The number of intervention variables."""
         return len(self.interventions)
+
+    def __repr__(self) -> str:
+        return f"Model({self.words})"
+
+    @property
+    def words(self) -> str:
+        """The names of the interventions, variables and factors, the first few of many."""
+        parts = {
+            "interventions": [one.name for one in self.interventions],
+            "variables": list(self.variables),
+            "factors": [one.name for one in self.factors],
+        }
+        return "; ".join(
+            f"{kind}: {', '.join(names[:_SHOWN])}" + (f", ... ({len(names):,})" if len(names) > _SHOWN else "")
+            for kind, names in parts.items()
+        )
 
     @cached_property
     def position(self) -> dict[str, int]:

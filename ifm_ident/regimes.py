@@ -35,12 +35,17 @@ class Regimes:
     >>> batch = Regimes.from_codes(np.array([[0, 0, 0], [1, 0, 2]]))
     >>> len(batch), batch.active_counts.tolist(), batch[1]
     (2, [0, 2], ((0, 1), (2, 2)))
+    >>> batch
+    Regimes(2 over 3 interventions)
     """
 
     indptr: Ints
     position: Ints
     level: Ints
     width: int
+
+    def __repr__(self) -> str:
+        return f"Regimes({len(self):,} over {self.width:,} intervention{'s' * (self.width != 1)})"
 
     @classmethod
     def from_codes(cls, codes: NDArray[np.integer]) -> Regimes:

@@ -19,7 +19,7 @@ LONGEST = 160
 TERMS = 40
 """A formula of more densities ends with the number of the others."""
 
-_STYLE = "text-align:left;vertical-align:top"
+_STYLE = "text-align:left;vertical-align:top;padding:0.2em 1em 0.2em 0"
 
 
 class Prose(str):
@@ -74,7 +74,7 @@ def html_table(heading: str, columns: Sequence[str], rows: Iterable[Sequence[str
     left = total - len(shown)
     more = f'<tr><td colspan="{len(columns)}">and {left:,} more</td></tr>' if left else ""
     return (
-        f'<table><caption style="text-align:left">{html.escape(heading)}</caption>'
+        f'<table><caption style="text-align:left;white-space:nowrap">{html.escape(heading)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}{more}</tbody></table>"
     )
 
