@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident import Design, Identification, Identifier, InputError, Regimes
+from ifm_ident import Design, Identification, Identifier, InputError, Regimes, Status
+from ifm_ident.errors import nearest
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.energies.cells import FactorCells
@@ -22,11 +25,13 @@ from ifm_learn.fitting.fit import Problem, average, fit_energies
 from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.likelihood import add_base
 from ifm_learn.fitting.report import FitReport, FitWarning, StartReport
+from ifm_learn.fitting.spread import Spread
 from ifm_learn.grid import BINS, Grid, flat_index
 from ifm_learn.inference.gibbs import gibbs
 from ifm_learn.inference.grid_tree import Collected, GridTree
 from ifm_learn.ratios.formula import require_all
 from ifm_learn.regime_check import check_regimes
+from ifm_learn.saved_density import damaged, from_arrays, read_arrays, to_arrays, write_arrays
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,7 +50,7 @@ class DensityModel:
     tables: one log-table for each cell of `cells`, axes in the order of its factor's variables, without the widths
     of the bins; single tables mean nothing, only identified combinations do. x is in the units of `scaling` (those
     of the samples that were fitted) throughout, and draws are the representative values of their bins.
-    max_cells: the budget for exact inference, see `exact`.
+    max_cells: the budget for exact inference, see `exact`. spread: how the fit would vary, where that is known.
 
     Every method that takes regimes raises NotIdentifiableError, with the certificate, for one that is not
     identified, and InputError for one that is not a regime of the model.
@@ -75,6 +80,7 @@ class DensityModel:
     scaling: Scaling | None
     report: FitReport
     max_cells: int = MAX_CELLS
+    spread: Spread | None = None
 
     @cached_property
     def tree(self) -> GridTree:
@@ -204,6 +210,53 @@ class DensityModel:
         drawn = gibbs(self.cells.scopes, self.grid.sizes, self._with_base, self._choice(regimes), n, rng)
         return list(drawn.bins.astype(np.int64))
 
+    def disagreement(self, parts: Sequence[Sequence[Floats]]) -> float | None:
+        """The largest total variation between two models' marginals of one variable, parts being their tables.
+
+        Over the training regimes and, where it is identified, the one with every intervention at its last level.
+        """
+        if not self.exact:
+            return None
+        last = Regimes.from_codes(self.design.model.level_counts[None, :] - 1)
+        train = self.design.train.take(self.design.distinct)
+        known = self._identifier.identify(last).status[0] in (Status.OBSERVED, Status.IDENTIFIED)
+        regimes = Regimes.concatenate([train, last]) if known else train
+        found = [self.with_tables(tables).marginals(regimes) for tables in parts]
+        gaps = [
+            np.abs(one[v] - other[v]).sum(axis=1).max() / 2
+            for one, other in itertools.combinations(found, 2)
+            for v in range(len(self.grid.sizes))
+        ]
+        return float(max(gaps, default=0.0))
+
+    def draws(self, count: int, rng: np.random.Generator) -> list[DensityModel]:
+        """Models drawn from the approximate sampling distribution of the fit, for standard errors; no refit.
+
+        See `Spread.tables`: it holds the noise of the rows, at the ridge that was chosen; not the error of the
+        grid, of the energies' form, or of the ridge's own pull. InputError where the fit was not by exact likelihood or
+        the energies are not in the file that the model was loaded from: refit to `Samples.bootstrap` rows there.
+        """
+        if self.spread is None:
+            raise InputError(
+                "the sampling distribution of this fit is not known (pseudo-likelihood, or energies of your own "
+                "loaded from a file); refit to samples.bootstrap(rng) instead"
+            )
+        return [self.with_tables(average(parts)) for parts in self.spread.tables(count, rng)]
+
+    def save(self, path: Path) -> None:
+        """Write to one npz file of arrays with a JSON header, whole or not at all; never pickle.
+
+        It holds the rows on the grid, which `draws` needs.
+        """
+        write_arrays(path, *to_arrays(self))
+
+    @classmethod
+    def load(cls, path: Path) -> DensityModel:
+        """Read a file of `save`. InputError, in words, for one that is missing, damaged or something else."""
+        header, arrays = read_arrays(path)
+        with damaged(path):
+            return cls(**from_arrays(header, arrays))
+
 
 def fit_density(
     samples: Samples,
@@ -228,21 +281,58 @@ def fit_density(
     began = time.perf_counter()
     grid = Grid.of(samples.x, bins)
     cells = FactorCells.of(samples.design)
+    pseudo, notes = _use_pseudo(cells, grid, objective, max_cells)
     layout = layout_of(cells, energy, standard_units(samples.x).apply(grid.decode(grid.encode(samples.x))))
-    problem = Problem.of(samples, grid, layout, seed)
-    fit = fit_energies(problem, ridge, starts, seed, jobs)
-    tables = [problem.whole.tables(optimum.theta) for optimum in fit.optima]
+    problem = Problem.of(samples, grid, layout, seed, pseudo)
+    fit = fit_energies(problem, ridge, starts, seed, jobs, progress)
+    parts = [layout.tables(optimum.theta, problem.axes) for optimum in fit.optima]
+    reports = tuple(StartReport.of(optimum) for optimum in fit.optima)
+    late = sum(not start.converged for start in reports)
+    if late:
+        notes = (
+            *notes,
+            f"{late} of {starts} starts had not converged after {reports[0].iterations} iterations or more",
+        )
     report = FitReport(
-        objective="exact",
-        energy=str(energy),
+        objective="pseudo" if pseudo else "exact",
+        energy=energy if isinstance(energy, str) else "custom",
         base=fit.ridge.base,
         shift=fit.ridge.shift,
         tried=fit.tried,
-        starts=tuple(StartReport.of(optimum) for optimum in fit.optima),
+        starts=reports,
         disagreement=None,
-        rows=tuple(int(n) for n in problem.whole.counts.rows),
+        rows=tuple(int(n) for n in samples.sizes[samples.present]),
         seconds=time.perf_counter() - began,
+        warnings=notes,
     )
-    for text in report.warnings:
+    for text in notes:
         warnings.warn(text, FitWarning, stacklevel=2)
-    return DensityModel(samples.design, cells, grid, tuple(average(tables)), samples.scaling, report, max_cells)
+    thetas = np.stack([optimum.theta for optimum in fit.optima])
+    spread = (
+        None
+        if pseudo
+        else Spread(layout, grid, problem.axes, fit.ridge, thetas, grid.encode(samples.x), samples.regime)
+    )
+    model = DensityModel(
+        samples.design, cells, grid, tuple(average(parts)), samples.scaling, report, max_cells, spread
+    )
+    return replace(model, report=replace(report, disagreement=model.disagreement(parts)))
+
+
+def _use_pseudo(cells: FactorCells, grid: Grid, objective: str, max_cells: int) -> tuple[bool, tuple[str, ...]]:
+    """Whether to fit by pseudo-likelihood, and what is to be said about it."""
+    if objective not in ("auto", "exact", "pseudo"):
+        raise InputError(f"there is no objective {objective!r}; {nearest(objective, ('auto', 'exact', 'pseudo'))}")
+    needed = GridTree.of(cells.scopes, grid.sizes).cells
+    if objective == "exact" and needed > max_cells:
+        raise InputError(
+            f"exact likelihood needs {needed:,} entries in clique tables, max_cells allows {max_cells:,}; use "
+            "fewer bins, raise max_cells, or use objective='pseudo'"
+        )
+    if objective == "auto" and needed > max_cells:
+        return True, (
+            f"pseudo-likelihood is used, since exact likelihood would need {needed:,} entries in clique tables "
+            f"(max_cells allows {max_cells:,}); estimates in new regimes depend on the start: use several and see "
+            "how much they disagree",
+        )
+    return objective == "pseudo", ()

@@ -37,8 +37,8 @@ class Grid:
     def of(cls, x: Floats, bins: int = BINS, spacing: Literal["mixed", "uniform", "quantile"] = "mixed") -> Grid:
         """The grid of a table of values, shape (n, p), at most `bins` bins a variable.
 
-        uniform: bins of equal width between the least and the largest value. quantile: of equal counts. mixed: edges
-        at equal steps of the average of the two, so that outliers drag few bins away and none is very thin.
+        uniform: bins of equal width between the least and the largest value. quantile: of equal counts. mixed:
+        edges at equal steps of the average of the two, so that outliers drag few bins away and none is very thin.
         """
         if bins < 2:
             raise InputError(f"a grid needs at least 2 bins a variable, got {bins}")
@@ -80,7 +80,7 @@ def _axis(column: Floats, bins: int, spacing: str) -> tuple[Floats, Floats, Floa
         at = np.linspace(0, 1, bins + 1)
         edges = np.quantile(column, at)
         if spacing == "mixed":
-            # steps of equal (share of rows + share of range) / 2: invert the mean of the two distribution functions
+            # steps of equal (share of rows + share of range) / 2: the mean of two distribution functions, inverted
             support = np.concatenate([distinct, even])
             support.sort()
             level = (

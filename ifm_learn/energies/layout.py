@@ -110,3 +110,19 @@ class Ridge:
             slopes[1:] = pull
             slopes[0] -= pull.sum(axis=0)
         return total, gradient
+
+    def matrix(self, layout: Layout) -> Floats:
+        """The second derivatives of the penalty, shape (size, size)."""
+        found = np.zeros((layout.size, layout.size))
+        for k, energy in enumerate(layout.energies):
+            cells, own = layout.cells, np.arange(energy.size)
+            first, last = (int(cells.first[k + i]) for i in (0, 1))
+            base = layout.starts[first] + own
+            found[base, base] += self.base * energy.penalty
+            for cell in range(first + 1, last):
+                mine, pull = layout.starts[cell] + own, self.shift * energy.penalty
+                found[mine, mine] += pull
+                found[base, base] += pull
+                found[mine, base] -= pull
+                found[base, mine] -= pull
+        return found

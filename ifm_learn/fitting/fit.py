@@ -1,62 +1,89 @@
-"""From counts to fitted energies: the ridge by held-out likelihood, several starts, their average."""
+"""From samples to fitted energies: the ridge by held-out likelihood, several starts, their average."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ifm_ident import MissingExtraError
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies.layout import Layout, Ridge
+from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.likelihood import Counts, ExactLikelihood
-from ifm_learn.fitting.optimise import Optimum, minimise
+from ifm_learn.fitting.optimise import Objective, Optimum, minimise
+from ifm_learn.fitting.pseudo import PseudoLikelihood
 from ifm_learn.grid import Grid
 from ifm_learn.inference.grid_tree import GridTree
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
-RIDGES = (Ridge(0.1, 0.1), Ridge(0.3, 0.3), Ridge(1.0, 1.0), Ridge(3.0, 3.0))
-"""Tried in this order, each warm-started from the one before, where the ridge is to be chosen."""
+RIDGES = (Ridge(3.0, 3.0), Ridge(1.0, 1.0), Ridge(0.3, 0.3), Ridge(0.1, 0.1))
+"""Tried in this order where the ridge is to be chosen, each started where the one before ended."""
+
+PART = 0.8
+"""The share of every regime's rows that the ridges are fitted to; the others score them."""
+
+
+class Likelihood(Protocol):
+    """Minus a log-likelihood of rows, exact or not, as a function of the parameters of a layout."""
+
+    @property
+    def layout(self) -> Layout:
+        """The energies."""
+
+    @property
+    def rows(self) -> float:
+        """How many rows, or their weight."""
+
+    def value(self, theta: Floats) -> float:
+        """Nats."""
+
+    def value_and_gradient(self, theta: Floats) -> tuple[float, Floats]:
+        """Nats, and the gradient, shape (size,)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Samples made ready for fitting: the likelihood of all rows and that of a stratified part, and the rest.
+    """Samples made ready for fitting: likelihoods of all rows, of a stratified part, and of the others."""
 
-    part, held_out: for the choice of the ridge; the same as `whole` and its counts where a regime has one row.
-    """
-
-    whole: ExactLikelihood
-    part: ExactLikelihood
-    held_out: Counts
+    axes: tuple[Floats, ...]
+    whole: Likelihood
+    part: Likelihood
+    others: Likelihood
 
     @classmethod
-    def of(cls, samples: Samples, grid: Grid, layout: Layout, seed: int, share: float = 0.8) -> Problem:
-        """Count the rows, `share` of every regime in the part that ridges are fitted to."""
+    def of(cls, samples: Samples, grid: Grid, layout: Layout, seed: int, pseudo: bool = False) -> Problem:
+        """Count the rows on the grid; energies see its values in standard units of the samples."""
         bins = grid.encode(samples.x)
-        first = split_rows(samples, share, np.random.default_rng(seed))
-        whole, part, rest = (
-            Counts.of(layout.cells, grid, bins[rows], samples.regime[rows])
-            for rows in (np.ones(len(samples), dtype=bool), first, ~first)
-        )
+        units = standard_units(samples.x)
         axes = tuple(
-            (values - column.mean()) / (column.std() or 1.0)
-            for values, column in zip(grid.values, samples.x.T, strict=True)
+            (values - shift) / unit
+            for values, shift, unit in zip(grid.values, units.shift, units.unit, strict=True)
         )
         tree = GridTree.of(layout.cells.scopes, grid.sizes)
-        exact = ExactLikelihood(layout, tree, axes, grid.log_widths, whole)
-        return cls(exact, dataclasses.replace(exact, counts=part), rest)
+
+        def likelihood(rows: NDArray[np.bool_]) -> Likelihood:
+            if pseudo:
+                return PseudoLikelihood.of(layout, axes, grid.log_widths, bins[rows], samples.regime[rows])
+            counts = Counts.of(layout.cells, grid, bins[rows], samples.regime[rows])
+            return ExactLikelihood(layout, tree, axes, grid.log_widths, counts)
+
+        first = split_rows(samples, np.random.default_rng(seed))
+        every = np.ones(len(samples), dtype=bool)
+        return cls(axes, likelihood(every), likelihood(first), likelihood(~first if not first.all() else every))
 
 
-def split_rows(samples: Samples, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """A random `share` of the rows of every training regime, at least one of each, shape (n,)."""
+def split_rows(samples: Samples, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A random part of the rows of every training regime, at least one of each, shape (n,)."""
     first = np.zeros(len(samples), dtype=bool)
     for train in samples.present.tolist():
         rows = rng.permutation(np.flatnonzero(samples.regime == train))
-        first[rows[: max(round(share * len(rows)), 1)]] = True
+        first[rows[: max(round(PART * len(rows)), 1)]] = True
     return first
 
 
@@ -72,46 +99,68 @@ class Fit:
     tried: tuple[tuple[float, float, float], ...]
 
 
-def penalised(likelihood: ExactLikelihood, ridge: Ridge) -> Callable[[Floats], tuple[float, Floats]]:
-    """The objective in nats a row: (minus log-likelihood + penalty) / rows, and its gradient."""
-    rows = likelihood.counts.total
-
-    def objective(theta: Floats) -> tuple[float, Floats]:
-        value, gradient = likelihood.value_and_gradient(theta)
-        penalty, slope = ridge.value_and_gradient(likelihood.layout, theta)
-        return (value + penalty) / rows, (gradient + slope) / rows
-
-    return objective
-
-
-def choose_ridge(
-    training: ExactLikelihood, held_out: Counts, ridges: Sequence[Ridge], start: Floats, max_iterations: int
-) -> tuple[Ridge, Floats, tuple[tuple[float, float, float], ...]]:
-    """The ridge of the greatest held-out log-likelihood, where its fit ended, and the score of all tried."""
-    tried: list[tuple[float, float, float]] = []
-    ends: list[Floats] = []
-    theta = start
-    for ridge in ridges:
-        theta = minimise(penalised(training, ridge), theta, max_iterations=max_iterations).theta
-        score = training.log_likelihood(training.tables(theta), held_out) / held_out.total
-        tried.append((ridge.base, ridge.shift, score))
-        ends.append(theta)
-    best = int(np.argmax([score for *_, score in tried]))
-    return ridges[best], ends[best], tuple(tried)
-
-
-def average(tables: Sequence[Sequence[Floats]]) -> list[Floats]:
-    """The mean of several models' log-tables, cell by cell: the average of IFMs is an IFM of the same design."""
-    return [np.asarray(np.mean(parts, axis=0)) for parts in zip(*tables, strict=True)]
-
-
-def fit_energies(problem: Problem, ridge: Ridge | None, starts: int, seed: int, jobs: int = 1) -> Fit:
+def fit_energies(
+    problem: Problem,
+    ridge: Ridge | None,
+    starts: int,
+    seed: int,
+    jobs: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Fit:
     """Choose the ridge where none is given, then fit all rows from several random starts."""
     layout = problem.whole.layout
     seeds = np.random.SeedSequence(seed).spawn(starts)
     begin = [layout.start(np.random.default_rng(s)) for s in seeds]
     tried: tuple[tuple[float, float, float], ...] = ()
     if ridge is None:
-        ridge, begin[0], tried = choose_ridge(problem.part, problem.held_out, RIDGES, begin[0], 300)
-    objective = penalised(problem.whole, ridge)
-    return Fit(ridge, tuple(minimise(objective, theta) for theta in begin), tried)
+        ridge, begin[0], tried = choose_ridge(problem, RIDGES, begin[0])
+    work = [(problem.whole, ridge, theta, i) for i, theta in enumerate(begin)]
+    if jobs == 1:
+        return Fit(ridge, tuple(_fit_one(*one, progress) for one in work), tried)
+    try:
+        from joblib import Parallel, delayed
+    except ImportError:
+        raise MissingExtraError("joblib", "learn") from None
+    optima = Parallel(n_jobs=jobs)(delayed(_fit_one)(*one) for one in work)
+    return Fit(ridge, tuple(optima), tried)
+
+
+def _fit_one(
+    likelihood: Likelihood, ridge: Ridge, theta: Floats, start: int, progress: Callable[[int], None] | None = None
+) -> Optimum:
+    step = None if progress is None else lambda _: progress(start)
+    return minimise(penalised(likelihood, ridge), theta, step=step)
+
+
+def penalised(likelihood: Likelihood, ridge: Ridge) -> Objective:
+    """The objective in nats a row: (minus log-likelihood + penalty) / rows, and its gradient."""
+
+    def objective(theta: Floats) -> tuple[float, Floats]:
+        value, gradient = likelihood.value_and_gradient(theta)
+        penalty, slope = ridge.value_and_gradient(likelihood.layout, theta)
+        return (value + penalty) / likelihood.rows, (gradient + slope) / likelihood.rows
+
+    return objective
+
+
+def choose_ridge(
+    problem: Problem, ridges: Sequence[Ridge], start: Floats, max_iterations: int = 150
+) -> tuple[Ridge, Floats, tuple[tuple[float, float, float], ...]]:
+    """The ridge of the greatest held-out log-likelihood, where its fit ended, and the score of all tried."""
+    tried: list[tuple[float, float, float]] = []
+    ends: list[Floats] = []
+    theta = start
+    for ridge in ridges:
+        theta = minimise(penalised(problem.part, ridge), theta, max_iterations=max_iterations).theta
+        tried.append((ridge.base, ridge.shift, -problem.others.value(theta) / problem.others.rows))
+        ends.append(theta)
+    best = int(np.argmax([score for *_, score in tried]))
+    return ridges[best], ends[best], tuple(tried)
+
+
+def average(tables: Sequence[Sequence[Floats]]) -> list[Floats]:
+    """The mean of several models' log-tables, cell by cell: the average of IFMs is an IFM of the same design.
+
+    Its log-likelihood is at least the mean of theirs, in every regime: log-normalisers are convex.
+    """
+    return [np.asarray(np.mean(parts, axis=0)) for parts in zip(*tables, strict=True)]

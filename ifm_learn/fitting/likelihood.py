@@ -49,11 +49,6 @@ class Counts:
                 tables.append(counts.astype(np.float64).reshape(size))
         return cls(tuple(tables), rows, choice)
 
-    @property
-    def total(self) -> float:
-        """The number of rows, or their weight."""
-        return float(self.rows.sum())
-
 
 @dataclass(frozen=True, eq=False)
 class ExactLikelihood:
@@ -77,14 +72,16 @@ class ExactLikelihood:
         """The tables with the measure of every variable's bins added in one factor that holds it."""
         return add_base(self.layout.cells, tables, self.base)
 
-    def log_likelihood(self, tables: Sequence[Floats], counts: Counts | None = None) -> float:
-        """The log-mass in nats that tables give to counted rows, by default those of the fit."""
-        seen = self.counts if counts is None else counts
-        held = self.with_base(tables)
-        normalisers = self.tree.log_normalisers(held, seen.choice)
-        return sum(float(np.vdot(c, t)) for c, t in zip(seen.tables, held, strict=True)) - float(
-            seen.rows @ normalisers
-        )
+    @property
+    def rows(self) -> float:
+        """How many rows were counted, or their weight."""
+        return float(self.counts.rows.sum())
+
+    def value(self, theta: Floats) -> float:
+        """Minus the log-likelihood, nats."""
+        seen, tables = self.counts, self.with_base(self.tables(theta))
+        held = sum(float(np.vdot(c, t)) for c, t in zip(seen.tables, tables, strict=True))
+        return float(seen.rows @ self.tree.log_normalisers(tables, seen.choice)) - held
 
     def value_and_gradient(self, theta: Floats) -> tuple[float, Floats]:
         """Minus the log-likelihood, nats, and its gradient, shape (size,)."""

@@ -1,0 +1,161 @@
+"""Density models on disk: one npz file of plain arrays and a JSON header, never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import Design, Factor, InputError, Intervention, Model, Regimes
+from ifm_learn.data.scaling import Scaling
+from ifm_learn.energies.cells import FactorCells
+from ifm_learn.energies.families import FAMILIES, layout_of
+from ifm_learn.energies.layout import Ridge
+from ifm_learn.fitting.report import FitReport, StartReport
+from ifm_learn.fitting.spread import Spread
+from ifm_learn.grid import Grid
+
+if TYPE_CHECKING:
+    from ifm_learn.density import DensityModel
+
+SCHEMA = "ifm-density/1"
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def write_arrays(path: Path, header: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write a header and arrays to a file, whole or not at all: to a temporary file beside it, then renamed."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    text = json.dumps({"schema": SCHEMA, **header}, ensure_ascii=False)
+    try:
+        with temporary.open("wb") as stream:
+            np.savez_compressed(stream, header=np.array(text), **arrays)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The header and arrays of a file of `write_arrays`; InputError for anything else, damaged files included."""
+    try:
+        with damaged(path), np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if not name.endswith(".json")}
+            header = json.loads(str(arrays.pop("header")))
+            schema = header["schema"]
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file; write it with `ifm fit`") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path}: not a density model, or damaged ({error}); fit it again with `ifm fit`"
+        ) from None
+    if schema != SCHEMA:
+        raise InputError(f"{path}: schema {schema!r} where {SCHEMA!r} is due; fit the model again")
+    return header, arrays
+
+
+def design_header(design: Design) -> dict[str, Any]:
+    """A design as JSON."""
+    model = design.model
+    return {
+        "interventions": [[i.name, list(i.levels)] for i in model.interventions],
+        "variables": list(model.variables),
+        "factors": [[f.name, list(f.x), list(f.sigma)] for f in model.factors],
+        "train": design.train.codes().tolist(),
+    }
+
+
+def design_of(header: Mapping[str, Any]) -> Design:
+    """The design of a header; InputError where it is none."""
+    interventions = tuple(Intervention(name, tuple(levels)) for name, levels in header["interventions"])
+    factors = tuple(Factor(name, tuple(x), tuple(sigma)) for name, x, sigma in header["factors"])
+    codes = np.asarray(header["train"], dtype=np.int64).reshape(len(header["train"]), len(interventions))
+    return Design(Model(interventions, tuple(header["variables"]), factors), Regimes.from_codes(codes))
+
+
+def report_of(header: Mapping[str, Any]) -> FitReport:
+    """The report of a header."""
+    values = dict(header)
+    values["tried"] = tuple((float(a), float(b), float(c)) for a, b, c in values["tried"])
+    values["starts"] = tuple(StartReport(**start) for start in values["starts"])
+    values["rows"], values["warnings"] = tuple(values["rows"]), tuple(values["warnings"])
+    return FitReport(**values)
+
+
+def to_arrays(model: DensityModel) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """A model as a JSON header and plain arrays."""
+    header: dict[str, Any] = {
+        "design": design_header(model.design),
+        "report": asdict(model.report),
+        "max_cells": model.max_cells,
+        "cells": len(model.tables),
+    }
+    arrays: dict[str, NDArray[Any]] = {f"table{i}": table for i, table in enumerate(model.tables)}
+    for v, parts in enumerate(zip(model.grid.values, model.grid.edges, model.grid.widths, strict=True)):
+        arrays |= {f"{name}{v}": part for name, part in zip(("values", "edges", "widths"), parts, strict=True)}
+    if model.scaling is not None:
+        arrays |= {"shift": model.scaling.shift, "unit": model.scaling.unit, "log": model.scaling.log}
+    spread = model.spread
+    if spread is not None and model.report.energy in FAMILIES:
+        arrays |= {"thetas": spread.thetas, "bins": spread.bins.astype(np.uint16), "regime": spread.regime}
+        arrays |= {f"axis{v}": axis for v, axis in enumerate(spread.axes)}
+    return header, arrays
+
+
+def from_arrays(header: Mapping[str, Any], arrays: Arrays) -> dict[str, Any]:
+    """The fields of a model; ValueError or KeyError where something is missing or does not fit."""
+    design = design_of(header["design"])
+    cells, p = FactorCells.of(design), len(design.model.variables)
+    axes = [tuple(arrays[f"{name}{v}"] for v in range(p)) for name in ("values", "edges", "widths")]
+    grid = Grid(*axes)
+    tables = tuple(arrays[f"table{i}"] for i in range(len(cells)))
+    for k, table in zip(cells.factor, tables, strict=True):
+        due = tuple(grid.sizes[v] for v in cells.scopes[k])
+        if table.shape != due or table.dtype != np.float64 or np.isnan(table).any():
+            raise ValueError(f"a table has shape {table.shape} where {due} is due, or holds no numbers")
+    for values, edges, widths in zip(*axes, strict=True):
+        if len(edges) != len(values) + 1 or len(widths) != len(values) or (np.diff(values) <= 0).any():
+            raise ValueError("the bins of a variable do not fit each other")
+    scaling = Scaling(arrays["shift"], arrays["unit"], arrays["log"]) if "shift" in arrays else None
+    report = report_of(header["report"])
+    return {
+        "design": design,
+        "cells": cells,
+        "grid": grid,
+        "tables": tables,
+        "scaling": scaling,
+        "report": report,
+        "max_cells": int(header["max_cells"]),
+        "spread": _spread_of(arrays, cells, grid, report),
+    }
+
+
+def _spread_of(arrays: Arrays, cells: FactorCells, grid: Grid, report: FitReport) -> Spread | None:
+    if "thetas" not in arrays:
+        return None
+    bins = arrays["bins"].astype(np.int64)
+    axes = tuple(arrays[f"axis{v}"] for v in range(len(grid.sizes)))
+    points = np.stack([axis[column] for axis, column in zip(axes, bins.T, strict=True)], axis=1)
+    layout = layout_of(cells, report.energy, points)
+    if arrays["thetas"].shape[1:] != (layout.size,):
+        raise ValueError(f"{arrays['thetas'].shape[1:]} parameters where {layout.size} are due")
+    return Spread(layout, grid, axes, Ridge(report.base, report.shift), arrays["thetas"], bins, arrays["regime"])
+
+
+@contextmanager
+def damaged(path: Path) -> Iterator[None]:
+    """Says of a file in words that its contents do not fit."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a density model, or damaged ({error}); fit it again with `ifm fit`"
+        ) from None
