@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -232,16 +232,22 @@ class DensityModel:
     def draws(self, count: int, rng: np.random.Generator) -> list[DensityModel]:
         """Models drawn from the approximate sampling distribution of the fit, for standard errors; no refit.
 
-        See `Spread.tables`: it holds the noise of the rows, at the ridge that was chosen; not the error of the
-        grid, of the energies' form, or of the ridge's own pull. InputError where the fit was not by exact likelihood or
-        the energies are not in the file that the model was loaded from: refit to `Samples.bootstrap` rows there.
+        See `Spread.redraws`: it holds the noise of the rows, at the ridge that was chosen; not the error of the
+        grid, of the energies' form, or of the ridge's own pull. InputError where the fit was not by exact
+        likelihood or the energies are not in the file that the model was loaded from: refit to `Samples.bootstrap`
+        rows there.
         """
+        return [model for model, _ in self.redraws(count, rng)]
+
+    def redraws(self, count: int, rng: np.random.Generator) -> Iterator[tuple[DensityModel, Floats]]:
+        """The models of `draws`, each with how often it counts every row that was fitted, shape (n,)."""
         if self.spread is None:
             raise InputError(
                 "the sampling distribution of this fit is not known (pseudo-likelihood, or energies of your own "
                 "loaded from a file); refit to samples.bootstrap(rng) instead"
             )
-        return [self.with_tables(average(parts)) for parts in self.spread.tables(count, rng)]
+        for weight, parts in self.spread.redraws(count, rng):
+            yield self.with_tables(average(parts)), weight
 
     def save(self, path: Path) -> None:
         """Write to one npz file of arrays with a JSON header, whole or not at all; never pickle.

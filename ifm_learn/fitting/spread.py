@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,22 +39,20 @@ class Spread:
     bins: Ints
     regime: Ints
 
-    def tables(self, count: int, rng: np.random.Generator) -> list[list[list[Floats]]]:
-        """For every draw and start the log-tables after one Newton step towards rows redrawn within regimes.
+    def redraws(self, count: int, rng: np.random.Generator) -> Iterator[tuple[Floats, list[list[Floats]]]]:
+        """How often each row is redrawn, shape (n,), and every start's log-tables after a Newton step towards that.
 
-        The step is (Fisher information + ridge)^-1 times the change of the score: the sandwich covariance of a
-        penalised maximum-likelihood estimate. All starts see the same rows, so that their average keeps what
-        they have in common.
+        Rows are redrawn within regimes. The step is (Fisher information + ridge)^-1 times the change of the score:
+        the sandwich covariance of a penalised maximum-likelihood estimate. All starts see the same rows, so that
+        their average keeps what they have in common.
         """
         cells = self.layout.cells
         counts = Counts.of(cells, self.grid, self.bins, self.regime)
-        found: list[list[list[Floats]]] = []
         for _ in range(count):
             weight = self._weights(rng)
             drawn = Counts.of(cells, self.grid, self.bins, self.regime, weight)
             change = [new - old for new, old in zip(drawn.tables, counts.tables, strict=True)]
-            found.append([self._moved(s, change) for s in range(len(self.thetas))])
-        return found
+            yield weight, [self._moved(s, change) for s in range(len(self.thetas))]
 
     def _weights(self, rng: np.random.Generator) -> Floats:
         """How often each row is redrawn, within its regime."""
