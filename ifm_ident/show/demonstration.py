@@ -20,6 +20,9 @@ from ifm_ident.study import Study, load
 EXAMPLES = ("poster", "three-cycle", "conditional", "refused")
 """The studies that come with the package."""
 
+WITH_DATA = ("cells.yaml", "cells.csv", "cells-truth.csv")
+"""A simulated screen that comes with it too: the study, its cells, and the true means of every regime."""
+
 _VALUES = 3
 _ALL_ON = ((0, 1), (1, 1), (2, 1))
 
@@ -35,15 +38,15 @@ def example(name: str) -> Study:
 
 
 def save_examples(folder: Path, force: bool = False) -> list[Path]:
-    """Writes the example studies into a folder that exists; InputError where a file is there already.
+    """Writes the examples into a folder that exists; InputError where a file is there already.
 
     >>> import tempfile
-    >>> [path.name for path in save_examples(Path(tempfile.mkdtemp()))]
-    ['poster.yaml', 'three-cycle.yaml', 'conditional.yaml', 'refused.yaml']
+    >>> [path.name for path in save_examples(Path(tempfile.mkdtemp()))][2:]
+    ['conditional.yaml', 'refused.yaml', 'cells.yaml', 'cells.csv', 'cells-truth.csv']
     """
     written = []
-    for name in EXAMPLES:
-        path = folder / f"{name}.yaml"
+    for name in (*(f"{example}.yaml" for example in EXAMPLES), *WITH_DATA):
+        path = folder / name
         with open_output(path, force) as stream:
             stream.write((files("ifm_ident") / "examples" / path.name).read_bytes())
         written.append(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ifm_ident.show.demonstration import EXAMPLES, example
+from ifm_ident.show.demonstration import EXAMPLES, WITH_DATA, example
 from tests.cli.running import run, run_apart
 
 
@@ -53,7 +53,7 @@ def test_the_formulas_agree_with_the_truth(capfdbinary: pytest.CaptureFixture[by
 def test_the_examples_are_saved_once(tmp_path: Path) -> None:
     first = run_apart("demo", "--save", ".", cwd=tmp_path)
     assert first.returncode == 0
-    assert first.stdout.decode().split() == [f"{name}.yaml" for name in EXAMPLES]
+    assert first.stdout.decode().split() == [*(f"{name}.yaml" for name in EXAMPLES), *WITH_DATA]
     assert run_apart("demo", "--save", ".", cwd=tmp_path).returncode == 2
     assert run_apart("demo", "--save", ".", "--force", cwd=tmp_path).returncode == 0
     assert run_apart("demo", "--save", str(tmp_path / "nowhere")).returncode == 2
