@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,8 @@ FEW_VALUES = 6
 
 _CLIP = 3.0
 _KNOTS = (0.05, 0.27, 0.5, 0.73, 0.95)
+_FINE_KNOTS = (0.02, 0.12, 0.25, 0.38, 0.5, 0.62, 0.75, 0.88, 0.98)
+"""Of terms that a claim about a pair leaves free: what they cannot follow is taken for an interaction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +52,9 @@ def features(x: Floats, budget: int, pair: frozenset[int] = frozenset()) -> Feat
 
     Every variable gives a linear term (bent beyond three standard deviations) and curved ones (a natural cubic
     spline on the quantiles; indicators where it has at most FEW_VALUES values); every pair of variables gives the
-    products of these. Beyond the budget go first the products of curved terms, then all products, then the curved
-    terms; the products of `pair` stay. A constant column of x gives none.
+    products of these. For a `pair` every variable has further curved terms of its own, a finer spline, without
+    products. Beyond the budget go first these, then the products of curved terms, then all products, then the
+    curved terms; the products of `pair` stay. A constant column of x gives none.
 
     >>> x = np.random.default_rng(0).normal(size=(50, 2))
     >>> found = features(x, budget=12)
@@ -63,15 +67,21 @@ def features(x: Floats, budget: int, pair: frozenset[int] = frozenset()) -> Feat
     full = sum(own[a].shape[1] * own[b].shape[1] for a, b in pairs)
     if singles > budget:
         own = [block[:, :1] if v not in pair else block for v, block in enumerate(own)]
+    finer = [_finer(x[:, v]) for v in range(x.shape[1])] if pair else []
+    extra = sum(block.shape[1] for block in finer)
+    if singles + extra > budget:
+        finer, extra = [], 0
+    singles += extra
     width = None if singles + full <= budget else 1 if singles + len(pairs) <= budget else 0
-    blocks: list[tuple[Floats, frozenset[int]]] = [(block, frozenset([v])) for v, block in enumerate(own)]
+    parts = [(block, frozenset([v]), True) for v, block in enumerate(own)]
+    parts += [(block, frozenset([v]), False) for v, block in enumerate(finer)]
     for a, b in pairs:
         keep = None if pair == {a, b} else width
-        blocks.append((_products(own[a][:, :keep], own[b][:, :keep]), frozenset([a, b])))
+        parts.append((_products(own[a][:, :keep], own[b][:, :keep]), frozenset([a, b]), True))
     return Features(
-        np.hstack([np.ones((len(x), 1)), *(block for block, _ in blocks)]),
-        (frozenset(), *(held for block, held in blocks for _ in range(block.shape[1]))),
-        np.array([False, *(k == 0 for block, _ in blocks for k in range(block.shape[1]))]),
+        np.hstack([np.ones((len(x), 1)), *(block for block, _, _ in parts)]),
+        (frozenset(), *(held for block, held, _ in parts for _ in range(block.shape[1]))),
+        np.array([False, *(leads and k == 0 for block, _, leads in parts for k in range(block.shape[1]))]),
     )
 
 
@@ -84,12 +94,19 @@ def _columns(values: Floats) -> Floats:
     if len(distinct) <= FEW_VALUES:
         inner = values[:, None] == distinct[1:-1]
         return np.hstack([z, _standard(inner.astype(np.float64))])
-    return np.hstack([_standard(np.clip(z, -_CLIP, _CLIP)), _standard(_natural_spline(z[:, 0]))])
+    return np.hstack([_standard(np.clip(z, -_CLIP, _CLIP)), _standard(_natural_spline(z[:, 0], _KNOTS))])
 
 
-def _natural_spline(z: Floats) -> Floats:
-    """Curved columns of a natural cubic spline (Hastie, Tibshirani and Friedman, eq. 5.4)."""
-    knots = np.unique(np.quantile(z, _KNOTS))
+def _finer(values: Floats) -> Floats:
+    """Further curved columns; none where indicators say it all. Shape (n, k)."""
+    if len(np.unique(values)) <= FEW_VALUES:
+        return np.empty((len(values), 0))
+    return _standard(_natural_spline(_standard(values[:, None])[:, 0], _FINE_KNOTS))
+
+
+def _natural_spline(z: Floats, at: Sequence[float]) -> Floats:
+    """Curved columns of a natural cubic spline, knots at quantiles (Hastie, Tibshirani and Friedman, eq. 5.4)."""
+    knots = np.unique(np.quantile(z, at))
     if len(knots) < 3:
         return np.empty((len(z), 0))
     cubes = np.maximum(z[:, None] - knots, 0.0) ** 3
