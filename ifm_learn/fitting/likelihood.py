@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,16 +38,13 @@ class Counts:
         choice = cells.choice(design.train.take(design.distinct))
         place = np.searchsorted(design.distinct, regime)
         rows = np.bincount(place, weights=weight, minlength=len(choice)).astype(np.float64)
-        tables = []
+        tables: list[Floats] = []
         for k, scope in enumerate(cells.scopes):
-            index = flat_index(bins, scope, grid.sizes)
             size = [grid.sizes[v] for v in scope]
-            shown = choice[place, k]
-            for cell in range(cells.first[k], cells.first[k + 1]):
-                mine = shown == cell
-                held = None if weight is None else weight[mine]
-                counts = np.bincount(index[mine], weights=held, minlength=int(np.prod(size)))
-                tables.append(counts.astype(np.float64).reshape(size))
+            entries, held = math.prod(size), int(cells.counts[k])
+            index = (choice[place, k] - cells.first[k]) * entries + flat_index(bins, scope, grid.sizes)
+            counts = np.bincount(index, weights=weight, minlength=held * entries).astype(np.float64)
+            tables.extend(counts.reshape(held, *size))
         return cls(tuple(tables), rows, choice)
 
 
