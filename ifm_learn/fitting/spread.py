@@ -40,7 +40,7 @@ class Spread:
     regime: Ints
 
     def redraws(self, count: int, rng: np.random.Generator) -> Iterator[tuple[Floats, list[list[Floats]]]]:
-        """How often each row is redrawn, shape (n,), and every start's log-tables after a Newton step towards that.
+        """How often each row is redrawn, shape (n,), and every start's log-tables a Newton step nearer to it.
 
         Rows are redrawn within regimes. The step is (Fisher information + ridge)^-1 times the change of the score:
         the sandwich covariance of a penalised maximum-likelihood estimate. All starts see the same rows, so that

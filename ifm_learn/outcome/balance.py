@@ -12,7 +12,7 @@ class Balance(WeightedEstimator):
 
     The normalising constants are estimated together from all rows (MBAR). No weight exceeds n/n_i times that of
     the ratio to a single regime i, so the weights have lighter tails than regime by regime. See
-    `WeightedEstimator` for density, ratio and models.
+    `WeightedEstimator` for density, ratio and replicates.
 
     >>> import numpy as np
     >>> from ifm_ident import Regimes, Study
@@ -32,8 +32,8 @@ class Balance(WeightedEstimator):
 
     method: ClassVar[str] = "balance"
 
-    def __init__(self, density: Any = None, ratio: Any = None, models: int = 100, seed: int = 0) -> None:
+    def __init__(self, density: Any = None, ratio: Any = None, replicates: int = 100, seed: int = 0) -> None:
         self.density = density
         self.ratio = ratio
-        self.models = models
+        self.replicates = replicates
         self.seed = seed

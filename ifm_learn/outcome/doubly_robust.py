@@ -11,7 +11,7 @@ from ifm_ident import Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.outcome.cross_fitted import Regression
-from ifm_learn.outcome.plug_in import Draws, exact_means, moved_means
+from ifm_learn.outcome.plug_in import Draws, exact_means, means_under
 from ifm_learn.outcome.weighted import WeightedEstimator
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,7 @@ class DoublyRobust(WeightedEstimator):
 
     Errors of m only count where the weights, those of the balance heuristic, err too; an error of the density in
     the first part stays, since nobody has rows of the target regime. regressor, draws: as for `Ifm1`; folds: parts
-    of the rows, each predicted by a fit to the others. See `WeightedEstimator` for density, ratio and models.
+    of the rows, each predicted by a fit to the others. See `WeightedEstimator` for density, ratio and replicates.
     Without an outcome m is the value that stands for a bin of the grid.
 
     >>> from ifm_ident import Study
@@ -49,7 +49,7 @@ class DoublyRobust(WeightedEstimator):
         ratio: Any = None,
         draws: int = 10_000,
         folds: int = 5,
-        models: int = 100,
+        replicates: int = 100,
         seed: int = 0,
     ) -> None:
         self.density = density
@@ -57,13 +57,16 @@ class DoublyRobust(WeightedEstimator):
         self.ratio = ratio
         self.draws = draws
         self.folds = folds
-        self.models = models
+        self.replicates = replicates
         self.seed = seed
 
     def _learn(self, samples: Samples) -> None:
         self.draws_ = Draws(self.density_, self.draws, self.seed)
         self.regression_ = Regression.fit(samples, self.density_.grid, self.regressor, self.folds, self.seed)
         self.values_ = self.regression_.residuals
+
+    def _entries(self) -> int:
+        return max(len(self.samples_), self.draws_.entries)
 
     def _at_draws(self, regimes: Regimes) -> list[Floats]:
         """m at the draws of every regime, shape (draws, 1) each."""
@@ -74,15 +77,10 @@ class DoublyRobust(WeightedEstimator):
             return exact_means(self.density_, regimes)
         return np.array([values.mean(axis=0) for values in self._at_draws(regimes)]).reshape(-1, 1)
 
-    def _plug_in_shifts(self, models: list[DensityModel], regimes: Regimes) -> Floats:
+    def _plug_in_under(self, model: DensityModel, regimes: Regimes) -> Floats:
         if self.regression_.folds is None:
-            base = exact_means(self.density_, regimes)
-            return np.stack([exact_means(model, regimes) - base for model in models])
-        shifts = []
-        for r, (x, values) in enumerate(zip(self.draws_.each(regimes), self._at_draws(regimes), strict=True)):
-            moved = moved_means(self.density_, models, x, values, regimes.take(slice(r, r + 1)))
-            shifts.append(moved - values.mean(axis=0))
-        return np.stack(shifts, axis=1)
+            return exact_means(model, regimes)
+        return means_under(model, self.density_, regimes, self.draws_.each(regimes), self._at_draws(regimes))
 
     def _plug_in_variance(self, regimes: Regimes) -> Floats | float:
         if self.regression_.folds is None:

@@ -13,6 +13,7 @@ from ifm_ident import Design, InputError, Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel, fit_density
 from ifm_learn.outcome.estimator import OutcomeEstimator, shaped
+from ifm_learn.outcome.sampling_error import redraws
 from ifm_learn.ratios.balance import balance_weights
 from ifm_learn.ratios.diagnostics import WeightDiagnostics, diagnose
 from ifm_learn.regime_check import check_regimes
@@ -22,8 +23,6 @@ Ints = NDArray[np.int64]
 
 _CELLS = 8_000_000
 """Entries of the arrays of weights that are held at once."""
-
-_MODELS_AT_ONCE = 10
 
 
 class Potentials(Protocol):
@@ -51,8 +50,8 @@ class IdentifiedEstimator(OutcomeEstimator):
     """An estimator that refuses what the model does not identify.
 
     density: a fitted `DensityModel` of the same design; settings of `fit_density`; or None for its defaults. Give
-    settings, no fitted model, where `bootstrap_errors` is to refit it. models: how many density models are drawn
-    from its sampling distribution for standard errors.
+    settings, no fitted model, where `bootstrap_errors` is to refit it. replicates: how many density models are
+    drawn from its sampling distribution for standard errors, each with the rows that it belongs to.
 
     Learned by `fit`: density_, samples_, model_, has_outcome_.
     """
@@ -60,7 +59,7 @@ class IdentifiedEstimator(OutcomeEstimator):
     needs_identification: ClassVar[bool] = True
     density: Any
     seed: int
-    models: int
+    replicates: int
 
     def fit(self, samples: Samples) -> Self:
         """Fit or take the density model, then learn what the method needs besides."""
@@ -89,8 +88,9 @@ class IdentifiedEstimator(OutcomeEstimator):
     def standard_errors(self, regimes: Regimes) -> Floats:
         """Standard errors of `predict`, of its shape: rows, density model, outcome model and Monte Carlo draws.
 
-        First order, from density models drawn around the fit: no refit of the density. Biases (of smoothing, of a
-        wrong factorisation) are not in it.
+        A bootstrap whose density models are one Newton step from the fit instead of refitted. Biases (of
+        smoothing, of a wrong factorisation) are not in it. InputError for a density that does not know its own
+        sampling distribution (`DensityModel.redraws`): `bootstrap_errors` refits it.
         """
         self._require(regimes)
         return shaped(self.has_outcome_, np.sqrt(self._in_parts(self._variances, regimes)))
@@ -113,9 +113,13 @@ class IdentifiedEstimator(OutcomeEstimator):
         return np.concatenate([none, *(compute(part) for part in self._parts(regimes))])
 
     def _parts(self, regimes: Regimes) -> Iterator[Regimes]:
-        step = max(1, _CELLS // len(self.samples_))
+        step = max(1, _CELLS // self._entries())
         for start in range(0, len(regimes), step):
             yield regimes.take(slice(start, start + step))
+
+    def _entries(self) -> int:
+        """Numbers that are held at once for each regime."""
+        return len(self.samples_)
 
     def diagnostics(self, regimes: Regimes) -> WeightDiagnostics:
         """Effective sample size and tail of the weights that turn the training rows into each regime.
@@ -142,23 +146,9 @@ class IdentifiedEstimator(OutcomeEstimator):
         sizes = self.samples_.sizes[self.samples_.present]
         return balance_weights(both[:, : len(train)], both[:, len(train) :], sizes)
 
-    def _drawn(self) -> Iterator[DensityModel]:
-        """Density models drawn from the sampling distribution of the fit, the same ones at every call."""
-        if self.models < 2:
-            raise InputError(f"standard errors need two drawn density models or more, got models={self.models}")
-        rng = np.random.default_rng(self.seed)
-        left = self.models
-        while left:
-            some = min(left, _MODELS_AT_ONCE)
-            yield from self.density_.draws(some, rng)
-            left -= some
-
-    def _own_rows(self, model: Potentials) -> Floats:
-        """The log-potential of every row in its own regime, shape (N,)."""
-        found: Floats = model.log_potentials(self.samples_.x, self._train())[
-            np.arange(len(self.samples_)), self._place()
-        ]
-        return found
+    def _redraws(self) -> Iterator[tuple[DensityModel, Ints]]:
+        """The same replicates at every call; see `redraws`."""
+        return redraws(self.density_, self.samples_, self.replicates, self.seed)
 
 
 def density_of(given: Any, samples: Samples, seed: int) -> DensityModel:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident import InputError, Regimes
+from ifm_ident import Regimes
 from ifm_learn.data.samples import Samples
+from ifm_learn.density import DensityModel
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.outcome.identified import IdentifiedEstimator
-from ifm_learn.outcome.plug_in import Draws, bin_variances, exact_means, moved_means
+from ifm_learn.outcome.plug_in import Draws, exact_means, means_under, redrawn_means
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
+from ifm_learn.outcome.sampling_error import repeated, spread_of
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 class Ifm1(IdentifiedEstimator):
     """mu(sigma) = E[m(x); sigma], m fitted to all training rows, x drawn from the fitted density.
 
     regressor: any scikit-learn regressor for m, by default `SmoothRegressor`. draws: Monte Carlo rows a regime.
-    refits: bootstrap fits of m, with its settings as chosen, for standard errors. For density, models and the
-    other attributes see `IdentifiedEstimator`. Without an outcome the means of x come from the grid, without
-    draws.
+    For standard errors m is fitted again, with its settings as chosen, in every replicate. See
+    `IdentifiedEstimator` for density, replicates and the other attributes. Without an outcome the means of x come
+    from the grid, without draws.
 
     Learned by `fit`, besides the density: regression_, the fitted m, or None.
 
@@ -53,21 +57,19 @@ class Ifm1(IdentifiedEstimator):
         density: Any = None,
         regressor: Any = None,
         draws: int = 10_000,
-        models: int = 100,
-        refits: int = 30,
+        replicates: int = 50,
         seed: int = 0,
     ) -> None:
         self.density = density
         self.regressor = regressor
         self.draws = draws
-        self.models = models
-        self.refits = refits
+        self.replicates = replicates
         self.seed = seed
 
     def _learn(self, samples: Samples) -> None:
         self.draws_ = Draws(self.density_, self.draws, self.seed)
         self.regression_ = None
-        self.refitted_: list[Any] | None = None
+        self.refitted_: list[Any] = []
         if samples.y is not None:
             self.regression_ = fit_regressor(outcome_regressor(self.regressor, self.seed), samples.x, samples.y)
 
@@ -78,28 +80,39 @@ class Ifm1(IdentifiedEstimator):
         means = [draws.at(self.regression_.predict, x).mean() for x in draws.each(regimes)]
         return np.array(means, dtype=np.float64).reshape(-1, 1)
 
-    def _refit(self) -> list[Any]:
-        """m fitted to rows drawn again within every training regime."""
-        if self.refits < 2:
-            raise InputError(f"the error of m needs two refits or more, got refits={self.refits}")
-        rng, found = np.random.default_rng(self.seed), []
-        for _ in range(self.refits):
-            again = self.samples_.bootstrap(rng)
-            found.append(fit_regressor(settled(self.regression_), again.x, targets_of(again)[:, 0]))
-        return found
+    def values(self, x: Floats) -> Floats:
+        """What is averaged over draws x, shape (n, k): m(x), or x itself without an outcome."""
+        if self.regression_ is None:
+            return x
+        return np.asarray(self.draws_.at(self.regression_.predict, x))[:, None]
+
+    def refits(self) -> Iterator[tuple[DensityModel, Callable[[Floats], Floats]]]:
+        """Density models drawn around the fit, each with the `values` of m fitted to the same redrawn rows."""
+        for b, (model, rows) in enumerate(self._redraws()):
+            again = None if self.regression_ is None else self._refitted(b, rows)
+
+            def values(x: Floats, again: Any = again) -> Floats:
+                return x if again is None else np.asarray(self.draws_.at(again.predict, x))[:, None]
+
+            yield model, values
+
+    def _entries(self) -> int:
+        return max(len(self.samples_), self.draws_.entries)
 
     def _variances(self, regimes: Regimes) -> Floats:
         if self.regression_ is None:
-            moved = np.stack([exact_means(model, regimes) for model in self._drawn()])
-            of_bins = bin_variances(self.density_, self.samples_, regimes)
-            return np.asarray(moved.var(axis=0, ddof=1) + of_bins)
-        if self.refitted_ is None:
-            self.refitted_ = self._refit()
-        found: Floats = np.empty((len(regimes), 1))
-        models, draws = list(self._drawn()), self.draws_
-        for r, x in enumerate(draws.each(regimes)):
-            values = draws.at(self.regression_.predict, x)[:, None]
-            again = [draws.at(model.predict, x).mean() for model in self.refitted_]
-            moved = moved_means(self.density_, models, x, values, regimes.take(slice(r, r + 1)))
-            found[r] = moved.var(axis=0, ddof=1) + np.var(again, ddof=1) + values.var(axis=0, ddof=1) / len(x)
-        return found
+            replicates = self._redraws()
+            return spread_of([redrawn_means(model, self.samples_, rows, regimes) for model, rows in replicates])
+        draws, found = list(self.draws_.each(regimes)), []
+        for b, (model, rows) in enumerate(self._redraws()):
+            values = [self.draws_.at(self._refitted(b, rows).predict, x)[:, None] for x in draws]
+            found.append(means_under(model, self.density_, regimes, draws, values))
+        noise = [self.draws_.at(self.regression_.predict, x).var(ddof=1) / len(x) for x in draws]
+        return np.asarray(spread_of(found) + np.array(noise)[:, None])
+
+    def _refitted(self, replicate: int, rows: Ints) -> Any:
+        """m fitted to redrawn rows, once for each replicate."""
+        if replicate == len(self.refitted_):
+            again = self.samples_.take(repeated(rows))
+            self.refitted_.append(fit_regressor(settled(self.regression_), again.x, targets_of(again)[:, 0]))
+        return self.refitted_[replicate]

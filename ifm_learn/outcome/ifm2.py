@@ -19,8 +19,8 @@ class Ifm2(WeightedEstimator):
     """Weighted means of y in every training regime i, weights p(x; sigma)/p(x; sigma^i), shared by effective size.
 
     The shares are in proportion to the regimes' effective sample sizes: inverse variance where y spreads alike.
-    See `WeightedEstimator` for density, ratio and models. With few effective rows the estimate leans towards the
-    training regimes that are nearest; see `diagnostics`.
+    See `WeightedEstimator` for density, ratio and replicates. With few effective rows the estimate leans towards
+    the training regimes that are nearest; see `diagnostics`.
 
     >>> from ifm_ident import Study
     >>> from ifm_learn.data.samples import Samples
@@ -38,10 +38,10 @@ class Ifm2(WeightedEstimator):
 
     method: ClassVar[str] = "ifm2"
 
-    def __init__(self, density: Any = None, ratio: Any = None, models: int = 100, seed: int = 0) -> None:
+    def __init__(self, density: Any = None, ratio: Any = None, replicates: int = 100, seed: int = 0) -> None:
         self.density = density
         self.ratio = ratio
-        self.models = models
+        self.replicates = replicates
         self.seed = seed
 
     def _weights(self, potentials: Potentials, regimes: Regimes) -> RowWeights:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -13,8 +13,10 @@ from ifm_ident.errors import nearest
 from ifm_learn.data.samples import Samples
 from ifm_learn.outcome.cross_fitted import Regression
 from ifm_learn.outcome.feature_ridge import FeatureRidge
-from ifm_learn.outcome.plug_in import Draws, bin_variances, moved_means
+from ifm_learn.outcome.identified import Potentials
+from ifm_learn.outcome.plug_in import Draws, means_under
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
+from ifm_learn.outcome.sampling_error import repeated, spread_of
 from ifm_learn.outcome.weighted import WeightedEstimator
 
 Floats = NDArray[np.float64]
@@ -27,9 +29,9 @@ class Ifm3(WeightedEstimator):
 
     refit: `ridge`, a ridge regression of what the pooled m leaves (its cross-fitted residuals) on splines of x, in
     closed form for all targets at once, so that m is shrunk towards the pooled fit; or `regressor`, the regressor
-    itself fitted again for each target (it must take sample_weight; slow). regressor, draws, refits: as for
+    itself fitted again for each target (it must take sample_weight; slow). regressor, draws: as for
     `Ifm1`; folds: of the cross-fit; weights are those of the balance heuristic. See `WeightedEstimator` for
-    density, ratio and models. Without an outcome m is the value that stands for a bin of the grid.
+    density, ratio and replicates. Without an outcome m is the value that stands for a bin of the grid.
 
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({
@@ -55,8 +57,7 @@ class Ifm3(WeightedEstimator):
         refit: Refit = "ridge",
         draws: int = 10_000,
         folds: int = 5,
-        models: int = 100,
-        refits: int = 20,
+        replicates: int = 20,
         seed: int = 0,
     ) -> None:
         self.density = density
@@ -65,8 +66,7 @@ class Ifm3(WeightedEstimator):
         self.refit = refit
         self.draws = draws
         self.folds = folds
-        self.models = models
-        self.refits = refits
+        self.replicates = replicates
         self.seed = seed
 
     def _learn(self, samples: Samples) -> None:
@@ -98,40 +98,31 @@ class Ifm3(WeightedEstimator):
 
         return [of(t) for t in range(weights.shape[1])]
 
-    def _row_weights(self, regimes: Regimes) -> Floats:
+    def _row_weights(self, potentials: Potentials, regimes: Regimes) -> Floats:
         """Weights of mean 1 for every target, shape (N, r)."""
-        return len(self.samples_) * np.exp(self._weights(self._potentials(), regimes).log_weights)
+        return len(self.samples_) * np.exp(self._weights(potentials, regimes).log_weights)
 
-    def _at_draws(self, regimes: Regimes) -> Iterator[tuple[Floats, Floats]]:
-        """The draws of every regime, and its m at them, shape (draws, targets)."""
-        targeted = self._targeted(self.samples_, self.pooled_, self._row_weights(regimes))
-        for x, m in zip(self.draws_.each(regimes), targeted, strict=True):
-            yield x, self.draws_.at(m, x)
+    def _entries(self) -> int:
+        return max(len(self.samples_), self.draws_.entries)
 
     def _means(self, regimes: Regimes) -> Floats:
-        found: Floats = np.stack([values.mean(axis=0) for _, values in self._at_draws(regimes)])
+        targeted = self._targeted(self.samples_, self.pooled_, self._row_weights(self._potentials(), regimes))
+        pairs = zip(targeted, self.draws_.each(regimes), strict=True)
+        found: Floats = np.stack([self.draws_.at(m, x).mean(axis=0) for m, x in pairs])
         return found
 
     def _variances(self, regimes: Regimes) -> Floats:
-        models = list(self._drawn())
-        found = []
-        for r, (x, values) in enumerate(self._at_draws(regimes)):
-            moved = moved_means(self.density_, models, x, values, regimes.take(slice(r, r + 1)))
-            found.append(moved.var(axis=0, ddof=1) + values.var(axis=0, ddof=1) / len(x))
-        if self.chosen_ is None:
-            return np.stack(found) + bin_variances(self.density_, self.samples_, regimes)
-        return np.asarray(np.stack(found) + self._outcome_variances(regimes))
-
-    def _outcome_variances(self, regimes: Regimes) -> Floats:
-        """Over refits to rows drawn again within regimes, with their weights as they are."""
-        weights, draws = self._row_weights(regimes), list(self.draws_.each(regimes))
-        rng, means = np.random.default_rng(self.seed), []
-        for _ in range(self.refits):
-            rows = self.samples_.redrawn(rng)
+        self._refuse_ratio()
+        draws, found = list(self.draws_.each(regimes)), []
+        for model, counts in self._redraws():
+            rows = repeated(counts)
             again = self.samples_.take(rows)
-            targeted = self._targeted(again, self._pooled(again), weights[rows])
-            means.append([self.draws_.at(m, x).mean(axis=0) for m, x in zip(targeted, draws, strict=True)])
-        return np.asarray(np.var(means, axis=0, ddof=1))
+            weights = self._row_weights(model, regimes)[rows]
+            targeted = self._targeted(again, self._pooled(again), weights)
+            values = [self.draws_.at(m, x) for m, x in zip(targeted, draws, strict=True)]
+            found.append(means_under(model, self.density_, regimes, draws, values))
+        noise = np.array([values.var(axis=0, ddof=1) / len(values) for values in values])
+        return np.asarray(spread_of(found) + noise)
 
 
 def _single(model: Any) -> Function:

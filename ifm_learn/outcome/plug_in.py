@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from ifm_learn.density import DensityModel
 from ifm_learn.outcome.sampling_error import tilted_means
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _CELLS = 4_000_000
 """Numbers in the draws that are held at once where regimes are drawn together."""
@@ -30,14 +31,19 @@ class Draws:
             raise InputError(f"means over draws and their errors need two draws or more, got draws={count}")
         self.density, self.count, self.seed = density, count, seed
 
+    @property
+    def entries(self) -> int:
+        """Numbers in the draws of one regime."""
+        return self.count * len(self.density.grid.sizes)
+
     def each(self, regimes: Regimes) -> Iterator[Floats]:
         """The draws of one regime after the other, shape (draws, p)."""
-        together = 1 if self.density.exact else max(1, _CELLS // (self.count * len(self.density.grid.sizes)))
+        together = 1 if self.density.exact else max(1, _CELLS // self.entries)
         for start in range(0, len(regimes), together):
             some = regimes.take(slice(start, start + together))
             yield from self.density.sample(some, self.count, np.random.default_rng(self.seed))
 
-    def rows(self, x: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    def rows(self, x: Floats) -> tuple[Floats, Ints]:
         """Distinct rows of draws and where each draw is among them: few where the grid is small."""
         sizes = self.density.grid.sizes
         if math.prod(sizes) > 4 * len(x):
@@ -57,21 +63,29 @@ def exact_means(density: DensityModel, regimes: Regimes) -> Floats:
     return np.stack([m @ v for m, v in zip(density.marginals(regimes), density.grid.values, strict=True)], axis=1)
 
 
-def bin_variances(density: DensityModel, samples: Samples, regimes: Regimes) -> Floats:
-    """Variances of `exact_means` that come from the bins' values, means of the rows that fell in them; (r, p)."""
+def redrawn_means(density: DensityModel, samples: Samples, rows: Ints, regimes: Regimes) -> Floats:
+    """`exact_means` with bins' values that are means of redrawn rows, each row `rows` times, shape (r, p)."""
     bins, columns = density.grid.encode(samples.x), []
     for v, masses in enumerate(density.marginals(regimes)):
         width = masses.shape[1]
-        count = np.maximum(np.bincount(bins[:, v], minlength=width), 1)
-        mean = np.bincount(bins[:, v], weights=samples.x[:, v], minlength=width) / count
-        spread = np.bincount(bins[:, v], weights=(samples.x[:, v] - mean[bins[:, v]]) ** 2, minlength=width)
-        columns.append(masses**2 @ (spread / count**2))
+        count = np.bincount(bins[:, v], weights=rows, minlength=width)
+        total = np.bincount(bins[:, v], weights=rows * samples.x[:, v], minlength=width)
+        values = np.where(count > 0, total / np.maximum(count, 1), density.grid.values[v])
+        columns.append(masses @ values)
     return np.stack(columns, axis=1)
 
 
-def moved_means(
-    density: DensityModel, models: Sequence[DensityModel], x: Floats, values: Floats, regime: Regimes
+def means_under(
+    model: DensityModel,
+    fitted: DensityModel,
+    regimes: Regimes,
+    draws: Iterable[Floats],
+    values: Iterable[Floats],
 ) -> Floats:
-    """Means of values at draws of one regime, shape (n, k), under other models of it, shape (models, k)."""
-    base = density.log_potentials(x, regime)[:, 0]
-    return np.stack([tilted_means(values, m.log_potentials(x, regime)[:, 0] - base) for m in models])
+    """Means under another model of values at draws from the fitted one, an array (draws, k) a regime; (r, k)."""
+    found = []
+    for r, (x, at) in enumerate(zip(draws, values, strict=True)):
+        one = regimes.take(slice(r, r + 1))
+        change = model.log_potentials(x, one)[:, 0] - fitted.log_potentials(x, one)[:, 0]
+        found.append(tilted_means(at, change))
+    return np.stack(found)

@@ -13,7 +13,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.outcome.identified import IdentifiedEstimator, Potentials, density_of
-from ifm_learn.outcome.sampling_error import joint_variance
+from ifm_learn.outcome.sampling_error import spread_of
 from ifm_learn.ratios.formula import FormulaRatio, LogDensities, require_all
 from ifm_learn.regime_check import check_regimes
 
@@ -73,34 +73,35 @@ class WeightedEstimator(IdentifiedEstimator):
     def _plug_in(self, regimes: Regimes) -> Floats | float:
         return 0.0
 
-    def _plug_in_shifts(self, models: list[DensityModel], regimes: Regimes) -> Floats | float:
-        """How the plug-in part moves with the density model, shape (models, r, targets)."""
+    def _plug_in_under(self, model: DensityModel, regimes: Regimes) -> Floats | float:
+        """The plug-in part under another density model."""
         return 0.0
 
     def _plug_in_variance(self, regimes: Regimes) -> Floats | float:
-        """Variance of the plug-in part that does not come from the density model."""
+        """Variance of the plug-in part over its draws."""
         return 0.0
 
     def _means(self, regimes: Regimes) -> Floats:
         weights = np.exp(self._weights(self._potentials(), regimes).log_weights)
         return weights.T @ self.values_ + self._plug_in(regimes)
 
-    def _variances(self, regimes: Regimes) -> Floats:
+    def _refuse_ratio(self) -> None:
         if self.ratio_ is not None:
             raise InputError(
-                "with ratios from elsewhere there is no closed form of the error: use bootstrap_errors (slow)"
+                "the sampling distribution of ratios from elsewhere is not known: use bootstrap_errors (slow)"
             )
-        values = self.values_
+
+    def _variances(self, regimes: Regimes) -> Floats:
+        self._refuse_ratio()
         weights = self._weights(self.density_, regimes)
-        means = np.exp(weights.log_weights).T @ values
-        influence = np.stack([weights.influence(column) for column in values.T], axis=2)
-        models = list(self._drawn())
-        moved = [np.exp(self._weights(model, regimes).log_weights).T @ values - means for model in models]
-        shifts = np.array(moved) + self._plug_in_shifts(models, regimes)
-        base = self._own_rows(self.density_)
-        rows = np.array([self._own_rows(model) - base for model in models])
-        found = joint_variance(influence, self._place(), shifts, rows)
-        return found + self._plug_in_variance(regimes)
+        influence = np.stack([weights.influence(column) for column in self.values_.T], axis=2)
+        found = []
+        for model, rows in self._redraws():
+            moved = np.exp(self._weights(model, regimes).log_weights).T @ self.values_
+            found.append(
+                moved + self._plug_in_under(model, regimes) + np.einsum("j,jtk->tk", rows - 1.0, influence)
+            )
+        return spread_of(found) + self._plug_in_variance(regimes)
 
 
 def ratio_of(given: Any, samples: Samples) -> ByFormula | None:

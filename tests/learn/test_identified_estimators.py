@@ -22,7 +22,6 @@ from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.outcome.ifm2 import Ifm2
 from ifm_learn.outcome.ifm3 import Ifm3
 from ifm_learn.outcome.methods import METHODS
-from ifm_learn.outcome.sampling_error import joint_variance
 from ifm_learn.outcome.weighted import WeightedEstimator
 from ifm_learn.ratios.classifier import ClassifierRatio
 from tests.learn.discrete_truth import DiscreteTruth
@@ -106,7 +105,7 @@ def test_refusals_carry_the_certificate(name: str) -> None:
 def test_scikit_learn_conventions_and_determinism(name: str) -> None:
     estimator = clone(ESTIMATORS[name])
     parameters = estimator.get_params(deep=False)
-    assert (parameters["seed"], parameters["models"]) == (0, 100)
+    assert (parameters["seed"], parameters["replicates"]) == (0, estimator.replicates)
     assert estimator.set_params(seed=4).seed == 4
     rows = ROWS.take(np.arange(0, len(ROWS), 10))
     first, second = clone(estimator).fit(rows), clone(estimator).fit(rows)
@@ -155,8 +154,8 @@ def test_bad_settings_are_refused() -> None:
         Ifm1(KNOWN, SATURATED, draws=1).fit(ROWS)
     with pytest.raises(InputError, match="did you mean ridge"):
         Ifm3(KNOWN, SATURATED, refit="rigde").fit(ROWS)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="models=1"):
-        Balance(KNOWN, models=1).fit(ROWS).standard_errors(TARGETS)
+    with pytest.raises(InputError, match="replicates=1"):
+        Balance(KNOWN, replicates=1).fit(ROWS).standard_errors(TARGETS)
     with pytest.raises(InputError, match="takes no sample_weight"):
         Ifm3(KNOWN, KNeighborsRegressor(), refit="regressor").fit(ROWS).predict(TARGETS)
 
@@ -169,27 +168,3 @@ def test_the_registry_knows_every_method_of_the_command() -> None:
         assert built.method == name
         assert built.needs_identification == method.needs_identification
         assert built.get_params().get("seed", 3) == 3
-
-
-def test_joint_variance_is_the_sum_of_squared_whole_influences() -> None:
-    """Linear case: rows' log-densities move by s_j'd, means by g'd, d ~ N(0, V) with V the inverse of sum s s'.
-
-    The whole influence of a row is u_j + g'V s_j; 40,000 draws leave an error of about 1% (5 sd: 3.6%).
-    """
-    rng = np.random.default_rng(0)
-    scores = rng.normal(size=(60, 3))
-    regime = np.repeat([0, 1, 2], 20)
-    for group in range(3):
-        scores[regime == group] -= scores[regime == group].mean(axis=0)
-    covariance = np.linalg.inv(scores.T @ scores)
-    own, slope = rng.normal(size=(60, 1, 1)) + scores[:, :1, None], rng.normal(size=3) * 5
-    for group in range(3):
-        own[regime == group] -= own[regime == group].mean(axis=0)
-    moves = rng.multivariate_normal(np.zeros(3), covariance, size=40_000)
-    found = joint_variance(own, regime, (moves @ slope)[:, None, None], moves @ scores.T)
-    spread = 20 / 19  # squares of rows centred in their regime
-    whole = own[:, 0, 0] + scores @ covariance @ slope
-    explained = own[:, 0, 0] @ scores @ covariance @ scores.T @ own[:, 0, 0]
-    expected = (whole**2).sum() + (spread - 1) * (own**2).sum()
-    assert explained > 1
-    np.testing.assert_allclose(found[0, 0], expected, rtol=0.036)
