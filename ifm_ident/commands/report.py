@@ -24,8 +24,10 @@ from ifm_ident.commands.options import (
 from ifm_ident.errors import InputError, MissingExtraError
 from ifm_ident.files import check_output
 from ifm_ident.identify import CriterionName, Identifier
-from ifm_ident.report.findings import estimates_of, falsification_of, load_result
+from ifm_ident.report.findings import estimates_of
 from ifm_ident.report.page import MOST_ROWS, Asked, write_report
+from ifm_ident.report.rejections import falsification_of
+from ifm_ident.report.result_files import load_result
 from ifm_ident.spaces import CHUNK
 from ifm_ident.study import Study, load
 

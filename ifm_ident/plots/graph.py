@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,7 @@ _MOST_ADDED = 200
 
 
 def sigma_graph(model: Model, ax: Axes | None = None) -> Axes:
-    """On the left the interventions, joined where some factor holds both; on the right the cliques as a tree.
+    """The interventions, joined where some factor holds both, and beside or below them the cliques as a tree.
 
     Dashed edges are those that make the graph chordal. More than 60 interventions lose their names, more than
     300 and more than 24 cliques are not all drawn; the picture says so.
@@ -78,7 +79,8 @@ def sigma_graph(model: Model, ax: Axes | None = None) -> Axes:
         canvas.Key("clique (rounded)", CLIQUE, patch=True),
         canvas.Key("separator (square)", SEPARATOR, patch=True),
     ]
-    there = (bool(graph), any(graph.values()), bool(tree.fill), bool(graph), any(tree.separators))
+    filled = any(a in graph and b in graph for a, b in _added(tree))
+    there = (bool(graph), any(graph.values()), filled, bool(graph), any(tree.separators))
     keys = [key for key, is_there in zip(keys, there, strict=True) if is_there]
     if not keys:
         canvas.write(ax, width / 2, height / 4, "No factor holds an intervention.", SIZE)
@@ -114,12 +116,11 @@ def _vertices(
     size: float,
 ) -> None:
     pairs = [(a, b) for a in graph for b in sorted(graph[a]) if a < b]
-    dense = 0.5 if len(pairs) > 4 * len(graph) else 1.0
+    dense = 1.0 if names and len(pairs) <= 4 * len(graph) else 0.5
     canvas.strokes(
         ax, np.array([[spots[a], spots[b]] for a, b in pairs]).reshape(-1, 2, 2), canvas.FAINT, dense, order=1
     )
-    added = tree.fill if len(tree.fill) <= _MOST_ADDED else ()
-    fill = [(spots[a], spots[b]) for a, b in added if a in spots and b in spots]
+    fill = [(spots[a], spots[b]) for a, b in _added(tree) if a in spots and b in spots]
     canvas.strokes(ax, np.array(fill).reshape(-1, 2, 2), canvas.RED, dense, (0, (4, 3)), order=1)
     if not spots:
         return
@@ -130,3 +131,8 @@ def _vertices(
     box = {"boxstyle": "round,pad=0.35,rounding_size=0.6", "facecolor": "#ffffff", "edgecolor": canvas.BLUE}
     for vertex, (x, y) in spots.items():
         canvas.write(ax, x, y, names[vertex], size, bbox={**box, "linewidth": 1.1}, zorder=4, color=canvas.INK)
+
+
+def _added(tree: JunctionTree) -> Sequence[tuple[int, int]]:
+    """The edges that make the graph chordal, where they are few enough to be told apart."""
+    return tree.fill if len(tree.fill) <= _MOST_ADDED else ()

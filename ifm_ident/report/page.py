@@ -26,11 +26,11 @@ from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.write import cost_text, plan_text
 from ifm_ident.plots.verdicts import LOOKS
 from ifm_ident.regimes import Regimes
-from ifm_ident.report import findings
 from ifm_ident.report.design_words import factor_part, intervention_part, training_part
-from ifm_ident.report.findings import Estimates, Falsification
+from ifm_ident.report.findings import GUARANTEES, Estimates
 from ifm_ident.report.gallery import gallery, interval_picture
 from ifm_ident.report.refusals import refusals, shown_kernels
+from ifm_ident.report.rejections import Falsification
 from ifm_ident.report.rows import table_rows
 from ifm_ident.show.mathml import Html, formula_mathml
 from ifm_ident.show.table import meaning_words, size_words
@@ -170,7 +170,7 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
         "estimates": asked.estimates,
         "estimate_picture": interval_picture(asked.estimates.intervals) if asked.estimates else None,
         "falsification": asked.falsification,
-        "guarantees": findings.GUARANTEES,
+        "guarantees": GUARANTEES,
         "counted": counted,
         "version": version("ifm-ident"),
     }

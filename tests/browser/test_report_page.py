@@ -171,7 +171,7 @@ def test_estimates_fit_a_phone(browser: Any, doses: Path) -> None:
     with opened(browser, doses, width=400) as page:
         assert page.evaluate(CUT_OFF) == []
         card = page.locator("table", has_text="Estimates by regime").get_by_role("row").nth(1)
-        assert "(−∞, 1.5]" in card.inner_text()
+        assert "(−∞,\N{NO-BREAK SPACE}1.5]" in card.inner_text()
 
 
 def contrast(one: list[float], other: list[float]) -> float:
