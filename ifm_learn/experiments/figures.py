@@ -18,9 +18,18 @@ if TYPE_CHECKING:
 _BANDWIDTH = 0.04
 """Of the rank correlations' kernel density: the same in every panel, so that heights compare."""
 
-STYLES: Mapping[str, tuple[str, Any]] = dict(
-    zip(NAMES, zip((*canvas.SERIES, canvas.FAINT), (*canvas.LINES, "-"), strict=False), strict=True)
-)
+STYLES: Mapping[str, tuple[str, Any]] = {
+    "blackbox": (canvas.BLUE, "--"),
+    "additive": (canvas.ORANGE, "--"),
+    "joint-additive": (canvas.PINK, "-."),
+    "dag": (canvas.GREEN, "-."),
+    "ifm1": (canvas.RED, "-"),
+    "ifm2": (canvas.SKY, "-"),
+    "ifm3": (canvas.BLUE, "-"),
+    "dr": (canvas.ORANGE, "-"),
+    "oracle": (canvas.FAINT, ":"),
+}
+"""Colour and line of every method: solid where the fitted factors are used."""
 
 
 def panels(results: Mapping[str, Results]) -> Figure:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ifm_ident import InputError
 from ifm_ident.files import open_output
+from ifm_learn.data.samples import Samples
+from ifm_learn.density import DensityModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,20 @@ class Folder:
         except ValueError:
             raise InputError(f"{self._file(number)} is damaged; remove it, and it is computed anew") from None
         return found
+
+    def density(self, name: str, fit: Callable[[], DensityModel]) -> DensityModel:
+        """The model kept under a name, fitted and kept where there is none; always as read from its file."""
+        file = self.path / f"{name}.npz"
+        if not file.exists():
+            fit().save(file)
+        return DensityModel.load(file)
+
+    def keep_training(self, samples: Samples) -> None:
+        """Keep the truth's training rows, x and regime, in training.npz."""
+        stream = io.BytesIO()
+        np.savez(stream, x=samples.x, regime=samples.regime)
+        with open_output(self.path / "training.npz", force=True) as out:
+            out.write(stream.getvalue())
 
     def note(self, texts: Sequence[str]) -> None:
         """Keep what the fits had to say."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from ifm_ident import Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import fit_density
+from ifm_learn.density import DensityModel
 from ifm_learn.experiments.problems import Problem
 from ifm_learn.experiments.protocol import MethodName, Protocol
 from ifm_learn.experiments.remembering import Remembering
+from ifm_learn.experiments.truths import Truth
+from ifm_learn.outcome.balance import Balance
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.baselines.blackbox import BlackBox
 from ifm_learn.outcome.baselines.dag import DagBaseline
+from ifm_learn.outcome.baselines.joint_additive import JointAdditive
 from ifm_learn.outcome.doubly_robust import DoublyRobust
 from ifm_learn.outcome.estimator import OutcomeEstimator
 from ifm_learn.outcome.ifm1 import Ifm1
@@ -28,22 +31,26 @@ from ifm_learn.outcome.regressors import SmoothRegressor, fit_regressor, settled
 
 Floats = NDArray[np.float64]
 
-_WITH_DENSITY = ("ifm1", "ifm2", "ifm3", "dr")
+Fit = Callable[[Samples], DensityModel]
+
+_WITH_DENSITY = frozenset({"ifm1", "ifm2", "ifm3", "dr"})
+_ORACLE = 4
+"""Its random stream; see `problems`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Shared:
     """A training sample without outcomes, the regimes asked about, and what was fitted to x alone.
 
-    density: the fitted factors, or None where no method needs them; dag_draws: rows drawn from the fitted directed
-    model in every regime, shape (r, draws, p), or None.
+    density: the fitted factors, or None where no method needs them; draws: by method (dag, oracle), rows of its
+    law of x in every regime, shape (r, draws, p).
     """
 
     samples: Samples
     regimes: Regimes
     protocol: Protocol
     density: Remembering | None
-    dag_draws: Floats | None
+    draws: Mapping[str, Floats]
     notes: tuple[str, ...] = ()
 
     def solve(self, problem: Problem) -> dict[str, object]:
@@ -53,9 +60,8 @@ class Shared:
         regression = fit_regressor(_regression(self.protocol), samples.x, y)
         estimates: dict[str, list[float]] = {}
         for method in self.protocol.methods:
-            if method == "dag":
-                assert self.dag_draws is not None
-                estimates[method] = [float(regression.predict(x).mean()) for x in self.dag_draws]
+            if method in self.draws:
+                estimates[method] = [float(regression.predict(x).mean()) for x in self.draws[method]]
             else:
                 model = self._estimator(method, settled(regression)).fit(samples)
                 estimates[method] = model.predict(self.regimes).tolist()
@@ -74,6 +80,7 @@ class Shared:
         made: dict[str, Callable[[], OutcomeEstimator]] = {
             "blackbox": lambda: BlackBox(seed=seed),
             "additive": Additive,
+            "joint-additive": JointAdditive,
             "ifm1": lambda: Ifm1(self.density, regressor, draws=draws, seed=seed),
             "ifm2": lambda: Ifm2(self.density, seed=seed),
             "ifm3": lambda: Ifm3(self.density, regressor, draws=draws, seed=seed),
@@ -82,23 +89,29 @@ class Shared:
         return made[method]()
 
 
-def fit_shared(samples: Samples, regimes: Regimes, protocol: Protocol, jobs: int = 1) -> Shared:
-    """Fit and sample what the protocol's methods need of x."""
-    density, dag_draws, notes = None, None, []
-    if set(protocol.methods) & set(_WITH_DENSITY):
-        fitted = fit_density(samples, bins=protocol.bins, starts=protocol.starts, seed=protocol.seed, jobs=jobs)
-        density = Remembering(fitted)
-        effective = Ifm1(density, seed=protocol.seed).fit(samples).diagnostics(regimes).ess
+def fit_shared(samples: Samples, regimes: Regimes, protocol: Protocol, truth: Truth, density: Fit) -> Shared:
+    """Fit and sample what the protocol's methods need of x.
+
+    truth: the law that the samples are from, for the oracle; density: fits the factors to the samples.
+    """
+    fitted: Remembering | None = None
+    notes: list[str] = []
+    draws: dict[str, Floats] = {}
+    if set(protocol.methods) & _WITH_DENSITY:
+        fitted = Remembering(density(samples))
+        weights = Balance(fitted, seed=protocol.seed).fit(samples).diagnostics(regimes).ess
+        notes += fitted.model.report.warnings
         notes.append(
-            f"effective sample size of the pooled weights: {effective.min():.0f} to {effective.max():.0f} of "
-            f"{len(samples):,} rows, median {np.median(effective):.0f}"
+            f"effective sample size of the pooled weights: {weights.min():.0f} to {weights.max():.0f} of "
+            f"{len(samples):,} rows, median {np.median(weights):.0f}"
         )
-        model = Ifm1(density, draws=protocol.draws, seed=protocol.seed).fit(samples)
-        for _ in model.draws_.each(regimes):
-            pass
+        for _ in Ifm1(fitted, draws=protocol.draws, seed=protocol.seed).fit(samples).draws_.each(regimes):
+            pass  # drawn before work is shared out, remembered ever after
     if "dag" in protocol.methods:
-        dag_draws = DagBaseline(draws=protocol.draws, seed=protocol.seed).fit(samples).sample(regimes)
-    return Shared(samples, regimes, protocol, density, dag_draws, tuple(notes))
+        draws["dag"] = DagBaseline(draws=protocol.draws, seed=protocol.seed).fit(samples).sample(regimes)
+    if "oracle" in protocol.methods:
+        draws["oracle"] = truth.sample(regimes, protocol.draws, np.random.default_rng([protocol.seed, _ORACLE]))
+    return Shared(samples, regimes, protocol, fitted, draws, tuple(notes))
 
 
 def _regression(protocol: Protocol) -> Any:

@@ -10,7 +10,7 @@ from ifm_ident import InputError
 from ifm_ident.errors import nearest
 
 TruthName = Literal["ifm", "dag"]
-MethodName = Literal["blackbox", "additive", "dag", "ifm1", "ifm2", "ifm3", "dr"]
+MethodName = Literal["blackbox", "additive", "joint-additive", "dag", "ifm1", "ifm2", "ifm3", "dr", "oracle"]
 OutcomeName = Literal["smooth", "trees"]
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
 TRUTHS: tuple[TruthName, ...] = get_args(TruthName)
@@ -26,7 +26,8 @@ class Protocol:
     from it for every regime. truth_draws: Monte Carlo rows for each true mean; draws: those of the methods that
     sample (dag, ifm1, ifm3, dr). bins: of the truth's uniform grid and of the fitted grid, at most, a variable.
     starts: of the fitted energies. outcome: the regression of y on x, `smooth` (chosen by cross-validation) or
-    `trees` (boosted). methods: which are run, in the order of tables.
+    `trees` (boosted). methods: which are run, in the
+    order of tables; oracle is ifm1 with the true law of x in place of the fitted one.
 
     >>> Protocol(methods=("ifm1", "additive")).methods
     ('ifm1', 'additive')

@@ -14,6 +14,7 @@ import numpy as np
 from ifm_ident import InputError, Regimes
 from ifm_ident.notation import format_regime
 from ifm_learn.data.samples import Samples
+from ifm_learn.density import DensityModel, fit_density
 from ifm_learn.experiments.folder import Folder
 from ifm_learn.experiments.methods import Shared, fit_shared
 from ifm_learn.experiments.problems import Problem, draw_problems
@@ -40,9 +41,9 @@ def run_experiment(
     """All methods on problems 0 to `problems` - 1, finished ones read from the folder `path`.
 
     samples: the real rows that the truth is fitted to, baseline among the training regimes; regimes: those asked
-    about, of which the ones outside training are scored. Same data and protocol, same bytes in `path`, whatever
-    `jobs` and however often it was interrupted; more problems may be asked of a folder later. say: told what is
-    going on; watch: an iterator that shows progress.
+    about, of which the ones outside training are scored. Same data and protocol, same bytes, whatever `jobs` and
+    however often it was interrupted (the files of models also hold the time they took); more problems may be asked
+    of a folder later. say: told what is going on; watch: an iterator that shows progress.
 
     Raises InputError for a folder of other settings or data, a design without its baseline, and no unseen regime;
     NotIdentifiableError where a method needs identification and a regime is not identified.
@@ -55,7 +56,7 @@ def run_experiment(
     folder = Folder.open(path, settings_of(samples, unseen, protocol))
     missing = sorted(set(range(problems)) - set(folder.finished()))
     if missing:
-        shared, drawn = prepare(samples, unseen, protocol, missing, jobs, say)
+        shared, drawn = prepare(samples, unseen, protocol, missing, folder, jobs, say)
         folder.note(shared.notes)
         say(f"{len(missing)} problems")
         for found in watch(_in_parallel(shared, drawn, jobs), len(missing)):
@@ -65,28 +66,36 @@ def run_experiment(
 
 
 def prepare(
-    samples: Samples, unseen: Regimes, protocol: Protocol, numbers: list[int], jobs: int, say: Say
+    samples: Samples,
+    unseen: Regimes,
+    protocol: Protocol,
+    numbers: list[int],
+    folder: Folder,
+    jobs: int = 1,
+    say: Say = lambda text: None,
 ) -> tuple[Shared, list[Problem]]:
-    """The fitted truth's training sample and problems, and the models of x fitted to that sample."""
+    """The problems, and the models of x fitted to the truth's training sample; fits are kept in the folder."""
     baseline = Regimes.from_active([()], unseen.width)
     if baseline.first_equal(samples.design.train)[0] < 0:
         raise InputError("the baseline is no training regime; problems are scaled by the variance there")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", FitWarning)
-        say(f"truth: a fit of the {protocol.truth} model to {len(samples):,} rows")
-        truth = fit_truth(samples, protocol, jobs)
-        say(f"problems: true means of {len(unseen)} unseen regimes")
-        drawn = draw_problems(
-            truth, Regimes.concatenate([baseline, unseen]), numbers, protocol.truth_draws, protocol.seed
+
+    def fit(rows: Samples) -> DensityModel:
+        return folder.density(
+            "density",
+            lambda: fit_density(rows, bins=protocol.bins, starts=protocol.starts, seed=protocol.seed, jobs=jobs),
         )
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)  # the models' reports hold them; they become notes
+        say(f"truth: a fit of the {protocol.truth} model to {len(samples):,} rows")
+        truth = fit_truth(samples, protocol, lambda one: folder.density("truth", one))
+        say(f"problems: true means of {len(unseen)} unseen regimes")
+        regimes = Regimes.concatenate([baseline, unseen])
+        drawn = draw_problems(truth, regimes, numbers, protocol.truth_draws, protocol.seed)
         training = draw_training(truth, samples.design, protocol)
+        folder.keep_training(training)
         say(f"models of x: fits to {len(training):,} training rows of the truth")
-        shared = fit_shared(training, unseen, protocol, jobs)
-    texts = tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, FitWarning)))
-    for one in caught:
-        if not issubclass(one.category, FitWarning):
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    return dataclasses.replace(shared, notes=shared.notes + texts), drawn
+        return fit_shared(training, unseen, protocol, truth, fit), drawn
 
 
 def _in_parallel(shared: Shared, problems: list[Problem], jobs: int) -> Iterable[tuple[int, dict[str, object]]]:

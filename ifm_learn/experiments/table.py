@@ -11,11 +11,13 @@ from ifm_learn.experiments.results import REFERENCE, Results
 NAMES = {
     "blackbox": "black box",
     "additive": "additive",
+    "joint-additive": "joint additive",
     "dag": "DAG",
     "ifm1": "IFM1",
     "ifm2": "IFM2",
     "ifm3": "IFM3",
     "dr": "doubly robust",
+    "oracle": "IFM1, true law of x",
 }
 
 TITLES = {"sachs": "Sachs", "dream": "DREAM", "ifm": "truth IFM", "dag": "truth DAG"}

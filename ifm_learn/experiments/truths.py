@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from ifm_ident import Design, Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import fit_density
+from ifm_learn.density import DensityModel, fit_density
 from ifm_learn.experiments.protocol import Protocol
 from ifm_learn.grid import Grid
 from ifm_learn.outcome.baselines.dag import DagBaseline
@@ -25,6 +26,10 @@ _UNITS = 10
 
 _TRAINING = 0
 """Its random stream; see `problems`."""
+
+
+Kept = Callable[[Callable[[], DensityModel]], DensityModel]
+"""Gives a density model: by a fit, or one kept from an earlier one."""
 
 
 class Truth(Interface):
@@ -53,7 +58,7 @@ class DagTruth:
         return drawing.sample(regimes)
 
 
-def fit_truth(samples: Samples, protocol: Protocol, jobs: int = 1) -> Truth:
+def fit_truth(samples: Samples, protocol: Protocol, kept: Kept = lambda fit: fit()) -> Truth:
     """The ground truth that a protocol names, fitted to real rows.
 
     ifm: energies of one hidden layer by exact likelihood on bins of equal width, as in the paper but for the
@@ -61,7 +66,8 @@ def fit_truth(samples: Samples, protocol: Protocol, jobs: int = 1) -> Truth:
     """
     if protocol.truth == "dag":
         return DagTruth.fit(samples, protocol.seed)
-    return fit_density(binned(samples, protocol.bins), bins=protocol.bins, starts=1, seed=protocol.seed, jobs=jobs)
+    rows = binned(samples, protocol.bins)
+    return kept(lambda: fit_density(rows, bins=protocol.bins, starts=1, seed=protocol.seed))
 
 
 def binned(samples: Samples, bins: int) -> Samples:
