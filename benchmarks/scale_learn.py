@@ -172,6 +172,40 @@ def table(first: str, rows: list[tuple[str, dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
+def settings(quick: bool) -> list[tuple[int, int, int]]:
+    """Cells, variables and interventions: by cells for each number of variables, then by interventions."""
+    many = (1_000, 10_000) if quick else (10_000, 100_000, 1_000_000)
+    wide = (10, 30) if quick else (10, 30, 100)
+    more = (27,) if quick else (30, 99)
+    return [(n, p, 9) for p in wide for n in many] + [(many[-2], wide[-1], d) for d in more]
+
+
+def report(done: dict[tuple[int, int, int], dict[str, float]], command: str) -> str:
+    """The tables as Markdown."""
+    many, wide, levels = (sorted({setting[i] for setting in done}) for i in range(3))
+    most, middle = wide[-1], many[-2]
+    iterations = [int(found["iterations"]) for found in done.values()]
+    converged = "all converged" if all(found["converged"] for found in done.values()) else "not all converged"
+    parts = [
+        "# Cost of learning against cells, variables and regimes",
+        f"`{command}`, Python {platform.python_version()}, numpy {np.__version__}, one core. CPU seconds: contexts "
+        "and counts, read once from the rows; one value and gradient of the exact and of the pseudo-likelihood with "
+        "mlp energies (15 units) and of the regime contrast with quadratic ones; score matching, system and "
+        "solution; a whole fit by pseudo-likelihood with quadratic energies "
+        f"({min(iterations)} to {max(iterations)} iterations, {converged}); {DRAWS:,} Gibbs draws in every regime "
+        "with their diagnostics. Lines that begin with `to` are ratios to the line before.",
+    ]
+    for p in wide:
+        parts += [f"## {p} variables, 10 regimes", table("cells", [(f"{n:,}", done[n, p, 9]) for n in many])]
+    parts += [
+        f"## {middle:,} cells, 10 regimes, by variables",
+        table("variables", [(str(p), done[middle, p, 9]) for p in wide]),
+        f"## {middle:,} cells, {most} variables, by regimes",
+        table("regimes", [(str(d + 1), done[middle, most, d]) for d in levels]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> None:
     """Measure all settings and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -182,32 +216,8 @@ def main() -> None:
     if options.setting:
         print(json.dumps(measure(*options.setting)))
         return
-    many = (1_000, 10_000) if options.quick else (10_000, 100_000, 1_000_000)
-    wide = (10, 30) if options.quick else (10, 30, 100)
-    done = {(n, p, 9): in_process(n, p, 9) for p in wide for n in many}
-    most, middle = wide[-1], many[-2]
-    levels = (9, 27) if options.quick else (9, 30, 99)
-    done |= {(middle, most, d): in_process(middle, most, d) for d in levels[1:]}
-    iterations = [int(found["iterations"]) for found in done.values()]
-    parts = [
-        "# Cost of learning against cells, variables and regimes",
-        f"`python benchmarks/scale_learn.py{' --quick' if options.quick else ''}`, Python "
-        f"{platform.python_version()}, numpy {np.__version__}, one core. CPU seconds: contexts and counts, read "
-        "once from the rows; one value and gradient of the exact and of the pseudo-likelihood with mlp energies "
-        "(15 units) and of the regime contrast with quadratic ones; score matching, system and solution; a whole "
-        f"fit by pseudo-likelihood with quadratic energies ({min(iterations)} to {max(iterations)} iterations; all "
-        f"converged: {'yes' if all(found['converged'] for found in done.values()) else 'no'}); {DRAWS:,} Gibbs "
-        "draws in every regime with their diagnostics. Lines that begin with `to` are ratios to the line before.",
-    ]
-    for p in wide:
-        parts += [f"## {p} variables, 10 regimes", table("cells", [(f"{n:,}", done[n, p, 9]) for n in many])]
-    parts += [
-        f"## {middle:,} cells, 10 regimes, by variables",
-        table("variables", [(str(p), done[middle, p, 9]) for p in wide]),
-        f"## {middle:,} cells, {most} variables, by regimes",
-        table("regimes", [(str(d + 1), done[middle, most, d]) for d in levels]),
-    ]
-    text = "\n\n".join(parts) + "\n"
+    done = {setting: in_process(*setting) for setting in settings(options.quick)}
+    text = report(done, f"python benchmarks/scale_learn.py{' --quick' if options.quick else ''}")
     if options.output:
         (options.output / "scale_learn.md").write_text(text, encoding="utf-8")
     else:

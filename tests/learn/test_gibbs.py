@@ -96,6 +96,19 @@ def test_chains_that_never_cross_are_reported() -> None:
     assert drawn.sweeps <= 2000
 
 
+def test_an_r_hat_that_is_not_a_number_is_no_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Undefined:
+        def rhat(self, values: Floats, **axes: int) -> float:
+            return np.nan
+
+        def ess(self, values: Floats, **settings: object) -> float:
+            return 1e4
+
+    monkeypatch.setattr(module, "_array_stats", Undefined)
+    with pytest.warns(MixingWarning, match="R-hat inf"):
+        gibbs([(0, 1)], [2, 2], [np.zeros((2, 2))], np.array([[0]]), 100, np.random.default_rng(0), max_sweeps=600)
+
+
 def test_a_variable_that_cannot_move_is_no_failure() -> None:
     drawn = gibbs([(0, 1)], [1, 3], [np.zeros((1, 3))], np.array([[0]]), 100, np.random.default_rng(0))
     assert np.isnan(drawn.rhat[0, 0])
