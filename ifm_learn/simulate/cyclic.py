@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Factor, InputError, Intervention, Model, Regimes
+from ifm_ident.regimes import Active
 from ifm_learn.simulate.simulator import Function, Ints, Simulator, cells_of, check_shapes, x_scopes
 
 Floats = NDArray[np.float64]
@@ -180,15 +181,22 @@ class CyclicSystem(Simulator):
 
     def means(self, regimes: Regimes) -> Floats:
         """E[x; regime], shape (r, p), by `truth` paths: a standard error of about sd / sqrt(truth)."""
-        return np.stack([self._paths(regimes, i).mean(axis=0) for i in range(len(regimes))])
+        return np.stack([self._paths(regime).mean(axis=0) for regime in regimes])
 
     def expect(self, function: Function, weights: Floats, regimes: Regimes) -> Floats:
         """E[function(weights·x); regime], shape (r,), by `truth` paths."""
-        return np.array([function(self._paths(regimes, i) @ weights).mean() for i in range(len(regimes))])
+        return np.array([function(self._paths(regime) @ weights).mean() for regime in regimes])
 
-    def _paths(self, regimes: Regimes, i: int) -> Floats:
-        one = regimes.take(slice(i, i + 1))
-        return self.draw(one, np.zeros(self.truth, dtype=np.int64), np.random.default_rng(self.seed))
+    @cached_property
+    def _drawn(self) -> dict[Active, Floats]:
+        return {}
+
+    def _paths(self, regime: Active) -> Floats:
+        """The paths of a regime that stand for the truth, drawn when first asked for, shape (truth, p)."""
+        if regime not in self._drawn:
+            one, rng = Regimes.from_active([regime], len(self.model)), np.random.default_rng(self.seed)
+            self._drawn[regime] = self.draw(one, np.zeros(self.truth, dtype=np.int64), rng)
+        return self._drawn[regime]
 
 
 def gene_network(

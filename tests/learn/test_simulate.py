@@ -167,6 +167,8 @@ def test_outcomes_have_their_means_and_unit_variance_at_baseline(simulator: Simu
     means, variances = outcome.means(simulator, ALL), outcome.variances(simulator, ALL)
     assert variances[0] == pytest.approx(1)
     assert 0.2 <= outcome.noise**2 <= 0.4
+    if isinstance(simulator, GaussianIFM):
+        assert means[0] == pytest.approx(0)  # the argument of tanh is symmetric around 0
     for row in (0, 11):
         y = outcome.draw(rows_of(simulator, row, 40_000), np.random.default_rng(2))
         assert y.mean() == pytest.approx(means[row], abs=0.025 * np.sqrt(variances[row]))
