@@ -31,7 +31,7 @@ class TanhOutcome:
     def random(
         cls, simulator: Simulator, rng: np.random.Generator, share: tuple[float, float] = (0.6, 0.8)
     ) -> TanhOutcome:
-        """Standard normal weights of x in baseline standard deviations, offset to a mean argument of 0 at baseline.
+        """Standard normal weights of x in baseline standard deviations, offset to a mean argument of 0 there.
 
         Y has unit variance at baseline, of which a share, uniform in a range, is signal. Raises InputError for a
         range that is not within 0 to 1.
