@@ -20,10 +20,12 @@ from ifm_learn.estimation.checks import density_warnings, outcome_warnings, over
 from ifm_learn.estimation.held import CALIBRATION, Held, held_out
 from ifm_learn.estimation.prediction import UnitIntervals, by_ratio, without_ratio
 from ifm_learn.estimation.result import Estimates
+from ifm_learn.estimation.sensitivity import RegimeSensitivity, baseline_means, regime_sensitivities
 from ifm_learn.fitted import FittedModel
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors
 from ifm_learn.outcome.identified import IdentifiedEstimator
+from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.outcome.methods import method_of
 
 Floats = NDArray[np.float64]
@@ -47,6 +49,7 @@ def estimate_study(
     calibration: float = CALIBRATION,
     model: FittedModel | None = None,
     jobs: int = 1,
+    sensitivity: float | None = None,
     say: Say | None = None,
 ) -> Estimates:
     """Means of the outcome (or of x, without one) in the test regimes, from the study's table or `data`.
@@ -54,10 +57,11 @@ def estimate_study(
     method: a name of `ifm_learn.outcome.methods`. alpha: miscoverage of both intervals, a decimal. calibration:
     the share of rows held out from everything that is fitted, for prediction intervals; 0 for no such intervals.
     model: one that was fitted to the same table before, with its own seed and calibration share. say: told what is
-    being done.
+    being done. sensitivity: also how far the means of unseen regimes move with an interaction left out of
+    log-magnitude up to this (`ifm_learn.sensitivity`), for `ifm1` only.
 
     Regimes that are not identified get no numbers from methods that need identification. Raises InputError for an
-    unknown method, a bad alpha or share, data that cannot be read, or more than 100,000 test regimes.
+    unknown method, a bad alpha, share or sensitivity, data that cannot be read, or more than 100,000 test regimes.
 
     >>> study = Study.from_dict({
     ...     "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]}, "variables": ["x"],
@@ -72,8 +76,12 @@ def estimate_study(
     (['identified', 'not_identified'], [[0.8], [nan]])
     """
     chosen, level = method_of(method), read_alpha(alpha)
+    if sensitivity is not None and (method != "ifm1" or not sensitivity >= 0):
+        raise InputError(f"sensitivity is of method 'ifm1' and not negative, got {sensitivity} with {method!r}")
     targets = targets_of_study(study)
     samples = read_samples(study, data)
+    if sensitivity is not None:
+        baseline_means(samples)
     tell = say or (lambda _: None)
     if model is not None:
         held = model.held(samples)
@@ -89,6 +97,7 @@ def estimate_study(
     found = Identifier(study.design, study.notation).identify(targets)
     work = _Work(estimator, held, density, level, seed, tell)
     columns = work.columns(found)
+    moved = () if sensitivity is None else tuple(work.sensitivities(found, sensitivity))
     notes = [*(model.notes if model is not None and density is not None else ()), *work.warnings(found, columns)]
     return Estimates(
         name=study.name,
@@ -108,6 +117,7 @@ def estimate_study(
         rows=len(held.fitted),
         calibration=len(held),
         ignored=samples.ignored,
+        sensitivity=moved,
         **vars(columns),
     )
 
@@ -190,6 +200,15 @@ class _Work:
                 for row, fine, words in zip(asked.tolist(), overlap.reliable, overlap.verdict, strict=True):
                     reasons[row] = "" if fine else str(words)
         return replace(columns, reasons=tuple(reasons))
+
+    def sensitivities(self, found: Identification, gamma: float) -> Iterator[RegimeSensitivity]:
+        """Of the regimes that have numbers and were not observed, against the baseline's mean."""
+        assert isinstance(self.estimator, Ifm1)
+        self.say("sensitivity to an interaction left out")
+        asked = self._asked(found)
+        wanted = found.targets.take(asked)
+        for one in regime_sensitivities(self.estimator, wanted, [gamma], alpha=self.level):
+            yield replace(one, row=int(asked[one.row]))
 
     def _asked(self, found: Identification) -> Ints:
         if self.density is None:

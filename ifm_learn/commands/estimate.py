@@ -10,7 +10,15 @@ from typing import Any
 import click
 
 from ifm_ident import load
-from ifm_ident.commands.options import open_sink, output_options, progress, remark, study_argument, test_option
+from ifm_ident.commands.options import (
+    files,
+    open_sink,
+    output_options,
+    progress,
+    remark,
+    study_argument,
+    test_option,
+)
 from ifm_ident.files import check_output
 from ifm_learn.commands.options import (
     calibration_option,
@@ -60,11 +68,23 @@ _COMPARISONS: dict[str, Callable[[str, Comparison], Iterator[str]]] = {
 @seed_option
 @data_option
 @calibration_option
-@click.option("--model", metavar="FILE", help="A model of `ifm fit` for the same table, instead of a new fit.")
+@click.option(
+    "--model",
+    metavar="FILE",
+    shell_complete=files,
+    help="A model of `ifm fit` for the same table, instead of a new fit.",
+)
 @click.option(
     "--compare",
     is_flag=True,
     help="Instead of test regimes: all methods on training regimes left out, of those that the others identify.",
+)
+@click.option(
+    "--sensitivity",
+    type=click.FloatRange(min=0),
+    metavar="GAMMA",
+    help="Also how far means of unseen regimes move with an interaction left out, of log-magnitude up to GAMMA, "
+    "and how large it must be to turn an effect's sign. With ifm1, as table or json.",
 )
 @jobs_option
 @output_options(("table", "json", "csv", "parquet"))
@@ -80,6 +100,7 @@ def command(
     calibration: float,
     model: str | None,
     compare: bool,
+    sensitivity: float | None,
     jobs: int,
     output_format: str,
     output: str | None,
@@ -101,7 +122,9 @@ def command(
     asked = load(study).with_test(tests)
     if compare:
         refuse_given(
-            ctx, ("tests", "method", "alpha", "calibration", "model"), "says nothing to --compare: leave one out."
+            ctx,
+            ("tests", "method", "alpha", "calibration", "model", "sensitivity"),
+            "says nothing to --compare: leave one out.",
         )
         if output_format == "parquet":
             raise click.UsageError("--compare is written as table, json or csv, not as parquet.", ctx)
@@ -115,6 +138,8 @@ def command(
             for line in _COMPARISONS[output_format](asked.name, compared):
                 sink.write(f"{line}\n".encode())
         return
+    if sensitivity is not None and (method != "ifm1" or output_format in ("csv", "parquet")):
+        raise click.UsageError("--sensitivity belongs to --method ifm1, written as table or json.", ctx)
     fitted = None
     if model is not None:
         refuse_given(ctx, ("calibration",), "is told by the --model: leave one out.")
@@ -129,6 +154,7 @@ def command(
             calibration=calibration,
             model=fitted,
             jobs=jobs,
+            sensitivity=sensitivity,
             say=say,
         )
     with open_sink(output, force) as sink:

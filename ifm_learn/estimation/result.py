@@ -17,6 +17,8 @@ from ifm_ident.tabular import Tabular
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ifm_learn.estimation.sensitivity import RegimeSensitivity
+
 Floats = NDArray[np.float64]
 
 
@@ -31,7 +33,7 @@ class Estimates(Tabular):
     the calibration rows', shape (r, k). guarantee: of the prediction interval, shape (r, k), "" for none. reasons:
     why there is no number, or what makes it weak, shape (r,), "" for nothing. alpha: as it was written. rows,
     calibration: how many rows were fitted to, and how many calibrate the prediction intervals;
-    ignored: how many were of regimes outside training.
+    ignored: how many were of regimes outside training. sensitivity: of unseen regimes, where it was asked for.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Estimates(Tabular):
     rows: int
     calibration: int
     ignored: int = 0
+    sensitivity: tuple[RegimeSensitivity, ...] = ()
 
     def __len__(self) -> int:
         return len(self.regimes)
@@ -73,6 +76,12 @@ class Estimates(Tabular):
             self,
             regimes=self.regimes.take(rows),
             reasons=tuple(self.reasons[i] for i in rows.tolist()),
+            sensitivity=tuple(
+                dataclasses.replace(one, row=new)
+                for new, old in enumerate(rows.tolist())
+                for one in self.sensitivity
+                if one.row == old
+            ),
             **{name: getattr(self, name)[rows] for name in columns},
         )
 

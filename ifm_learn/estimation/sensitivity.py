@@ -11,12 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from ifm_ident import InputError, Regimes, Status
 from ifm_learn.conformal.ranks import Alpha, fewest_scores, read_alpha
+from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.sensitivity import SensitivityCurve, TargetValues, Tipping, sensitivity_curve, tipping_point
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_TOGETHER = 16
+"""Regimes whose values under all refits are held at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +59,8 @@ def regime_sensitivities(
 
     gammas: ascending. references: a value for each target, by default its measured mean in the baseline regime, so
     that a tipping point is where the sign of the effect is no longer sure. scope: the variables that the absent
-    interaction may depend on, all by default. Confidence ends rest on density models drawn around the fit, where
-    alpha allows for so few; the error of the outcome regression is not in them.
+    interaction may depend on, all by default. Confidence ends rest on the estimator's replicates, where there are
+    enough for alpha.
 
     Raises InputError for an unknown variable, references of the wrong number, and a design without baseline where
     none are given; NotIdentifiableError for a regime that is not identified.
@@ -64,7 +69,7 @@ def regime_sensitivities(
     found = density.require(regimes)
     names = samples.design.model.variables
     width = 1 if samples.y is not None else len(names)
-    given = _baseline_means(estimator) if references is None else np.asarray(references, dtype=np.float64)
+    given = baseline_means(samples) if references is None else np.asarray(references, dtype=np.float64)
     if given.shape != (width,):
         raise InputError(f"references have shape {given.shape}; give a value for each of {width} targets")
     unknown = [name for name in scope or () if name not in names]
@@ -73,40 +78,45 @@ def regime_sensitivities(
             f"unknown variable {unknown[0]!r} in the scope of the interaction; legal: {', '.join(names)}"
         )
     columns = None if scope is None else [names.index(name) for name in scope]
-    models = _models(estimator, alpha)
-    for r, x in enumerate(estimator.draws_.each(regimes)):
-        if found.status[r] == Status.OBSERVED:
-            continue
-        regime = regimes.take(slice(r, r + 1))
-        base = density.log_potentials(x, regime)[:, 0]
-        tilts = [model.log_potentials(x, regime)[:, 0] - base for model in models]
-        cells = None if columns is None else _cells(density, x, columns)
-        values = (
-            x if estimator.regression_ is None else estimator.draws_.at(estimator.regression_.predict, x)[:, None]
-        )
-        for k in range(width):
-            target = TargetValues(values[:, k], cells=cells)
-            others = [TargetValues(values[:, k], tilt, cells) for tilt in tilts]
-            curve = sensitivity_curve(target, gammas, others, alpha)
-            yield RegimeSensitivity(r, k, curve, tipping_point(target, float(given[k]), others, alpha))
+    unseen = np.flatnonzero(found.status != Status.OBSERVED)
+    for start in range(0, len(unseen), _TOGETHER):
+        some = unseen[start : start + _TOGETHER]
+        for (r, k), (target, refits) in _targets(estimator, regimes, some, columns, alpha).items():
+            curve = sensitivity_curve(target, gammas, refits, alpha)
+            yield RegimeSensitivity(r, k, curve, tipping_point(target, float(given[k]), refits, alpha))
 
 
-def _models(estimator: Ifm1, alpha: Alpha) -> list[DensityModel]:
-    """Models drawn around the fit, none where alpha/2 takes more than there are."""
-    if estimator.models < fewest_scores(read_alpha(alpha) / 2):
-        return []
-    drawn: list[DensityModel] = estimator.density_.draws(estimator.models, np.random.default_rng(estimator.seed))
-    return drawn
+def _targets(
+    estimator: Ifm1, regimes: Regimes, rows: Ints, columns: Sequence[int] | None, alpha: Alpha
+) -> dict[tuple[int, int], tuple[TargetValues, list[TargetValues]]]:
+    """For some regimes and every target the values at draws, and those of refits where alpha allows for so few."""
+    density = estimator.density_
+    some = [regimes.take(slice(r, r + 1)) for r in rows.tolist()]
+    draws = list(estimator.draws_.each(regimes.take(rows)))
+    cells = [None if columns is None else _cells(density, x, columns) for x in draws]
+    found: dict[tuple[int, int], tuple[TargetValues, list[TargetValues]]] = {}
+    for r, x, cell in zip(rows.tolist(), draws, cells, strict=True):
+        for k, values in enumerate(estimator.values(x).T):
+            found[r, k] = (TargetValues(values, cells=cell), [])
+    if density.spread is None or estimator.replicates < fewest_scores(read_alpha(alpha) / 2):
+        return found
+    base = [density.log_potentials(x, regime)[:, 0] for x, regime in zip(draws, some, strict=True)]
+    for model, values_of in estimator.refits():
+        for i, r in enumerate(rows.tolist()):
+            tilt = model.log_potentials(draws[i], some[i])[:, 0] - base[i]
+            for k, values in enumerate(values_of(draws[i]).T):
+                found[r, k][1].append(TargetValues(values, tilt, cells[i]))
+    return found
 
 
-def _cells(density: DensityModel, x: Floats, columns: Sequence[int]) -> NDArray[np.int64]:
+def _cells(density: DensityModel, x: Floats, columns: Sequence[int]) -> Ints:
     bins = density.grid.encode(x)[:, columns]
     _, place = np.unique(bins, axis=0, return_inverse=True)
     return np.asarray(place, dtype=np.int64).ravel()
 
 
-def _baseline_means(estimator: Ifm1) -> Floats:
-    samples = estimator.samples_
+def baseline_means(samples: Samples) -> Floats:
+    """Measured means of every target in the baseline regime, shape (k,); InputError where it was not run."""
     active = samples.design.train.active_counts
     base = [i for i in samples.present.tolist() if active[i] == 0]
     if not base:

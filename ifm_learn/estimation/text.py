@@ -14,6 +14,7 @@ from ifm_ident.show.notebook import code, html_table, shortened, text_table
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted
 from ifm_learn.estimation.result import Estimates
+from ifm_learn.estimation.sensitivity_text import sensitivity_lines
 
 _GUARANTEES = {
     "exact-ratio": "the unit's regime has calibration rows of its own, so the weights are known: coverage of at "
@@ -35,6 +36,8 @@ def text_lines(found: Estimates) -> Iterator[str]:
     for row in rows:
         yield ("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip()
     yield ""
+    for line in sensitivity_lines(found):
+        yield from wrapped(line, "  ")
     for note in _notes(found):
         yield from wrapped(note, "  ")
     for warning in found.warnings:

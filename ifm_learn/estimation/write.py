@@ -53,6 +53,7 @@ def json_lines(found: Estimates) -> Iterator[str]:
 
 
 def _entries(found: Estimates) -> Iterator[dict[str, Any]]:
+    moved = {(one.row, one.column): one for one in found.sensitivity}
     for row in range(len(found)):
         head: dict[str, Any] = {"regime": regime_map(found.design.model, found.regimes[row])}
         for k, outcome in enumerate(found.outcomes):
@@ -61,6 +62,8 @@ def _entries(found: Estimates) -> Iterator[dict[str, Any]]:
             )
             if not np.isnan(found.mean[row, k]):
                 entry |= _numbers(found, row, k)
+            if (row, k) in moved:
+                entry["sensitivity"] = moved[row, k].mapping()
             if found.reasons[row]:
                 entry["note"] = found.reasons[row]
             yield entry

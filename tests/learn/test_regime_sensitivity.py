@@ -30,7 +30,7 @@ def samples(seed: int, n: int = 1000, outcome: bool = True) -> Samples:
 
 @pytest.fixture(scope="module")
 def fitted() -> Ifm1:
-    return Ifm1(models=30).fit(samples(0))
+    return Ifm1(replicates=30).fit(samples(0))
 
 
 def exact(gamma: float, sign: float) -> float:
@@ -71,7 +71,7 @@ def test_an_interaction_in_few_variables_does_less(fitted: Ifm1) -> None:
 
 
 def test_without_an_outcome_every_variable_has_its_own_and_few_models_give_no_ends() -> None:
-    estimator = Ifm1(models=5).fit(samples(1, outcome=False))
+    estimator = Ifm1(replicates=5).fit(samples(1, outcome=False))
     found = list(regime_sensitivities(estimator, ASKED, [0.3], references=[0.0, 0.5]))
     assert [(one.row, one.column) for one in found] == [(0, 0), (0, 1)]
     assert found[0].tipping.gamma == np.inf  # no bit is below 0
