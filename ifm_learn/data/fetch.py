@@ -37,7 +37,7 @@ def data_folder(given: str | Path | None) -> Path:
     try:
         import pooch
     except ImportError:
-        raise MissingExtraError("pooch", "learn") from None
+        raise MissingExtraError("pooch", "data") from None
     return Path(pooch.os_cache("ifm-ident"))
 
 
@@ -51,7 +51,7 @@ def fetch(remote: Remote, folder: Path) -> Path:
         import pooch
         from requests import RequestException
     except ImportError:
-        raise MissingExtraError("pooch", "learn") from None
+        raise MissingExtraError("pooch", "data") from None
     try:
         return Path(pooch.retrieve(remote.url, f"sha256:{remote.sha256}", fname=remote.name, path=folder))
     except RequestException as error:
