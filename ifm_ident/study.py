@@ -25,6 +25,7 @@ from ifm_ident.regimes import Regimes
 from ifm_ident.spaces import CHUNK, AllRegimes, Listed, Space, UpToOrder, require_feasible
 
 if TYPE_CHECKING:
+    from ifm_ident.coverage.coverage import Coverage
     from ifm_ident.implications.implications import Implications
     from ifm_ident.objectives.choose import Objective
     from ifm_ident.planning.plan import Plan
@@ -180,6 +181,17 @@ class Study:
         from ifm_ident.planning.of_study import plan_study
 
         return plan_study(self, targets, **options)
+
+    def summary(self, criterion: CriterionName = "auto", sample: int = 2000, seed: int = 0) -> Coverage:
+        """Which share of all regimes is observed, identified, not identified, as `ifm identify --summary` says.
+
+        >>> study = Study.from_labels(["ctrl", "A", "B", "C"])
+        >>> study.summary().total.share("identified_joint").value
+        Fraction(1, 2)
+        """
+        from ifm_ident.coverage.coverage import coverage
+
+        return coverage(Identifier(self.design, self.notation), criterion, sample, seed)
 
     @classmethod
     def from_labels(cls, source: object, label: str | None = None, **options: Any) -> Study:

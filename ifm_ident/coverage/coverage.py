@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from scipy.special import betaincinv
@@ -17,6 +17,10 @@ from ifm_ident.identify import CHUNK, CriterionName, Identifier, System
 from ifm_ident.incidence import WIDE
 from ifm_ident.model import Ints
 from ifm_ident.regimes import Regimes
+from ifm_ident.tabular import Tabular
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BUDGET = 200_000
 """Orders are enumerated, smallest first, up to this many regimes in all (and those of at most `sample` anyway)."""
@@ -116,7 +120,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Coverage:
+class Coverage(Tabular):
     """What share of all regimes is observed, identified, not identified: by order, and in all.
 
     parts: the orders looked at, ascending; total: the whole space; orders: how many orders there are.
@@ -129,6 +133,22 @@ class Coverage:
     orders: int
     parts: tuple[Part, ...]
     total: Part
+
+    def to_arrow(self) -> pa.Table:
+        """A row for each order, and one for the whole space."""
+        from ifm_ident.coverage.view import coverage_table
+
+        return coverage_table(self)
+
+    def __repr__(self) -> str:
+        from ifm_ident.coverage.view import coverage_text
+
+        return coverage_text(self)
+
+    def _repr_html_(self) -> str:
+        from ifm_ident.coverage.view import coverage_html
+
+        return coverage_html(self)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -280,3 +280,24 @@ def test_the_fluent_path_is_as_short_as_the_command_line(tmp_path: Path) -> None
     assert str(chosen[3]) == "p(A+B) is observed"
     with pytest.raises(InputError, match="variance"):
         two().identify(objective="variance")
+
+
+def test_a_summary_is_a_table(conditional: Study) -> None:
+    found = conditional.summary()
+    assert repr(found).splitlines()[:3] == [
+        "8 regimes: 100% are observed or identified",
+        "  off baseline  regimes  observed  identified joint  identified conditional  not identified  answered",
+        "  all           8        75.00%    0%                25.00%                  0%              100%",
+    ]
+    assert shown(found).seen.count("tr") == 6
+    frame = found.to_pandas()
+    assert frame["active"].tolist()[:4] == [0, 1, 2, 3]
+    assert frame["regimes"].tolist() == ["1", "3", "3", "1", "8"]
+    assert frame["identified_conditional"].tolist() == [1, 0, 0, 1, 0.25]
+    assert found.to_polars()["exact"].to_list() == [True] * 5
+    names = [f"g{i}" for i in range(400)]
+    many = Study.from_labels(["ctrl", *names[:300]], interventions=names).summary(sample=50)
+    assert "~" in repr(many).splitlines()[2]
+    assert many.to_arrow()["regimes"][-1].as_py() == str(2**400)
+    drawn = many.to_pandas().iloc[-1]
+    assert drawn["low"] <= drawn["answered"] <= drawn["high"]
