@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -85,15 +86,17 @@ def density_bands(
     variable: str,
     alpha: Alpha,
     rng: np.random.Generator,
-    replicates: int = REPLICATES,
+    replicates: int | Sequence[DensityModel] = REPLICATES,
 ) -> list[Band]:
     """The marginal density of a variable in every regime, each with a band that holds over all bins at once.
 
-    Bins are the model's, in the units of its scaling; the outermost end where the data did. The band is sup-t over
-    `replicates` models drawn from the approximate sampling distribution of the fit (`DensityModel.draws`): it
-    tells of the error of fitting, not of the grid's, the ridge's or a wrong factorisation's, which `ifm falsify`
-    looks for. A discrete variable has a band of probabilities at its values instead. Raises InputError for an
-    unknown variable, and NotIdentifiableError for a regime that is not identified.
+    Bins are the model's, in the units of its scaling; the outermost end where the data did. A discrete variable
+    has a band of probabilities at its values instead. The band is sup-t over models drawn from the approximate
+    sampling distribution of the fit (`DensityModel.draws`), or over refits on redrawn rows that are given. It tells
+    of the noise of the rows; not of the grid, of a wrong factorisation, which `ifm falsify` looks for, or of the
+    pull of ridge and energies towards smooth densities: at 400 rows a regime of a four-valued variable, bands at
+    0.9 covered 95% of the time with saturated energies, 67% with the default ones, which pull such data too far.
+    Raises InputError for an unknown variable, and NotIdentifiableError for a regime that is not identified.
     """
     v = _column(model.design.model.variables, variable)
     model.require(regimes)
@@ -103,8 +106,9 @@ def density_bands(
     else:
         edges[0], edges[-1] = edges[1] - widths[0], edges[-2] + widths[-1]
         at = edges
-    drawn = np.stack([one.marginals(regimes)[v] for one in model.draws(replicates, rng)], axis=1) / widths
-    words = f"sup-t over {replicates} draws of the fit"
+    models = model.draws(replicates, rng) if isinstance(replicates, int) else replicates
+    drawn = np.stack([one.marginals(regimes)[v] for one in models], axis=1) / widths
+    words = f"sup-t over {len(models)} {'draws of the fit' if isinstance(replicates, int) else 'refits'}"
     return [
         replace(sup_t_band(at, estimate, others, alpha), method=words)
         for estimate, others in zip(model.marginals(regimes)[v] / widths, drawn, strict=True)
