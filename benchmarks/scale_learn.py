@@ -188,10 +188,10 @@ def report(done: dict[tuple[int, int, int], dict[str, float]], command: str) -> 
     converged = "all converged" if all(found["converged"] for found in done.values()) else "not all converged"
     parts = [
         "# Cost of learning against cells, variables and regimes",
-        f"`{command}`, Python {platform.python_version()}, numpy {np.__version__}, one core. CPU seconds: contexts "
-        "and counts, read once from the rows; one value and gradient of the exact and of the pseudo-likelihood with "
-        "mlp energies (15 units) and of the regime contrast with quadratic ones; score matching, system and "
-        "solution; a whole fit by pseudo-likelihood with quadratic energies "
+        f"`{command}`, Python {platform.python_version()}, numpy {np.__version__}, one core. CPU seconds: "
+        "contexts and counts, read once from the rows; one value and gradient of the exact likelihood and of the "
+        "pseudo-likelihood with mlp energies (15 units), and of the regime contrast with quadratic ones; score "
+        "matching, system and solution; a whole fit by pseudo-likelihood with quadratic energies "
         f"({min(iterations)} to {max(iterations)} iterations, {converged}); {DRAWS:,} Gibbs draws in every regime "
         "with their diagnostics. Lines that begin with `to` are ratios to the line before.",
     ]

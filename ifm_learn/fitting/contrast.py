@@ -29,6 +29,9 @@ Ints = NDArray[np.int64]
 RIDGES = tuple(10.0 ** (k / 2) for k in range(-4, 9))
 
 _PATIENCE = 2
+_ROUGH = 1e-7
+"""Fits to folds end where a step gains less than this share of the loss: enough to compare penalties."""
+
 _ROWS = 1 << 13
 _KEPT = 1 << 26
 
@@ -184,7 +187,7 @@ class RegimeContrast:
                 gradient[place] += np.concatenate(slopes)
         return total, gradient
 
-    def fit(self, ridge: float, start: Floats, max_iterations: int = 2000) -> Optimum:
+    def fit(self, ridge: float, start: Floats, tolerance: float = 1e-11, max_iterations: int = 2000) -> Optimum:
         """The minimum of value + ridge/2 * sum of penalty * squared parameters, both a row."""
 
         def objective(vector: Floats) -> tuple[float, Floats]:
@@ -192,7 +195,7 @@ class RegimeContrast:
             pull = ridge * self.penalty * vector
             return (value + 0.5 * float(pull @ vector)) / len(self), (gradient + pull) / len(self)
 
-        return minimise(objective, start, tolerance=1e-11, slope=1e-6, max_iterations=max_iterations)
+        return minimise(objective, start, tolerance=tolerance, slope=1e-6, max_iterations=max_iterations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +266,7 @@ def fit_contrast(
         def losses(strength: float) -> list[float]:
             found = []
             for f, (training, rest) in enumerate(parts):
-                at[f] = training.fit(strength, at[f]).theta
+                at[f] = training.fit(strength, at[f], _ROUGH).theta
                 prior = RegimeContrast(layout, rest.points, rest.label, training.log_sizes, rest.kept)
                 found.append(prior.value(at[f]) / len(rest))
             return found
