@@ -9,11 +9,12 @@ pytest.importorskip("matplotlib")
 
 from matplotlib.figure import Figure
 
-from ifm_ident import InputError
+from ifm_ident import InputError, Study
 from ifm_learn.conformal.bands import histogram_band, sup_t_band
 from ifm_learn.conformal.regimes import RegimeErrors
+from ifm_learn.estimate import estimate_study
 from ifm_learn.falsification.falsify import falsify
-from ifm_learn.plots import coverage_by_regime, density, effects, p_values, regime_errors, sensitivity
+from ifm_learn.plots import coverage_by_regime, density, effects, estimates, p_values, regime_errors, sensitivity
 from ifm_learn.sensitivity import TargetValues, sensitivity_curve, tipping_point
 from tests.learn.falsification_truths import CODES, joint_model, samples_of, shifted
 
@@ -111,3 +112,26 @@ def test_regimes_left_out_are_named_where_they_are_few() -> None:
     assert not regime_errors(wide, [str(i) for i in many], None, axes()).texts
     with pytest.raises(InputError, match="13 regimes were left out, 1 are named"):
         regime_errors(wide, ["A"])
+
+
+def test_estimates_are_drawn_where_there_are_numbers() -> None:
+    study = Study.from_dict(
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
+            "variables": ["u", "v"],
+            "factors": [{"x": ["u", "v"], "sigma": [name]} for name in "ABC"],
+            "train": ["ctrl", "A", "B"],
+            "test": ["A+B", "C", "A"],
+        }
+    )
+    rng = np.random.default_rng(3)
+    a, b = np.repeat([[0, 0], [1, 0], [0, 1]], 100, axis=0).T
+    data = {"A": a, "B": b, "u": rng.normal(size=300) + a, "v": rng.normal(size=300) + b}
+    found = estimate_study(study, data, method="additive")
+    ax = estimates(found, "v", {"A+B": 1.0}, axes())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["A+B", "A"]  # C was never run
+    dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    assert dots == found.mean[[0, 2], 1].tolist()
+    assert [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "x"] == [1.0]
+    with pytest.raises(InputError, match="unknown outcome 'w'; legal: u, v"):
+        estimates(found, "w")
