@@ -2,12 +2,12 @@
 
     python benchmarks/cycles.py -o benchmarks
 
-Stationary laws of a stochastic differential equation of six genes with saturating regulation; a knock-down takes
-one gene's production to 0.6 of it. Baseline (5,000 rows) and the six single knock-downs (500 each) are trained;
-all pairs and triples are asked for, outcomes Y = tanh(lambda'x) + noise as in the paper. Feedback grows from none
-to its full strength, with and without two hidden confounders; the model's factors are each gene with its
-regulators, so the stationary law is an IFM only approximately once there is feedback or confounding. The DAG
-leaves the feedback out. Prints tables, writes cycles.md and cycles.png. An hour on one core; minutes with `--quick`.
+Stationary laws of a stochastic differential equation of six genes with saturating regulation; a knock-down
+takes one gene's production to 0.6 of it. Baseline (5,000 rows) and the six single knock-downs (500 each) are
+trained; all pairs and triples are asked for, outcomes as in the paper. Feedback grows from none to its full
+strength, with and without two hidden confounders; the model's factors are each gene with its regulators, so
+the stationary law is an IFM only approximately once there is feedback or confounding. The DAG leaves the
+feedback out. Prints tables, writes cycles.md and cycles.png. An hour on one core, less with `--quick`.
 """
 
 from __future__ import annotations

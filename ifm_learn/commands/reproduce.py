@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ifm_ident import InputError
 from ifm_ident.commands.options import progress, remark
 from ifm_learn.experiments.paper import DataName, load_experiment
 from ifm_learn.experiments.protocol import METHODS, TRUTHS, Protocol
@@ -88,7 +89,10 @@ def command(
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        samples, regimes = load_experiment(data, data_home, download)
+        try:
+            samples, regimes = load_experiment(data, data_home, download)
+        except InputError as error:
+            raise InputError(f"{error} (on the command line --download and --data-home)") from None
     for warning in caught:
         remark(f"warning: {warning.message}", quiet)
     folder = output or Path(f"reproduction-{data}")

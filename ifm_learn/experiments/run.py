@@ -120,12 +120,15 @@ def settings_of(samples: Samples, unseen: Regimes, protocol: Protocol) -> dict[s
     for part in (samples.x, samples.regime, samples.design.train.codes()):
         digest.update(np.ascontiguousarray(part).tobytes())
     named = [format_regime(model, active, "assignment") for active in unseen]
-    factors = [{"x": list(factor.x), "sigma": list(factor.sigma)} for factor in model.factors]
+    factors = [{"name": f.name, "x": list(f.x), "sigma": list(f.sigma)} for f in model.factors]
     return {
         "schema": "ifm-experiment/1",
         **dataclasses.asdict(protocol),
         "methods": list(protocol.methods),
+        "interventions": {i.name: list(i.levels) for i in model.interventions},
+        "variables": list(model.variables),
         "factors": factors,
+        "train": [format_regime(model, active, "assignment") for active in samples.design.train],
         "regimes": named,
         "data": digest.hexdigest(),
     }

@@ -19,6 +19,7 @@ from ifm_learn.experiments.folder import Folder
 from ifm_learn.experiments.methods import fit_shared
 from ifm_learn.experiments.problems import draw_problems
 from ifm_learn.experiments.protocol import METHODS, Protocol
+from ifm_learn.experiments.read import read_results
 from ifm_learn.experiments.results import Results
 from ifm_learn.experiments.run import run_experiment
 from ifm_learn.experiments.truths import binned, draw_training, fit_truth
@@ -247,6 +248,10 @@ def test_files_hold_settings_estimates_and_scores(full: Results, tmp_path: Path)
     by_name = {entry["method"]: entry for entry in record["results"][0]["methods"]}
     assert by_name["ifm1"]["prmse"]["mean"] == pytest.approx(full.prmse("ifm1").mean())
     assert "| IFM1 | " in (tmp_path / "table.md").read_text()
+    again = read_results(tmp_path)["ifm"]
+    assert (again.settings, again.regimes, again.notes) == (full.settings, full.regimes, full.notes)
+    np.testing.assert_array_equal(again.truth, full.truth)
+    np.testing.assert_array_equal(again.prmse("dr"), full.prmse("dr"))
     before = contents(tmp_path)
     write_all({"ifm": full}, "sachs", tmp_path)
     assert contents(tmp_path) == before
