@@ -37,7 +37,7 @@ myst_dmath_double_inline = True
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
 nb_ipywidgets_js = {}
 
 autodoc_member_order = "bysource"

@@ -5,6 +5,7 @@ docutils translates the TeX; what it cannot translate fails the build with its p
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -16,13 +17,16 @@ from sphinx.util.math import get_node_equation_number
 
 _LOG = logging.getLogger(__name__)
 
+# TeX sets a thin space between `log` and its argument, unless that is in parentheses; browsers set none
+_BARE_FUNCTION = re.compile(r'(<mo>&ApplyFunction;</mo>)(?!\s*<mo stretchy="false">\()')
+
 
 def _translated(node: nodes.Element, block: bool) -> str:
     tex = node.astext()
     if block and ("&" in tex or r"\\" in tex) and r"\begin" not in tex:
         tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
     try:
-        return str(tex2mathml(tex, as_block=block))
+        return _BARE_FUNCTION.sub(r'\1<mspace width="0.1667em"/>', str(tex2mathml(tex, as_block=block)))
     except MathError as error:
         _LOG.warning("the formula %r is beyond docutils: %s", tex, error, location=node)
         return ""
