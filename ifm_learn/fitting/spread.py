@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from ifm_learn.energies.layout import Layout, Ridge
+from ifm_learn.fitting.fisher import fisher
 from ifm_learn.fitting.likelihood import Counts
 from ifm_learn.grid import Grid
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_ROWS = 20_000
-"""The Fisher information is estimated from at most this many rows."""
-
-_CHUNK = 2_000
+_PART = 0.01
+"""The share of a step over which tables are taken to be straight lines in the parameters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,39 +62,21 @@ class Spread:
         return weight
 
     def _moved(self, start: int, change: Sequence[Floats]) -> list[Floats]:
+        """The tables to first order in the step: where rows pin down little it is long, and the tables bend."""
         theta = self.thetas[start]
-        slope = self.layout.tables_gradient(theta, self.axes, change)
-        return self.layout.tables(theta + cho_solve(self._curvature[start], slope), self.axes)
+        step = cho_solve(self._curvature[start], self.layout.tables_gradient(theta, self.axes, change))
+        near = self.layout.tables(theta + _PART * step, self.axes)
+        return [table + (other - table) / _PART for table, other in zip(self._tables[start], near, strict=True)]
+
+    @cached_property
+    def _tables(self) -> list[list[Floats]]:
+        return [self.layout.tables(theta, self.axes) for theta in self.thetas]
 
     @cached_property
     def _curvature(self) -> list[tuple[Floats, bool]]:
         """The Cholesky factor of (Fisher information + ridge) of every start."""
         penalty = self.ridge.matrix(self.layout)
-        return [cho_factor(self._fisher(theta) + penalty) for theta in self.thetas]
-
-    def _fisher(self, theta: Floats) -> Floats:
-        """The sum over regimes of rows times the covariance of the score of one row, shape (size, size)."""
-        layout, cells = self.layout, self.layout.cells
-        total = np.zeros((layout.size, layout.size))
-        choice = cells.choice(cells.design.train.take(cells.design.distinct))
-        share = min(1.0, _ROWS / len(self.regime))
-        for r, train in enumerate(cells.design.distinct):
-            rows = np.flatnonzero(self.regime == train)
-            kept = rows[:: max(int(1 / share), 1)]
-            used = np.concatenate([np.arange(layout.starts[c], layout.starts[c + 1]) for c in choice[r]])
-            moment, mean = np.zeros((len(used), len(used))), np.zeros(len(used))
-            for begin in range(0, len(kept), _CHUNK):
-                part = self.bins[kept[begin : begin + _CHUNK]]
-                points = np.stack([axis[column] for axis, column in zip(self.axes, part.T, strict=True)], axis=1)
-                scores = np.concatenate(
-                    [
-                        layout.energies[k].jacobian(layout.block(theta, int(c)), points[:, layout.scopes[k]])
-                        for k, c in enumerate(choice[r])
-                    ],
-                    axis=1,
-                )
-                moment += scores.T @ scores
-                mean += scores.sum(axis=0)
-            mean /= len(kept)
-            total[np.ix_(used, used)] += (moment / len(kept) - np.outer(mean, mean)) * len(rows)
-        return total
+        return [
+            cho_factor(fisher(self.layout, self.axes, self.bins, self.regime, theta) + penalty)
+            for theta in self.thetas
+        ]
