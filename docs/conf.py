@@ -37,6 +37,7 @@ myst_dmath_double_inline = True
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_execution_timeout = 300
 nb_ipywidgets_js = {}
 
