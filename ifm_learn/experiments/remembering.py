@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,10 @@ class Remembering:
         if key not in self.known:
             self.known[key] = self.model.log_potentials(x, regimes)
         return self.known[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what the model has cached of exact identification, which does not travel to other processes."""
+        return {"model": dataclasses.replace(self.model), "known": self.known}
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("model", "known"):  # asked for while a copy is unpickled

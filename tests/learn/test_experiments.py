@@ -110,6 +110,14 @@ def test_processes_change_nothing(
     assert contents(tmp_path / "parallel") == contents(cheap[0])
 
 
+def test_processes_share_the_fitted_density(full: Results, real: Samples, every: Regimes, full_path: Path) -> None:
+    for number in (0, 1):
+        (full_path / "problems" / f"{number:04d}.json").unlink()
+    again = run_experiment(real, every, SMALL, 2, full_path, jobs=2)
+    for method in METHODS:
+        np.testing.assert_array_equal(again.estimates[method], full.estimates[method])
+
+
 def test_a_finished_folder_is_only_read(real: Samples, every: Regimes, cheap: tuple[Path, Results]) -> None:
     said: list[str] = []
     again = run_experiment(real, every, CHEAP, 4, cheap[0], say=said.append)
