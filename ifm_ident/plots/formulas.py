@@ -66,6 +66,7 @@ def formula_lengths(found: Identification, ax: Axes | None = None) -> Axes:
     names = [str(a) if step == 1 else f"{a} to {a + step - 1}" for a in edges[:-1].tolist()]
     every = -(-len(at) // (8 if step > 1 else 20))
     canvas.labels(ax.xaxis, at[::every], names[::every])
+    ax.set_xlim(-0.6, len(at) - 0.4)
     canvas.tidy(ax, "", "densities in the formula", "formulas")
     canvas.whole_ticks(ax.yaxis)
     canvas.legend(ax, keys, columns=1, bbox_to_anchor=_UNDER)
