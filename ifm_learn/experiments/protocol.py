@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from ifm_ident import InputError
 from ifm_ident.errors import nearest
+from ifm_learn.fitting.fit import STARTS
 
 TruthName = Literal["ifm", "dag"]
 MethodName = Literal["blackbox", "additive", "joint-additive", "dag", "ifm1", "ifm2", "ifm3", "dr", "oracle"]
@@ -44,7 +45,7 @@ class Protocol:
     truth_draws: int = 100_000
     draws: int = 10_000
     bins: int = 20
-    starts: int = 2
+    starts: int = STARTS
     outcome: OutcomeName = "smooth"
     methods: tuple[MethodName, ...] = METHODS
 

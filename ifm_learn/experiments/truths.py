@@ -24,6 +24,9 @@ Floats = NDArray[np.float64]
 _UNITS = 10
 """Hidden units of the means of the directed truth: another family than the splines of the DAG baseline."""
 
+_ITERATIONS = 600
+"""Of the fit that becomes the truth: several times those of an estimate, so that it is not as smooth."""
+
 _TRAINING = 0
 """Its random stream; see `problems`."""
 
@@ -67,7 +70,9 @@ def fit_truth(samples: Samples, protocol: Protocol, kept: Kept = lambda fit: fit
     if protocol.truth == "dag":
         return DagTruth.fit(samples, protocol.seed)
     rows = binned(samples, protocol.bins)
-    return kept(lambda: fit_density(rows, bins=protocol.bins, starts=1, seed=protocol.seed))
+    return kept(
+        lambda: fit_density(rows, bins=protocol.bins, starts=1, iterations=_ITERATIONS, seed=protocol.seed)
+    )
 
 
 def binned(samples: Samples, bins: int) -> Samples:
