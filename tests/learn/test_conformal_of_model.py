@@ -42,7 +42,7 @@ def samples_of(rng: np.random.Generator, n: int) -> Samples:
 
 @pytest.fixture(scope="module")
 def fitted() -> DensityModel:
-    return fit_density(samples_of(np.random.default_rng(0), 800), bins=8, starts=1)
+    return fit_density(samples_of(np.random.default_rng(0), 800), energy="quadratic", bins=8, starts=1)
 
 
 def grid_points(model: DensityModel) -> np.ndarray:
