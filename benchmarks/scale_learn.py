@@ -181,7 +181,7 @@ def settings(quick: bool) -> list[tuple[int, int, int]]:
 
 
 def report(done: dict[tuple[int, int, int], dict[str, float]], command: str) -> str:
-    """The tables as Markdown."""
+    """The tables as Markdown, of those settings that were measured."""
     many, wide, levels = (sorted({setting[i] for setting in done}) for i in range(3))
     most, middle = wide[-1], many[-2]
     iterations = [int(found["iterations"]) for found in done.values()]
@@ -196,12 +196,13 @@ def report(done: dict[tuple[int, int, int], dict[str, float]], command: str) -> 
         "with their diagnostics. Lines that begin with `to` are ratios to the line before.",
     ]
     for p in wide:
-        parts += [f"## {p} variables, 10 regimes", table("cells", [(f"{n:,}", done[n, p, 9]) for n in many])]
+        rows = [(f"{n:,}", done[n, p, 9]) for n in many if (n, p, 9) in done]
+        parts += [f"## {p} variables, 10 regimes", table("cells", rows)]
     parts += [
         f"## {middle:,} cells, 10 regimes, by variables",
         table("variables", [(str(p), done[middle, p, 9]) for p in wide]),
         f"## {middle:,} cells, {most} variables, by regimes",
-        table("regimes", [(str(d + 1), done[middle, most, d]) for d in levels]),
+        table("regimes", [(str(d + 1), done[middle, most, d]) for d in levels if (middle, most, d) in done]),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -55,7 +55,8 @@ class Grid:
         columns = [
             np.searchsorted(e[1:-1], column, side="right") for e, column in zip(self.edges, x.T, strict=True)
         ]
-        return np.stack(columns, axis=1).astype(np.int64)
+        bins: Ints = np.stack(columns).astype(np.int64, copy=False).T  # columns are read one at a time
+        return bins
 
     def decode(self, bins: Ints) -> Floats:
         """The representative value of every bin, shape (n, p)."""

@@ -95,6 +95,7 @@ class Contexts:
         InputError for a factor whose table has more entries than can be numbered.
         """
         design = cells.design
+        bins = np.asfortranarray(bins)  # columns are read one at a time
         choice = cells.choice(design.train.take(design.distinct)) - cells.first[:-1]
         for factor, scope, count in zip(design.model.factors, cells.scopes, cells.counts, strict=True):
             if math.prod(sizes[v] for v in scope) * int(count) >= 2**62:
@@ -171,15 +172,16 @@ class _Raw:
         others = sorted({w for k in factors for w in cells.scopes[k]} - {variable})
         columns = [pattern[shown], *(bins[:, w] for w in others)]
         first, context = distinct_rows(columns, [len(patterns), *(sizes[w] for w in others)])
-        at = bins[first].astype(np.int64)
-        at[:, variable] = 0
         cell = patterns[pattern[shown[first]]]
-        starts = tuple(
-            cell[:, i] * math.prod(sizes[w] for w in cells.scopes[k]) + flat_index(at, cells.scopes[k], sizes)
-            for i, k in enumerate(factors)
-        )
+        at = {w: bins[first, w] for w in others} | {variable: np.zeros(len(first), dtype=np.int64)}
+        starts = []
+        for i, k in enumerate(factors):
+            start = cell[:, i]
+            for w in cells.scopes[k]:
+                start = start * sizes[w] + at[w]
+            starts.append(start)
         counts = np.bincount(context, weights=weight, minlength=len(first)).astype(np.float64)
-        return cls(counts, tuple(factors), starts)
+        return cls(counts, tuple(factors), tuple(starts))
 
 
 def distinct_rows(columns: Sequence[NDArray[np.integer]], sizes: Sequence[int]) -> tuple[Ints, Ints]:
