@@ -174,6 +174,11 @@ def test_the_check_of_a_built_site_finds_faults(tmp_path: Path) -> None:
         "page.html: gone.html leads to no file",
         "page.html: other.html#gone leads to no anchor",
     ]
+    (tmp_path / "page.html").write_text("")
+    (tmp_path / "site.css").write_text('@import "basic.css"; a { background: url(a.png) }')
+    assert list(faults(tmp_path)) == []
+    (tmp_path / "site.css").write_text('@import "//fonts.example.org/a.css";')
+    assert list(faults(tmp_path)) == ["site.css: fetches a style or a font from elsewhere"]
     (tmp_path / "empty").mkdir()
     assert len(list(faults(tmp_path / "empty"))) == 1
 
