@@ -66,9 +66,9 @@ when:
 Shrinking the effect (a quarter of the additive shift, or tempered weights) is the best of a bad lot here; how
 much to shrink was not chosen by anything but this table.
 
-Raf and Mek are left out throughout, but for the paper's network, which has them: in the public files Raf and
-Mek of two regimes equal those of two others row by row (`load_sachs` warns). The rejections shown do not
-involve them.
+Raf and Mek are left out throughout, but for the paper's network, which has them: in the public files Raf and Mek
+of two regimes equal those of two others row by row (`load_sachs` warns). The claims about that network shown above
+are about other proteins, given all the rest, these two among them.
 """
 NOISE = "noise floor: split halves of the measured cells"
 
