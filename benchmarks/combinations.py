@@ -152,15 +152,15 @@ class Predictions:
         yield "inhibitor cells as they are", Cells.of(inh)
         shift = inh.mean(axis=0) - base.mean(axis=0)
         yield "additive shift of the ICAM-2 cells", Cells.of(icam + shift)
-        yield "a quarter of that shift", Cells.of(icam + shift / 4)
+        yield "a quarter of the additive shift", Cells.of(icam + shift / 4)
         logs = self.formula.log_potentials(target, s.x)
         rows = self.ratio.log_densities(s.x)
         pooled = balance_weights(rows[:, s.present], logs, s.sizes[s.present]).log_weights[:, 0]
-        yield "formula, ratios by a classifier, all cells weighted", Cells.of(s.x, np.exp(pooled))
+        yield "formula, all cells weighted", Cells.of(s.x, np.exp(pooled))
         own = s.regime == train["icam2"]
         ratio = logs[own, 0] - rows[own, train["icam2"]]
-        yield "the same, ICAM-2 cells weighted", Cells.of(icam, np.exp(ratio - ratio.max()))
-        yield "the same, tempered to half the effective size", Cells.of(icam, tempered(ratio))
+        yield "formula, ICAM-2 cells weighted", Cells.of(icam, np.exp(ratio - ratio.max()))
+        yield "formula, tempered to half the effective size", Cells.of(icam, tempered(ratio))
         drawn = self.density.sample(target, DRAWS, np.random.default_rng(self.seed))[0]
         yield "energies (blocks), draws", Cells.of(drawn)
 
@@ -242,7 +242,7 @@ def report(data_home: Path | None, download: bool, seed: int) -> Iterator[str]:
         "(design `icam2`), or four blocks of proteins are taken as independent there (`icam2-blocks`, for the "
         "energies).\n"
     )
-    yield f"## Distance to the {len(combined)} measured combinations\n"
+    yield f"## Distance to the {len(combined)} measured combinations\n\nThe formula by ratios of a classifier; in baseline standard deviations, means over the combinations.\n"
     predictions = Predictions(singles, blocks, seed)
     rows: dict[str, list[Distance]] = {NOISE: []}
     effective: dict[str, list[float]] = {}
