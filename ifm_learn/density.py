@@ -21,7 +21,7 @@ from ifm_learn.data.scaling import Scaling
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import Family, layout_of
 from ifm_learn.energies.layout import Ridge
-from ifm_learn.fitting.fit import Problem, average, fit_energies
+from ifm_learn.fitting.fit import STARTS, Problem, average, fit_energies
 from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.likelihood import add_base
 from ifm_learn.fitting.report import FitReport, FitWarning, StartReport
@@ -38,6 +38,9 @@ Ints = NDArray[np.int64]
 
 MAX_CELLS = 20_000_000
 """Entries of all clique tables together, beyond which inference is by Gibbs sampling: about 0.2 s a regime."""
+
+_AGREED = 0.05
+"""Starts that differ by no more than this in total variation agree, converged or not."""
 
 _REMEMBERED = 32
 """Batches of regimes whose cells are remembered."""
@@ -271,7 +274,8 @@ def fit_density(
     energy: str | Family = "mlp",
     bins: int = BINS,
     ridge: Ridge | None = None,
-    starts: int = 2,
+    starts: int = STARTS,
+    iterations: int | None = None,
     seed: int = 0,
     jobs: int = 1,
     max_cells: int = MAX_CELLS,
@@ -282,7 +286,9 @@ def fit_density(
     objective: `exact` likelihood on the grid, `pseudo`-likelihood, or `auto`, the former where the junction tree
     fits `max_cells`. energy: a family's name, or a function from rows of a factor's variables to an energy. ridge:
     the penalty, by default the one of the greatest held-out likelihood. progress: called after every iteration
-    with the number of its start. Warns (FitWarning) where a start did not converge. Same seed, same model.
+    with the number of its start. iterations: of each start at most, by default 2,000, or 200 where the clique
+    tables are large: there more of them cost minutes and no longer help in new regimes. Warns (FitWarning) where
+    starts did not converge and disagree. Same seed, same model.
     """
     began = time.perf_counter()
     grid = Grid.of(samples.x, bins)
@@ -290,20 +296,15 @@ def fit_density(
     pseudo, notes = _use_pseudo(cells, grid, objective, max_cells)
     layout = layout_of(cells, energy, standard_units(samples.x).apply(grid.decode(grid.encode(samples.x))))
     problem = Problem.of(samples, grid, layout, seed, pseudo)
-    fit = fit_energies(problem, ridge, starts, seed, jobs, progress)
+    fit = fit_energies(problem, ridge, starts, seed, jobs, iterations, progress)
     parts = [layout.tables(optimum.theta, problem.axes) for optimum in fit.optima]
     reports = tuple(StartReport.of(optimum) for optimum in fit.optima)
-    late = sum(not start.converged for start in reports)
-    if late:
-        notes = (
-            *notes,
-            f"{late} of {starts} starts had not converged after {reports[0].iterations} iterations or more",
-        )
     report = FitReport(
         objective="pseudo" if pseudo else "exact",
         energy=energy if isinstance(energy, str) else "custom",
         base=fit.ridge.base,
         shift=fit.ridge.shift,
+        tied=fit.ridge.tied,
         tried=fit.tried,
         starts=reports,
         disagreement=None,
@@ -311,8 +312,6 @@ def fit_density(
         seconds=time.perf_counter() - began,
         warnings=notes,
     )
-    for text in notes:
-        warnings.warn(text, FitWarning, stacklevel=2)
     thetas = np.stack([optimum.theta for optimum in fit.optima])
     spread = (
         None
@@ -322,7 +321,20 @@ def fit_density(
     model = DensityModel(
         samples.design, cells, grid, tuple(average(parts)), samples.scaling, report, max_cells, spread
     )
-    return replace(model, report=replace(report, disagreement=model.disagreement(parts)))
+    gap = model.disagreement(parts)
+    late = sum(not start.converged for start in reports)
+    if late and (gap is None or starts == 1 or gap > _AGREED):
+        notes = (*notes, _unconverged(late, report, gap))
+    for text in notes:
+        warnings.warn(text, FitWarning, stacklevel=2)
+    return replace(model, report=replace(report, disagreement=gap, warnings=notes))
+
+
+def _unconverged(late: int, report: FitReport, gap: float | None) -> str:
+    text = f"{late} of {len(report.starts)} starts had not converged after {report.iterations} iterations together"
+    if gap is not None and len(report.starts) > 1:
+        text += f", and differ by up to {gap:.2f} in total variation of a variable in a new regime"
+    return text + "; give more iterations, starts or rows, or a larger ridge"
 
 
 def _use_pseudo(cells: FactorCells, grid: Grid, objective: str, max_cells: int) -> tuple[bool, tuple[str, ...]]:

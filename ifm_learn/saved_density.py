@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ def write_arrays(path: Path, header: Mapping[str, Any], arrays: Arrays) -> None:
     text = json.dumps({"schema": SCHEMA, **header}, ensure_ascii=False)
     try:
         with temporary.open("wb") as stream:
-            np.savez_compressed(stream, header=np.array(text), **arrays)
+            np.savez_compressed(stream, allow_pickle=False, **{"header": np.array(text), **arrays})
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def to_arrays(model: DensityModel) -> tuple[dict[str, Any], dict[str, NDArray[An
     """A model as a JSON header and plain arrays."""
     header: dict[str, Any] = {
         "design": design_header(model.design),
-        "report": asdict(model.report),
+        "report": asdict(replace(model.report, seconds=0.0)),
         "max_cells": model.max_cells,
         "cells": len(model.tables),
     }
@@ -147,7 +147,8 @@ def _spread_of(arrays: Arrays, cells: FactorCells, grid: Grid, report: FitReport
     layout = layout_of(cells, report.energy, points)
     if arrays["thetas"].shape[1:] != (layout.size,):
         raise ValueError(f"{arrays['thetas'].shape[1:]} parameters where {layout.size} are due")
-    return Spread(layout, grid, axes, Ridge(report.base, report.shift), arrays["thetas"], bins, arrays["regime"])
+    ridge = Ridge(report.base, report.shift, report.tied)
+    return Spread(layout, grid, axes, ridge, arrays["thetas"], bins, arrays["regime"])
 
 
 @contextmanager

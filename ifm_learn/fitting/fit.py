@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,38 @@ from numpy.typing import NDArray
 from ifm_ident import MissingExtraError
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies.layout import Layout, Ridge
+from ifm_learn.fitting.fisher import fisher
 from ifm_learn.fitting.fitted_energies import standard_units
-from ifm_learn.fitting.likelihood import Counts, ExactLikelihood
-from ifm_learn.fitting.optimise import Objective, Optimum, minimise
+from ifm_learn.fitting.likelihood import LARGE, Counts, ExactLikelihood
+from ifm_learn.fitting.optimise import Objective, Optimum, minimise, minimise_curved
 from ifm_learn.fitting.pseudo import PseudoLikelihood
 from ifm_learn.grid import Grid
 from ifm_learn.inference.grid_tree import GridTree
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+T = TypeVar("T")
 
-RIDGES = (Ridge(3.0, 3.0), Ridge(1.0, 1.0), Ridge(0.3, 0.3), Ridge(0.1, 0.1))
-"""Tried in this order where the ridge is to be chosen, each started where the one before ended."""
+RIDGES = (0.03, 0.1, 0.3, 1.0)
+"""Strengths tried where the ridge is to be chosen, of every cell by itself."""
+
+ITERATIONS = 2_000
+"""Of each start, at most."""
+
+ITERATIONS_LARGE = 200
+"""Where clique tables are large: more raise the likelihood of the rows, not that of rows of new regimes."""
+
+STARTS = 4
+"""Single starts err in new regimes, each in its own way; the average of four errs a third as much."""
+
+_WARM = 120
+"""Iterations with the middle strength before the strengths are told apart."""
+
+_PLAIN = 80
+"""Iterations before curvature is worth measuring; then the less likely starts are given up."""
+
+_LARGEST = 4_000
+"""With more parameters than this curvature is not measured."""
 
 PART = 0.8
 """The share of every regime's rows that the ridges are fitted to; the others score them."""
@@ -52,9 +72,12 @@ class Problem:
     """Samples made ready for fitting: likelihoods of all rows, of a stratified part, and of the others."""
 
     axes: tuple[Floats, ...]
+    bins: Ints
+    regime: Ints
     whole: Likelihood
     part: Likelihood
     others: Likelihood
+    large: bool
 
     @classmethod
     def of(cls, samples: Samples, grid: Grid, layout: Layout, seed: int, pseudo: bool = False) -> Problem:
@@ -75,7 +98,28 @@ class Problem:
 
         first = split_rows(samples, np.random.default_rng(seed))
         every = np.ones(len(samples), dtype=bool)
-        return cls(axes, likelihood(every), likelihood(first), likelihood(~first if not first.all() else every))
+        others = likelihood(~first if not first.all() else every)
+        return cls(axes, bins, samples.regime, likelihood(every), likelihood(first), others, tree.cells > LARGE)
+
+    def minimise(
+        self,
+        likelihood: Likelihood,
+        ridge: Ridge,
+        theta: Floats,
+        iterations: int,
+        plain: int = _PLAIN,
+        step: Callable[[int], None] | None = None,
+    ) -> Optimum:
+        """The penalised maximum of one of the likelihoods that is found from theta."""
+        objective, layout = penalised(likelihood, ridge), likelihood.layout
+        if layout.size > _LARGEST or isinstance(likelihood, PseudoLikelihood):
+            return minimise(objective, theta, max_iterations=iterations, step=step)
+        penalty = ridge.matrix(layout) / likelihood.rows + 1e-9 * np.eye(layout.size)
+
+        def curvature(theta: Floats) -> Floats:
+            return fisher(layout, self.axes, self.bins, self.regime, theta) / len(self.bins) + penalty
+
+        return minimise_curved(objective, curvature, theta, plain=plain, max_iterations=iterations, step=step)
 
 
 def split_rows(samples: Samples, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -105,31 +149,68 @@ def fit_energies(
     starts: int,
     seed: int,
     jobs: int = 1,
+    iterations: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Fit:
-    """Choose the ridge where none is given, then fit all rows from several random starts."""
+    """Choose the ridge where none is given, then fit all rows from several random starts, `jobs` at once.
+
+    Where there are several, twice as many begin, and the likelier half goes on.
+    """
     layout = problem.whole.layout
-    seeds = np.random.SeedSequence(seed).spawn(starts)
+    if iterations is None:
+        iterations = ITERATIONS_LARGE if problem.large else ITERATIONS
+    seeds = np.random.SeedSequence(seed).spawn(2 * starts if starts > 1 else 1)
     begin = [layout.start(np.random.default_rng(s)) for s in seeds]
     tried: tuple[tuple[float, float, float], ...] = ()
     if ridge is None:
-        ridge, begin[0], tried = choose_ridge(problem, RIDGES, begin[0])
-    work = [(problem.whole, ridge, theta, i) for i, theta in enumerate(begin)]
-    if jobs == 1:
-        return Fit(ridge, tuple(_fit_one(*one, progress) for one in work), tried)
+        ridge, tried = choose_ridge(problem, begin[0], jobs, iterations)
+    work = [(problem, ridge, theta, min(_PLAIN, iterations), i) for i, theta in enumerate(begin)]
+    early = _side_by_side(_fit_one, work, jobs, progress)
+    best = sorted(np.argsort([optimum.value for optimum in early], kind="stable")[:starts].tolist())
+    work = [(problem, ridge, early[i], iterations, i) for i in best]
+    return Fit(ridge, tuple(_side_by_side(_go_on, work, jobs, progress)), tried)
+
+
+def _side_by_side(do: Callable[..., T], work: Sequence[tuple[Any, ...]], jobs: int, *more: Any) -> list[T]:
+    """`do` of every piece of work, in `jobs` processes; with one, in this one and with `more` arguments."""
+    if jobs == 1 or len(work) == 1:
+        return [do(*one, *more) for one in work]
     try:
         from joblib import Parallel, delayed
     except ImportError:
         raise MissingExtraError("joblib", "learn") from None
-    optima = Parallel(n_jobs=jobs)(delayed(_fit_one)(*one) for one in work)
-    return Fit(ridge, tuple(optima), tried)
+    found: list[T] = Parallel(n_jobs=jobs)(delayed(do)(*one) for one in work)
+    return found
 
 
 def _fit_one(
-    likelihood: Likelihood, ridge: Ridge, theta: Floats, start: int, progress: Callable[[int], None] | None = None
+    problem: Problem,
+    ridge: Ridge,
+    theta: Floats,
+    iterations: int,
+    start: int,
+    progress: Callable[[int], None] | None = None,
 ) -> Optimum:
     step = None if progress is None else lambda _: progress(start)
-    return minimise(penalised(likelihood, ridge), theta, step=step)
+    return problem.minimise(problem.whole, ridge, theta, iterations, step=step)
+
+
+def _go_on(
+    problem: Problem,
+    ridge: Ridge,
+    early: Optimum,
+    iterations: int,
+    start: int,
+    progress: Callable[[int], None] | None = None,
+) -> Optimum:
+    if early.converged or early.iterations >= iterations:
+        return early
+    step = None if progress is None else lambda _: progress(start)
+    left = iterations - early.iterations
+    end = problem.minimise(problem.whole, ridge, early.theta, left, plain=0, step=step)
+    return replace(
+        end, iterations=early.iterations + end.iterations, evaluations=early.evaluations + end.evaluations
+    )
 
 
 def penalised(likelihood: Likelihood, ridge: Ridge) -> Objective:
@@ -144,18 +225,24 @@ def penalised(likelihood: Likelihood, ridge: Ridge) -> Objective:
 
 
 def choose_ridge(
-    problem: Problem, ridges: Sequence[Ridge], start: Floats, max_iterations: int = 150
-) -> tuple[Ridge, Floats, tuple[tuple[float, float, float], ...]]:
-    """The ridge of the greatest held-out log-likelihood, where its fit ended, and the score of all tried."""
-    tried: list[tuple[float, float, float]] = []
-    ends: list[Floats] = []
-    theta = start
-    for ridge in ridges:
-        theta = minimise(penalised(problem.part, ridge), theta, max_iterations=max_iterations).theta
-        tried.append((ridge.base, ridge.shift, -problem.others.value(theta) / problem.others.rows))
-        ends.append(theta)
-    best = int(np.argmax([score for *_, score in tried]))
-    return ridges[best], ends[best], tuple(tried)
+    problem: Problem, start: Floats, jobs: int, iterations: int
+) -> tuple[Ridge, tuple[tuple[float, float, float], ...]]:
+    """The ridge of the greatest held-out log-likelihood, and the (base, shift, nats a row) of all tried.
+
+    All strengths start from one fit of the middle strength and get equally many iterations.
+    """
+    ridges = [Ridge(strength, strength, tied=False) for strength in RIDGES]
+    warm = min(_WARM, iterations)
+    theta = problem.minimise(problem.part, ridges[len(ridges) // 2], start, warm).theta
+    work = [(problem, ridge, theta, max(min(iterations - warm, 80), 2) // 2) for ridge in ridges]
+    scores = _side_by_side(_score, work, jobs)
+    tried = tuple((ridge.base, ridge.shift, score) for ridge, score in zip(ridges, scores, strict=True))
+    return ridges[int(np.argmax(scores))], tried
+
+
+def _score(problem: Problem, ridge: Ridge, theta: Floats, iterations: int) -> float:
+    end = problem.minimise(problem.part, ridge, theta, iterations, plain=0).theta
+    return -problem.others.value(end) / problem.others.rows
 
 
 def average(tables: Sequence[Sequence[Floats]]) -> list[Floats]:

@@ -17,6 +17,9 @@ from ifm_learn.inference.grid_tree import GridTree
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+LARGE = 100_000
+"""Entries of all clique tables beyond which gradients are in single precision and err by 1e-6 of their size."""
+
 
 @dataclass(frozen=True, eq=False)
 class Counts:
@@ -85,7 +88,8 @@ class ExactLikelihood:
         """Minus the log-likelihood, nats, and its gradient, shape (size,)."""
         tables = self.with_base(self.tables(theta))
         seen = self.counts
-        collected = self.tree.collect([table.astype(np.float32) for table in tables], seen.choice)
+        precision = np.float32 if self.tree.cells > LARGE else np.float64
+        collected = self.tree.collect([table.astype(precision) for table in tables], seen.choice)
         expected = collected.expected(seen.rows, len(tables))
         weights = [e - c for e, c in zip(expected, seen.tables, strict=True)]
         value = float(seen.rows @ collected.log_normalisers)

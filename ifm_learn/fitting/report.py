@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ifm_learn.fitting.optimise import Optimum
 
@@ -33,22 +33,24 @@ class StartReport:
 class FitReport:
     """How a density model was fitted.
 
-    objective: exact likelihood or pseudo-likelihood; energy: the family; base, shift: the ridge used; tried: the
+    objective: exact likelihood or pseudo-likelihood; energy: the family; base, shift, tied: the ridge; tried: the
     (base, shift, held-out log-likelihood in nats a row) of every ridge tried, () where it was given; starts: one
-    entry for each; disagreement: the largest total variation between two starts' marginals of one variable, over
-    the training regimes, 0 for one start, None where inference is not exact; rows: rows of every distinct
-    training regime; seconds: time taken; warnings: what should be known before the model is used.
+    entry for each that was averaged; disagreement: the largest total variation between two starts' marginals of
+    one variable, over the training regimes and the one with every intervention at its last level where that is
+    identified, 0 for one start, None where inference is not exact; rows: rows of every distinct training regime;
+    seconds: time taken, 0 in a saved model; warnings: what should be known before it is used.
     """
 
     objective: str
     energy: str
     base: float
     shift: float
+    tied: bool
     tried: tuple[tuple[float, float, float], ...]
     starts: tuple[StartReport, ...]
     disagreement: float | None
     rows: tuple[int, ...]
-    seconds: float
+    seconds: float = field(compare=False)
     warnings: tuple[str, ...] = ()
 
     @property
