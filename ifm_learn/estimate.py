@@ -96,9 +96,10 @@ def estimate_study(
     estimator = chosen.build(density, None, seed).fit(held.fitted)
     found = Identifier(study.design, study.notation).identify(targets)
     work = _Work(estimator, held, density, level, seed, tell)
-    columns = work.columns(found)
+    notes = list(model.notes) if model is not None and density is not None else []
+    columns = work.columns(found, notes)
     moved = () if sensitivity is None else tuple(work.sensitivities(found, sensitivity))
-    notes = [*(model.notes if model is not None and density is not None else ()), *work.warnings(found, columns)]
+    notes += work.warnings(found, columns)
     return Estimates(
         name=study.name,
         design=study.design,
@@ -174,7 +175,7 @@ class _Work:
         """The rows fitted to."""
         return self.held.fitted
 
-    def columns(self, found: Identification) -> _Columns:
+    def columns(self, found: Identification, notes: list[str]) -> _Columns:
         """All numbers; nan for regimes that the method refuses."""
         asked = self._asked(found)
         k = 1 if self.samples.y is not None else self.samples.x.shape[1]
@@ -189,7 +190,7 @@ class _Work:
             wanted = found.targets.take(asked)
             mean = self.estimator.predict(wanted).reshape(len(asked), k)
             self.say("standard errors")
-            se = self._errors(wanted).reshape(len(asked), k)
+            se = self._errors(wanted, notes).reshape(len(asked), k)
             half = float(norm.isf(float(self.level / 2))) * se
             columns.mean[asked], columns.se[asked] = mean, se
             columns.low[asked], columns.high[asked] = mean - half, mean + half
@@ -215,8 +216,12 @@ class _Work:
             return np.arange(len(found))
         return np.flatnonzero((found.status == Status.OBSERVED) | (found.status == Status.IDENTIFIED))
 
-    def _errors(self, wanted: Regimes) -> Floats:
+    def _errors(self, wanted: Regimes, notes: list[str]) -> Floats:
+        """Standard errors; nan, and why among the notes, where the density does not know its own."""
         closed = getattr(self.estimator, "standard_errors", None)
+        if closed is not None and self.density is not None and self.density.spread is None:
+            notes.append("no standard errors: the density was not fitted by exact likelihood")
+            return np.full(self.estimator.predict(wanted).shape, np.nan)
         if closed is not None:
             return np.asarray(closed(wanted), dtype=np.float64)
         rng = np.random.default_rng(self.seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -75,10 +76,15 @@ class FittedModel:
 
     def save(self, path: Path) -> None:
         """Write to a file, whole or not at all: the arrays of the density as npz, the rest as JSON; no pickle."""
-        self.density.save(path)
         about = {"seed": self.seed, "calibration": self.calibration, "digest": self.digest, "notes": self.notes}
-        with zipfile.ZipFile(path, "a") as file:
-            file.writestr(zipfile.ZipInfo(_MEMBER), json.dumps(about))
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+        try:
+            self.density.save(temporary)
+            with zipfile.ZipFile(temporary, "a") as file:
+                file.writestr(zipfile.ZipInfo(_MEMBER), json.dumps(about))
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> FittedModel:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ifm_ident import load
-from ifm_ident.commands.options import remark, study_argument
+from ifm_ident.commands.options import files, remark, study_argument
 from ifm_ident.files import check_output
 from ifm_ident.show.words import counted
 from ifm_learn.commands.options import calibration_option, data_option, jobs_option, seed_option, stages
@@ -15,12 +15,15 @@ from ifm_learn.data.reading import read_samples
 from ifm_learn.fitted import FittedModel
 
 
-@click.command(
-    "fit", epilog="Example:  ifm fit study.yaml -o study.npz && ifm estimate study.yaml --model study.npz"
-)
+@click.command("fit", epilog="Example:  ifm fit study.yaml -o model.npz")
 @study_argument
 @click.option(
-    "-o", "--output", metavar="FILE", required=True, help="Where the model goes (npz and JSON, no pickle)."
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    shell_complete=files,
+    help="Where the model goes (npz and JSON, no pickle).",
 )
 @data_option
 @seed_option

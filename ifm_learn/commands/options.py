@@ -9,10 +9,15 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from ifm_ident.commands.options import files
 from ifm_learn.estimation.held import CALIBRATION
 
 data_option = click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FILE", help="The table, instead of the study's."
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    shell_complete=files,
+    help="The table, instead of the study's.",
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of splits, fits and draws."

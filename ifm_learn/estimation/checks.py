@@ -24,6 +24,9 @@ CHANCE = 4.0
 
 _NAMED = 3
 
+_BLIND = ("mean", "control")
+"""Methods that are not meant to give back the training regimes."""
+
 
 def reproduction(
     samples: Samples, fitted: Floats, observed: Floats, names: tuple[str, ...], notation: Notation
@@ -67,7 +70,7 @@ def outcome_warnings(estimator: OutcomeEstimator, samples: Samples, notation: No
     for name in ("regression_", "outcome_"):
         if not getattr(getattr(estimator, name, None), "converged_", True):
             yield "the fit of the outcome model did not converge"
-    if samples.y is not None:
+    if samples.y is not None and estimator.method not in _BLIND:
         fitted = estimator.predict(samples.design.train.take(samples.present))[:, None]
         names = (samples.outcome or "the outcome",)
         yield from reproduction(samples, fitted, targets_of(samples), names, notation)

@@ -74,14 +74,25 @@ class BlackBox(OutcomeEstimator):
             self.models_ = [fit_regressor(self.regressor, rows, value) for value in values.T]
             return self
         sums = RegimeSums.of(samples, self.folds, self.seed)
-        errors = np.stack([self._errors(columns, sums, depth) for depth in self.depths])
         count, means = sums.means()
-        self.choices_ = [self._choose(errors[:, :, :, t]) for t in range(values.shape[1])]
+        if len(self.depths) == len(self.trees) == 1:
+            self.choices_ = [(self.depths[0], self.trees[0])] * values.shape[1]
+        else:
+            errors = np.stack([self._errors(columns, sums, depth) for depth in self.depths])
+            self.choices_ = [self._choose(errors[:, :, :, t]) for t in range(values.shape[1])]
         self.models_ = [
             self._trees(*choice).fit(columns, means[:, t], sample_weight=count)
             for t, choice in enumerate(self.choices_)
         ]
         return self
+
+    def settled(self) -> Self:
+        """An unfitted clone with the sizes that were chosen, where all targets have the same."""
+        found = super().settled()
+        if self.regressor is not None or len(set(self.choices_)) > 1:
+            return found
+        depth, trees = self.choices_[0]
+        return found.set_params(depths=(depth,), trees=(trees,))  # type: ignore[no-any-return]
 
     def _trees(self, depth: int, trees: int) -> Any:
         from sklearn.ensemble import GradientBoostingRegressor

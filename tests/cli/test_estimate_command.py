@@ -1,0 +1,234 @@
+"""`ifm estimate` and `ifm fit`: formats, refusals, a kept model, the comparison of methods."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from ifm_ident.errors import InputError
+from ifm_learn.commands import estimate, fit
+from ifm_learn.data.samples import Samples
+from ifm_learn.density import DensityModel, fit_density
+from ifm_learn.energies.layout import Ridge
+from ifm_learn.outcome.regressors import SmoothRegressor
+
+STUDY: dict[str, Any] = {
+    "name": "two arms",
+    "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
+    "variables": ["x1", "x2"],
+    "factors": [
+        {"x": ["x1"], "sigma": ["A"]},
+        {"x": ["x1", "x2"], "sigma": ["B"]},
+        {"x": ["x2"], "sigma": ["C"]},
+    ],
+    "train": ["ctrl", "A", "B"],
+    "test": ["ctrl", "A", "A+B", "C"],
+    "data": {"file": "cells.csv", "label": "cell", "outcome": "y"},
+}
+
+
+def write(folder: Path, cells: int = 200, **changes: object) -> Path:
+    """Binary x1 and x2 whose log-odds add up; y = x1 + x2 + noise."""
+    rng = np.random.default_rng(1)
+    lines = ["cell,x1,x2,y"]
+    for name in (*STUDY["train"], *changes.pop("besides", ())):  # type: ignore[misc]
+        a, b = "A" in name, "B" in name
+        x = rng.random((cells, 2)) < [0.3 + 0.4 * a, 0.6 - 0.3 * b]
+        y = x.sum(axis=1) + 0.5 * rng.normal(size=cells)
+        lines += [f"{name},{int(u)},{int(v)},{w:.6f}" for (u, v), w in zip(x, y, strict=True)]
+    (folder / "cells.csv").write_text("\n".join(lines) + "\n")
+    path = folder / "study.json"
+    path.write_text(json.dumps(STUDY | changes))
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(estimate.command, [str(a) for a in arguments])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_fits() -> Iterator[None]:
+    """Tables for the energies and no networks for y, exact for binary variables: a fit takes a blink."""
+
+    def fit_tables(samples: Samples, seed: int = 0, jobs: int = 1) -> DensityModel:
+        return fit_density(samples, energy="saturated", ridge=Ridge(0.01, 0.01), starts=1, seed=seed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ifm_learn.fitted.fit_density", fit_tables)
+        patch.setattr("ifm_learn.compare.fit_density", fit_tables)
+        patch.setattr(SmoothRegressor, "_try_networks", lambda *_: None)
+        yield
+
+
+@cache
+def outcome_of(*arguments: str) -> Result:
+    """The command in a folder of its own, once for all tests."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        return run(write(folder), *arguments)
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_json_follows_the_schema() -> None:
+    result = outcome_of("--format", "json", "--seed", "3", "--alpha", "0.10")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert {key: found[key] for key in ("schema", "method", "seed", "alpha")} == {
+        "schema": "ifm-estimate/1", "method": "ifm1", "seed": 3, "alpha": "0.10",
+    }  # fmt: skip
+    assert [entry["status"] for entry in found["results"]] == [
+        "observed",
+        "observed",
+        "identified",
+        "not_identified",
+    ]
+    assert found["results"][3] == {"regime": {"A": 0, "B": 0, "C": 1}, "status": "not_identified"}
+    for entry, truth in zip(found["results"][:3], (0.9, 1.3, 1.0), strict=True):
+        assert list(entry)[:8] == [
+            "regime", "status", "mean", "se", "confidence", "prediction", "ess", "guarantee",
+        ]  # fmt: skip
+        assert entry["confidence"][0] < entry["mean"] < entry["confidence"][1]
+        # sd of y 0.85, 160 rows or more effective: 4.5 errors
+        assert abs(entry["mean"] - truth) < 0.3
+        assert 0.02 < entry["se"] < 0.12
+        assert entry["prediction"][0] < 0.2 < 1.5 < entry["prediction"][1]
+    assert [entry["guarantee"] for entry in found["results"][:2]] == ["exact-ratio"] * 2
+    assert found["results"][2]["guarantee"] in ("estimated-ratio", "asymptotic")
+    assert (found["rows"], found["calibration"]) == (480, 120)
+
+
+def test_csv_and_parquet_hold_what_json_holds(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    options = ("--method", "balance", "--seed", "3")
+    entries = json.loads(run(study, *options, "--format", "json").stdout)["results"]
+    rows = list(csv.DictReader(io.StringIO(run(study, *options, "--format", "csv").stdout)))
+    assert run(study, *options, "--format", "parquet", "-o", tmp_path / "e.parquet").exit_code == 0
+    table = pq.read_table(tmp_path / "e.parquet")
+    assert [row["regime"] for row in rows] == ["ctrl", "A", "A+B", "C"] == table["regime"].to_pylist()
+    for entry, row, columns in zip(entries, rows, table.to_pylist(), strict=True):
+        assert row["status"] == columns["status"] == entry["status"]
+        if "mean" in entry:
+            low, high = entry["confidence"]
+            assert [float(row[c]) for c in ("mean", "confidence_low", "confidence_high")] == [
+                entry["mean"],
+                low,
+                high,
+            ]
+            assert [columns[c] for c in ("mean", "confidence_low", "confidence_high")] == [
+                entry["mean"],
+                low,
+                high,
+            ]
+        else:
+            assert row["mean"] == ""
+            assert columns["mean"] is None
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    arguments = (study, "--format", "json", "--method", "dr", "--seed", "5")
+    first = run(*arguments)
+    assert first.stdout_bytes == run(*arguments, "--jobs", "2").stdout_bytes
+    assert first.stdout_bytes != run(*arguments[:-1], "6").stdout_bytes
+
+
+def test_the_table_has_its_context() -> None:
+    found = outcome_of("--method", "ifm2").stdout
+    assert "two arms: mean of y in 4 regimes by ifm2" in found
+    assert "additive" in found.splitlines()[3]
+    assert "not identified" in found
+    assert "effective sample size" in found
+    assert "3 of 4 regimes estimated; 1 not identified" in found
+    marked = outcome_of("--method", "additive").stdout
+    assert "not identified*" in marked
+    assert "needs no identification" in marked
+
+
+def test_without_an_outcome_every_variable_has_a_row() -> None:
+    folder = Path(tempfile.mkdtemp())
+    study = write(folder, data={"file": "cells.csv", "label": "cell"})
+    found = json.loads(run(study, "--format", "json", "--method", "balance").stdout)["results"]
+    assert [entry["outcome"] for entry in found] == ["x1", "x2"] * 4
+    assert abs(found[0]["mean"] - 0.3) < 5 * 0.5 / math.sqrt(160)
+    assert list(found[0])[:4] == ["regime", "outcome", "status", "mean"]
+    shutil.rmtree(folder)
+
+
+def test_prediction_intervals_can_be_left_out_and_levels_are_decimals() -> None:
+    found = json.loads(outcome_of("--format", "json", "--calibration", "0", "--method", "ifm2").stdout)
+    assert found["calibration"] == 0
+    assert {entry.get("prediction") for entry in found["results"]} == {None}
+    with pytest.raises(InputError, match="decimal between 0 and 1"):
+        raise outcome_of("--alpha", "10%").exception or AssertionError
+
+
+def test_a_kept_model_gives_the_same_estimates_and_is_guarded(tmp_path: Path) -> None:
+    study, model = write(tmp_path), tmp_path / "model.npz"
+    kept = CliRunner().invoke(fit.command, [str(study), "-o", str(model), "--seed", "2"])
+    assert kept.exit_code == 0, kept.output
+    assert "exact likelihood of 480 rows" in kept.stderr
+    options = ("--method", "balance", "--seed", "2", "--format", "json")
+    direct = run(study, *options)
+    assert run(study, *options, "--model", model).stdout == direct.stdout
+    assert CliRunner().invoke(fit.command, [str(study), "-o", str(model)]).exception is not None
+    other = write(tmp_path, train=["ctrl", "A"])
+    with pytest.raises(InputError, match="another design"):
+        raise run(other, "--model", model).exception or AssertionError
+    more = write(tmp_path, cells=201)
+    with pytest.raises(InputError, match="other rows"):
+        raise run(more, "--model", model).exception or AssertionError
+    model.write_bytes(model.read_bytes()[:-50])
+    with pytest.raises(InputError, match=r"damaged|not a density model"):
+        raise run(more, "--model", model).exception or AssertionError
+    assert run(more, "--model", model, "--calibration", "0.1").exit_code == 2
+
+
+def test_bad_input_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    assert run(study, "--method", "ifm4").exit_code == 2
+    out = tmp_path / "out.json"
+    with pytest.raises(InputError, match="no column 'z'"):
+        raise run(
+            write(tmp_path, data={"file": "cells.csv", "label": "cell", "outcome": "z"}), "-o", out
+        ).exception
+    assert not out.exists()
+    out.touch()
+    with pytest.raises(InputError, match="--force"):
+        raise run(study, "-o", out).exception or AssertionError
+    lonely = tmp_path / "lonely.csv"
+    rows = (tmp_path / "cells.csv").read_text().splitlines()
+    lonely.write_text("\n".join([rows[0], *rows[1:20], *rows[201:220], rows[401]]))
+    with pytest.raises(InputError, match="training regime 2 has one row"):
+        raise run(write(tmp_path), "--data", lonely).exception or AssertionError
+
+
+def test_methods_are_compared_on_regimes_left_out(tmp_path: Path) -> None:
+    study = write(tmp_path, besides=["A+B"], train=["ctrl", "A", "B", "A+B"])
+    found = json.loads(run(study, "--compare", "--format", "json").stdout)
+    assert (found["schema"], found["left_out"]) == ("ifm-comparison/1", ["ctrl", "A", "B", "A+B"])
+    errors = {entry["method"]: entry["squared_error"] for entry in found["results"]}
+    # four means of 200 rows each: without bias 0.005 to 0.03 by noise; the baseline's mean misses by up to 0.5 sd
+    assert errors["ifm1"] < 0.04
+    assert errors["balance"] < 0.04
+    assert errors["control"] is None
+    table = run(study, "--compare").stdout
+    assert "methods on 4 training regimes left out" in table
+    assert "control: the baseline regime is not among the training regimes" in table
+    few = run(write(tmp_path), "--compare").stdout
+    assert "Too few: no training regime stays identified" in few
+    assert run(study, "--compare", "--method", "dr").exit_code == 2
+    assert run(study, "--compare", "--format", "parquet").exit_code == 2
