@@ -17,6 +17,8 @@ from sphinx.util.math import get_node_equation_number
 
 _LOG = logging.getLogger(__name__)
 
+# browsers stretch braces and bars to their neighbours' height, TeX only on demand
+_FENCE = re.compile(r'<mo((?: class="math(?:open|close)")?)>(?=[{}|⌈⌉∣]</mo>)')
 # TeX sets a thin space between `log` and its argument, unless that is in parentheses; browsers set none
 _BARE_FUNCTION = re.compile(r'(<mo>&ApplyFunction;</mo>)(?!\s*<mo stretchy="false">\()')
 
@@ -26,10 +28,12 @@ def _translated(node: nodes.Element, block: bool) -> str:
     if block and ("&" in tex or r"\\" in tex) and r"\begin" not in tex:
         tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
     try:
-        return _BARE_FUNCTION.sub(r'\1<mspace width="0.1667em"/>', str(tex2mathml(tex, as_block=block)))
+        mathml = str(tex2mathml(tex, as_block=block))
     except MathError as error:
         _LOG.warning("the formula %r is beyond docutils: %s", tex, error, location=node)
         return ""
+    mathml = _FENCE.sub(r'<mo\1 stretchy="false">', mathml)
+    return _BARE_FUNCTION.sub(r'\1<mspace width="0.1667em"/>', mathml)
 
 
 def _inline(writer: Any, node: nodes.math) -> None:
