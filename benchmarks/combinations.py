@@ -242,7 +242,8 @@ def report(data_home: Path | None, download: bool, seed: int) -> Iterator[str]:
         "(design `icam2`), or four blocks of proteins are taken as independent there (`icam2-blocks`, for the "
         "energies).\n"
     )
-    yield f"## Distance to the {len(combined)} measured combinations\n\nThe formula by ratios of a classifier; in baseline standard deviations, means over the combinations.\n"
+    yield f"## Distance to the {len(combined)} measured combinations\n"
+    yield "The formula by ratios of a classifier; in baseline standard deviations, means over the combinations.\n"
     predictions = Predictions(singles, blocks, seed)
     rows: dict[str, list[Distance]] = {NOISE: []}
     effective: dict[str, list[float]] = {}
