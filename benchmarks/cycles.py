@@ -157,7 +157,7 @@ def table(outcomes: list[Outcome]) -> Iterator[str]:
             for cycle in sorted({o.condition.cycle for o in outcomes}):
                 same = [o for o in outcomes if (o.condition.hidden, o.condition.cycle) == (hidden, cycle)]
                 errors = [np.mean([o.error(m, order) for o in same]) for m in METHODS]
-                best = min(errors)
+                best = min(e for m, e in zip(METHODS, errors, strict=True) if m != "oracle")
                 cells = [f"**{e:.4f}**" if e == best else f"{e:.4f}" for e in errors]
                 yield f"| {hidden} | {order} | {cycle:g} | " + " | ".join(cells) + " |"
 
