@@ -177,7 +177,7 @@ def draw_figure(outcomes: list[Outcome], path: Path) -> None:
     """pRMSE against cycle strength, a column for pairs and triples, a row for hidden confounders or none."""
     hidden = sorted({o.condition.hidden for o in outcomes})
     cycles = sorted({o.condition.cycle for o in outcomes})
-    figure = canvas.figure(9.0, 0.6 + 3.2 * len(hidden))
+    figure = canvas.figure(10.0, 0.6 + 3.2 * len(hidden))
     axes = figure.subplots(len(hidden), 2, squeeze=False, sharex=True, sharey=True)
     for row, count in enumerate(hidden):
         for column, order in enumerate((2, 3)):
@@ -204,7 +204,7 @@ def draw_figure(outcomes: list[Outcome], path: Path) -> None:
                 "pRMSE" if column == 0 else "",
             )
     keys = [canvas.Key(NAMES[m], STYLES[m][0], line=STYLES[m][1]) for m in METHODS]
-    canvas.legend(axes[-1, 0], keys, columns=len(keys), where="below", bbox_to_anchor=(1.0, -0.2))
+    canvas.legend(axes[0, 1], keys, columns=1, where="beside")
     figure.savefig(path, dpi=160)
 
 
