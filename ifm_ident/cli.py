@@ -21,6 +21,8 @@ COMMANDS = {
     "implications": "The testable implications of the design, and designers' alias tables.",
     "plan": "Which regimes to add, at least cost, and how many samples each.",
     "verify": "Check every certificate in a result again, by code that shares nothing with the solver.",
+    "fit": "Fit the density model once and keep it in a file.",
+    "estimate": "Means and effects in the test regimes from data, with confidence and prediction intervals.",
     "falsify": "Test the implications on data, with p-values and a multiplicity correction.",
     "report": "One self-contained HTML page of all this.",
     "reproduce": "The paper's experiments: tables and figures.",

@@ -20,6 +20,7 @@ from ifm_learn.density import fit_density
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.outcome.methods import METHODS
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
+from ifm_learn.randomness import one_thread
 
 Floats = NDArray[np.float64]
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
@@ -143,6 +144,7 @@ def _each(samples: Samples, chosen: list[int], methods: tuple[str, ...], seed: i
     yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
 
 
+@one_thread()
 def _predict(samples: Samples, train: int, methods: tuple[str, ...], seed: int) -> list[tuple[Floats, str]]:
     """The mean of one regime by every method without its rows, or nan and why."""
     rest, regime = without_regime(samples, train), samples.design.train.take(np.array([train]))

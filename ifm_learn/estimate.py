@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import t
 
 from ifm_ident import Identification, Identifier, InputError, Regimes, Status, Study
 from ifm_learn.conformal.ranks import Alpha, read_alpha
@@ -27,6 +27,7 @@ from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors
 from ifm_learn.outcome.identified import IdentifiedEstimator
 from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.outcome.methods import method_of
+from ifm_learn.randomness import one_thread, stream
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,6 +40,7 @@ _REPLICATES = 30
 """Bootstrap refits for methods without a closed form of the error."""
 
 
+@one_thread()
 def estimate_study(
     study: Study,
     data: object = None,
@@ -191,7 +193,7 @@ class _Work:
             mean = self.estimator.predict(wanted).reshape(len(asked), k)
             self.say("standard errors")
             se = self._errors(wanted, notes).reshape(len(asked), k)
-            half = float(norm.isf(float(self.level / 2))) * se
+            half = float(t.isf(float(self.level / 2), self._freedom())) * se
             columns.mean[asked], columns.se[asked] = mean, se
             columns.low[asked], columns.high[asked] = mean - half, mean + half
             self._fill_units(columns, wanted, asked, mean)
@@ -216,6 +218,12 @@ class _Work:
             return np.arange(len(found))
         return np.flatnonzero((found.status == Status.OBSERVED) | (found.status == Status.IDENTIFIED))
 
+    def _freedom(self) -> float:
+        """Degrees of freedom of the errors: replicates less one, no limit for a closed form."""
+        if isinstance(self.estimator, IdentifiedEstimator):
+            return self.estimator.replicates - 1
+        return np.inf if hasattr(self.estimator, "standard_errors") else _REPLICATES - 1
+
     def _errors(self, wanted: Regimes, notes: list[str]) -> Floats:
         """Standard errors; nan, and why among the notes, where the density does not know its own."""
         closed = getattr(self.estimator, "standard_errors", None)
@@ -224,7 +232,7 @@ class _Work:
             return np.full(self.estimator.predict(wanted).shape, np.nan)
         if closed is not None:
             return np.asarray(closed(wanted), dtype=np.float64)
-        rng = np.random.default_rng(self.seed)
+        rng = stream(self.seed, "bootstrap")
         return bootstrap_errors(self.estimator.settled(), self.samples, wanted, rng, _REPLICATES)
 
     def _fill_units(self, columns: _Columns, wanted: Regimes, asked: Ints, mean: Floats) -> None:

@@ -18,6 +18,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel, fit_density
 from ifm_learn.estimation.held import Held, held_out
 from ifm_learn.outcome.identified import same_design
+from ifm_learn.randomness import one_thread
 
 _MEMBER = "rows.json"
 
@@ -50,6 +51,7 @@ class FittedModel:
     notes: tuple[str, ...] = ()
 
     @classmethod
+    @one_thread()
     def fit(cls, samples: Samples, *, seed: int = 0, calibration: float = 0.0, **options: Any) -> FittedModel:
         """Fit to all rows but the calibration share; options are those of `fit_density`.
 

@@ -47,7 +47,8 @@ def write_arrays(path: Path, header: Mapping[str, Any], arrays: Arrays) -> None:
 def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The header and arrays of a file of `write_arrays`; InputError for anything else, damaged files included."""
     try:
-        with damaged(path), np.load(path, allow_pickle=False) as file:
+        # numpy leaves a file open that it cannot read
+        with damaged(path), Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if not name.endswith(".json")}
             header = json.loads(str(arrays.pop("header")))
             schema = header["schema"]

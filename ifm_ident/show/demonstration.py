@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ifm_ident.errors import MissingExtraError
 from ifm_ident.files import open_output
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.show.explanation import Explanation, explain
@@ -57,8 +60,8 @@ def demonstration(seed: int = 0) -> Iterator[str]:
     """The demonstration, line by line; `seed` draws the random model of the numeric proof."""
     yield from wrapped(
         "Which combinations of interventions that nobody has run do the experiments at hand determine, and by "
-        "which exact formula? Four small studies; `ifm demo --save FOLDER` writes their files, so that the "
-        "commands shown can be typed."
+        "which exact formula? Four small studies, then one with data; `ifm demo --save FOLDER` writes their "
+        "files, so that the commands shown can be typed."
     )
     yield from _step(1, "Two unseen regimes, both products of regimes that were run", "identify poster.yaml")
     yield from _identified("poster")
@@ -82,11 +85,29 @@ def demonstration(seed: int = 0) -> Iterator[str]:
     yield from _explanation("refused").refusal_lines()
     yield from _step(7, "The formulas against the truth, on random models", None)
     yield from _proof(seed)
-    yield ""
-    yield from wrapped(
-        "That is identification: exact, and without data. Estimating densities and effects from data, with "
-        "prediction intervals, needs a learning part, which this version does not hold yet."
-    )
+    yield from _estimation()
+
+
+def _estimation() -> Iterator[str]:
+    """Estimates from the simulated screen, by the learning part; without it, what to install."""
+    title = "Means of regimes that nobody has run, from the cells of a simulated screen"
+    yield from _step(8, title, "estimate cells.yaml")
+    try:
+        learning: Any = importlib.import_module("ifm_learn.estimation.demonstration")
+    except ImportError as error:
+        if (error.name or "").startswith("ifm_") and not isinstance(error, MissingExtraError):
+            raise
+        yield from wrapped(
+            "Estimating from data needs more packages: pip install 'ifm-ident[learn]'. The parts above, exact and "
+            "without data, need none."
+        )
+        return
+    study = example("cells")
+    found = learning.estimated(study, 0)
+    yield from learning.estimate_lines(found)
+    yield from _step(9, "The estimates against the truth, which the simulation knows", None)
+    with as_file(files("ifm_ident") / "examples" / "cells-truth.csv") as truth:
+        yield from learning.truth_lines(study, found, truth)
 
 
 def _step(number: int, title: str, command: str | None) -> Iterator[str]:

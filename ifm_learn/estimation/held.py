@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ifm_ident import InputError
 from ifm_learn.data.samples import Samples
+from ifm_learn.randomness import stream
 
 Ints = NDArray[np.int64]
 
@@ -55,5 +56,5 @@ def held_out(samples: Samples, share: float, seed: int) -> Held:
     every = np.arange(len(samples), dtype=np.int64)
     if share == 0:
         return Held(samples, every, None, every[:0])
-    held = samples.split_mask(share, np.random.default_rng([seed, 1]))
+    held = samples.split_mask(share, stream(seed, "calibration"))
     return Held(samples.take(~held), every[~held], samples.take(held), every[held])

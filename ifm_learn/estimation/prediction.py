@@ -19,6 +19,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.estimation.held import Held
 from ifm_learn.outcome.estimator import targets_of
+from ifm_learn.randomness import stream
 from ifm_learn.ratios.balance import balance_weights
 
 Floats = NDArray[np.float64]
@@ -172,7 +173,7 @@ class _Mixture:
     def drawn(self, r: int) -> Floats:
         """Log-weights of draws from one target, shape (draws,)."""
         one = np.array([r])
-        x = self.density.sample(self.targets.take(one), _DRAWS, np.random.default_rng(0))[0]
+        x = self.density.sample(self.targets.take(one), _DRAWS, stream(0, "units"))[0]
         return self.log_weights(x, one)[:, 0]
 
     def bounds(self) -> Floats:

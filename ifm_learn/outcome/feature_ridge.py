@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ifm_ident import InputError, MissingExtraError
+from ifm_learn.randomness import stream
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin, clone
@@ -66,7 +67,7 @@ class FeatureRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         alphas = np.array(self.alphas, dtype=np.float64)
         self.error_ = np.full(weight.shape[1], np.nan)
         if len(alphas) > 1:
-            fold = np.random.default_rng(self.seed).permutation(len(rows)) % self.folds
+            fold = stream(self.seed, "folds").permutation(len(rows)) % self.folds
             parts = np.stack([_moments(columns[fold == f], weight[fold == f]) for f in range(self.folds)])
             moments = parts.sum(axis=0)
             errors = _held_out_errors(parts, moments, alphas)

@@ -12,6 +12,7 @@ from ifm_ident import InputError, Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.outcome.sampling_error import tilted_means
+from ifm_learn.randomness import stream
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,7 +42,7 @@ class Draws:
         together = 1 if self.density.exact else max(1, _CELLS // self.entries)
         for start in range(0, len(regimes), together):
             some = regimes.take(slice(start, start + together))
-            yield from self.density.sample(some, self.count, np.random.default_rng(self.seed))
+            yield from self.density.sample(some, self.count, stream(self.seed, "draws"))
 
     def rows(self, x: Floats) -> tuple[Floats, Ints]:
         """Distinct rows of draws and where each draw is among them: few where the grid is small."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ifm_ident import InputError
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
+from ifm_learn.randomness import stream
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,7 +25,7 @@ def redraws(density: DensityModel, samples: Samples, count: int, seed: int) -> I
     """
     if count < 2:
         raise InputError(f"standard errors need two replicates or more, got replicates={count}")
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "redraw")
     own = fitted_to(density, samples)
     for model, weight in density.redraws(count, rng):
         yield model, weight.astype(np.int64) if own else np.bincount(samples.redrawn(rng), minlength=len(samples))

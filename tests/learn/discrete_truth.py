@@ -89,5 +89,16 @@ class DiscreteTruth:
         edges = np.concatenate([[-np.inf], axis[1:] - 0.5, [np.inf]])
         p = len(self.design.model.variables)
         grid = Grid((axis,) * p, (edges,) * p, (np.ones(self.values),) * p)
-        report = FitReport("exact", "table", 0.0, 0.0, (), (), 0.0, (), 0.0)
+        report = FitReport(
+            objective="exact",
+            energy="table",
+            base=0.0,
+            shift=0.0,
+            tied=False,
+            tried=(),
+            starts=(),
+            disagreement=0.0,
+            rows=(),
+            seconds=0.0,
+        )
         return DensityModel(self.design, cells, grid, tuple(tables), None, report)

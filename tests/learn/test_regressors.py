@@ -21,6 +21,7 @@ from ifm_learn.outcome.regressors import (
     fit_regressor,
     outcome_regressor,
 )
+from ifm_learn.randomness import stream
 
 Floats = NDArray[np.float64]
 
@@ -169,7 +170,7 @@ def test_feature_ridge_cross_validates_by_held_out_rows() -> None:
     y, weight = x[:, 0] + 3 * rng.normal(size=120), rng.exponential(size=120)
     alphas = [1e-3, 0.1, 10.0]
     model = FeatureRidge("passthrough", alphas=alphas, folds=4, seed=5).fit(x, y, weight)
-    fold = np.random.default_rng(5).permutation(120) % 4
+    fold = stream(5, "folds").permutation(120) % 4
     errors = []
     for alpha in alphas:
         out = np.empty(120)

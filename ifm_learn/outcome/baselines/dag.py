@@ -18,6 +18,7 @@ from ifm_learn.outcome.baselines.conditionals import Conditional, Noise
 from ifm_learn.outcome.baselines.dag_structure import Dag
 from ifm_learn.outcome.estimator import OutcomeEstimator, check_regimes, shaped
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
+from ifm_learn.randomness import stream
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -108,7 +109,7 @@ class DagBaseline(OutcomeEstimator):
 
     def _draw(self, choice: Ints) -> tuple[Floats, Floats]:
         """Draws, and their means given their parents, each of shape (r, draws, p)."""
-        rng = np.random.default_rng(self.seed)
+        rng = stream(self.seed, "draws")
         p = len(self.model_.variables)
         standard, uniform = rng.standard_normal((p, self.draws)), rng.random((p, self.draws))
         x = np.empty((len(choice), self.draws, p))

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from ifm_ident import Model, Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.outcome.estimator import OutcomeEstimator, check_regimes, shaped, targets_of
+from ifm_learn.randomness import stream
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ class RegimeSums:
         """Rows are dealt to folds at random; every regime is spread evenly over them."""
         values, m = targets_of(samples), len(samples.present)
         column = np.searchsorted(samples.present, samples.regime)
-        order = np.random.default_rng(seed).permutation(len(samples))
+        order = stream(seed, "folds").permutation(len(samples))
         order = order[np.argsort(column[order], kind="stable")]
         fold = np.empty(len(samples), dtype=np.int64)
         fold[order] = np.arange(len(samples)) % folds

@@ -1,0 +1,41 @@
+"""A generator for each purpose from one seed, and one thread for linear algebra: same seed, same bytes."""
+
+from __future__ import annotations
+
+import importlib
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ifm_ident import MissingExtraError
+
+
+def stream(seed: int, purpose: str) -> np.random.Generator:
+    """A generator that shares no numbers with that of another purpose, nor with data simulated from the same seed.
+
+    Rows redrawn by the very numbers that a simulation drew its outcomes by are no bootstrap: whoever writes
+    `default_rng(0)` above `seed=0` would get that.
+
+    >>> float(stream(0, "redraw").random()) != float(np.random.default_rng(0).random())
+    True
+    """
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Linear algebra by one thread: the same bytes on any number of cores and in any number of processes.
+
+    >>> with one_thread():
+    ...     float(np.eye(2).trace())
+    2.0
+    """
+    try:
+        pools: Any = importlib.import_module("threadpoolctl")
+    except ImportError:
+        raise MissingExtraError("scikit-learn", "learn") from None
+    with pools.threadpool_limits(limits=1):
+        yield
