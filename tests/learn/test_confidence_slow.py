@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from ifm_ident import Regimes, Study
+from ifm_learn.data.samples import Samples
 from ifm_learn.density import fit_density
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.outcome.balance import Balance
@@ -102,3 +103,27 @@ def test_errors_agree_with_a_bootstrap_that_refits_the_density() -> None:
     model = Balance(density=settings, replicates=100).fit(rows)
     refitted = bootstrap_errors(Balance(density=settings), rows, TARGETS, np.random.default_rng(3), 60)
     np.testing.assert_allclose(model.standard_errors(TARGETS), refitted, rtol=0.48)
+
+
+def test_errors_hold_the_noise_of_the_outcome_in_closed_form() -> None:
+    """One factor, x says nothing of y: the mean is sum_x p(x) mean(y | x), its variance sum_x p(x)^2 / n_x.
+
+    100 replicates: one sd of the error is 7%; 4 of these allowed.
+    """
+    design = Study.from_dict(
+        {"interventions": {"A": [0, 1]}, "variables": ["x"], "factors": [{"sigma": ["A"]}], "train": ["0", "1"]}
+    ).design
+    rng = np.random.default_rng(4)
+    regime = np.repeat([0, 1], [600, 400])
+    x = rng.binomial(1, np.array([0.3, 0.6])[regime])
+    rows = Samples(design, regime, x[:, None].astype(float), rng.normal(size=1000))
+    share = np.array([1 - x[:600].mean(), x[:600].mean()])
+    expected = np.sqrt((share**2 / np.bincount(x)).sum())
+    settings = {"energy": "saturated", "ridge": Ridge(0.01, 0.01), "starts": 1}
+    for estimator in (
+        Balance(settings),
+        Ifm1(settings, LinearRegression()),
+        DoublyRobust(settings, LinearRegression()),
+    ):
+        errors = estimator.set_params(replicates=100).fit(rows).standard_errors(design.train.take(np.array([0])))
+        np.testing.assert_allclose(errors, [expected], rtol=0.28)
