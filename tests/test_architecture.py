@@ -118,7 +118,7 @@ def test_identification_does_not_know_learning() -> None:
         ),
         ("narwhals", ("ifm_ident.reading.frames",)),
         ("anndata", ("ifm_ident.reading.anndata_files",)),
-        ("jinja2", ("ifm_ident.report.page",)),
+        ("jinja2", ("ifm_ident.report.templating",)),
         ("yaml", ("ifm_ident.reading.yaml_nodes",)),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,7 +13,6 @@ import numpy as np
 
 from ifm_ident.coverage.coverage import ANSWERED, Coverage, coverage
 from ifm_ident.coverage.write import percent, share_text, short_count
-from ifm_ident.errors import MissingExtraError
 from ifm_ident.identification import Identification
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.implications.implications import implications
@@ -32,6 +30,7 @@ from ifm_ident.report.gallery import gallery, interval_picture
 from ifm_ident.report.refusals import refusals, shown_kernels
 from ifm_ident.report.rejections import Falsification
 from ifm_ident.report.rows import table_rows
+from ifm_ident.report.templating import environment, source
 from ifm_ident.show.mathml import Html, formula_mathml
 from ifm_ident.show.table import meaning_words, size_words
 from ifm_ident.show.words import Tally, counted
@@ -71,38 +70,18 @@ def write_report(stream: BinaryIO, study: Study, asked: Asked, chunks: Iterable[
     The same study gives the same bytes, as long as the search for a plan ends within its time limit. Raises
     MissingExtraError without Jinja or matplotlib.
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError:
-        raise MissingExtraError("jinja2", "report") from None
-    environment = Environment(
-        loader=PackageLoader("ifm_ident.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    loader = environment.loader
-    assert loader is not None
-    script, style = (loader.get_source(environment, name)[0] for name in ("page.js", "page.css"))
+    made = environment()
+    script, style = source(made, "page.js"), source(made, "page.css")
     tally, kept = _kept(chunks, asked.rows)
     facts = _facts(study, asked, tally, kept)
-    page = environment.get_template("page.html").render(
+    page = made.get_template("page.html").render(
         facts,
-        script=Html(script),
-        style=Html(style),
+        script=script,
+        style=style,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     stream.write(page.encode())
     return tally
-
-
-def _shown(value: object) -> object:
-    """Text without characters that no page may hold; Jinja escapes it afterwards."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value
-    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" else c for c in value)
 
 
 def _kept(chunks: Iterable[Identification], most: int) -> tuple[Tally, Identification]:

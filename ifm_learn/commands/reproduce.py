@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,9 @@ from ifm_learn.experiments.run import run_experiment
 from ifm_learn.experiments.write import tables, write_all
 
 PROBLEMS, QUICK_PROBLEMS = 100, 5
+
+_IN_PAGE = ("truths", "problems", "methods", "outcome", "seed", "quick")
+"""The options that the numbers depend on."""
 
 
 @click.command(
@@ -66,7 +70,9 @@ PROBLEMS, QUICK_PROBLEMS = 100, 5
     help="Results; an interrupted run continues from it.  [default: reproduction-DATA]",
 )
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     data: DataName,
     truths: tuple[str, ...],
     problems: int | None,
@@ -85,7 +91,7 @@ def command(
     \b
     A ground truth is fitted to the real data and sampled; every method sees that training sample and answers for
     regimes never run, in each of the outcome problems. Writes results.parquet, scores.parquet, results.json,
-    table.md, figure.png and figure.svg, and prints the table.
+    table.md, figure.png, figure.svg and report.html, and prints the table.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -115,6 +121,23 @@ def command(
             say=lambda text: remark(text, quiet),
             watch=watch,
         )
-    written = write_all(found, data, folder)
+    written = write_all(found, data, folder, _made_by(ctx))
     click.echo(tables(found, data), nl=False)
     remark(f"{folder}: {', '.join(path.name for path in written)}", quiet)
+
+
+def _made_by(ctx: click.Context) -> str:
+    """The command as it can be typed again, for any folder and number of processes: its numbers are the same."""
+    words = ["ifm", "reproduce", str(ctx.params["data"])]
+    for option in ctx.command.params:
+        if option.name is None or option.name not in _IN_PAGE:
+            continue
+        if ctx.get_parameter_source(option.name) == click.core.ParameterSource.DEFAULT:
+            continue
+        if ctx.params[option.name] is True:
+            words.append(option.opts[0])
+            continue
+        values = ctx.params[option.name]
+        for value in values if isinstance(values, tuple) else (values,):
+            words += [option.opts[0], str(value)]
+    return shlex.join(words)

@@ -17,6 +17,7 @@ METHODS: tuple[MethodName, ...] = get_args(MethodName)
 TRUTHS: tuple[TruthName, ...] = get_args(TruthName)
 
 _LEAST = {"rows": 10, "baseline_rows": 10, "truth_draws": 100, "draws": 100, "bins": 2, "starts": 1, "seed": 0}
+"""The least value of each number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,10 @@ class Protocol:
     truth: which model is fitted to the data and then taken as the truth. rows, baseline_rows: training rows drawn
     from it for every regime. truth_draws: Monte Carlo rows for each true mean; draws: those of the methods that
     sample (dag, ifm1, ifm3, dr). bins: of the truth's uniform grid and of the fitted grid, at most, a variable.
-    starts: of the fitted energies. outcome: the regression of y on x, `smooth` (chosen by cross-validation) or
-    `trees` (boosted). methods: which are run, in the
-    order of tables; oracle is ifm1 with the true law of x in place of the fitted one.
+    starts: of the fitted energies; iterations: of each of their starts and of the truth's, at most, by default as
+    in `fit_density` and `fit_truth`. outcome: the regression of y on x, `smooth` (chosen by cross-validation) or
+    `trees` (boosted). methods: which are run, in the order of tables; oracle is ifm1 with the true law of x in
+    place of the fitted one.
 
     >>> Protocol(methods=("ifm1", "additive")).methods
     ('ifm1', 'additive')
@@ -46,6 +48,7 @@ class Protocol:
     draws: int = 10_000
     bins: int = 20
     starts: int = STARTS
+    iterations: int | None = None
     outcome: OutcomeName = "smooth"
     methods: tuple[MethodName, ...] = METHODS
 
@@ -61,19 +64,14 @@ class Protocol:
                     raise InputError(f"unknown {kind} {name!r}; {nearest(name, legal)}")
         if not self.methods or len(set(self.methods)) != len(self.methods):
             raise InputError(f"the methods are {self.methods}; name one or more, each once")
-        least = {
-            "rows": 10,
-            "baseline_rows": 10,
-            "truth_draws": 100,
-            "draws": 100,
-            "bins": 2,
-            "starts": 1,
-            "seed": 0,
-        }
-        for name, bound in least.items():
+        for name, bound in _LEAST.items():
             if getattr(self, name) < bound:
                 raise InputError(f"{name} is {getattr(self, name)}; give {bound} or more")
+        if self.iterations is not None and self.iterations < 1:
+            raise InputError(f"iterations is {self.iterations}; give 1 or more")
 
     def quick(self) -> Protocol:
-        """The same with fewer draws and one start: to see the whole path in a minute or two, not to report."""
-        return dataclasses.replace(self, truth_draws=20_000, draws=2_000, starts=1, bins=min(self.bins, 10))
+        """With coarse, unfinished fits and few draws: to see the whole path in a minute, not to report."""
+        return dataclasses.replace(
+            self, baseline_rows=2_000, truth_draws=20_000, draws=2_000, starts=1, bins=8, iterations=40
+        )

@@ -82,7 +82,14 @@ def prepare(
     def fit(rows: Samples) -> DensityModel:
         return folder.density(
             "density",
-            lambda: fit_density(rows, bins=protocol.bins, starts=protocol.starts, seed=protocol.seed, jobs=jobs),
+            lambda: fit_density(
+                rows,
+                bins=protocol.bins,
+                starts=protocol.starts,
+                iterations=protocol.iterations,
+                seed=protocol.seed,
+                jobs=jobs,
+            ),
         )
 
     with warnings.catch_warnings():

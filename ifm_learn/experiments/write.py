@@ -1,7 +1,8 @@
-"""Results on disk: every estimate as Parquet, scores and settings as JSON, the table, the figure."""
+"""Results on disk: every estimate as Parquet, scores and settings as JSON, the table, the figure, the page."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Mapping
@@ -11,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ifm_ident import MissingExtraError
 from ifm_ident.files import open_output
 from ifm_learn.experiments.figures import panels
+from ifm_learn.experiments.report import page
 from ifm_learn.experiments.results import REFERENCE, Results
 from ifm_learn.experiments.table import TITLES, markdown
 
@@ -20,25 +23,25 @@ METADATA_KEY = b"settings"
 """The Parquet files' metadata hold the settings of every experiment in them under this key, as JSON."""
 
 
-def write_all(results: Mapping[str, Results], data: str, folder: Path) -> list[Path]:
-    """results.parquet, scores.parquet, results.json, table.md, figure.png and figure.svg; older ones are replaced.
+def write_all(results: Mapping[str, Results], data: str, folder: Path, command: str) -> list[Path]:
+    """results.parquet, scores.parquet, results.json, table.md, figure.png and .svg, report.html; old are replaced.
 
-    results: by truth. Without matplotlib there are no figures. The files, in that order.
+    results: by truth; command: as it can be typed again. The files, in that order; no figures without matplotlib,
+    no page without Jinja. Same results, same bytes.
     """
     settings = {truth: dict(found.settings) for truth, found in results.items()}
     written = [
         _parquet(folder / "results.parquet", estimates_table(results), settings),
         _parquet(folder / "scores.parquet", scores_table(results), settings),
     ]
-    text = {
-        "results.json": json.dumps(record(results, data), indent=1) + "\n",
-        "table.md": tables(results, data),
-    }
-    for name, content in text.items():
-        with open_output(folder / name, force=True) as stream:
-            stream.write(content.encode())
-        written.append(folder / name)
-    return [*written, *write_figure({f"{TITLES[data]}, {TITLES[t]}": r for t, r in results.items()}, folder)]
+    written += [
+        _text(folder / "results.json", json.dumps(record(results, data), indent=1) + "\n"),
+        _text(folder / "table.md", tables(results, data)),
+        *write_figure({f"{TITLES[data]}, {TITLES[t]}": r for t, r in results.items()}, folder),
+    ]
+    with contextlib.suppress(MissingExtraError):
+        written.append(_text(folder / "report.html", page(results, data, command)))
+    return written
 
 
 def write_figure(results: Mapping[str, Results], folder: Path) -> list[Path]:
@@ -145,6 +148,12 @@ def _scores(results: Results, method: str) -> dict[str, object]:
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def _text(path: Path, content: str) -> Path:
+    with open_output(path, force=True) as stream:
+        stream.write(content.encode())
+    return path
 
 
 def _parquet(path: Path, table: pa.Table, settings: Mapping[str, object]) -> Path:

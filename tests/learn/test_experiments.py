@@ -26,6 +26,7 @@ from ifm_learn.experiments.truths import binned, draw_training, fit_truth
 from ifm_learn.experiments.write import write_all
 
 SMALL = Protocol(rows=200, baseline_rows=400, truth_draws=4_000, draws=500, bins=4, starts=1)
+COMMAND = "ifm reproduce sachs --problems 2"
 CHEAP = dataclasses.replace(SMALL, truth="dag", outcome="trees", methods=("additive", "dag"))
 
 
@@ -240,8 +241,16 @@ def test_every_method_answers_and_the_right_model_answers_well(full: Results) ->
 
 
 def test_files_hold_settings_estimates_and_scores(full: Results, tmp_path: Path) -> None:
-    written = write_all({"ifm": full}, "sachs", tmp_path)
-    names = ["results.parquet", "scores.parquet", "results.json", "table.md", "figure.png", "figure.svg"]
+    written = write_all({"ifm": full}, "sachs", tmp_path, COMMAND)
+    names = [
+        "results.parquet",
+        "scores.parquet",
+        "results.json",
+        "table.md",
+        "figure.png",
+        "figure.svg",
+        "report.html",
+    ]
     assert [path.name for path in written] == names
     table = pq.read_table(tmp_path / "results.parquet")
     assert table.num_rows == 2 * 4 * len(METHODS)
@@ -261,7 +270,7 @@ def test_files_hold_settings_estimates_and_scores(full: Results, tmp_path: Path)
     np.testing.assert_array_equal(again.truth, full.truth)
     np.testing.assert_array_equal(again.prmse("dr"), full.prmse("dr"))
     before = contents(tmp_path)
-    write_all({"ifm": full}, "sachs", tmp_path)
+    write_all({"ifm": full}, "sachs", tmp_path, COMMAND)
     assert contents(tmp_path) == before
 
 
