@@ -34,7 +34,8 @@ STYLES: Mapping[str, tuple[str, Any]] = {
 CAPTION = (
     "Above, pRMSE over the outcome problems on a logarithmic scale: boxes from the first to the third quartile "
     "with the median, whiskers to the 5th and 95th percentile, the mean as a diamond; hatched where the fitted "
-    "factors are not used. Below, kernel densities of the rank correlation, of one bandwidth everywhere."
+    "factors are not used, grey with the true law of x. Below, kernel densities of the rank correlation, of one "
+    "bandwidth everywhere."
 )
 
 
