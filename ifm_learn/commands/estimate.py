@@ -20,6 +20,7 @@ from ifm_ident.commands.options import (
     test_option,
 )
 from ifm_ident.files import check_output
+from ifm_ident.show.words import counted
 from ifm_learn.commands.options import (
     calibration_option,
     data_option,
@@ -167,6 +168,6 @@ def command(
         for warning in found.warnings:
             remark(f"warning: {warning}", quiet)
     if found.ignored:
-        remark(f"{found.ignored:,} rows of regimes outside `train` were ignored", quiet)
+        remark(f"{counted(found.ignored, 'row')} of regimes outside `train` ignored", quiet)
     if output is not None:
         remark(f"{output}: {closing(found)}", quiet)

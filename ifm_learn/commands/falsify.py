@@ -12,6 +12,7 @@ from ifm_ident.commands.options import open_sink, output_options, progress, rema
 from ifm_ident.files import check_output
 from ifm_ident.identify import CriterionName
 from ifm_ident.implications.implications import Implication
+from ifm_ident.show.words import counted
 from ifm_learn.data.reading import read_samples
 from ifm_learn.falsification.falsify import REPLICATES, TESTS, Correction, TestName, falsify
 from ifm_learn.falsification.repair import suggestions
@@ -103,7 +104,7 @@ def command(
     for warning in found.warnings:
         remark(f"warning: {warning}", quiet)
     if samples.ignored:
-        remark(f"{samples.ignored:,} rows of regimes outside `train` were ignored", quiet)
+        remark(f"{counted(samples.ignored, 'row')} of regimes outside `train` ignored", quiet)
     if output_format == "json":
         lines = json_lines(found, suggested)
     elif output_format == "csv":

@@ -13,13 +13,16 @@ from ifm_ident.reading.table_files import RowError, Table
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+LARGEST = 1e100
+"""Magnitudes beyond this are refused: their squares and cubes leave no room for sums."""
+
 
 def numbers(table: Table, name: str, kept: Ints, log: bool = False) -> Floats:
     """The values of a column in the rows `kept` (ascending, from 0), shape (len(kept),); logarithms with `log`.
 
     Texts that write numbers will do. Other rows are not looked at. Raises InputError for an unknown column and one
-    of booleans, dates or the like; RowError for a cell that is missing, no finite number or, with `log`, not
-    positive.
+    of booleans, dates or the like; RowError for a cell that is missing, no finite number, beyond `LARGEST` or,
+    with `log`, not positive.
 
     >>> table = Table("t.csv", pa.table({"x": ["1", " 2.5", "", "3"]}))
     >>> numbers(table, "x", np.array([0, 1, 3])).tolist()
@@ -48,6 +51,13 @@ def numbers(table: Table, name: str, kept: Ints, log: bool = False) -> Floats:
         assert at is not None
         raise RowError(table.path, int(kept[at]), f"{name} is {_complaint(column[at].as_py())}")
     values: Floats = cast.to_numpy().astype(np.float64)
+    large = np.flatnonzero(np.abs(values) > LARGEST)
+    if len(large):
+        raise RowError(
+            table.path,
+            int(kept[large[0]]),
+            f"{name} is {values[large[0]]:g}, beyond {LARGEST:g}; give it in a larger unit, or correct it",
+        )
     if log:
         low = np.flatnonzero(values <= 0)
         if len(low):

@@ -144,6 +144,7 @@ def _require_rows(study: Study, table: Table, spec: DataSpec, regime: Ints) -> N
     hint = ", ".join(repr(name) for name in absent if name in off and len(absent) < len(study.model))
     raise InputError(
         f"{table.path}: the training regime{'s' * (len(empty) > 1)} {', '.join(named)}{more} "
-        f"{'has' if len(empty) == 1 else 'have'} no rows; measure it or leave it out of `train`"
+        + ("has no rows; measure it or leave it" if len(empty) == 1 else "have no rows; measure or leave them")
+        + " out of `train`"
         + (f" (the table has no column {hint}, so all its rows are at that baseline)" if hint else "")
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError
+from ifm_learn.data.columns import LARGEST
 from ifm_learn.data.scaling import Scaling
 
 Ints = NDArray[np.int64]
@@ -24,7 +25,8 @@ class Samples:
     index. x: shape (n, p), columns in the order of `design.model.variables`. y: shape (n,), never scaled, or
     None. ignored: how many rows of the table were of regimes outside training.
 
-    Raises InputError for wrong shapes, values that are not finite, and a training regime without a row.
+    Raises InputError for wrong shapes, values that are not finite or beyond 1e100, and a training regime without
+    a row.
 
     >>> from ifm_ident import Factor, Intervention, Model, Regimes
     >>> model = Model((Intervention("A", (0, 1)),), ("x",), (Factor("f", ("x",), ("A",)),))
@@ -56,6 +58,11 @@ class Samples:
             if values is not None and not np.isfinite(values).all():
                 row = int(np.argwhere(~np.isfinite(values))[0][0])
                 raise InputError(f"{name} holds {values[row]} at row {row + 1}; give finite numbers")
+            if values is not None and len(values) and np.abs(values).max() > LARGEST:
+                row = int(np.argwhere(np.abs(values) > LARGEST)[0][0])
+                raise InputError(
+                    f"{name} holds {values[row]} at row {row + 1}, beyond {LARGEST:g}; use larger units"
+                )
         if not np.isin(self.regime, self.design.distinct).all():
             wrong = int(self.regime[~np.isin(self.regime, self.design.distinct)][0])
             raise InputError(f"{wrong} is not the first index of a training regime")
@@ -106,7 +113,10 @@ class Samples:
         for train in self.present.tolist():
             rows = np.flatnonzero(self.regime == train)
             if len(rows) < 2:
-                raise InputError(f"training regime {train} has one row; a split needs two or more in each regime")
+                raise InputError(
+                    f"training regime {train} (of 0 to {len(self.design.train) - 1}) has one row; a split needs "
+                    "two or more in each regime: add rows, or hold none out (--calibration 0)"
+                )
             count = min(max(round(share * len(rows)), 1), len(rows) - 1)
             first[rng.permutation(rows)[:count]] = True
         return first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import time
 from pathlib import Path
@@ -240,3 +241,24 @@ def test_many_rows_take_no_loop_over_rows() -> None:
     last = pa.table({"cell": ["A"] * n, "x1": ["1.5"] * (n - 1) + ["?"], "x2": np.ones(n)})
     with pytest.raises(InputError, match="row 100000: x1 is '\\?'"):
         read_samples(study(train=["A"]), last, label="cell")
+
+
+@pytest.mark.parametrize("column", ["x1", "y"])
+def test_a_value_whose_square_overflows_is_named(tmp_path: Path, column: str) -> None:
+    values: list[Any] = [*TABLE[column]]
+    values[4] = 1e200
+    path = csv(tmp_path, {column: values})
+    with pytest.raises(
+        InputError, match=rf"cells.csv, row 5: {column} is 1e\+200, beyond 1e\+100; give it in a larger"
+    ):
+        read_samples(study(), path, outcome="y")
+    samples = read_samples(study(), TABLE, outcome="y")
+    with pytest.raises(InputError, match=r"y holds 1e\+101 at row 1, beyond 1e\+100"):
+        dataclasses.replace(samples, y=np.full(5, 1e101))
+
+
+def test_several_training_regimes_without_rows() -> None:
+    with pytest.raises(
+        InputError, match=r"regimes A \(train\[1\]\), B \(train\[2\]\) have no rows; measure or leave them"
+    ):
+        read_samples(study(), {"A": [0], "B": [0], "x1": [1.0], "x2": [2.0]})
