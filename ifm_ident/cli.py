@@ -103,8 +103,14 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _terminate(number: int, frame: object) -> None:
+    """Leave as an interrupt does: what is half-written is removed."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run the command line; exit 0 done, 1 a fault of the program or a failed check, 2 bad input."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         status = group.main(standalone_mode=False)
     except click.ClickException as error:

@@ -194,7 +194,10 @@ def test_nothing_is_coloured(study: Path) -> None:
 
 
 @pytest.mark.parametrize("output_format", ["csv", "parquet", "json"])
-def test_an_interrupt_leaves_nothing_half_written(large: Path, tmp_path: Path, output_format: str) -> None:
+@pytest.mark.parametrize(("sent", "words"), [(signal.SIGINT, b"ifm: interrupted\n"), (signal.SIGTERM, b"")])
+def test_an_interrupt_leaves_nothing_half_written(
+    large: Path, tmp_path: Path, output_format: str, sent: signal.Signals, words: bytes
+) -> None:
     out = tmp_path / "answers.out"
     command = [
         sys.executable,
@@ -213,10 +216,10 @@ def test_an_interrupt_leaves_nothing_half_written(large: Path, tmp_path: Path, o
             assert process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         said, err = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, b"")
-    assert err.endswith(b"ifm: interrupted\n")
+    assert (process.returncode, said) == (128 + sent, b"")
+    assert err.endswith(words)
     assert b"Traceback" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["large.json"]
 
