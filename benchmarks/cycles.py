@@ -2,12 +2,13 @@
 
     python benchmarks/cycles.py -o benchmarks
 
-Stationary laws of a stochastic differential equation of six genes with saturating regulation, in Euler steps of 0.2
-decay times; a knock-down takes one gene's production to 0.6 of it. Baseline (5,000 rows) and the six single knock-downs (500 each) are
-trained; all pairs and triples are asked for, outcomes as in the paper. Feedback grows from none to its full
-strength, with and without two hidden confounders; the model's factors are each gene with its regulators, so
-the stationary law is an IFM only approximately once there is feedback or confounding. The DAG leaves the
-feedback out. Prints tables, writes cycles.md and cycles.png. Ten minutes on two cores, less with `--quick`.
+Stationary laws of a stochastic differential equation of six genes with saturating regulation, in Euler steps of
+0.2 decay times; a knock-down takes one gene's production to 0.6 of it. Baseline (5,000 rows) and the six single
+knock-downs (500 each) are trained; all pairs and triples are asked for, outcomes as in the paper. Feedback grows
+from none to its full strength, with and without two hidden confounders. The model's factors are each gene with
+its regulators, so the stationary law is an IFM only approximately once there is feedback or confounding. The DAG
+leaves the feedback out. Prints tables, writes cycles.md and cycles.png. Ten minutes on two cores, less with
+`--quick`.
 """
 
 from __future__ import annotations
@@ -268,8 +269,8 @@ def main() -> None:
         [
             "# Gene networks with feedback and hidden confounders\n",
             "![pRMSE of every method against the strength of the feedback](cycles.png)\n",
-            f"{GENES} genes, knock-downs to {KNOCKDOWN:g} of the production; baseline and singles trained, all pairs "
-            f"and triples asked for. Means over {networks} networks and {problems} outcome problems each.\n",
+            f"{GENES} genes, knock-downs to {KNOCKDOWN:g} of the production; baseline and singles trained, all "
+            f"pairs and triples asked for. Means over {networks} networks and {problems} outcome problems each.\n",
             *words(outcomes),
             "\n## Mean pRMSE\n",
             "The least in bold, the method that knows the law left aside.\n",
