@@ -284,6 +284,19 @@ def test_without_methods_that_need_it_no_density_is_fitted(real: Samples, every:
     assert shared.draws == {}
 
 
+def test_same_seed_same_bytes_fits_and_all(real: Samples, every: Regimes, tmp_path: Path) -> None:
+    """Also the files of the models, which took different times to fit; iterations are those asked for."""
+    short = dataclasses.replace(SMALL, methods=("ifm1",), outcome="trees", iterations=7)
+    for name in ("a", "b"):
+        run_experiment(real, every, short, 1, tmp_path / name)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    for kept in ("truth", "density"):
+        report = DensityModel.load(tmp_path / "a" / f"{kept}.npz").report
+        assert max(start.iterations for start in report.starts) <= 7
+    with pytest.raises(InputError, match="iterations is 0; give 1 or more"):
+        dataclasses.replace(SMALL, iterations=0)
+
+
 def test_fits_are_kept_and_not_made_again(
     real: Samples, every: Regimes, full: Results, full_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
