@@ -28,6 +28,7 @@ from tqdm import tqdm
 from ifm_ident import Design, Factor, Model, Regimes
 from ifm_ident.files import open_output
 from ifm_ident.plots import canvas
+from ifm_ident.show.words import counted
 from ifm_ident.spaces import UpToOrder
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scaling
@@ -50,10 +51,10 @@ HIDDEN = (0, 2)
 NETWORKS = 3
 KNOCKDOWN = 0.6
 STEP = 0.2
-PROBLEMS = 6
-PATHS = 6_000
+PROBLEMS = 5
+PATHS = 4_000
 _FOLLOWED: tuple[MethodName, ...] = ("ifm1", "dag", "additive", "blackbox")
-PROTOCOL = Protocol(truth_draws=PATHS, draws=5_000, bins=8, starts=1)
+PROTOCOL = Protocol(truth_draws=PATHS, draws=5_000, bins=8)
 """The field `truth` of the protocol is not used: the truth is the simulated system."""
 
 
@@ -257,7 +258,7 @@ def main() -> None:
     networks, problems = NETWORKS, PROBLEMS
     if options.quick:
         networks, strengths, problems = 1, (0.0, 1.0), 5
-        protocol = dataclasses.replace(protocol, truth_draws=2_000, draws=1_000, bins=6)
+        protocol = dataclasses.replace(protocol, truth_draws=2_000, draws=1_000, bins=6, starts=1)
     asked = [Condition(n, c, h) for h in HIDDEN for c in strengths for n in range(networks)]
     from joblib import Parallel, delayed
 
@@ -270,7 +271,7 @@ def main() -> None:
             "# Gene networks with feedback and hidden confounders\n",
             "![pRMSE of every method against the strength of the feedback](cycles.png)\n",
             f"{GENES} genes, knock-downs to {KNOCKDOWN:g} of the production; baseline and singles trained, all "
-            f"pairs and triples asked for. Means over {networks} networks and {problems} outcome problems each.\n",
+            f"pairs and triples asked for. Means over {counted(networks, 'network')}, {problems} outcome problems each.\n",
             *words(outcomes),
             "\n## Mean pRMSE\n",
             "The least in bold, the method that knows the law left aside.\n",
