@@ -23,7 +23,7 @@ from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.sensitivity import RegimeSensitivity, baseline_means, regime_sensitivities
 from ifm_learn.fitted import FittedModel
 from ifm_learn.outcome.baselines.additive import Additive
-from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors
+from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_row
 from ifm_learn.outcome.identified import IdentifiedEstimator
 from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.outcome.methods import method_of
@@ -102,6 +102,7 @@ def estimate_study(
     columns = work.columns(found, notes)
     moved = () if sensitivity is None else tuple(work.sensitivities(found, sensitivity))
     notes += work.warnings(found, columns)
+    beside = Additive().fit(held.fitted).predict(targets)
     return Estimates(
         name=study.name,
         design=study.design,
@@ -115,7 +116,7 @@ def estimate_study(
         status=found.status,
         outcomes=study.model.variables if samples.y is None else (samples.outcome or "y",),
         without_outcome=samples.y is None,
-        additive=Additive().fit(held.fitted).predict(targets).reshape(len(targets), -1),
+        additive=np.where(np.isnan(columns.mean), np.nan, beside.reshape(columns.mean.shape)),
         warnings=tuple(dict.fromkeys(notes)),
         rows=len(held.fitted),
         calibration=len(held),
@@ -225,15 +226,22 @@ class _Work:
         return np.inf if hasattr(self.estimator, "standard_errors") else _REPLICATES - 1
 
     def _errors(self, wanted: Regimes, notes: list[str]) -> Floats:
-        """Standard errors; nan, and why among the notes, where the density does not know its own."""
+        """Standard errors; nan, and why among the notes, where rows or density do not tell."""
         closed = getattr(self.estimator, "standard_errors", None)
         if closed is not None and self.density is not None and self.density.spread is None:
             notes.append("no standard errors: the density was not fitted by exact likelihood")
             return np.full(self.estimator.predict(wanted).shape, np.nan)
         if closed is not None:
-            return np.asarray(closed(wanted), dtype=np.float64)
-        rng = stream(self.seed, "bootstrap")
-        return bootstrap_errors(self.estimator.settled(), self.samples, wanted, rng, _REPLICATES)
+            found = np.asarray(closed(wanted), dtype=np.float64)
+        else:
+            rng = stream(self.seed, "bootstrap")
+            found = bootstrap_errors(self.estimator.settled(), self.samples, wanted, rng, _REPLICATES)
+        single = one_row(self.samples)
+        if single is not None and np.isnan(found).any():
+            notes.append(
+                f"standard errors are missing: train[{single}] has one row, which tells nothing of their spread"
+            )
+        return found
 
     def _fill_units(self, columns: _Columns, wanted: Regimes, asked: Ints, mean: Floats) -> None:
         rows = self.held.calibration

@@ -21,8 +21,8 @@ def numbers(table: Table, name: str, kept: Ints, log: bool = False) -> Floats:
     """The values of a column in the rows `kept` (ascending, from 0), shape (len(kept),); logarithms with `log`.
 
     Texts that write numbers will do. Other rows are not looked at. Raises InputError for an unknown column and one
-    of booleans, dates or the like; RowError for a cell that is missing, no finite number, beyond `LARGEST` or,
-    with `log`, not positive.
+    of booleans, dates or the like, or of values that are all below 1 / `LARGEST`; RowError for a cell that is
+    missing, no finite number, beyond `LARGEST` or, with `log`, not positive.
 
     >>> table = Table("t.csv", pa.table({"x": ["1", " 2.5", "", "3"]}))
     >>> numbers(table, "x", np.array([0, 1, 3])).tolist()
@@ -57,6 +57,12 @@ def numbers(table: Table, name: str, kept: Ints, log: bool = False) -> Floats:
             table.path,
             int(kept[large[0]]),
             f"{name} is {values[large[0]]:g}, beyond {LARGEST:g}; give it in a larger unit, or correct it",
+        )
+    largest = np.abs(values).max(initial=0.0)
+    if 0 < largest < 1 / LARGEST and not log:
+        raise InputError(
+            f"{table.path}: {name} is nowhere larger than {largest:g}, whose square is as good as 0; give it in a "
+            "smaller unit"
         )
     if log:
         low = np.flatnonzero(values <= 0)

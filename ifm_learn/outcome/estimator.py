@@ -63,6 +63,12 @@ def shaped(samples_have_outcome: bool, means: Floats) -> Floats:
     return means[:, 0] if samples_have_outcome else means
 
 
+def one_row(samples: Samples) -> int | None:
+    """The index of the first training regime with one row, where redrawn rows do not vary; None without one."""
+    found = samples.present[samples.sizes[samples.present] < 2]
+    return int(found[0]) if len(found) else None
+
+
 def bootstrap_errors(
     estimator: OutcomeEstimator,
     samples: Samples,
@@ -72,8 +78,8 @@ def bootstrap_errors(
 ) -> Floats:
     """Standard errors of `predict`, of its shape: refits on rows redrawn within every training regime.
 
-    For estimators without a closed form. NaN where a refit gives no number. Raises InputError for fewer than two
-    replicates.
+    For estimators without a closed form. NaN where a refit gives no number, and where a training regime has one
+    row, which cannot vary. Raises InputError for fewer than two replicates.
 
     >>> from ifm_ident import Study
     >>> from ifm_learn.outcome.baselines.mean import MeanOfTraining
@@ -87,5 +93,7 @@ def bootstrap_errors(
     """
     if replicates < 2:
         raise InputError(f"a bootstrap needs two replicates or more, got {replicates}")
+    if one_row(samples) is not None:
+        return np.full(clone(estimator).fit(samples).predict(regimes).shape, np.nan)
     drawn = [clone(estimator).fit(samples.bootstrap(rng)).predict(regimes) for _ in range(replicates)]
     return np.asarray(np.std(drawn, axis=0, ddof=1), dtype=np.float64)

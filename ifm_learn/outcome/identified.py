@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ifm_ident import Design, InputError, Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel, fit_density
-from ifm_learn.outcome.estimator import OutcomeEstimator, shaped
+from ifm_learn.outcome.estimator import OutcomeEstimator, one_row, shaped
 from ifm_learn.outcome.sampling_error import redraws
 from ifm_learn.ratios.balance import balance_weights
 from ifm_learn.ratios.diagnostics import WeightDiagnostics, diagnose
@@ -89,10 +89,13 @@ class IdentifiedEstimator(OutcomeEstimator):
         """Standard errors of `predict`, of its shape: rows, density model, outcome model and Monte Carlo draws.
 
         A bootstrap whose density models are one Newton step from the fit instead of refitted. Biases (of
-        smoothing, of a wrong factorisation) are not in it. InputError for a density that does not know its own
-        sampling distribution (`DensityModel.redraws`): `bootstrap_errors` refits it.
+        smoothing, of a wrong factorisation) are not in it. NaN where a training regime has one row. InputError for
+        a density that does not know its own sampling distribution (`DensityModel.redraws`): `bootstrap_errors`
+        refits it.
         """
         self._require(regimes)
+        if one_row(self.samples_) is not None:
+            return np.full(self.predict(regimes).shape, np.nan)
         return shaped(self.has_outcome_, np.sqrt(self._in_parts(self._variances, regimes)))
 
     @abstractmethod

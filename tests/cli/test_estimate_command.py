@@ -212,8 +212,30 @@ def test_bad_input_is_told_and_nothing_is_written(tmp_path: Path) -> None:
     lonely = tmp_path / "lonely.csv"
     rows = (tmp_path / "cells.csv").read_text().splitlines()
     lonely.write_text("\n".join([rows[0], *rows[1:20], *rows[201:220], rows[401]]))
-    with pytest.raises(InputError, match="training regime 2 has one row"):
+    with pytest.raises(InputError, match=r"training regime 2 \(of 0 to 2\) has one row.*--calibration 0"):
         raise run(write(tmp_path), "--data", lonely).exception or AssertionError
+
+
+@pytest.mark.parametrize("method", ["ifm1", "dr", "blackbox", "additive"])
+def test_one_row_tells_no_standard_error(tmp_path: Path, method: str) -> None:
+    """Rows redrawn within a regime of one row are all the same: no error can be read off them, least of all 0."""
+    study = write(tmp_path)
+    rows = (tmp_path / "cells.csv").read_text().splitlines()
+    (tmp_path / "cells.csv").write_text("\n".join([rows[0], *rows[1:20], *rows[201:220], rows[401]]))
+    arguments = (study, "--method", method, "--calibration", "0", "--test", "A+B", "--format", "json")
+    found = json.loads(run(*arguments).stdout)
+    entry = found["results"][0]
+    assert (entry["se"], entry["confidence"]) == (None, None)
+    assert math.isfinite(entry["mean"])
+    assert any("train[2] has one row" in text for text in found["warnings"])
+
+
+def test_a_regime_that_is_refused_has_no_number_at_all(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    row = next(csv.DictReader(io.StringIO(run(study, "--test", "C", "--format", "csv").stdout)))
+    assert {key: value for key, value in row.items() if value} == {
+        "regime": "C", "outcome": "y", "status": "not_identified",
+    }  # fmt: skip
 
 
 def test_methods_are_compared_on_regimes_left_out(tmp_path: Path) -> None:

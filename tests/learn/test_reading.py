@@ -262,3 +262,9 @@ def test_several_training_regimes_without_rows() -> None:
         InputError, match=r"regimes A \(train\[1\]\), B \(train\[2\]\) have no rows; measure or leave them"
     ):
         read_samples(study(), {"A": [0], "B": [0], "x1": [1.0], "x2": [2.0]})
+
+
+def test_a_column_whose_squares_vanish_is_named(tmp_path: Path) -> None:
+    path = csv(tmp_path, {"x1": [f"{value}e-200" for value in TABLE["x1"]]})
+    with pytest.raises(InputError, match=r"cells.csv: x1 is nowhere larger than 5.5e-200, .* smaller unit"):
+        read_samples(study(), path)

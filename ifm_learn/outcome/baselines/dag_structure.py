@@ -47,8 +47,8 @@ class Dag:
             missing = [v for v in model.variables if v not in set(child.values())]
             if missing:
                 raise InputError(
-                    f"{missing[0]!r} is the child of no factor; name a factor after it, put it first in a scope "
-                    "or give `parents`"
+                    f"{missing[0]!r} is the child of no factor, which `dag` needs: put it first in a factor's "
+                    "`x`, name a factor after it, or in Python give `parents`"
                 )
             return cls(_order(found), found, _scopes(model, child))
         given = _checked(model, parents)
