@@ -54,7 +54,7 @@ STEP = 0.2
 PROBLEMS = 5
 PATHS = 4_000
 _FOLLOWED: tuple[MethodName, ...] = ("ifm1", "dag", "additive", "blackbox")
-PROTOCOL = Protocol(truth_draws=PATHS, draws=5_000, bins=8)
+PROTOCOL = Protocol(truth_draws=PATHS, draws=PATHS, bins=8)
 """The field `truth` of the protocol is not used: the truth is the simulated system."""
 
 
@@ -258,7 +258,7 @@ def main() -> None:
     networks, problems = NETWORKS, PROBLEMS
     if options.quick:
         networks, strengths, problems = 1, (0.0, 1.0), 5
-        protocol = dataclasses.replace(protocol, truth_draws=2_000, draws=1_000, bins=6, starts=1)
+        protocol = dataclasses.replace(protocol, truth_draws=2_000, draws=2_000, bins=6, starts=1)
     asked = [Condition(n, c, h) for h in HIDDEN for c in strengths for n in range(networks)]
     from joblib import Parallel, delayed
 
@@ -270,8 +270,8 @@ def main() -> None:
         [
             "# Gene networks with feedback and hidden confounders\n",
             "![pRMSE of every method against the strength of the feedback](cycles.png)\n",
-            f"{GENES} genes, knock-downs to {KNOCKDOWN:g} of the production; baseline and singles trained, all "
-            f"pairs and triples asked for. Means over {counted(networks, 'network')}, {problems} outcome problems each.\n",
+            f"{GENES} genes, knock-downs to {KNOCKDOWN:g} of the production; baseline and singles trained, "
+            f"all pairs and triples asked for. Means over {counted(networks, 'network')}, {problems} problems each.\n",
             *words(outcomes),
             "\n## Mean pRMSE\n",
             "The least in bold, the method that knows the law left aside.\n",

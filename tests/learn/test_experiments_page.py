@@ -94,18 +94,23 @@ def test_the_best_method_is_named_with_the_black_box_beside_it() -> None:
     assert best(made(factor=10.0)) == "the least mean pRMSE has additive, 0.0400 (black box 1.0000)."
 
 
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    path = ROOT / "benchmarks" / "reproduction.py"
+def loaded(name: str) -> ModuleType:
+    """A script of the folder benchmarks as a module."""
+    path = ROOT / "benchmarks" / f"{name}.py"
     if not path.exists():
         pytest.skip("no checkout: there is no folder benchmarks")
-    spec = importlib.util.spec_from_file_location("benchmark_reproduction", path)
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    return loaded("reproduction")
 
 
 def test_sentences_about_differences_follow_the_numbers(benchmark: ModuleType) -> None:
@@ -137,3 +142,46 @@ def test_comparisons_count_problems(benchmark: ModuleType) -> None:
     lines = list(benchmark.comparisons({"sachs": {"ifm": better, "dag": worse}}))
     assert "| Sachs, truth IFM | black box | 0 of 6 | 1.000 | 0 of 0 | 1.000 |" in lines
     assert "| Sachs, truth DAG | black box | 6 of 6 | 0.016 | 0 of 0 | 1.000 |" in lines
+
+
+def test_words_about_feedback_follow_the_numbers() -> None:
+    cycles = loaded("cycles")
+    weak, strong = made(), made(factor=20.0)
+    order = np.array([2, 2, 3])
+    outcomes = [cycles.Outcome(cycles.Condition(0, c, 0), order, r) for c, r in ((0.0, weak), (1.0, strong))]
+    (line,) = cycles.words(outcomes)
+    assert line.startswith("- No hidden confounders")
+    # errors by place: the black box 0.1 squared, later 2 squared; the additive baseline 0.2 squared throughout
+    assert "black box errs least at strength 0 (0.0100), additive errs least at strength 1 (0.0400)" in line
+    assert "black box 0.0100 to 4.0000" in line
+
+
+def test_a_simulated_truth_keeps_its_paths() -> None:
+    cycles = loaded("cycles")
+    rng = np.random.default_rng(0)
+    model = cycles.gene_network(2, rng)
+    every = next(iter(cycles.UpToOrder(model, 2).chunks()))
+    truth = cycles.Stationary.of(cycles.CyclicSystem.random(model, rng), every, rng)
+    first = truth.sample(every, 40, rng)
+    assert first.shape == (4, 40, 2)
+    np.testing.assert_array_equal(truth.sample(every.take(np.array([2])), 30, rng)[0], first[2, :30])
+    assert not np.array_equal(first[0], first[1])
+
+
+def test_the_verdict_on_combinations_follows_the_numbers() -> None:
+    combinations = loaded("combinations")
+
+    def at(*energies: float) -> list[object]:
+        return [combinations.Distance(energy, 0.0, 0.0) for energy in energies]
+
+    rows = {
+        combinations.NOISE: at(0.1, 0.3),
+        combinations.AS_THEY_ARE[0]: at(1.0, 2.0),
+        combinations.AS_THEY_ARE[1]: at(2.0, 2.0),
+        "formula, all cells weighted": at(1.0, 1.0),
+        "energies (blocks), draws": at(3.0, 3.0),
+    }
+    text = combinations.verdict(rows)
+    assert text.startswith("The nearest prediction (formula, all cells weighted) is 5 times as far")
+    assert "Of 2 ways to use the identified formula 1 come nearer" in text
+    assert "as it is (1.50); the nearest of them (formula, all cells weighted) is 1.00 away." in text
