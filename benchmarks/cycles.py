@@ -271,7 +271,8 @@ def main() -> None:
             "# Gene networks with feedback and hidden confounders\n",
             "![pRMSE of every method against the strength of the feedback](cycles.png)\n",
             f"{GENES} genes, knock-downs to {KNOCKDOWN:g} of the production; baseline and singles trained, "
-            f"all pairs and triples asked for. Means over {counted(networks, 'network')}, {problems} problems each.\n",
+            "all pairs and triples asked for. "
+            f"Means over {counted(networks, 'network')} and {problems} outcome problems each.\n",
             *words(outcomes),
             "\n## Mean pRMSE\n",
             "The least in bold, the method that knows the law left aside.\n",
