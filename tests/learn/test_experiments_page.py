@@ -30,6 +30,7 @@ def made(factor: float = 1.0) -> Results:
         method: truth + 0.1 * (place + 1) * (factor if method == "blackbox" else 1.0)
         for place, method in enumerate(METHODS)
     }
+    estimates["oracle"] = truth + 0.001
     return Results({"problems": 6, "seed": 3}, ("A", "B", "C"), truth, np.ones_like(truth), estimates, ("<note>",))
 
 
