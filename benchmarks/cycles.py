@@ -46,7 +46,7 @@ from ifm_learn.simulate.cyclic import CyclicSystem, gene_network
 Floats = NDArray[np.float64]
 
 GENES = 6
-STRENGTHS = (0.0, 0.33, 0.67, 1.0)
+STRENGTHS = (0.0, 0.5, 1.0)
 HIDDEN = (0, 2)
 NETWORKS = 3
 KNOCKDOWN = 0.6
