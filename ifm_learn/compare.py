@@ -6,21 +6,25 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from ifm_ident import IfmError, MissingExtraError
+from ifm_ident import IfmError, InputError, MissingExtraError
 from ifm_ident.notation import Notation, format_regimes
+from ifm_ident.tabular import Tabular
 from ifm_learn.conformal.regimes import identified_when_left_out, without_regime
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import fit_density
 from ifm_learn.outcome.estimator import targets_of
-from ifm_learn.outcome.methods import METHODS
+from ifm_learn.outcome.methods import METHODS, method_of
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
-from ifm_learn.randomness import one_thread
+from ifm_learn.randomness import checked_seed, one_thread
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Floats = NDArray[np.float64]
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
@@ -30,7 +34,7 @@ FEWEST = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Tabular):
     """Errors of predicted means at k training regimes, each left out of the fits that predicted it.
 
     regimes: their names; methods: names; errors: (predicted - observed mean) in units of the outcome's spread
@@ -59,6 +63,22 @@ class Comparison:
         found: Floats = (self.errors**2).mean(axis=1)
         return found
 
+    def to_arrow(self) -> pa.Table:
+        """One row a method and regime left out; null where there is no number."""
+        from ifm_learn.estimation.comparison_text import comparison_table
+
+        return comparison_table(self)
+
+    def __repr__(self) -> str:
+        from ifm_learn.estimation.comparison_text import comparison_lines
+
+        return "\n".join(comparison_lines("comparison", self))
+
+    def _repr_html_(self) -> str:
+        from ifm_learn.estimation.comparison_text import comparison_html
+
+        return comparison_html(self)
+
     @property
     def rank_correlation(self) -> Floats:
         """Spearman's correlation of predicted and observed means, shape (methods,); nan where it means nothing."""
@@ -83,7 +103,8 @@ def compare_methods(
     """Leave out, one at a time, every training regime that the others identify, and predict it by every method.
 
     Density and outcome model are fitted once for each regime left out. jobs: processes; the result is the same for
-    any number. watch: wraps the iteration over regimes, to show progress.
+    any number. watch: wraps the iteration over regimes, to show progress. Raises InputError for an unknown method,
+    a negative seed and less than one process.
 
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({
@@ -94,7 +115,11 @@ def compare_methods(
     >>> compare_methods(Samples(design, regime, regime[:, None] + np.arange(15.0)[:, None])).regimes
     ()
     """
-    design = samples.design
+    design, seed = samples.design, checked_seed(seed)
+    for name in methods:
+        method_of(name)
+    if jobs < 1:
+        raise InputError(f"at least one process does the work, got jobs={jobs}")
     chosen = identified_when_left_out(design)
     others = np.setdiff1d(design.distinct, chosen)
     names, rest = (

@@ -27,7 +27,7 @@ from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_
 from ifm_learn.outcome.identified import IdentifiedEstimator
 from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.outcome.methods import method_of
-from ifm_learn.randomness import one_thread, stream
+from ifm_learn.randomness import checked_seed, one_thread, stream
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -63,7 +63,8 @@ def estimate_study(
     log-magnitude up to this (`ifm_learn.sensitivity`), for `ifm1` only.
 
     Regimes that are not identified get no numbers from methods that need identification. Raises InputError for an
-    unknown method, a bad alpha, share or sensitivity, data that cannot be read, or more than 100,000 test regimes.
+    unknown method, a bad alpha, share, seed or sensitivity, data that cannot be read, or more than 100,000 test
+    regimes.
 
     >>> study = Study.from_dict({
     ...     "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]}, "variables": ["x"],
@@ -77,7 +78,7 @@ def estimate_study(
     >>> [found.words_of(r) for r in range(2)], found.mean.round(1).tolist()  # odds 1 * 1 / (1/4): 4/5
     (['identified', 'not_identified'], [[0.8], [nan]])
     """
-    chosen, level = method_of(method), read_alpha(alpha)
+    chosen, level, seed = method_of(method), read_alpha(alpha), checked_seed(seed)
     if sensitivity is not None and (method != "ifm1" or not sensitivity >= 0):
         raise InputError(f"sensitivity is of method 'ifm1' and not negative, got {sensitivity} with {method!r}")
     targets = targets_of_study(study)

@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ifm_ident import MissingExtraError
+from ifm_ident import InputError, MissingExtraError
+
+
+def checked_seed(seed: int) -> int:
+    """The seed; InputError unless it is a whole number from 0."""
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"a seed is a whole number from 0, got {seed!r}")
+    return int(seed)
 
 
 def stream(seed: int, purpose: str) -> np.random.Generator:
@@ -21,8 +28,12 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
 
     >>> float(stream(0, "redraw").random()) != float(np.random.default_rng(0).random())
     True
+    >>> stream(-1, "redraw")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: a seed is a whole number from 0, got -1
     """
-    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
+    return np.random.default_rng([checked_seed(seed), zlib.crc32(purpose.encode())])
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def read_samples(
     outcome: str | None = None,
     label: str | None = None,
     scale: Scale | None = None,
-    log: Sequence[str] | None = None,
+    log: str | Sequence[str] | None = None,
 ) -> Samples:
     """The rows of the training regimes in the study's data table, or in `data` in its place.
 
@@ -37,7 +38,7 @@ def read_samples(
     the study's `data` still says how to read it, but for what the other arguments say. Logarithms come before
     scaling; the outcome is neither. Rows of regimes outside `train` are counted in `ignored` and not looked at.
 
-    Raises InputError that starts with the table: an unknown column, an outcome that is a variable, a training
+    Raises InputError that starts with the table: an unknown column or scale, an outcome that is a variable, a training
     regime without rows, a variable without spread; RowError, with the row counted from 1: a regime that cannot be
     read, a value of x or y that is missing, no finite number, or not positive where its logarithm is taken.
 
@@ -61,7 +62,7 @@ def read_samples(
         spec.outcome if outcome is None else outcome,
         spec.label if label is None else label,
         spec.scale if scale is None else scale,
-        spec.log if log is None else tuple(log),
+        spec.log if log is None else (log,) if isinstance(log, str) else tuple(log),
         spec.labels,
     )
     source = spec.file if data is None else Path(data) if isinstance(data, (str, os.PathLike)) else data
@@ -105,6 +106,10 @@ def _check_names(study: Study, spec: DataSpec) -> None:
         raise InputError(f"{where}: the {role} {name!r} is {what} too; name another column", ("data",))
     if spec.outcome is not None and spec.outcome == spec.label:
         raise InputError(f"{where}: {spec.label!r} is the label column and the outcome; name another", ("data",))
+    if spec.scale not in get_args(Scale):
+        raise InputError(
+            f"{where}: unknown scale {spec.scale!r}; {nearest(spec.scale, get_args(Scale))}", ("data", "scale")
+        )
     for name in spec.log:
         if name == spec.outcome:
             raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import math
@@ -10,12 +11,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from ifm_ident.show.notebook import html_table
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted, listed
 from ifm_learn.compare import FEWEST, Comparison
 
 SCHEMA = "ifm-comparison/1"
+COLUMNS = ("method", "regime", "error", "predicted", "observed", "noise")
+_HEADS = ("method", "error", "rank", "worst")
 
 
 def comparison_lines(name: str, found: Comparison) -> Iterator[str]:
@@ -33,7 +38,7 @@ def comparison_lines(name: str, found: Comparison) -> Iterator[str]:
         )
         return
     yield ""
-    rows = [("method", "error", "rank", "worst"), *_rows(found)]
+    rows = [_HEADS, *_rows(found)]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     for row in rows:
         yield ("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip()
@@ -96,11 +101,28 @@ def comparison_json(name: str, found: Comparison) -> Iterator[str]:
 
 def comparison_csv(name: str, found: Comparison) -> Iterator[str]:
     """One line a method and regime left out."""
-    yield _row(("method", "regime", "error", "predicted", "observed", "noise"))
-    for i, method in enumerate(found.methods):
-        for j, regime in enumerate(found.regimes):
-            numbers = (found.errors[i, j], found.predicted[i, j], found.observed[j], found.noise[j])
-            yield _row((method, regime, *("" if math.isnan(v) else repr(float(v)) for v in numbers)))
+    yield _row(COLUMNS)
+    for entry in comparison_table(found).to_pylist():
+        yield _row(tuple("" if value is None else str(value) for value in entry.values()))
+
+
+def comparison_table(found: Comparison) -> pa.Table:
+    """One row a method and regime left out, under `COLUMNS`; null where there is no number."""
+    m, k = len(found.methods), len(found.regimes)
+    numbers = (found.errors, found.predicted, np.tile(found.observed, (m, 1)), np.tile(found.noise, (m, 1)))
+    columns: list[Any] = [
+        pa.array([method for method in found.methods for _ in range(k)], pa.large_string()),
+        pa.array(list(found.regimes) * m, pa.large_string()),
+        *(pa.array(values.ravel(), pa.float64(), mask=np.isnan(values.ravel())) for values in numbers),
+    ]
+    return pa.table(columns, names=list(COLUMNS))
+
+
+def comparison_html(found: Comparison) -> str:
+    """The methods as an HTML table, best first."""
+    heading = f"Methods on {counted(len(found.regimes), 'training regime')} left out"
+    rows = (tuple(map(html.escape, row)) for row in _rows(found) if len(found.regimes))
+    return html_table(heading, _HEADS, rows, len(found.methods) if len(found.regimes) else 0)
 
 
 def _plain(value: Any) -> float | None:

@@ -25,6 +25,7 @@ from ifm_learn.falsification.nothing import nothing_to_test
 from ifm_learn.falsification.pairs import energy_pair, score_pair
 from ifm_learn.falsification.question import Evidence, baseline_unit, question
 from ifm_learn.falsification.score import score_test
+from ifm_learn.randomness import checked_seed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,8 +108,8 @@ def falsify(
     energy test averages. `p_adjusted` corrects over all findings. Every test has its own random stream, drawn
     from `seed` and the place of its claim.
 
-    Raises InputError for an unknown test or correction, no test, an alpha that is no decimal in (0, 1), and less
-    than one replicate.
+    Raises InputError for an unknown test or correction, no test, an alpha that is no decimal in (0, 1), less than
+    one replicate, and a negative seed.
 
     >>> from ifm_ident import Study
     >>> study = Study.from_dict({
@@ -130,7 +131,7 @@ def falsify(
     ...
     ifm_ident.errors.InputError: unknown test 'chi2'; legal: score, energy
     """
-    level = read_alpha(alpha)
+    level, seed = read_alpha(alpha), checked_seed(seed)
     _check("test", tests, TESTS)
     _check("correction", [correction], get_args(Correction))
     if replicates < 1:

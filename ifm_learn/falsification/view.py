@@ -70,7 +70,7 @@ def findings_html(found: Falsification) -> str:
             product = formula_mathml(finding.claim.formula, TERMS, LONGEST)
             yield product, *map(html.escape, _cells(found, finding))
 
-    return html_table(html.escape(verdict(found)), _COLUMNS, rows(), len(found.findings))
+    return html_table(verdict(found), _COLUMNS, rows(), len(found.findings))
 
 
 def _cells(found: Falsification, finding: Finding) -> tuple[str, ...]:

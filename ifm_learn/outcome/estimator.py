@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from ifm_learn.regime_check import check_regimes as check_regimes
 
 try:
     from sklearn.base import BaseEstimator, clone
+    from sklearn.exceptions import NotFittedError
 except ImportError:
     raise MissingExtraError("scikit-learn", "learn") from None
 
@@ -46,6 +47,14 @@ class OutcomeEstimator(BaseEstimator):  # type: ignore[misc]
     def reasons(self, regimes: Regimes) -> list[str | None]:
         """Why the method has no number for a regime; None where it has one; shape (r,)."""
         return [None] * len(regimes)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Only asked for what is missing: a learned attribute before `fit`, in scikit-learn's words."""
+            if name.endswith("_") and not name.startswith("_"):
+                raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call `fit(samples)` first")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def settled(self) -> Self:
         """An unfitted clone that keeps what `fit` chose by cross-validation, for refits on rows drawn again."""

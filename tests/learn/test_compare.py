@@ -1,0 +1,72 @@
+"""Methods compared on training regimes left out: as tables, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from ifm_ident import InputError, Study
+from ifm_learn.compare import Comparison, compare_methods
+from ifm_learn.data.samples import Samples
+from ifm_learn.estimate import estimate_study
+from ifm_learn.falsification.falsify import falsify
+from ifm_learn.outcome.methods import METHODS
+
+STUDY = Study.from_dict(
+    {
+        "interventions": {"A": [0, 1], "B": [0, 1]},
+        "variables": ["x"],
+        "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}],
+        "train": ["00", "10", "01", "11"],
+    }
+)
+
+
+def samples() -> Samples:
+    regime = np.repeat(np.arange(4), 20)
+    x = np.random.default_rng(0).normal(size=80)
+    return Samples(STUDY.design, regime, x[:, None], regime + x)
+
+
+def compared() -> Comparison:
+    return compare_methods(samples(), ["additive", "control"])
+
+
+def test_a_comparison_is_a_table() -> None:
+    found = compared()
+    table = found.to_arrow()
+    assert table.column_names == ["method", "regime", "error", "predicted", "observed", "noise"]
+    assert table.num_rows == 8
+    for row in table.to_pylist():
+        m, k = found.methods.index(row["method"]), found.regimes.index(row["regime"])
+        assert row["observed"] == found.observed[k]
+        assert row["error"] == (None if np.isnan(found.errors[m, k]) else found.errors[m, k])
+    assert found.to_pandas().shape == found.to_polars().shape == (8, 6)
+    assert "methods on 4 training regimes left out" in repr(found)
+    assert "<td" in found._repr_html_()
+    none = compare_methods(samples(), [])
+    assert (none.to_arrow().num_rows, "<table>" in none._repr_html_()) == (0, True)
+
+
+def test_bad_input_is_refused() -> None:
+    with pytest.raises(InputError, match="unknown method 'additve'; did you mean additive"):
+        compare_methods(samples(), ["additve"])
+    with pytest.raises(InputError, match="jobs=0"):
+        compare_methods(samples(), ["mean"], jobs=0)
+    for seed in (-1, 0.5, True):
+        with pytest.raises(InputError, match="a seed is a whole number from 0"):
+            compare_methods(samples(), ["mean"], seed=seed)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="a seed is a whole number from 0"):
+            falsify(samples(), seed=seed)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="a seed is a whole number from 0"):
+            estimate_study(STUDY, {"A": [0], "B": [0], "x": [1.0]}, seed=seed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_an_estimator_before_its_fit_says_so(name: str) -> None:
+    estimator = METHODS[name].build(None, None, 0)
+    with pytest.raises(NotFittedError, match=r"not fitted yet; call `fit\(samples\)` first"):
+        estimator.predict(STUDY.design.train)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        estimator.nonsense  # type: ignore[attr-defined]  # noqa: B018
