@@ -27,10 +27,9 @@ class Protocol:
     truth: which model is fitted to the data and then taken as the truth. rows, baseline_rows: training rows drawn
     from it for every regime. truth_draws: Monte Carlo rows for each true mean; draws: those of the methods that
     sample (dag, ifm1, ifm3, dr). bins: of the truth's uniform grid and of the fitted grid, at most, a variable.
-    starts: of the fitted energies; iterations: of each of their starts and of the truth's, at most, by default as
-    in `fit_density` and `fit_truth`. outcome: the regression of y on x, `smooth` (chosen by cross-validation) or
-    `trees` (boosted). methods: which are run, in the order of tables; oracle is ifm1 with the true law of x in
-    place of the fitted one.
+    starts: of the fitted energies; iterations: of each of them, at most, by default as in `fit_density`. outcome:
+    the regression of y on x, `smooth` (chosen by cross-validation) or `trees` (boosted). methods: which are run,
+    in the order of tables; oracle is ifm1 with the true law of x in place of the fitted one.
 
     >>> Protocol(methods=("ifm1", "additive")).methods
     ('ifm1', 'additive')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol as Interface
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 
 from ifm_ident import Design, Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel, fit_density
+from ifm_learn.density import DensityModel
 from ifm_learn.experiments.protocol import Protocol
-from ifm_learn.grid import Grid
+from ifm_learn.experiments.published_fit import fit_published
 from ifm_learn.outcome.baselines.dag import DagBaseline
 from ifm_learn.outcome.regressors import TanhNetwork
 
@@ -23,9 +22,6 @@ Floats = NDArray[np.float64]
 
 _UNITS = 10
 """Hidden units of the means of the directed truth: another family than the splines of the DAG baseline."""
-
-_ITERATIONS = 600
-"""Of the fit that becomes the truth, at most; an estimate on as many bins gets 200 a start, so is smoother."""
 
 _TRAINING = 0
 """Its random stream; see `problems`."""
@@ -64,19 +60,12 @@ class DagTruth:
 def fit_truth(samples: Samples, protocol: Protocol, kept: Kept = lambda fit: fit()) -> Truth:
     """The ground truth that a protocol names, fitted to real rows.
 
-    ifm: energies of one hidden layer by exact likelihood on bins of equal width, as in the paper but for the
-    likelihood. dag: conditionals in the structure of the factors, which must give one (InputError).
+    ifm: fitted as in the paper's code, see `fit_published`. dag: conditionals in the structure of the factors,
+    which must give one (InputError).
     """
     if protocol.truth == "dag":
         return DagTruth.fit(samples, protocol.seed)
-    rows, iterations = binned(samples, protocol.bins), protocol.iterations or _ITERATIONS
-    return kept(lambda: fit_density(rows, bins=protocol.bins, starts=1, iterations=iterations, seed=protocol.seed))
-
-
-def binned(samples: Samples, bins: int) -> Samples:
-    """The rows moved to the mean of their bin, of `bins` bins of equal width a variable."""
-    grid = Grid.of(samples.x, bins, "uniform")
-    return dataclasses.replace(samples, x=grid.decode(grid.encode(samples.x)))
+    return kept(lambda: fit_published(samples, protocol.bins, protocol.seed))
 
 
 def draw_training(truth: Truth, design: Design, protocol: Protocol) -> Samples:

@@ -1,1 +1,1 @@
-"""Inference in a fitted model on a grid: exact by junction tree where the graph allows, by Gibbs sampling elsewhere."""
+"""Inference in a fitted model on a grid: exact by junction tree where the graph allows, elsewhere by Gibbs."""

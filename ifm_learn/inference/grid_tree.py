@@ -102,7 +102,7 @@ class GridTree:
 
     @cached_property
     def axes(self) -> tuple[tuple[int, ...], ...]:
-        """The order of every clique's variables in its table: its own before the separator, so that sums are fast."""
+        """The order of every clique's variables in its table: its own before the separator, for fast sums."""
         return tuple(
             (*(v for v in clique if v not in separator), *separator)
             for clique, separator in zip(self.tree.cliques, self.tree.separators, strict=True)
@@ -112,7 +112,7 @@ class GridTree:
         return tuple(self.sizes[v] for v in scope)
 
     def _flat(self, c: int) -> tuple[int, int]:
-        """A clique's table as a matrix: a row for each state of its own variables, a column for the separator's."""
+        """A clique's table as a matrix: rows are states of its own variables, columns those of the separator."""
         columns = math.prod(self._shape(self.tree.separators[c]))
         return self.clique_sizes[c] // columns, columns
 
@@ -185,7 +185,8 @@ class Collected:
         tree = self.tree
         found: list[Floats] = []
         for c, separator in enumerate(tree.tree.separators):
-            outside = sum_to(found[tree.tree.parent[c]], tree.axes[tree.tree.parent[c]], separator) if c else np.ones(1)
+            parent = tree.tree.parent[c]
+            outside = sum_to(found[parent], tree.axes[parent], separator) if c else np.ones(1)
             found.append(self._given(c, self.keys[c][regime], outside).reshape(tree._shape(tree.axes[c])))
         return found
 

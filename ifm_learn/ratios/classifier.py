@@ -23,16 +23,16 @@ class ClassifierRatio:
     """log p(x; sigma^i) up to a shared function of x, from P(regime | x) with class sizes and weights undone.
 
     classifier: any scikit-learn classifier with `predict_proba`, its labels the training indices; by default the
-    best by held-out log loss of logistic regressions (linear, quadratic, splines) and boosted trees. calibrate: the
-    log-densities l_i become beta l_i + c_i, with beta and c fitted by the likelihood of held-out rows at their
+    best by held-out log loss of logistic regressions (linear, quadratic, splines) and boosted trees. calibrate:
+    the log-densities l_i become beta l_i + c_i, with beta and c fitted by the likelihood of held-out rows at their
     true class sizes; this also mends class weights that a classifier applies without telling. folds: how many
     parts the held-out values come from.
 
     Learned by `fit`: classifier_ (on all rows); out_of_fold_, calibrated log-densities of the rows of fit, each
     by a classifier that has not seen it, shape (N, m); candidates_, the held-out log loss of each classifier
     tried before calibration (one that needs a temperature far from 1 is overconfident, and tempering it biases
-    re-weighted means), and log_loss_, the chosen one's after it, in nats a row; temperature_ and constants_, beta and
-    c, shape (m,); floor_ and floored_, see `log_densities`.
+    re-weighted means), and log_loss_, the chosen one's after it, in nats a row; temperature_ and constants_, beta
+    and c, shape (m,); floor_ and floored_, see `log_densities`.
 
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({
