@@ -151,16 +151,24 @@ def effect_words(found: Falsification, finding: Finding) -> str:
 
 
 def verdict(found: Falsification) -> str:
-    """One sentence: how many claims the data contradict, and at what error rate."""
+    """How many of the claims that could be tested the data contradict, at what error rate; how many could not."""
     if not found.findings:
         return "Nothing was tested: the design makes no claim that data could refute."
     rate = "a family-wise error" if found.correction == "holm" else "a false discovery rate"
     wrong = len({finding.claim for finding in found.rejected})
-    claims = len({finding.claim for finding in found.findings})
-    total = counted(claims, "claim")
-    if not wrong:
-        return (
+    tested = len({finding.claim for finding in found.findings if finding.evidence.effect})
+    left = len({finding.claim for finding in found.findings}) - tested
+    total, others = counted(tested, "claim"), "the regimes hardly overlap"
+    if not tested:
+        return f"Nothing was tested: {others} for {'the claim' if left == 1 else f'any of {left:,} claims'}."
+    more = f" Another {counted(left, 'claim')} could not be tested: {others}." if left else ""
+    if not wrong and tested == 1:
+        text = f"The data do not contradict the claim (at {rate} of {_decimal(found)}). That does not prove it."
+    elif not wrong:
+        text = (
             f"The data contradict none of the {total} (at {rate} of {_decimal(found)}). That does not prove them."
         )
-    which = f"{wrong:,} of the {total}" if wrong < claims else f"the {total}"
-    return f"The data contradict {which}, and so the model, at {rate} of {_decimal(found)}."
+    else:
+        which = f"{wrong:,} of the {total}" if wrong < tested else f"the {total}" if tested > 1 else "the claim"
+        text = f"The data contradict {which}, and so the model, at {rate} of {_decimal(found)}."
+    return text + more

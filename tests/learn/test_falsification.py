@@ -226,7 +226,7 @@ def test_findings_as_a_table_and_in_words() -> None:
         assert (row["test"], row["rejected"]) == (finding.test, True)
         assert {e["variable"]: e["effect"] for e in row["effects"]} == finding.evidence.effect
     text = repr(found)
-    assert text.startswith("The data contradict the 1 claim, and so the model, at a family-wise error of 0.05.")
+    assert text.startswith("The data contradict the claim, and so the model, at a family-wise error of 0.05.")
     assert "REJECTED" in text
     assert "<math" in found._repr_html_()
     nothing = falsify(samples_of(joint_model(), rows[:3], CODES[:3]))
