@@ -69,4 +69,4 @@ def test_an_estimator_before_its_fit_says_so(name: str) -> None:
     with pytest.raises(NotFittedError, match=r"not fitted yet; call `fit\(samples\)` first"):
         estimator.predict(STUDY.design.train)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        estimator.nonsense  # type: ignore[attr-defined]  # noqa: B018
+        estimator.nonsense  # noqa: B018
