@@ -2,10 +2,10 @@
 
     IFM_DATA=DATA python benchmarks/sachs_ifm.py -o benchmarks --keep FOLDER
 
-Each ground truth is an interventional factor model fitted to the real rows by the schedule of the paper's code,
-with a seed of its own; 5,000 baseline rows and 500 of each inhibitor are drawn from it; 20 outcome problems are
-asked in the 11 combinations never run. Writes sachs_ifm.md. Truths and fits are kept in a folder where one is given,
-so that an interrupted run goes on. A minute a fit on two cores.
+Each ground truth is an interventional factor model fitted to the real rows by the schedule of the paper's
+code, with a seed of its own; 5,000 baseline rows and 500 of each inhibitor are drawn from it; 20 outcome problems
+are asked in the 11 combinations never run. Writes sachs_ifm.md. Truths and fits are kept in a folder where one is
+given, so that an interrupted run goes on. A minute a fit on two cores.
 """
 
 from __future__ import annotations
@@ -107,12 +107,13 @@ def markdown(rows: list[dict[str, object]], args: argparse.Namespace) -> str:
     text = [
         "# IFM1 on the Sachs set-up",
         "",
-        f"`python benchmarks/sachs_ifm.py --truths {args.truths} --starts {args.starts} --problems {args.problems} "
-        f"--jobs {args.jobs}`, one run. Ground truths are interventional factor models fitted to the real rows by "
-        f"the schedule of the paper's code; {args.problems} outcome problems each, 11 combinations never run. "
-        "pRMSE: squared error over the outcome's variance, mean over combinations and problems; worst: of one "
-        "problem; rCOR: Spearman's rank correlation, mean over problems. `true density` is the same outcome "
-        "regression averaged over draws of the truth: the part of the error that is not the density's.",
+        f"`python benchmarks/sachs_ifm.py --truths {args.truths} --starts {args.starts} "
+        f"--problems {args.problems} --jobs {args.jobs}`, one run. Ground truths are interventional factor models "
+        f"fitted to the real rows by the schedule of the paper's code; {args.problems} outcome problems each, 11 "
+        "combinations never run. pRMSE: squared error over the outcome's variance, mean over combinations and "
+        "problems; worst: of one problem; rCOR: Spearman's rank correlation, mean over problems. `true density` "
+        "is the same outcome regression averaged over draws of the truth: the part of the error that is not the "
+        "density's.",
         "",
         "| truth | start | pRMSE | worst problem | rCOR | ridge | fit, s | 16 regimes, s | starts differ, TV |",
         "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
