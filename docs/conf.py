@@ -25,7 +25,7 @@ extensions = [
     "native_mathml",
     "plain_docstrings",
 ]
-exclude_patterns = ["_build", "images/*.md", "reproduction.md"]  # joins when benchmarks/ holds its tables
+exclude_patterns = ["_build", "images/*.md"]
 root_doc = "index"
 needs_sphinx = "8.0"
 
