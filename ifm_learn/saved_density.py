@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Design, Factor, InputError, Intervention, Model, Regimes
+from ifm_ident.files import open_output
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import FAMILIES, layout_of
@@ -32,23 +32,21 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_arrays(path: Path, header: Mapping[str, Any], arrays: Arrays) -> None:
-    """Write a header and arrays to a file, whole or not at all: to a temporary file beside it, then renamed."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write a header and arrays to a file, whole or not at all; an older one is replaced."""
     text = json.dumps({"schema": SCHEMA, **header}, ensure_ascii=False)
-    try:
-        with temporary.open("wb") as stream:
-            np.savez_compressed(stream, allow_pickle=False, **{"header": np.array(text), **arrays})
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with open_output(path, force=True) as stream:
+        np.savez_compressed(stream, allow_pickle=False, **{"header": np.array(text), **arrays})
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The header and arrays of a file of `write_arrays`; InputError for anything else, damaged files included."""
     try:
-        # numpy leaves a file open that it cannot read
-        with damaged(path), Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        # numpy leaves a file open that it cannot read, and takes one that is no archive for a pickle
+        with damaged(path), Path(path).open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise zipfile.BadZipFile("it is no archive of arrays")
+            stream.seek(0)
+            file = np.load(stream, allow_pickle=False)
             arrays = {name: file[name] for name in file.files if not name.endswith(".json")}
             header = json.loads(str(arrays.pop("header")))
             schema = header["schema"]
