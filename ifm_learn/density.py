@@ -29,6 +29,7 @@ from ifm_learn.fitting.spread import Spread
 from ifm_learn.grid import BINS, Grid, flat_index
 from ifm_learn.inference.gibbs import gibbs
 from ifm_learn.inference.grid_tree import Collected, GridTree
+from ifm_learn.randomness import checked_seed
 from ifm_learn.ratios.formula import require_all
 from ifm_learn.regime_check import check_regimes
 from ifm_learn.saved_density import damaged, from_arrays, read_arrays, to_arrays, write_arrays
@@ -288,9 +289,14 @@ def fit_density(
     the penalty, by default the one of the greatest held-out likelihood. progress: called after every iteration
     with the number of its start. iterations: of each start at most, by default 2,000, or 200 where the clique
     tables are large: there more of them cost minutes and no longer help in new regimes. Warns (FitWarning) where
-    starts did not converge and disagree. Same seed, same model.
+    starts did not converge and disagree. Same seed, same model. Raises InputError for numbers out of range and
+    names that are unknown.
     """
     began = time.perf_counter()
+    _check_numbers(bins=bins, starts=starts, iterations=iterations, jobs=jobs, max_cells=max_cells)
+    seed = checked_seed(seed)
+    if ridge is not None and not isinstance(ridge, Ridge):
+        raise InputError(f"ridge is {ridge!r}; give a Ridge, such as Ridge(0.3, 0.3, tied=False)")
     grid = Grid.of(samples.x, bins)
     cells = FactorCells.of(samples.design)
     pseudo, notes = _use_pseudo(cells, grid, objective, max_cells)
@@ -328,6 +334,14 @@ def fit_density(
     for text in notes:
         warnings.warn(text, FitWarning, stacklevel=2)
     return replace(model, report=replace(report, disagreement=gap, warnings=notes))
+
+
+def _check_numbers(**given: int | None) -> None:
+    for name, value in given.items():
+        if value is None and name == "iterations":
+            continue
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+            raise InputError(f"{name} is {value!r}; give a whole number from 1")
 
 
 def _unconverged(late: int, report: FitReport, gap: float | None) -> str:

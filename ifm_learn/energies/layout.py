@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident import Design
+from ifm_ident import Design, InputError
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.energy import Energy
 
@@ -95,6 +96,11 @@ class Ridge:
     base: float = 0.3
     shift: float = 0.3
     tied: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value in (("base", self.base), ("shift", self.shift)):
+            if not 0 <= value < math.inf:
+                raise InputError(f"the ridge's {name} is {value}; give a finite number from 0")
 
     def value_and_gradient(self, layout: Layout, theta: Floats) -> tuple[float, Floats]:
         """The penalty, and its gradient, shape (size,)."""

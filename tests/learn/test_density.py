@@ -6,6 +6,7 @@ import dataclasses
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,8 +159,32 @@ def test_damaged_files_are_refused_in_words(fitted: tuple[DensityModel, Samples]
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"not a density model, or damaged|schema"):
             DensityModel.load(path)
+        with pytest.raises(InputError) as refused:
+            DensityModel.load(path)
+        assert "pickle" not in str(refused.value)
     with pytest.raises(InputError, match="there is no such file"):
         DensityModel.load(tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"starts": 0}, "starts is 0; give a whole number from 1"),
+        ({"jobs": 0}, "jobs is 0"),
+        ({"bins": 2.5}, "bins is 2.5"),
+        ({"iterations": 0}, "iterations is 0"),
+        ({"max_cells": -1}, "max_cells is -1"),
+        ({"seed": -1}, "a seed is a whole number from 0"),
+        ({"ridge": 0.3}, "give a Ridge"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(
+    fitted: tuple[DensityModel, Samples], wrong: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        fit_density(fitted[1], **wrong)
+    with pytest.raises(InputError, match="the ridge's base is -1"):
+        Ridge(-1, 0.3)
 
 
 def test_tampered_files_are_refused_in_words(fitted: tuple[DensityModel, Samples], tmp_path: Path) -> None:
