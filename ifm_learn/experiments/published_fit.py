@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +52,9 @@ def fit_published(samples: Samples, bins: int, seed: int) -> DensityModel:
 
     theta = rng.standard_normal(layout.size) / np.sqrt(layout.size)
     slope, square = np.zeros((2, layout.size))
-    last: list[Floats] = []
+    last: deque[Floats] = deque(maxlen=_LAST)
     for step in range(1, STEPS + 1):
-        last = [*last[1 - _LAST :], theta]
+        last.append(theta)
         drawn = [rng.choice(group, max(round(_SHARE * len(group)), 1), replace=False) for group in groups]
         weight = np.concatenate(
             [np.full(len(some), len(group) / len(some)) for some, group in zip(drawn, groups, strict=True)]
