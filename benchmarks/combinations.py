@@ -209,9 +209,9 @@ def verdict(rows: dict[str, list[Distance]]) -> str:
     better = sum(value < one for value in formulas.values())
     return (
         f"The nearest prediction ({best}) is {mean[best] / floor:.0f} times as far from the measured cells as "
-        f"their halves are from each other. Of {len(formulas)} ways to use the identified formula {better} come "
-        f"nearer than the better of the single regimes as it is ({one:.2f}); the nearest of them ({nearest}) is "
-        f"{formulas[nearest]:.2f} away."
+        f"their halves are from each other. Ways to use the identified formula that come nearer than the better "
+        f"of the single regimes as it is ({one:.2f}): {better} of {len(formulas)}; the nearest of them all "
+        f"({nearest}) is {formulas[nearest]:.2f} away."
     )
 
 

@@ -184,5 +184,4 @@ def test_the_verdict_on_combinations_follows_the_numbers() -> None:
     }
     text = combinations.verdict(rows)
     assert text.startswith("The nearest prediction (formula, all cells weighted) is 5 times as far")
-    assert "Of 2 ways to use the identified formula 1 come nearer" in text
-    assert "as it is (1.50); the nearest of them (formula, all cells weighted) is 1.00 away." in text
+    assert "as it is (1.50): 1 of 2; the nearest of them all (formula, all cells weighted) is 1.00 away." in text
