@@ -97,6 +97,17 @@ def progress(items: Iterable[Item], total: int | None, unit: str, quiet: bool) -
     return bar
 
 
+@contextmanager
+def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """What is being done, on one line of standard error with the time it takes, when that is a terminal."""
+    with tqdm(bar_format="{desc} [{elapsed}]", disable=True if quiet else None, leave=False) as line:
+
+        def say(text: str) -> None:
+            line.set_description_str(text)
+
+        yield say
+
+
 def remark(text: str, quiet: bool) -> None:
     """A remark on standard error."""
     if not quiet:

@@ -18,6 +18,7 @@ from ifm_ident.commands.options import (
     output_option,
     progress,
     remark,
+    stages,
     study_argument,
     test_option,
 )
@@ -130,7 +131,8 @@ def _estimated(study: Study, quiet: bool) -> tuple[Mapping[str, Any] | None, str
         if study.target_count > module.MOST:
             return None, f"{advice} Not done here: {study.target_count:,} regimes are more than {module.MOST:,}."
         remark("estimates from the study's data; --estimates FILE puts those of `ifm estimate` instead", quiet)
-        found: Mapping[str, Any] = module.estimate_study(study, say=lambda text: remark(text, quiet)).mapping()
+        with stages(quiet) as say:
+            found: Mapping[str, Any] = module.estimate_study(study, say=say).mapping()
     except MissingExtraError as error:
         return None, f"{advice} Not done here: {error}"
     except ModuleNotFoundError as error:

@@ -25,7 +25,9 @@ def load_result(path: str | Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: it is no JSON file: {error}") from None
+        raise InputError(
+            f"{path}: it is no JSON file: {error}; write it by `ifm estimate` or `ifm falsify` with --format json"
+        ) from None
     if not isinstance(data, dict):
         raise InputError(f"{path}: a result is a JSON object, got {shown(data)}")
     return data

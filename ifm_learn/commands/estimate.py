@@ -16,6 +16,7 @@ from ifm_ident.commands.options import (
     output_options,
     progress,
     remark,
+    stages,
     study_argument,
     test_option,
 )
@@ -27,7 +28,6 @@ from ifm_learn.commands.options import (
     jobs_option,
     refuse_given,
     seed_option,
-    stages,
 )
 from ifm_learn.compare import Comparison, compare_methods
 from ifm_learn.data.reading import read_samples

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from ifm_ident.commands.options import files
 from ifm_learn.estimation.held import CALIBRATION
@@ -33,17 +30,6 @@ calibration_option = click.option(
 jobs_option = click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes; any number, same result."
 )
-
-
-@contextmanager
-def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """What is being done, on one line of standard error with the time it takes, when that is a terminal."""
-    with tqdm(bar_format="{desc} [{elapsed}]", disable=True if quiet else None, leave=False) as line:
-
-        def say(text: str) -> None:
-            line.set_description_str(text)
-
-        yield say
 
 
 def refuse_given(ctx: click.Context, names: tuple[str, ...], reason: str) -> None:
