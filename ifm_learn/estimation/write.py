@@ -20,7 +20,7 @@ from ifm_learn.estimation.result import Estimates
 SCHEMA = "ifm-estimate/1"
 COLUMNS = (
     "regime", "outcome", "status", "mean", "se", "confidence_low", "confidence_high", "prediction_low",
-    "prediction_high", "ess", "guarantee", "additive", "note",
+    "prediction_high", "ess", "guarantee", "additive", "note", "prediction_ess",
 )  # fmt: skip
 
 
@@ -119,6 +119,7 @@ def arrow_table(found: Estimates) -> pa.Table:
         pa.array([word or None for word in found.guarantee.ravel().tolist()], pa.large_string()),
         _floats(found.additive),
         pa.array([reason or None for reason in found.reasons for _ in range(k)], pa.large_string()),
+        _floats(found.unit_ess),
     ]
     return pa.table(columns, names=list(COLUMNS))
 

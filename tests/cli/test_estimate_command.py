@@ -121,6 +121,8 @@ def test_csv_and_parquet_hold_what_json_holds(tmp_path: Path) -> None:
     assert [row["regime"] for row in rows] == ["ctrl", "A", "A+B", "C"] == table["regime"].to_pylist()
     for entry, row, columns in zip(entries, rows, table.to_pylist(), strict=True):
         assert row["status"] == columns["status"] == entry["status"]
+        assert columns["prediction_ess"] == entry.get("prediction_ess")
+        assert row["prediction_ess"] == str(entry.get("prediction_ess", ""))
         if "mean" in entry:
             low, high = entry["confidence"]
             assert [float(row[c]) for c in ("mean", "confidence_low", "confidence_high")] == [
