@@ -80,7 +80,9 @@ class LazyGroup(click.Group):
         except click.UsageError as error:
             from ifm_ident.errors import nearest
 
-            raise click.UsageError(f"{error.message} {nearest(args[0], COMMANDS)}", ctx) from None
+            raise click.UsageError(
+                f"{error.message.removesuffix('.')}; {nearest(args[0], COMMANDS)}", ctx
+            ) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

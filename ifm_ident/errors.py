@@ -51,11 +51,14 @@ def nearest(got: object, legal: Iterable[object]) -> str:
 
     >>> nearest("sigam1", ["sigma1", "sigma2"])
     'did you mean sigma1?'
+    >>> nearest("drugb", ["drugA", "drugB"])
+    'did you mean drugB?'
     >>> nearest("q", ["a", "b"])
     'legal: a, b'
     """
     names = [str(value) for value in legal]
-    close = difflib.get_close_matches(str(got), names, n=1)
+    given = str(got).casefold()
+    close = [name for name in names if name.casefold() == given] or difflib.get_close_matches(str(got), names, n=1)
     if close:
         return f"did you mean {close[0]}?"
     shown = ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")

@@ -159,8 +159,7 @@ class RegimeReader:
         for name, level in mapping.items():
             position = self.model.position.get(name) if isinstance(name, str) else None
             if position is None:
-                known = self.model.position
-                raise InputError(f"unknown intervention {name!r}; {nearest(name, known)}", (name,))
+                raise InputError(f"unknown intervention {name!r}; {nearest(name, self.model.position)}", (name,))
             if isinstance(level, bool) or not isinstance(level, (str, int, float)):
                 raise InputError(
                     f'{name}: a level is a string or a number, got {level!r}; write it in quotes: "{level}"',
@@ -194,9 +193,10 @@ class RegimeReader:
     def _read_levels(self, text: str) -> Active:
         width = len(self.model)
         if len(text) != width:
+            example = "".join(next(iter(one)) for one in self.level_index)
             raise InputError(
                 f"regime {text!r} has {len(text)} level(s), the model {width} intervention(s); "
-                f"a level string has one character for each, such as {self._example()!r}"
+                f"a level string has one character for each, such as {example!r}"
             )
         active = []
         for position, (letter, index) in enumerate(zip(text, self.level_index, strict=True)):
@@ -266,6 +266,9 @@ class RegimeReader:
         return tuple(sorted((position, level) for position, level in active.items() if level))
 
     def _remedy(self, part: str) -> str:
+        names = [name.strip() for name in part.split(",")]
+        if all(name in self.model.position for name in names):
+            return f"join names by +: {'+'.join(names)}"
         advice = nearest(part, self.model.position)
         if self.long_level is not None and part.isdigit():
             name, level = self.long_level
@@ -274,9 +277,6 @@ class RegimeReader:
                 "write an assignment such as A=1,B=2)"
             )
         return advice
-
-    def _example(self) -> str:
-        return "".join(next(iter(index)) for index in self.level_index)
 
     def words(self, regime: Active) -> str:
         """A regime in words, for people."""

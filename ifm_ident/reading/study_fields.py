@@ -156,11 +156,7 @@ class FieldReader:
                 return UpToOrder(self.model, self._order(node.entries["order"])), None
             if node.kind == "map":
                 require_keys(node, place, ("order", *_TABLE_KEYS))
-            regimes = self._table(node, place).regimes
-            if len(regimes) == 0:
-                file = table_of(self._source(node, place)).path
-                raise InputError(f"{file}: the table has no rows; list at least one test regime", place)
-            return Listed(regimes), None
+            return Listed(self._table(node, place).regimes), None
         if node.kind == "str" and node.value == "all":
             return AllRegimes(self.model), None
         if node.kind != "seq":
@@ -233,11 +229,15 @@ class FieldReader:
             require_keys(node, place, ("order", *_TABLE_KEYS) if place == ("test",) else _TABLE_KEYS, ("file",))
         source, given = self._source(node, place), self._labels(node, place)
         try:
-            return read_regimes(self.model, source, *given)
+            found = read_regimes(self.model, source, *given)
         except RowError:
             raise
         except InputError as error:
             raise InputError(str(error), (*place, "file")) from None
+        if not len(found.regimes):
+            file, what = table_of(source).path, "test" if place == ("test",) else "training"
+            raise InputError(f"{file}: the table has no rows; list at least one {what} regime", place)
+        return found
 
     def _source(self, node: Node, place: Place) -> object:
         """The path that `file` names, or the data frame in its place."""

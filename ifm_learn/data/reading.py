@@ -55,7 +55,10 @@ def read_samples(
     """  # noqa: E501
     spec = study.data
     if data is None and spec is None:
-        raise InputError(f"the study {study.name!r} has no `data`; add {{file: cells.csv}} or give a table")
+        raise InputError(
+            f"the study {study.name!r} has no `data`; add `data: {{file: cells.csv}}` to it, or give a table "
+            "(on the command line --data FILE)"
+        )
     spec = spec or DataSpec(Path())
     spec = DataSpec(
         spec.file,

@@ -117,11 +117,12 @@ def test_the_completion_script_that_help_names_is_made(capfdbinary: pytest.Captu
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["identfy", "s.json"], "did you mean identify?"),
+        (["identfy", "s.json"], "'identfy'; did you mean identify?"),
         (["xyzzy"], "legal: demo, identify"),
         (["plan", "{study}", "--budgte", "3"], "--budget"),
         (["identify", "{study}", "--criterion", "joined"], "'joint'"),
-        (["explain", "{study}", "--regime", "a+B"], "did you mean A?|legal: A, B, C"),
+        (["explain", "{study}", "--regime", "a+B"], "did you mean A?"),
+        (["identify", "{study}", "--test", "A, C"], "join names by +: A+C"),
         (["identify", "{folder}/stduy.json"], "did you mean study.json?"),
         (["identify", "{study}", "--test", "file:{folder}/none.csv"], "none.csv"),
     ],

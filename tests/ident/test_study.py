@@ -404,7 +404,7 @@ def test_a_bad_row_is_named_by_its_file_and_row(tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{tmp_path / 't.csv'}, row 2: ")
     assert "did you mean low?" in str(caught.value)
     (tmp_path / "h.csv").write_text("A,B\n")
-    with pytest.raises(InputError, match=r"s\.yaml:7: there is no training regime"):
+    with pytest.raises(InputError, match=r"s\.yaml:7: .*h\.csv: the table has no rows; .* training"):
         study(tmp_path, SMALL + "train: {file: h.csv}\n")
     with pytest.raises(InputError, match=r"s\.yaml:8: .*h\.csv: the table has no rows"):
         study(tmp_path, SMALL + "train: [A]\ntest: {file: h.csv}\n")
