@@ -67,7 +67,15 @@ def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], total: int
 
 
 def html_table(heading: str, columns: Sequence[str], rows: Iterable[Sequence[str]], total: int) -> str:
-    """A table in HTML without colours of its own; `heading` and `columns` are escaped, cells are HTML already."""
+    """A table in HTML without colours of its own; `heading` and `columns` are escaped, cells are HTML already.
+
+    Without rows it is the heading alone.
+
+    >>> html_table("0 testable implications", ("product", "claim"), [], 0)
+    '<p>0 testable implications</p>'
+    """
+    if not total:
+        return f"<p>{html.escape(heading)}</p>"
     head = "".join(f'<th scope="col" style="{_STYLE}">{html.escape(name)}</th>' for name in columns)
     shown = list(islice(rows, ROWS))
     body = "".join(f"<tr>{''.join(f'<td style={_STYLE!r}>{cell}</td>' for cell in row)}</tr>" for row in shown)
