@@ -43,6 +43,9 @@ nb_ipywidgets_js = {}
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+# scikit-learn adds these to every estimator; nothing here routes metadata
+autodoc_default_options = {"exclude-members": "set_fit_request, set_predict_request, set_score_request"}
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 80
 
@@ -50,7 +53,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "ifm-ident"
 html_static_path = ["_static"]
 html_context = {"default_mode": "auto"}
-html_sidebars = {page: [] for page in ("index", "start", "concepts")}
+html_sidebars = {page: [] for page in ("index", "start", "concepts", "reproduction", "genindex", "search")}
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = False

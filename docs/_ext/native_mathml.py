@@ -19,6 +19,8 @@ _LOG = logging.getLogger(__name__)
 
 # browsers stretch braces and bars to their neighbours' height, TeX only on demand
 _FENCE = re.compile(r'<mo((?: class="math(?:open|close)")?)>(?=[{}|⌈⌉∣]</mo>)')
+# docutils writes set difference as U+29F5, which few fonts have; U+2216 is the usual character
+_SET_MINUS = {0x29F5: 0x2216}
 # TeX sets a thin space between `log` and its argument, unless that is in parentheses; browsers set none
 _BARE_FUNCTION = re.compile(r'(<mo>&ApplyFunction;</mo>)(?!\s*<mo stretchy="false">\()')
 
@@ -28,7 +30,7 @@ def _translated(node: nodes.Element, block: bool) -> str:
     if block and ("&" in tex or r"\\" in tex) and r"\begin" not in tex:
         tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
     try:
-        mathml = str(tex2mathml(tex, as_block=block))
+        mathml = str(tex2mathml(tex, as_block=block)).translate(_SET_MINUS)
     except MathError as error:
         _LOG.warning("the formula %r is beyond docutils: %s", tex, error, location=node)
         return ""
