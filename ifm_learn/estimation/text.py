@@ -38,6 +38,8 @@ def text_lines(found: Estimates) -> Iterator[str]:
     yield ""
     for line in sensitivity_lines(found):
         yield from wrapped(line, "  ")
+    if found.sensitivity:
+        yield ""
     for note in _notes(found):
         yield from wrapped(note, "  ")
     for warning in found.warnings:
