@@ -32,7 +32,7 @@ from ifm_ident.show.words import counted
 from ifm_ident.spaces import UpToOrder
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scaling
-from ifm_learn.density import fit_density
+from ifm_learn.density_fit import fit_density
 from ifm_learn.experiments.figures import STYLES
 from ifm_learn.experiments.methods import fit_shared
 from ifm_learn.experiments.problems import draw_problems

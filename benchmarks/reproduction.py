@@ -29,7 +29,8 @@ from tqdm import tqdm
 from ifm_ident import Regimes, Study
 from ifm_ident.files import open_output
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel, fit_density
+from ifm_learn.density import DensityModel
+from ifm_learn.density_fit import fit_density
 from ifm_learn.experiments.figures import CAPTION, panels
 from ifm_learn.experiments.problems import Problem
 from ifm_learn.experiments.read import read_results

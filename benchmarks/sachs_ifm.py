@@ -25,7 +25,8 @@ from tqdm import tqdm
 
 from ifm_ident import Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel, fit_density
+from ifm_learn.density import DensityModel
+from ifm_learn.density_fit import fit_density
 from ifm_learn.experiments.paper import load_experiment
 from ifm_learn.experiments.problems import Problem, draw_problems
 from ifm_learn.experiments.protocol import Protocol

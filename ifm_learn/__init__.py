@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ifm_learn.data.public import load_dream, load_sachs
     from ifm_learn.data.reading import read_samples
     from ifm_learn.data.samples import Samples
-    from ifm_learn.density import DensityModel, fit_density
+    from ifm_learn.density import DensityModel
+    from ifm_learn.density_fit import fit_density
     from ifm_learn.estimate import estimate_study
     from ifm_learn.falsification.falsify import falsify
     from ifm_learn.outcome.balance import Balance
@@ -65,7 +66,7 @@ _HOMES = {
     "compare_methods": "compare",
     "estimate_study": "estimate",
     "falsify": "falsification.falsify",
-    "fit_density": "density",
+    "fit_density": "density_fit",
     "load_dream": "data.public",
     "load_sachs": "data.public",
     "read_samples": "data.reading",

@@ -17,7 +17,7 @@ from ifm_ident.notation import Notation, format_regimes
 from ifm_ident.tabular import Tabular
 from ifm_learn.conformal.regimes import identified_when_left_out, without_regime
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import fit_density
+from ifm_learn.density_fit import fit_density
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.outcome.methods import METHODS, method_of
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled

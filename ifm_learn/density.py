@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Design, Identification, Identifier, InputError, Regimes, Status
-from ifm_ident.errors import nearest
-from ifm_learn.data.samples import Samples
+from ifm_learn.count_check import check_counts
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.energies.cells import FactorCells
-from ifm_learn.energies.families import Family, layout_of
-from ifm_learn.energies.layout import Ridge
-from ifm_learn.fitting.fit import STARTS, Problem, average, fit_energies
-from ifm_learn.fitting.fitted_energies import standard_units
+from ifm_learn.fitting.fit import average
 from ifm_learn.fitting.likelihood import add_base
-from ifm_learn.fitting.report import FitReport, FitWarning, StartReport
+from ifm_learn.fitting.report import FitReport
 from ifm_learn.fitting.spread import Spread
-from ifm_learn.grid import BINS, Grid, flat_index
+from ifm_learn.grid import Grid, flat_index
 from ifm_learn.inference.gibbs import gibbs
 from ifm_learn.inference.grid_tree import Collected, GridTree
-from ifm_learn.randomness import checked_seed
 from ifm_learn.ratios.formula import require_all
 from ifm_learn.regime_check import check_regimes
 from ifm_learn.saved_density import damaged, from_arrays, read_arrays, to_arrays, write_arrays
@@ -39,9 +31,6 @@ Ints = NDArray[np.int64]
 
 MAX_CELLS = 20_000_000
 """Entries of all clique tables together, beyond which inference is by Gibbs sampling: about 0.2 s a regime."""
-
-_AGREED = 0.05
-"""Starts that differ by no more than this in total variation agree, converged or not."""
 
 _REMEMBERED = 32
 """Batches of regimes whose cells are remembered."""
@@ -60,7 +49,7 @@ class DensityModel:
     identified, and InputError for one that is not a regime of the model.
 
     >>> from ifm_ident import Study
-    >>> from ifm_learn.data.samples import Samples
+    >>> from ifm_learn import Samples, fit_density
     >>> design = Study.from_dict({
     ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
     ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10"],
@@ -86,6 +75,13 @@ class DensityModel:
     max_cells: int = MAX_CELLS
     spread: Spread | None = None
 
+    def __repr__(self) -> str:
+        model = self.design.model
+        return (
+            f"DensityModel({len(model.factors)} factors of {len(model.variables)} variables on a grid, "
+            f"{self.report.energy} energies, {sum(self.report.rows):,} rows)"
+        )
+
     @cached_property
     def tree(self) -> GridTree:
         """The junction tree of the factors on the grid."""
@@ -107,7 +103,8 @@ class DensityModel:
     @property
     def cost(self) -> str:
         """What inference in one regime costs, said beforehand."""
-        entries = f"{self.tree.cells:,} entries in {len(self.tree.tree.cliques)} clique tables"
+        cliques = len(self.tree.tree.cliques)
+        entries = f"{self.tree.cells:,} entries in {cliques} clique table{'s' * (cliques != 1)}"
         if self.exact:
             return f"exact: a junction tree with {entries}, the largest {self.tree.largest:,}"
         return f"by Gibbs sampling: a junction tree would need {entries}, the budget is {self.max_cells:,}"
@@ -208,6 +205,7 @@ class DensityModel:
         return np.stack([self.grid.decode(rows) for rows in bins])
 
     def _encode_draws(self, regimes: Regimes, n: int, rng: np.random.Generator) -> list[Ints]:
+        check_counts(n=n)
         if self.exact:
             collected = self._collect(regimes)
             return [collected.sample(r, n, rng) for r in range(len(regimes))]
@@ -245,6 +243,7 @@ class DensityModel:
 
     def redraws(self, count: int, rng: np.random.Generator) -> Iterator[tuple[DensityModel, Floats]]:
         """The models of `draws`, each with how often it counts every row that was fitted, shape (n,)."""
+        check_counts(count=count)
         if self.spread is None:
             raise InputError(
                 "the sampling distribution of this fit is not known (pseudo-likelihood, or energies of your own "
@@ -266,105 +265,3 @@ class DensityModel:
         header, arrays = read_arrays(path)
         with damaged(path):
             return cls(**from_arrays(header, arrays))
-
-
-def fit_density(
-    samples: Samples,
-    *,
-    objective: Literal["auto", "exact", "pseudo"] = "auto",
-    energy: str | Family = "mlp",
-    bins: int = BINS,
-    ridge: Ridge | None = None,
-    starts: int = STARTS,
-    iterations: int | None = None,
-    seed: int = 0,
-    jobs: int = 1,
-    max_cells: int = MAX_CELLS,
-    progress: Callable[[int], None] | None = None,
-) -> DensityModel:
-    """Fit the factors of a design to samples of its training regimes, and average the starts.
-
-    objective: `exact` likelihood on the grid, `pseudo`-likelihood, or `auto`, the former where the junction tree
-    fits `max_cells`. energy: a family's name, or a function from rows of a factor's variables to an energy. ridge:
-    the penalty, by default the one of the greatest held-out likelihood. progress: called after every iteration
-    with the number of its start. iterations: of each start at most, by default 2,000, or 200 where the clique
-    tables are large: there more of them cost minutes and no longer help in new regimes. Warns (FitWarning) where
-    starts did not converge and disagree. Same seed, same model. Raises InputError for numbers out of range and
-    names that are unknown.
-    """
-    began = time.perf_counter()
-    _check_numbers(bins=bins, starts=starts, iterations=iterations, jobs=jobs, max_cells=max_cells)
-    seed = checked_seed(seed)
-    if ridge is not None and not isinstance(ridge, Ridge):
-        raise InputError(f"ridge is {ridge!r}; give a Ridge, such as Ridge(0.3, 0.3, tied=False)")
-    grid = Grid.of(samples.x, bins)
-    cells = FactorCells.of(samples.design)
-    pseudo, notes = _use_pseudo(cells, grid, objective, max_cells)
-    layout = layout_of(cells, energy, standard_units(samples.x).apply(grid.decode(grid.encode(samples.x))))
-    problem = Problem.of(samples, grid, layout, seed, pseudo)
-    fit = fit_energies(problem, ridge, starts, seed, jobs, iterations, progress)
-    parts = [layout.tables(optimum.theta, problem.axes) for optimum in fit.optima]
-    reports = tuple(StartReport.of(optimum) for optimum in fit.optima)
-    report = FitReport(
-        objective="pseudo" if pseudo else "exact",
-        energy=energy if isinstance(energy, str) else "custom",
-        base=fit.ridge.base,
-        shift=fit.ridge.shift,
-        tied=fit.ridge.tied,
-        tried=fit.tried,
-        starts=reports,
-        disagreement=None,
-        rows=tuple(int(n) for n in samples.sizes[samples.present]),
-        seconds=time.perf_counter() - began,
-        warnings=notes,
-    )
-    thetas = np.stack([optimum.theta for optimum in fit.optima])
-    spread = (
-        None
-        if pseudo
-        else Spread(layout, grid, problem.axes, fit.ridge, thetas, grid.encode(samples.x), samples.regime)
-    )
-    model = DensityModel(
-        samples.design, cells, grid, tuple(average(parts)), samples.scaling, report, max_cells, spread
-    )
-    gap = model.disagreement(parts)
-    late = sum(not start.converged for start in reports)
-    if late and (gap is None or starts == 1 or gap > _AGREED):
-        notes = (*notes, _unconverged(late, report, gap))
-    for text in notes:
-        warnings.warn(text, FitWarning, stacklevel=2)
-    return replace(model, report=replace(report, disagreement=gap, warnings=notes))
-
-
-def _check_numbers(**given: int | None) -> None:
-    for name, value in given.items():
-        if value is None and name == "iterations":
-            continue
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-            raise InputError(f"{name} is {value!r}; give a whole number from 1")
-
-
-def _unconverged(late: int, report: FitReport, gap: float | None) -> str:
-    text = f"{late} of {len(report.starts)} starts had not converged after {report.iterations} iterations together"
-    if gap is not None and len(report.starts) > 1:
-        text += f", and differ by up to {gap:.2f} in total variation of a variable in a new regime"
-    return text + "; give more iterations, starts or rows, or a larger ridge"
-
-
-def _use_pseudo(cells: FactorCells, grid: Grid, objective: str, max_cells: int) -> tuple[bool, tuple[str, ...]]:
-    """Whether to fit by pseudo-likelihood, and what is to be said about it."""
-    if objective not in ("auto", "exact", "pseudo"):
-        raise InputError(f"there is no objective {objective!r}; {nearest(objective, ('auto', 'exact', 'pseudo'))}")
-    needed = GridTree.of(cells.scopes, grid.sizes).cells
-    if objective == "exact" and needed > max_cells:
-        raise InputError(
-            f"exact likelihood needs {needed:,} entries in clique tables, max_cells allows {max_cells:,}; use "
-            "fewer bins, raise max_cells, or use objective='pseudo'"
-        )
-    if objective == "auto" and needed > max_cells:
-        return True, (
-            f"pseudo-likelihood is used, since exact likelihood would need {needed:,} entries in clique tables "
-            f"(max_cells allows {max_cells:,}); estimates in new regimes depend on the start: use several and see "
-            "how much they disagree",
-        )
-    return objective == "pseudo", ()

@@ -15,7 +15,8 @@ import numpy as np
 
 from ifm_ident import InputError
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel, fit_density
+from ifm_learn.density import DensityModel
+from ifm_learn.density_fit import fit_density
 from ifm_learn.estimation.held import Held, held_out
 from ifm_learn.outcome.identified import same_design
 from ifm_learn.randomness import one_thread

@@ -28,7 +28,7 @@ class ModelWeights:
 
     >>> from ifm_ident import Study
     >>> from ifm_learn.data.samples import Samples
-    >>> from ifm_learn.density import fit_density
+    >>> from ifm_learn.density_fit import fit_density
     >>> design = Study.from_dict({
     ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
     ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],

@@ -73,6 +73,10 @@ class Samples:
                 "has no rows; measure it or leave it out of `train`"
             )
 
+    def __repr__(self) -> str:
+        rows, variables = len(self), self.x.shape[1]
+        return f"Samples({rows:,} rows of {variables} variables in {len(self.present)} training regimes)"
+
     def __len__(self) -> int:
         return len(self.regime)
 

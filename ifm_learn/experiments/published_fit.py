@@ -42,7 +42,7 @@ def fit_published(samples: Samples, bins: int, seed: int) -> DensityModel:
     began = time.perf_counter()
     grid = Grid.of(samples.x, bins, "uniform")
     cells = FactorCells.of(samples.design)
-    layout = Layout(cells, tuple(Mlp(len(scope), UNITS) for scope in cells.scopes))
+    layout = Layout(cells, tuple(Mlp(len(scope), UNITS, spread=1.0) for scope in cells.scopes))
     codes, rng = grid.encode(samples.x), stream(seed, "published fit")
     groups = [np.flatnonzero(samples.regime == train) for train in samples.present]
     flat = tuple(np.zeros(size) for size in grid.sizes)

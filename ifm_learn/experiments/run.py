@@ -14,7 +14,8 @@ import numpy as np
 from ifm_ident import InputError, Regimes
 from ifm_ident.notation import format_regime
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel, fit_density
+from ifm_learn.density import DensityModel
+from ifm_learn.density_fit import fit_density
 from ifm_learn.experiments.folder import Folder
 from ifm_learn.experiments.methods import Shared, fit_shared
 from ifm_learn.experiments.problems import Problem, draw_problems

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError, Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel, fit_density
+from ifm_learn.density import DensityModel
+from ifm_learn.density_fit import fit_density
 from ifm_learn.outcome.estimator import OutcomeEstimator, one_row, shaped
 from ifm_learn.outcome.sampling_error import redraws
 from ifm_learn.ratios.balance import balance_weights

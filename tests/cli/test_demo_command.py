@@ -13,7 +13,8 @@ from ifm_ident.errors import MissingExtraError
 from ifm_ident.show import demonstration
 from ifm_ident.show.demonstration import EXAMPLES, WITH_DATA, example
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel, fit_density
+from ifm_learn.density import DensityModel
+from ifm_learn.density_fit import fit_density
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.estimate import estimate_study
 from ifm_learn.estimation.demonstration import truth_lines

@@ -21,7 +21,8 @@ from click.testing import CliRunner, Result
 from ifm_ident.errors import InputError
 from ifm_learn.commands import estimate, fit
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel, fit_density
+from ifm_learn.density import DensityModel
+from ifm_learn.density_fit import fit_density
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.outcome.regressors import SmoothRegressor
 

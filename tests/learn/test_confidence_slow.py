@@ -16,7 +16,7 @@ from sklearn.preprocessing import PolynomialFeatures
 
 from ifm_ident import Regimes, Study
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import fit_density
+from ifm_learn.density_fit import fit_density
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.outcome.balance import Balance
 from ifm_learn.outcome.doubly_robust import DoublyRobust

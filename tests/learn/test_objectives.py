@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ifm_ident import Design, Factor, InputError, Intervention, Model, NotIdentifiableError, Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import fit_density
+from ifm_learn.density_fit import fit_density
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import layout_of
 from ifm_learn.energies.layout import Layout, Ridge
