@@ -48,11 +48,11 @@ def fit_density(
 
     objective: `exact` likelihood on the grid, `pseudo`-likelihood, or `auto`, the former where the junction tree
     fits `max_cells`. energy: a family's name, or a function from rows of a factor's variables to an energy. ridge:
-    the penalty, by default of the strength above the best on rows held out, 1 at most. progress: called after every
-    iteration with the number of its start. iterations: of each start at most, by default 2,000, or 140 where the
-    clique tables are large: there more of them cost minutes and no longer help in new regimes. Warns (FitWarning)
-    where starts did not converge and disagree. Same seed, same model. Raises InputError for numbers out of range
-    and names that are unknown.
+    the penalty, by default the strongest within a standard error of the best on rows held out. progress: called
+    after every iteration with the number of its start. iterations: of each start at most, by default 2,000, or 140
+    where the clique tables are large: there more of them cost minutes and do not help in new regimes. Warns
+    (FitWarning) where starts did not converge and disagree. Same seed, same model. Raises InputError for numbers
+    out of range and names that are unknown.
     """
     began = time.perf_counter()
     check_counts(bins=bins, starts=starts, jobs=jobs, max_cells=max_cells)

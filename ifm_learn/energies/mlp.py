@@ -25,8 +25,8 @@ _BLOCK = 32_768
 class Mlp:
     """One hidden layer of logistic units; theta holds the output weights v, the offsets b, then w row by row.
 
-    spread: of the random hidden weights that a start has. From small ones, fits end at smoother energies, which err
-    less where factors are combined that no rows show together.
+    spread: of the random hidden weights that a start has. From small ones, fits end at smoother energies, which
+    err less where factors are combined that no rows show together.
 
     >>> energy = Mlp(width=2, units=3)
     >>> theta = energy.start(np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""From samples to fitted energies: the ridge by held-out likelihood, several starts, their average."""
+"""From samples to fitted energies: the ridge by rows held out, several starts, their average."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ Ints = NDArray[np.int64]
 T = TypeVar("T")
 
 RIDGES = (0.1, 0.3, 1.0)
-"""Strengths tried on rows held out, of every cell by itself.
+"""Strengths tried on rows held out, of every cell by itself; the last within a standard error of the best is used.
 
-The one after the best is used, or the last: rows held out are of regimes that were fitted, and new ones, where
-factors are combined that no rows show together, ask for more. Stronger ones than these flatten energies altogether.
+Rows held out are of regimes that were fitted; new ones, where factors are combined that no rows show together,
+ask for more. Stronger ones than these flatten energies altogether.
 """
+
+_GROUPS = 20
+"""Parts of the rows held out, by whose scores the standard error is had."""
 
 ITERATIONS = 2_000
 """Of each start, at most."""
@@ -76,14 +79,14 @@ class Likelihood(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Samples made ready for fitting: likelihoods of all rows, of a stratified part, and of the others."""
+    """Samples made ready for fitting: likelihoods of all rows, of a stratified part, of the others in groups."""
 
     axes: tuple[Floats, ...]
     bins: Ints
     regime: Ints
     whole: Likelihood
     part: Likelihood
-    others: Likelihood
+    others: tuple[Likelihood, ...]
     large: bool
 
     @classmethod
@@ -103,9 +106,11 @@ class Problem:
             counts = Counts.of(layout.cells, grid, bins[rows], samples.regime[rows])
             return ExactLikelihood(layout, tree, axes, grid.log_widths, counts)
 
-        first = split_rows(samples, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        first = split_rows(samples, rng)
         every = np.ones(len(samples), dtype=bool)
-        others = likelihood(~first if not first.all() else every)
+        group = np.where(~first if not first.all() else every, rng.integers(_GROUPS, size=len(samples)), -1)
+        others = tuple(likelihood(group == g) for g in np.unique(group[group >= 0]))
         return cls(axes, bins, samples.regime, likelihood(every), likelihood(first), others, tree.cells > LARGE)
 
     def minimise(
@@ -209,21 +214,30 @@ def penalised(likelihood: Likelihood, ridge: Ridge) -> Objective:
 def choose_ridge(
     problem: Problem, start: Floats, jobs: int, iterations: int
 ) -> tuple[Ridge, tuple[tuple[float, float, float], ...]]:
-    """The ridge one strength above the best on rows held out, and the (base, shift, nats a row) of all tried.
+    """The strongest ridge within a standard error of the best on rows held out, and what was tried.
 
-    All strengths start from one fit of the middle strength and get equally many iterations.
+    That is (base, shift, nats a row) of every strength; all start from one fit of the middle one and get equally
+    many iterations. The rule of one standard error is that of Breiman, Friedman, Olshen and Stone (1984).
     """
     ridges = [Ridge(strength, strength, tied=False) for strength in RIDGES]
     theta = problem.minimise(problem.part, ridges[1], start, min(_WARM, iterations)).theta
     work = [(problem, ridge, theta, min(_EACH, iterations)) for ridge in ridges]
-    scores = _side_by_side(_score, work, jobs)
-    tried = tuple((ridge.base, ridge.shift, score) for ridge, score in zip(ridges, scores, strict=True))
-    return ridges[min(int(np.argmax(scores)) + 1, len(ridges) - 1)], tried
+    found = _side_by_side(_score, work, jobs)
+    tried = tuple((ridge.base, ridge.shift, score) for ridge, (score, _) in zip(ridges, found, strict=True))
+    best, error = max(found)
+    return [ridge for ridge, (score, _) in zip(ridges, found, strict=True) if score >= best - error][-1], tried
 
 
-def _score(problem: Problem, ridge: Ridge, theta: Floats, iterations: int) -> float:
+def _score(problem: Problem, ridge: Ridge, theta: Floats, iterations: int) -> tuple[float, float]:
+    """The log-likelihood of the rows held out, nats a row, and its standard error."""
     end = problem.minimise(problem.part, ridge, theta, iterations, plain=0).theta
-    return -problem.others.value(end) / problem.others.rows
+    rows = np.array([group.rows for group in problem.others])
+    values = -np.array([group.value(end) for group in problem.others])
+    score, groups = float(values.sum() / rows.sum()), len(rows)
+    if groups == 1:
+        return score, np.inf
+    noise = ((values - score * rows) ** 2).sum() * groups / (groups - 1)
+    return score, float(np.sqrt(noise) / rows.sum())
 
 
 def average(tables: Sequence[Sequence[Floats]]) -> list[Floats]:
