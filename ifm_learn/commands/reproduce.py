@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ifm_ident import InputError
-from ifm_ident.commands.options import progress, remark
+from ifm_ident.commands.options import progress, remark, stages
 from ifm_learn.experiments.paper import DataName, load_experiment
 from ifm_learn.experiments.protocol import METHODS, TRUTHS, Protocol
 from ifm_learn.experiments.run import run_experiment
@@ -111,16 +111,17 @@ def command(
     for truth in dict.fromkeys(truths or TRUTHS):
         options = {"truth": truth, "seed": seed, "outcome": outcome, "methods": methods or METHODS}
         protocol = Protocol(**options)  # type: ignore[arg-type]
-        found[truth] = run_experiment(
-            samples,
-            regimes,
-            protocol.quick() if quick else protocol,
-            count,
-            folder / truth,
-            jobs=jobs,
-            say=lambda text: remark(text, quiet),
-            watch=watch,
-        )
+        with stages(quiet) as say:
+            found[truth] = run_experiment(
+                samples,
+                regimes,
+                protocol.quick() if quick else protocol,
+                count,
+                folder / truth,
+                jobs=jobs,
+                say=say,
+                watch=watch,
+            )
     written = write_all(found, data, folder, _made_by(ctx))
     click.echo(tables(found, data), nl=False)
     remark(f"{folder}: {', '.join(path.name for path in written)}", quiet)

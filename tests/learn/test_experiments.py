@@ -244,7 +244,8 @@ def test_every_method_answers_and_the_right_model_answers_well(full: Results) ->
     for method in full.methods:
         assert np.isfinite(full.estimates[method]).all(), method
         # joint additive takes v and w as set by their interventions, which here only shift them
-        assert full.prmse(method).max() < (1.0 if method == "joint-additive" else 0.1), method
+        # the pooled weights are worth 68 rows at least, each regime's alone far fewer
+        assert full.prmse(method).max() < (1.0 if method == "joint-additive" else 0.2), method
     # three arms of 200 rows each err by 3/200 of the outcome's variance together; three times that is allowed
     assert full.prmse("ifm1").mean() < 0.045
     # the regression alone: 1,000 training rows, noise variance 0.3, and 500 draws a mean
