@@ -22,6 +22,7 @@ from ifm_learn.fitting.spread import Spread
 from ifm_learn.grid import Grid, flat_index
 from ifm_learn.inference.gibbs import gibbs
 from ifm_learn.inference.grid_tree import Collected, GridTree
+from ifm_learn.inference.support import FactorSupport, factor_support
 from ifm_learn.ratios.formula import require_all
 from ifm_learn.regime_check import check_regimes
 from ifm_learn.saved_density import damaged, from_arrays, read_arrays, to_arrays, write_arrays
@@ -178,11 +179,12 @@ class DensityModel:
 
         InputError where inference is not exact.
         """
-        if not self.exact:
-            raise InputError(
-                f"normalising constants need exact inference; {self.cost}; raise max_cells or use fewer bins"
-            )
+        self._require_exact("normalising constants need")
         return self._collect(regimes).log_normalisers
+
+    def _require_exact(self, what: str) -> None:
+        if not self.exact:
+            raise InputError(f"{what} exact inference; {self.cost}; raise max_cells or use fewer bins")
 
     def marginals(self, regimes: Regimes) -> list[Floats]:
         """The probabilities of every variable's bins, a list of arrays of shape (r, bins).
@@ -198,6 +200,21 @@ class DensityModel:
             np.array([np.bincount(rows[:, v], minlength=size) / len(rows) for rows in bins])
             for v, size in enumerate(self.grid.sizes)
         ]
+
+    def support(self, regimes: Regimes, rows: Sequence[int] | None = None) -> FactorSupport:
+        """How much of every regime lies where the rows that show its factors are, factor by factor.
+
+        rows: of every distinct training regime, by default those that were fitted. InputError where inference is
+        not exact.
+        """
+        self._require_exact("the support of factors needs")
+        train = self.design.train.take(self.design.distinct)
+        counts = self.report.rows if rows is None else rows
+        if len(counts) != len(train) or min(counts) < 1:
+            raise InputError(
+                f"rows are {list(counts)}; give a positive number for each of {len(train)} training regimes"
+            )
+        return factor_support(self._collect(regimes), self._collect(train), counts)
 
     def sample(self, regimes: Regimes, n: int, rng: np.random.Generator) -> Floats:
         """n draws of x in every regime, shape (r, n, p): independent where `exact`, else by Gibbs sampling."""

@@ -16,7 +16,13 @@ from ifm_learn.conformal.ranks import Alpha, read_alpha
 from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
-from ifm_learn.estimation.checks import density_warnings, outcome_warnings, overlap_warnings
+from ifm_learn.estimation.checks import (
+    density_warnings,
+    extrapolation_warnings,
+    extrapolation_words,
+    outcome_warnings,
+    overlap_warnings,
+)
 from ifm_learn.estimation.held import CALIBRATION, Held, held_out
 from ifm_learn.estimation.prediction import UnitIntervals, by_ratio, without_ratio
 from ifm_learn.estimation.result import Estimates
@@ -103,6 +109,9 @@ def estimate_study(
     columns = work.columns(found, notes)
     moved = () if sensitivity is None else tuple(work.sensitivities(found, sensitivity))
     notes += work.warnings(found, columns)
+    weak = work.extrapolation(found)
+    notes += extrapolation_warnings(study.model, targets, weak, study.notation)
+    columns.reasons = tuple("; ".join(filter(None, both)) for both in zip(columns.reasons, weak, strict=True))
     beside = Additive().fit(held.fitted).predict(targets)
     return Estimates(
         name=study.name,
@@ -205,6 +214,16 @@ class _Work:
                 for row, fine, words in zip(asked.tolist(), overlap.reliable, overlap.verdict, strict=True):
                     reasons[row] = "" if fine else str(words)
         return replace(columns, reasons=tuple(reasons))
+
+    def extrapolation(self, found: Identification) -> list[str]:
+        """For every regime how much of it lies beyond what rows tell, "" for little."""
+        words = [""] * len(found)
+        if self.density is not None:
+            asked = self._asked(found)
+            said = extrapolation_words(self.density, found.targets.take(asked))
+            for row, word in zip(asked.tolist(), said, strict=True):
+                words[row] = word
+        return words
 
     def sensitivities(self, found: Identification, gamma: float) -> Iterator[RegimeSensitivity]:
         """Of the regimes that have numbers and were not observed, against the baseline's mean."""

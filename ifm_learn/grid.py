@@ -50,6 +50,10 @@ class Grid:
         """The number of bins of every variable."""
         return tuple(len(v) for v in self.values)
 
+    def continuous(self, v: int) -> bool:
+        """Whether the bins of a variable are intervals, not one value each."""
+        return bool((self.widths[v] != 1).any())
+
     def encode(self, x: Floats) -> Ints:
         """The bin of every value, shape (n, p); values outside the range go to the outermost bins."""
         columns = [

@@ -221,6 +221,11 @@ class Collected:
                     found[cell] = found[cell] + sum_to(total, tree.axes[c], tree.scopes[k])
         return found
 
+    def factor_marginals(self, regime: int) -> list[Floats]:
+        """The marginal probabilities of every factor's variables in one regime, axes in the order of its scope."""
+        tree, beliefs = self.tree, self.beliefs(regime)
+        return [sum_to(beliefs[c], tree.axes[c], scope) for c, scope in zip(tree.home, tree.scopes, strict=True)]
+
     def variable_marginals(self, regime: int) -> list[Floats]:
         """The marginal probabilities of every variable in one regime."""
         found: dict[int, Floats] = {}

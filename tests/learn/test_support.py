@@ -1,0 +1,140 @@
+"""How much of a regime lies where a factor's rows are: against enumeration, and what is said of it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from ifm_ident import InputError, NotIdentifiableError, Study
+from ifm_learn import estimate_study, fit_density
+from ifm_learn.energies.cells import FactorCells
+from ifm_learn.energies.layout import Ridge
+from ifm_learn.estimate import Estimates
+from ifm_learn.inference.grid_tree import GridTree
+from ifm_learn.inference.support import factor_support
+from tests.learn.grid_models import design, draw, probabilities, random_tables, regimes
+
+SIZES = [3, 2, 4, 3]
+Law = tuple[float, float]
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("loop", ("000", "111", "201")), ("conditional", ("111", "100"))])
+def test_support_is_what_enumeration_says(name: str, wanted: tuple[str, ...]) -> None:
+    cells = FactorCells.of(design(name))
+    sizes = SIZES[: len(cells.design.model.variables)]
+    tables = [2 * table for table in random_tables(cells, sizes, np.random.default_rng(0))]
+    asked, train = regimes(*wanted), cells.design.train
+    rows = np.arange(10, 10 + 7 * len(train), 7)
+    tree = GridTree.of(cells.scopes, sizes)
+    found = factor_support(
+        tree.collect(tables, cells.choice(asked)), tree.collect(tables, cells.choice(train)), rows.tolist()
+    )
+    targets, trained = (probabilities(cells, sizes, tables, of) for of in (asked, train))
+    for r, k in itertools.product(range(len(asked)), range(len(cells.scopes))):
+        shows = cells.choice(train)[:, k] == cells.choice(asked)[r, k]
+        target: dict[tuple[int, ...], float] = {}
+        expected: dict[tuple[int, ...], float] = {}
+        for x in itertools.product(*map(range, sizes)):
+            at = tuple(x[v] for v in cells.scopes[k])
+            target[at] = target.get(at, 0.0) + float(targets[(r, *x)])
+            expected[at] = expected.get(at, 0.0) + float(rows[shows] @ trained[(shows, *x)])
+        few = [at for at in target if expected[at] < 25 * target[at]]
+        # double precision, a few hundred terms of size 1
+        assert found.unsupported[r, k] == pytest.approx(sum(target[at] for at in few), abs=1e-12)
+    assert 0 < found.unsupported.max() <= 1
+    np.testing.assert_array_equal(found.weak, found.unsupported[range(len(asked)), found.worst] > 0.5)
+
+
+def test_where_a_factor_was_never_near_it_has_no_rows() -> None:
+    tree = GridTree.of([(0,), (0,)], [2])
+    tables = [np.array(pair) for pair in ([0.0, 0.0], [0.0, -900.0], [0.0, -100.0], [0.0, 1000.0])]
+    # the first two are of one factor: its second cell is shown at value 0 only, and asked for at value 1
+    train = tree.collect(tables, np.array([[0, 2], [1, 2], [0, 3]]))
+    found = factor_support(tree.collect(tables, np.array([[1, 3]])), train, [500, 500, 500])
+    np.testing.assert_allclose(found.unsupported, [[1.0, 0.0]], atol=1e-12)
+    assert (found.worst[0], found.weak[0]) == (0, True)
+
+
+def test_of_a_model_with_the_rows_it_was_fitted_to_or_others() -> None:
+    of = design("pair")
+    tables = random_tables(FactorCells.of(of), [3, 3], np.random.default_rng(4))
+    samples = draw(of, [3, 3], tables, 300, np.random.default_rng(5))
+    model = fit_density(samples, starts=1, ridge=Ridge(0.1, 0.1, tied=False))
+    # regimes that were run lie where their own rows are, if these are 25 or more
+    assert (model.support(of.train).unsupported == 0).all()
+    assert (model.support(of.train, [25, 25, 25]).unsupported == 0).all()
+    # the second is the only one that shows its cell of the first factor
+    np.testing.assert_allclose(model.support(of.train, [25, 24, 25]).unsupported[1], [1.0, 0.0], atol=1e-12)
+    with pytest.raises(InputError, match=r"rows are \[300\]; give a positive number for each of 3 training"):
+        model.support(of.train, [300])
+
+
+def test_a_regime_that_is_not_identified_has_none() -> None:
+    of = Study.from_dict(
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1]},
+            "variables": ["x"],
+            "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}],
+            "train": ["00", "10"],
+        }
+    ).design
+    tables = random_tables(FactorCells.of(of), [2], np.random.default_rng(0))
+    model = fit_density(draw(of, [2], tables, 50, np.random.default_rng(1)), starts=1)
+    with pytest.raises(NotIdentifiableError):
+        model.support(regimes("11"))
+
+
+def estimated(baseline: Law, a: Law, b: Law, method: str = "ifm1") -> Estimates:
+    """Two interventions on one variable, in factors of their own, and both together, from 400 rows of each regime.
+
+    A law is a normal distribution's mean and standard deviation.
+    """
+    study = Study.from_dict(
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1]},
+            "variables": ["x"],
+            "factors": [{"name": "push", "sigma": ["A"]}, {"name": "pull", "sigma": ["B"]}],
+            "train": ["00", "10", "01"],
+            "test": ["10", "11"],
+        }
+    )
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(mean, sd, 400) for mean, sd in (baseline, a, b)])
+    first, second = np.repeat([[0, 0], [1, 0], [0, 1]], 400, axis=0).T
+    return estimate_study(study, {"A": first, "B": second, "x": x}, method=method, calibration=0.0)
+
+
+def test_estimates_say_where_the_rows_of_a_factor_are_rare() -> None:
+    # p_A p_B / p_0 is a normal law at 0 with sd 0.2, ten standard deviations from the rows of either factor
+    found = estimated((0.0, 2.0), (3.0, 0.3), (-3.0, 0.3))
+    said = [text for text in found.warnings if "extrapolation" in text]
+    assert len(said) == 1
+    assert said[0].startswith("extrapolation in 1 of 2 regimes: 11 (")
+    assert said[0].endswith("there the form of the energies and the ends of the grid decide, and no row checks it")
+    assert "of it lies where rows of factor pu" in found.reasons[1]
+    assert found.reasons[0] == ""
+    assert found.mapping()["results"][1]["note"] == found.reasons[1]
+
+
+def test_and_where_the_grid_ends_before_the_regime_does() -> None:
+    # the combination is at 6 with sd 1, beyond nearly all rows
+    found = estimated((0.0, 1.0), (3.0, 1.0), (3.0, 1.0))
+    assert found.mean[1, 0] < 5.5
+    assert "of it has x above" in found.reasons[1]
+    assert "the last bin of the grid" in found.reasons[1]
+    assert "of it has x below" in estimated((0.0, 1.0), (-3.0, 1.0), (-3.0, 1.0)).reasons[1]
+    assert found.reasons[0] == ""
+
+
+def test_and_nothing_where_rows_are() -> None:
+    # the combination is at 1 with sd 1: each factor has 400 rows within 0.5 of it
+    found = estimated((0.0, 1.0), (0.5, 1.0), (0.5, 1.0))
+    assert found.reasons == ("", "")
+    assert not [text for text in found.warnings if "extrapolation" in text]
+
+
+def test_nor_of_methods_without_a_density() -> None:
+    found = estimated((0.0, 2.0), (3.0, 0.3), (-3.0, 0.3), method="additive")
+    assert not [text for text in found.warnings if "extrapolation" in text]
