@@ -41,7 +41,7 @@ ITERATIONS_LARGE = 140
 """Where clique tables are large: more raise the likelihood of the rows, not that of rows of new regimes."""
 
 STARTS = 6
-"""Single starts err in new regimes, each in its own way; their average errs far less."""
+"""Averaged, since in new regimes single starts differ (`FitReport.disagreement`)."""
 
 _WARM = 120
 """Iterations with one strength before the strengths are told apart."""

@@ -234,8 +234,11 @@ def test_beyond_the_budget_pseudo_likelihood_is_used_and_said() -> None:
         fit_density(samples, objective="exat")  # type: ignore[arg-type]
 
 
-def test_ridge_is_the_strongest_within_a_standard_error_of_the_best() -> None:
-    samples, _ = simulated("pair", [3, 3], 300)
+@pytest.mark.parametrize(("scale", "n", "strongest"), [(1.0, 300, True), (20.0, 300, False)])
+def test_ridge_is_the_strongest_within_a_standard_error_of_the_best(scale: float, n: int, strongest: bool) -> None:
+    of = design("pair")
+    tables = [scale * table for table in random_tables(FactorCells.of(of), [3, 3], np.random.default_rng(0))]
+    samples = draw(of, [3, 3], tables, n, np.random.default_rng([0, n]))
     cells, grid = FactorCells.of(samples.design), Grid.of(samples.x, 3)
     layout = layout_of(cells, "saturated", standard_units(samples.x).apply(samples.x))
     problem = Problem.of(samples, grid, layout, 0)
@@ -251,6 +254,21 @@ def test_ridge_is_the_strongest_within_a_standard_error_of_the_best() -> None:
     best = int(rows.mean(axis=1).argmax())
     near = rows.mean(axis=1) >= rows[best].mean() - rows[best].std() / np.sqrt(out.sum())
     assert ridge.base == ridge.shift == np.array(RIDGES)[near][-1]
+    assert (ridge.base == RIDGES[-1]) is strongest
+
+
+def test_numbers_that_are_no_counts(fitted: tuple[DensityModel, Samples]) -> None:
+    with pytest.raises(InputError, match="n is -1; give a whole number from 1"):
+        fitted[0].sample(regimes("11"), -1, np.random.default_rng(0))
+    with pytest.raises(InputError, match="count is 0; give a whole number from 1"):
+        fitted[0].draws(0, np.random.default_rng(0))
+
+
+def test_a_model_says_what_it_is_and_costs(fitted: tuple[DensityModel, Samples]) -> None:
+    model, samples = fitted
+    assert repr(model) == "DensityModel(2 factors of 2 variables on a grid, mlp energies, 1,500 rows)"
+    assert repr(samples) == "Samples(1,500 rows of 2 variables in 3 training regimes)"
+    assert model.cost == "exact: a junction tree with 9 entries in 1 clique table, the largest 9"
 
 
 def test_a_fit_reports_its_starts(fitted: tuple[DensityModel, Samples]) -> None:
