@@ -99,7 +99,7 @@ def one_truth(samples: Samples, regimes: Regimes, seed: int, args: argparse.Name
     combinations = regimes.take(unseen)
     weak = truth.support(combinations, training.sizes[training.present].tolist()).weak
     errors, ranks, _ = scores(truth, regimes, problems, outcome, unseen)
-    names = format_regimes(samples.design.model, combinations.take(np.flatnonzero(weak)), "labels").to_pylist()
+    names = format_regimes(samples.design.model, combinations.take(np.flatnonzero(weak)), "label").to_pylist()
     said = {"truth": seed, "count": int((~weak).sum()), "names": names}
     rows: list[dict[str, Any]] = [{**said, "start": "true density", **summary(errors, ranks, weak)}]
     for start in range(args.starts):

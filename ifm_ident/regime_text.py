@@ -269,6 +269,8 @@ class RegimeReader:
         names = [name.strip() for name in part.split(",")]
         if all(name in self.model.position for name in names):
             return f"join names by +: {'+'.join(names)}"
+        if len(names) > 1:
+            return "a text is one regime: give several one by one"
         advice = nearest(part, self.model.position)
         if self.long_level is not None and part.isdigit():
             name, level = self.long_level

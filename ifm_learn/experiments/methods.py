@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ifm_ident import Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
+from ifm_learn.estimation.checks import extrapolation_warnings, extrapolation_words
 from ifm_learn.experiments.problems import Problem
 from ifm_learn.experiments.protocol import MethodName, Protocol
 from ifm_learn.experiments.remembering import Remembering
@@ -105,6 +106,8 @@ def fit_shared(samples: Samples, regimes: Regimes, protocol: Protocol, truth: Tr
             f"effective sample size of the pooled weights: {weights.min():.0f} to {weights.max():.0f} of "
             f"{len(samples):,} rows, median {np.median(weights):.0f}"
         )
+        words = extrapolation_words(fitted.model, regimes)
+        notes += extrapolation_warnings(samples.design.model, regimes, words, "assignment")
         for _ in Ifm1(fitted, draws=protocol.draws, seed=protocol.seed).fit(samples).draws_.each(regimes):
             pass  # drawn before work is shared out, remembered ever after
     if "dag" in protocol.methods:

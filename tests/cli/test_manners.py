@@ -123,6 +123,7 @@ def test_the_completion_script_that_help_names_is_made(capfdbinary: pytest.Captu
         (["identify", "{study}", "--criterion", "joined"], "'joint'"),
         (["explain", "{study}", "--regime", "a+B"], "did you mean A?"),
         (["identify", "{study}", "--test", "A, C"], "join names by +: A+C"),
+        (["identify", "{study}", "--test", "A,none"], "a text is one regime: give several one by one"),
         (["identify", "{folder}/stduy.json"], "did you mean study.json?"),
         (["identify", "{study}", "--test", "file:{folder}/none.csv"], "none.csv"),
     ],
