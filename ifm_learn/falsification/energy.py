@@ -37,7 +37,8 @@ _RIDGE = 1e-3
 def energy_test(asked: Question, rng: np.random.Generator, replicates: int) -> Evidence:
     """The energy test; `replicates` cross-fits are averaged, and more make it steadier over seeds.
 
-    Where the regimes overlap in less than LEAST_FOR_ENERGY it says nothing: statistic 0, p-value 1, no effect.
+    Where the regimes overlap in less than LEAST_FOR_ENERGY, or what is tested never varies, it says nothing:
+    statistic 0, p-value 1, no effect.
     """
     fits = [_signed_weights(asked, rng) for _ in range(replicates if len(asked.c) > 2 else 1)]
     signed = np.mean([one for one, _ in fits], axis=0)
@@ -47,7 +48,7 @@ def energy_test(asked: Question, rng: np.random.Generator, replicates: int) -> E
     else:
         columns = distance_features(asked.x, rng)
     worth = information(asked.label, asked.c, asked.combination, signed)
-    if worth < LEAST_FOR_ENERGY:
+    if worth < LEAST_FOR_ENERGY or not asked.bound.any():
         return Evidence(0.0, 1.0, {}, worth)
     terms = asked.without_free(columns, overlap) * signed[:, None]
     return Evidence(*energy_form(terms), asked.effects(signed, overlap), worth)

@@ -10,7 +10,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from scipy.stats import binom
 
-from ifm_ident import Factor, InputError
+from ifm_ident import Factor, InputError, Study
+from ifm_learn.data.samples import Samples
 from ifm_learn.falsification.contrast import Block, bound_basis, fit, free_basis
 from ifm_learn.falsification.energy import distance_features
 from ifm_learn.falsification.falsify import adjust, falsify
@@ -172,6 +173,24 @@ def test_discrete_data_with_ties_and_a_constant_column() -> None:
     assert not any(f.rejected for f in falsify(samples_of(asked, tables)).findings)
     tables[3][:, 0] = rng.choice(3, 400, p=[0.5, 0.3, 0.2])
     assert all(f.rejected for f in falsify(samples_of(asked, tables)).findings)
+
+
+def test_a_claim_of_a_variable_that_never_varies_is_not_contradicted() -> None:
+    # of the rest the claim says nothing, however finely it is looked at
+    study = Study.from_dict(
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1]},
+            "variables": ["x", "k"],
+            "factors": [{"x": ["x", "k"], "sigma": ["A"]}, {"x": ["x"], "sigma": ["B"]}],
+            "train": ["00", "10", "01", "11"],
+        }
+    )
+    for seed in range(5):
+        regime = np.repeat(np.arange(4), 200)
+        x = np.random.default_rng(seed).normal(np.array([0.0, 0.5, 1.0, 1.5])[regime])
+        found = falsify(Samples(study.design, regime, np.column_stack([x, np.zeros(800)])), seed=seed).findings
+        of_k = [finding.evidence for finding in found if finding.claim.variables == ("k",)]
+        assert [(one.statistic, one.p_value) for one in of_k] == [(0.0, 1.0)] * 2
 
 
 def test_regimes_that_hardly_overlap_are_not_compared() -> None:
