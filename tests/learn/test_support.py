@@ -7,13 +7,15 @@ import itertools
 import numpy as np
 import pytest
 
-from ifm_ident import InputError, NotIdentifiableError, Study
-from ifm_learn import estimate_study, fit_density
+from ifm_ident import InputError, NotIdentifiableError, Regimes, Study
+from ifm_learn import GaussianIFM, estimate_study, fit_density
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.estimate import Estimates
+from ifm_learn.estimation.checks import extrapolation_words
 from ifm_learn.inference.grid_tree import GridTree
 from ifm_learn.inference.support import factor_support
+from ifm_learn.outcome.plug_in import exact_means
 from tests.learn.grid_models import design, draw, probabilities, random_tables, regimes
 
 SIZES = [3, 2, 4, 3]
@@ -126,6 +128,34 @@ def test_and_where_the_grid_ends_before_the_regime_does() -> None:
     assert "the last bin of the grid" in found.reasons[1]
     assert "of it has x below" in estimated((0.0, 1.0), (-3.0, 1.0), (-3.0, 1.0)).reasons[1]
     assert found.reasons[0] == ""
+
+
+def test_regimes_so_named_err_more_than_the_others() -> None:
+    study = Study.from_dict(
+        {
+            "interventions": {name: [0, 1] for name in "ABCDE"},
+            "variables": ["v1", "v2", "v3", "v4", "v5"],
+            "factors": [
+                {"x": [f"v{k + 1}", f"v{(k + 1) % 5 + 1}"], "sigma": [name]} for k, name in enumerate("ABCDE")
+            ],
+            "train": ["ctrl", *"ABCDE"],
+            "test": "all",
+        }
+    )
+    every = Regimes.concatenate([*study.targets()])
+    errors: dict[bool, list[float]] = {False: [], True: []}
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        truth = GaussianIFM.random(study.design.model, rng, effect=2.0)
+        model = fit_density(truth.sample(study.design, 400, rng), energy="quadratic", starts=1)
+        spread = np.sqrt(np.diagonal(truth.covariances(every), axis1=1, axis2=2))
+        gaps = np.abs(exact_means(model, every) - truth.means(every)) / spread
+        for gap, words in zip(gaps.mean(axis=1), extrapolation_words(model, every), strict=True):
+            errors[bool(words)].append(float(gap))
+    assert len(errors[True]) > 10
+    # means of 400 rows err by 0.04 standard deviations, twice that on average where three regimes are combined
+    assert np.mean(errors[False]) < 0.1
+    assert np.mean(errors[True]) > 2 * np.mean(errors[False])
 
 
 def test_and_nothing_where_rows_are() -> None:
