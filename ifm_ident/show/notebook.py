@@ -87,6 +87,20 @@ def html_table(heading: str, columns: Sequence[str], rows: Iterable[Sequence[str
     )
 
 
+def warning_lines(warnings: Sequence[str]) -> list[str]:
+    """Warnings as sentences, one a line.
+
+    >>> warning_lines(["few rows"])
+    ['Warning: few rows.']
+    """
+    return [f"Warning: {text}." for text in warnings]
+
+
+def warnings_html(warnings: Sequence[str]) -> str:
+    """Warnings as paragraphs of HTML, nothing for none."""
+    return "".join(f"<p>{html.escape(line)}</p>" for line in warning_lines(warnings))
+
+
 def code(text: str) -> str:
     """A text as escaped HTML in the type of code."""
     return f"<code>{html.escape(shortened(text))}</code>"

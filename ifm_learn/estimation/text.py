@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 
 from ifm_ident import Status
-from ifm_ident.show.notebook import code, html_table, shortened, text_table
+from ifm_ident.show.notebook import code, html_table, shortened, text_table, warning_lines, warnings_html
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted
 from ifm_learn.estimation.result import Estimates
@@ -42,21 +42,23 @@ def text_lines(found: Estimates) -> Iterator[str]:
         yield ""
     for note in _notes(found):
         yield from wrapped(note, "  ")
-    for warning in found.warnings:
-        yield from wrapped(f"Warning: {warning}.", "  ")
+    for line in warning_lines(found.warnings):
+        yield from wrapped(line, "  ")
     yield from wrapped(closing(found))
 
 
 def short_text(found: Estimates) -> str:
-    """The heading and the first rows."""
+    """The heading, the first rows and the warnings."""
     cells = ((shortened(name), *rest) for name, *rest in _rows(found))
-    return f"{_heading(found)}\n{text_table(_columns(found), cells, len(found) * len(found.outcomes))}"
+    table = text_table(_columns(found), cells, len(found) * len(found.outcomes))
+    return "\n".join([_heading(found), table, *warning_lines(found.warnings)])
 
 
 def short_html(found: Estimates) -> str:
     """The same as an HTML table."""
     rows = ((code(name), *map(html.escape, rest)) for name, *rest in _rows(found))
-    return html_table(_heading(found), _columns(found), rows, len(found) * len(found.outcomes))
+    table = html_table(_heading(found), _columns(found), rows, len(found) * len(found.outcomes))
+    return table + warnings_html(found.warnings)
 
 
 def _heading(found: Estimates) -> str:

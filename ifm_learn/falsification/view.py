@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ifm_ident.show.mathml import formula_mathml
-from ifm_ident.show.notebook import LONGEST, ROWS, TERMS, html_table, shortened, text_table
+from ifm_ident.show.notebook import (
+    LONGEST,
+    ROWS,
+    TERMS,
+    html_table,
+    shortened,
+    text_table,
+    warning_lines,
+    warnings_html,
+)
 from ifm_learn.falsification.write import claim_words, effect_words, p_words, verdict
 
 if TYPE_CHECKING:
@@ -57,9 +66,10 @@ def findings_table(found: Falsification) -> pa.Table:
 def findings_text(found: Falsification) -> str:
     """The verdict and the first findings as an aligned table."""
     if not found.findings:
-        return verdict(found)
+        return "\n".join([verdict(found), *warning_lines(found.warnings)])
     rows = ((shortened(str(f.claim.formula)), *map(shortened, _cells(found, f))) for f in found.findings)
-    return f"{verdict(found)}\n{text_table(_COLUMNS, rows, len(found.findings))}"
+    table = text_table(_COLUMNS, rows, len(found.findings))
+    return "\n".join([verdict(found), table, *warning_lines(found.warnings)])
 
 
 def findings_html(found: Falsification) -> str:
@@ -70,7 +80,7 @@ def findings_html(found: Falsification) -> str:
             product = formula_mathml(finding.claim.formula, TERMS, LONGEST)
             yield product, *map(html.escape, _cells(found, finding))
 
-    return html_table(verdict(found), _COLUMNS, rows(), len(found.findings))
+    return html_table(verdict(found), _COLUMNS, rows(), len(found.findings)) + warnings_html(found.warnings)
 
 
 def _cells(found: Falsification, finding: Finding) -> tuple[str, ...]:

@@ -249,7 +249,10 @@ def test_findings_as_a_table_and_in_words() -> None:
     assert "REJECTED" in text
     assert "<math" in found._repr_html_()
     nothing = falsify(samples_of(joint_model(), rows[:3], CODES[:3]))
-    assert repr(nothing) == "Nothing was tested: the design makes no claim that data could refute."
+    assert repr(nothing).splitlines() == [
+        "Nothing was tested: the design makes no claim that data could refute.",
+        f"Warning: {nothing.warnings[0]}.",
+    ]
     assert nothing.to_arrow().num_rows == 0
 
 

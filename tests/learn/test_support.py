@@ -118,6 +118,8 @@ def test_estimates_say_where_the_rows_of_a_factor_are_rare() -> None:
     assert "of it lies where rows of factor pu" in found.reasons[1]
     assert found.reasons[0] == ""
     assert found.mapping()["results"][1]["note"] == found.reasons[1]
+    assert f"Warning: {said[0]}." in repr(found)
+    assert "<p>Warning: extrapolation in 1 of 2 regimes" in found._repr_html_()
 
 
 def test_and_where_the_grid_ends_before_the_regime_does() -> None:
