@@ -30,6 +30,7 @@ from ifm_learn.data.public import load_sachs
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.density_fit import fit_density
+from ifm_learn.estimation.checks import extrapolation_words
 from ifm_learn.falsification.falsify import Falsification, falsify
 from ifm_learn.falsification.repair import suggestions
 from ifm_learn.falsification.write import claim_words, effect_words, p_words
@@ -278,6 +279,12 @@ def report(data_home: Path | None, download: bool, seed: int) -> Iterator[str]:
     yield f"\n{verdict(rows)}"
     yield "\n## Does the fitted model reproduce its own training regimes?\n"
     yield from own_regimes(predictions.density, blocks, seed)
+    yield "\n## Does it extrapolate?\n"
+    targets = Regimes.concatenate([combination(blocks.design, inhibitor) for inhibitor in combined])
+    words = extrapolation_words(predictions.density, targets)
+    yield from (
+        f"- {name}: {said or 'not by the rows of its factors'}" for name, said in zip(combined, words, strict=True)
+    )
     yield "\n## What `falsify` says\n"
     yield from falsified(
         "Measured combinations among the training regimes, separate factors",
