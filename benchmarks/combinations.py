@@ -56,6 +56,8 @@ estimator of the factors can mend it. What a user would have noticed, and when:
   independent within regimes is a claim, and passes.
 - **From the weights**: the effective number of cells behind the weights stands beside each prediction. With a
   handful of cells the formula leaves the data's support, whether or not it is true.
+- **From the fitted energies**: each combination is named above with the share of it that lies where rows of one of
+  its factors are rare. `ifm estimate` warns of that; it would hold if the factorisation were right.
 - **From one measured combination**: with the combinations among the training regimes, the separate factors
   are rejected with Plcg lower by about one standard deviation than the formula has it, and the repair that is
   suggested joins ICAM-2 to the inhibitors' factor. All combinations share that shift, so it may be a batch;

@@ -7,7 +7,7 @@ Stationary laws of a stochastic differential equation of six genes with saturati
 knock-downs (500 each) are trained; all pairs and triples are asked for, outcomes as in the paper. Feedback grows
 from none to its full strength, with and without two hidden confounders. The model's factors are each gene with
 its regulators, so the stationary law is an IFM only approximately once there is feedback or confounding. The DAG
-leaves the feedback out. Prints tables, writes cycles.md and cycles.png. Ten minutes on two cores, less with
+leaves the feedback out. Prints tables, writes cycles.md and cycles.png. Fifteen minutes on two cores, less with
 `--quick`.
 """
 
