@@ -30,7 +30,7 @@ from ifm_learn.data.public import load_sachs
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.density_fit import fit_density
-from ifm_learn.estimation.checks import extrapolation_words
+from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.falsification.falsify import Falsification, falsify
 from ifm_learn.falsification.repair import suggestions
 from ifm_learn.falsification.write import claim_words, effect_words, p_words

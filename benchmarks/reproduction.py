@@ -31,7 +31,7 @@ from ifm_ident.files import open_output
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.density_fit import fit_density
-from ifm_learn.estimation.checks import extrapolation_words
+from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.experiments.figures import CAPTION, panels
 from ifm_learn.experiments.problems import Problem
 from ifm_learn.experiments.read import read_results

@@ -16,13 +16,8 @@ from ifm_learn.conformal.ranks import Alpha, read_alpha
 from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
-from ifm_learn.estimation.checks import (
-    density_warnings,
-    extrapolation_warnings,
-    extrapolation_words,
-    outcome_warnings,
-    overlap_warnings,
-)
+from ifm_learn.estimation.checks import density_warnings, outcome_warnings, overlap_warnings
+from ifm_learn.estimation.extrapolation import extrapolation_warnings, extrapolation_words
 from ifm_learn.estimation.held import CALIBRATION, Held, held_out
 from ifm_learn.estimation.prediction import UnitIntervals, by_ratio, without_ratio
 from ifm_learn.estimation.result import Estimates

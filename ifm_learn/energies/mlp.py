@@ -17,8 +17,8 @@ Singles = NDArray[np.float32]
 _SAFE = 80.0
 """Exponents below this in size have exponentials in single precision, the smallest not denormal."""
 
-_BLOCK = 32_768
-"""Entries of a table worked on at a time, so that they stay in a processor's cache."""
+_BLOCK = 262_144
+"""Entries of a table worked on at a time: few calls, and little that a processor's caches do not hold."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident import Model, Regimes
 from ifm_ident.notation import Notation, format_regimes
 from ifm_ident.show.words import counted, listed
 from ifm_learn.data.samples import Samples
@@ -22,12 +21,6 @@ APART = 0.1
 
 CHANCE = 4.0
 """Unless it is less than this many standard errors."""
-
-AT_AN_END = 1 / 3
-"""With more of a regime in an outermost bin of a continuous variable the grid may end before the regime does."""
-
-MORE = 2.0
-"""If it is also this many times what any training regime has there."""
 
 _NAMED = 3
 
@@ -70,50 +63,6 @@ def density_warnings(density: DensityModel, samples: Samples, notation: Notation
     train = samples.design.train.take(samples.present)
     means = exact_means(density, train)
     yield from reproduction(samples, means, samples.x, samples.design.model.variables, notation)
-
-
-def extrapolation_words(density: DensityModel, regimes: Regimes) -> list[str]:
-    """For every regime how much of it lies beyond a factor's rows or the range of a variable, "" for little."""
-    model, found = density.design.model, _beyond(density, regimes)
-    if density.exact:
-        support = density.support(regimes)
-        for r in np.flatnonzero(support.weak).tolist():
-            k = int(support.worst[r])
-            rare = (
-                f"{support.unsupported[r, k]:.0%} of it lies where rows of factor {model.factors[k].name} are rare"
-            )
-            found[r] = " and ".join(filter(None, (found[r], rare)))
-    return found
-
-
-def _beyond(density: DensityModel, regimes: Regimes) -> list[str]:
-    """For every regime the variable that it has in an outermost bin far more often than any training regime."""
-    train = density.marginals(density.design.train.take(density.design.distinct))
-    words, most = [""] * len(regimes), np.full(len(regimes), AT_AN_END)
-    for v, marginal in enumerate(density.marginals(regimes)):
-        if not density.grid.continuous(v):
-            continue
-        name, edges = density.design.model.variables[v], density.grid.edges[v]
-        for end, where in ((0, f"below {edges[1]:.3g}"), (-1, f"above {edges[-2]:.3g}")):
-            mass = marginal[:, end]
-            for r in np.flatnonzero((mass > most) & (mass > MORE * train[v][:, end].max())).tolist():
-                most[r] = mass[r]
-                words[r] = f"{mass[r]:.0%} of it has {name} {where}, the last bin of the grid"
-    return words
-
-
-def extrapolation_warnings(
-    model: Model, regimes: Regimes, words: Sequence[str], notation: Notation
-) -> Iterator[str]:
-    """Which regimes rest on the form of an energy, words being those of `extrapolation_words`."""
-    weak = np.array([bool(word) for word in words])
-    if weak.any():
-        names = format_regimes(model, regimes.take(np.flatnonzero(weak)), notation).to_pylist()
-        said = [f"{name} ({word})" for name, word in zip(names, filter(None, words), strict=True)]
-        yield (
-            f"extrapolation in {len(said):,} of {counted(len(words), 'regime')}: {listed(said, _NAMED)}; there "
-            "the form of the energies and the ends of the grid decide, and no row checks it"
-        )
 
 
 def outcome_warnings(estimator: OutcomeEstimator, samples: Samples, notation: Notation) -> Iterator[str]:

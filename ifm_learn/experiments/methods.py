@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ifm_ident import Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
-from ifm_learn.estimation.checks import extrapolation_warnings, extrapolation_words
+from ifm_learn.estimation.extrapolation import extrapolation_warnings, extrapolation_words
 from ifm_learn.experiments.problems import Problem
 from ifm_learn.experiments.protocol import MethodName, Protocol
 from ifm_learn.experiments.remembering import Remembering

@@ -12,7 +12,7 @@ from ifm_learn import GaussianIFM, estimate_study, fit_density
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.estimate import Estimates
-from ifm_learn.estimation.checks import extrapolation_words
+from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.inference.grid_tree import GridTree
 from ifm_learn.inference.support import factor_support
 from ifm_learn.outcome.plug_in import exact_means
@@ -165,6 +165,24 @@ def test_and_nothing_where_rows_are() -> None:
     found = estimated((0.0, 1.0), (0.5, 1.0), (0.5, 1.0))
     assert found.reasons == ("", "")
     assert not [text for text in found.warnings if "extrapolation" in text]
+
+
+def test_nor_where_a_variable_has_a_natural_end() -> None:
+    # 5% of the baseline is zero and 20% of the singles: odds of 0.25^3 / 0.053^2 in the combination by the formula
+    study = Study.from_dict(
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
+            "variables": ["x"],
+            "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}, {"sigma": ["C"]}],
+            "train": ["000", "100", "010", "001"],
+            "test": ["111"],
+        }
+    )
+    rng = np.random.default_rng(0)
+    codes = np.repeat([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], 400, axis=0)
+    x = np.where(rng.random(1600) < np.where(codes.any(axis=1), 0.2, 0.05), 0.0, rng.exponential(1.0, 1600))
+    found = estimate_study(study, {**dict(zip("ABC", codes.T, strict=True)), "x": x}, calibration=0.0)
+    assert found.reasons == ("",)
 
 
 def test_nor_of_methods_without_a_density() -> None:
