@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ifm_ident import InputError, NotIdentifiableError, Regimes, Study
-from ifm_learn import GaussianIFM, estimate_study, fit_density
+from ifm_learn import GaussianIFM, Samples, estimate_study, fit_density, read_samples
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.estimate import Estimates
@@ -168,7 +168,7 @@ def test_and_nothing_where_rows_are() -> None:
 
 
 def test_nor_where_a_variable_has_a_natural_end() -> None:
-    # 5% of the baseline is zero and 20% of the singles: odds of 0.25^3 / 0.053^2 in the combination by the formula
+    # 2% of the baseline is zero and 30% of the singles: odds of 0.43^3 / 0.02^2 in the combination by the formula
     study = Study.from_dict(
         {
             "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
@@ -180,9 +180,16 @@ def test_nor_where_a_variable_has_a_natural_end() -> None:
     )
     rng = np.random.default_rng(0)
     codes = np.repeat([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], 400, axis=0)
-    x = np.where(rng.random(1600) < np.where(codes.any(axis=1), 0.2, 0.05), 0.0, rng.exponential(1.0, 1600))
-    found = estimate_study(study, {**dict(zip("ABC", codes.T, strict=True)), "x": x}, calibration=0.0)
-    assert found.reasons == ("",)
+    x = np.where(rng.random(1600) < np.where(codes.any(axis=1), 0.3, 0.02), 0.0, 0.5 + rng.exponential(1.0, 1600))
+    samples = read_samples(study, {**dict(zip("ABC", codes.T, strict=True)), "x": x})
+    target = next(study.targets())
+    for moved, named in ((0.0, False), (-1.0, True)):
+        # zeros that are spread out below are a tail instead
+        spread = np.where(samples.x == 0, moved * rng.random((1600, 1)) ** 2, samples.x)
+        shifted = Samples(samples.design, samples.regime, spread)
+        model = fit_density(shifted, energy="saturated", ridge=Ridge(0.01, 0.01, tied=False), starts=1, bins=5)
+        assert model.marginals(target)[0][0, 0] > 0.6
+        assert ("of it has x below" in extrapolation_words(model, target)[0]) is named
 
 
 def test_nor_of_methods_without_a_density() -> None:
