@@ -86,7 +86,7 @@ def test_the_formulas_agree_with_the_truth(
     monkeypatch.setattr(demonstration, "_estimation", lambda: iter(()))
     for seed in ("0", "3"):
         _, out, _ = run(capfdbinary, "demo", "--seed", seed)
-        errors = re.findall(r"^  (\S+)\.yaml +(\d+)  (\d\.\de-\d\d)  (.*)$", out, re.MULTILINE)
+        errors = re.findall(r"^  (\S+)\.yaml +(\d+)  (\d\.\de[-+]\d\d)  (.*)$", out, re.MULTILINE)
         assert [(name, regime) for name, regime, _, _ in errors] == [
             ("poster", "101"),
             ("poster", "111"),
