@@ -9,6 +9,7 @@ import pytest
 
 from ifm_ident import InputError, NotIdentifiableError, Regimes, Study
 from ifm_learn import GaussianIFM, Samples, estimate_study, fit_density, read_samples
+from ifm_learn.density import DensityModel
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.estimate import Estimates
@@ -86,6 +87,16 @@ def test_a_regime_that_is_not_identified_has_none() -> None:
     model = fit_density(draw(of, [2], tables, 50, np.random.default_rng(1)), starts=1)
     with pytest.raises(NotIdentifiableError):
         model.support(regimes("11"))
+
+
+@pytest.fixture(autouse=True)
+def one_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Estimates from one start: what is said of a fit is tested here, not the fit."""
+
+    def quickly(samples: Samples, seed: int, jobs: int) -> DensityModel:
+        return fit_density(samples, starts=1, seed=seed)
+
+    monkeypatch.setattr("ifm_learn.fitted.fit_density", quickly)
 
 
 def estimated(baseline: Law, a: Law, b: Law, method: str = "ifm1") -> Estimates:
