@@ -24,16 +24,17 @@ _NAMED = 3
 
 
 def extrapolation_words(density: DensityModel, regimes: Regimes) -> list[str]:
-    """For every regime how much of it lies beyond a factor's rows or the range of a variable, "" for little."""
-    model, found = density.design.model, _beyond(density, regimes)
-    if density.exact:
-        support = density.support(regimes)
-        for r in np.flatnonzero(support.weak).tolist():
-            k = int(support.worst[r])
-            rare = (
-                f"{support.unsupported[r, k]:.0%} of it lies where rows of factor {model.factors[k].name} are rare"
-            )
-            found[r] = " and ".join(filter(None, (found[r], rare)))
+    """For every regime how much of it lies beyond a factor's rows or the range of a variable, "" for little.
+
+    Nothing is said where inference is not exact.
+    """
+    if not density.exact or not len(regimes):
+        return [""] * len(regimes)
+    model, found, support = density.design.model, _beyond(density, regimes), density.support(regimes)
+    for r in np.flatnonzero(support.weak).tolist():
+        k = int(support.worst[r])
+        rare = f"{support.unsupported[r, k]:.0%} of it lies where rows of factor {model.factors[k].name} are rare"
+        found[r] = " and ".join(filter(None, (found[r], rare)))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -206,3 +207,15 @@ def test_nor_where_a_variable_has_a_natural_end() -> None:
 def test_nor_of_methods_without_a_density() -> None:
     found = estimated((0.0, 2.0), (3.0, 0.3), (-3.0, 0.3), method="additive")
     assert not [text for text in found.warnings if "extrapolation" in text]
+
+
+def test_of_no_regimes_and_without_exact_inference_nothing_is_said() -> None:
+    of = design("pair")
+    tables = random_tables(FactorCells.of(of), [3, 3], np.random.default_rng(4))
+    samples = draw(of, [3, 3], tables, 50, np.random.default_rng(5))
+    model = fit_density(samples, starts=1, ridge=Ridge(0.1, 0.1, tied=False))
+    assert extrapolation_words(model, of.train.take(np.array([], dtype=np.int64))) == []
+    rough = dataclasses.replace(model, max_cells=1)
+    assert extrapolation_words(rough, of.train) == ["", "", ""]
+    with pytest.raises(InputError, match="the support of factors needs exact inference"):
+        rough.support(of.train)
