@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,18 +54,22 @@ def open_output(path: str | Path, force: bool = False) -> Iterator[BinaryIO]:
     """
     target = check_output(path, force).resolve()  # a link stays a link
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    remove = partial(temporary.unlink, missing_ok=True)
+    atexit.register(remove)  # an interrupt may come between the steps of entering a block
     try:
-        stream = temporary.open("xb")
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}") from None
-    try:
-        with stream:
+        with _created(temporary, target) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         check_output(target, force)
         temporary.replace(target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
+    finally:
+        remove()
+        atexit.unregister(remove)
+
+
+def _created(temporary: Path, target: Path) -> BinaryIO:
+    try:
+        return temporary.open("xb")
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}") from None

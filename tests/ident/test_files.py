@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -38,6 +41,40 @@ def test_a_fault_leaves_nothing_and_keeps_the_old_file(fault: type[BaseException
             _interrupted(target, force, fault)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["out.bin"]
+
+
+def _interrupt_at(step: int) -> Callable[[FrameType, str, object], object]:
+    """A trace that interrupts at the step-th line of the context manager and what it calls."""
+    seen = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> object:
+        nonlocal seen
+        if Path(frame.f_code.co_filename).name not in {"files.py", "contextlib.py"}:
+            return None
+        seen += event == "line"
+        if seen == step:
+            raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+
+def test_an_interrupt_at_any_step_of_entering_leaves_nothing(tmp_path: Path) -> None:
+    path, entered = tmp_path / "out.bin", False
+    before, step = sys.gettrace(), 0
+    while not entered:
+        step += 1
+        sys.settrace(_interrupt_at(step))
+        try:
+            with open_output(path):
+                sys.settrace(before)
+                entered = True
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        assert [file.name for file in tmp_path.iterdir()] == ["out.bin"] * entered
+    assert step > 15
 
 
 def test_output_is_refused_before_anything_is_written(tmp_path: Path) -> None:
