@@ -1,10 +1,13 @@
-"""Docstring examples that need a package the extra `test` does not hold are skipped where it is missing."""
+"""One thread a test process; docstring examples are skipped where a package that no extra of the tests holds is missing."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 
 import pytest
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # test processes, side by side, share the cores
 
 NEEDS = {"ifm_learn.energies.deep": "jax"}
 

@@ -40,6 +40,8 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
 def one_thread() -> Iterator[None]:
     """Linear algebra by one thread: the same bytes on any number of cores and in any number of processes.
 
+    It also costs less: matrices of some tens of rows are not worth the threads' meeting.
+
     >>> with one_thread():
     ...     float(np.eye(2).trace())
     2.0
@@ -47,6 +49,6 @@ def one_thread() -> Iterator[None]:
     try:
         pools: Any = importlib.import_module("threadpoolctl")
     except ImportError:
-        raise MissingExtraError("scikit-learn", "learn") from None
+        raise MissingExtraError("threadpoolctl", "learn") from None
     with pools.threadpool_limits(limits=1):
         yield

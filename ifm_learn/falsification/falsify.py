@@ -25,7 +25,7 @@ from ifm_learn.falsification.nothing import nothing_to_test
 from ifm_learn.falsification.pairs import energy_pair, score_pair
 from ifm_learn.falsification.question import Evidence, baseline_unit, question
 from ifm_learn.falsification.score import score_test
-from ifm_learn.randomness import checked_seed
+from ifm_learn.randomness import checked_seed, one_thread
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,6 +88,7 @@ class Falsification(Tabular):
         return findings_html(self)
 
 
+@one_thread()
 def falsify(
     samples: Samples,
     alpha: Alpha = "0.05",

@@ -15,6 +15,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.falsification.contrast import Block, fit
 from ifm_learn.falsification.falsify import Falsification
 from ifm_learn.falsification.features import Features, features
+from ifm_learn.randomness import one_thread
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +40,7 @@ class Suggestion:
     error: float
 
 
+@one_thread()
 def suggestions(samples: Samples, found: Falsification) -> tuple[Suggestion, ...]:
     """Enlargements of one sigma-scope by one intervention, the largest gain first; none where nothing is rejected.
 
