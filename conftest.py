@@ -1,4 +1,4 @@
-"""One thread a test process; docstring examples are skipped where a package that no extra of the tests holds is missing."""
+"""One thread a test process; docstring examples are skipped where the package they need is not installed."""
 
 from __future__ import annotations
 
