@@ -11,6 +11,7 @@ from ifm_learn.plots.estimates import estimates
 from ifm_learn.plots.falsification import effects, p_values
 from ifm_learn.plots.regimes import regime_errors
 from ifm_learn.plots.sensitivity import sensitivity
+from ifm_learn.plots.support import support
 
 __all__ = [
     "Interval",
@@ -22,4 +23,5 @@ __all__ = [
     "p_values",
     "regime_errors",
     "sensitivity",
+    "support",
 ]

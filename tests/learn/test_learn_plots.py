@@ -14,7 +14,17 @@ from ifm_learn.conformal.bands import histogram_band, sup_t_band
 from ifm_learn.conformal.regimes import RegimeErrors
 from ifm_learn.estimate import estimate_study
 from ifm_learn.falsification.falsify import falsify
-from ifm_learn.plots import coverage_by_regime, density, effects, estimates, p_values, regime_errors, sensitivity
+from ifm_learn.inference.support import FactorSupport
+from ifm_learn.plots import (
+    coverage_by_regime,
+    density,
+    effects,
+    estimates,
+    p_values,
+    regime_errors,
+    sensitivity,
+    support,
+)
 from ifm_learn.sensitivity import TargetValues, sensitivity_curve, tipping_point
 from tests.learn.falsification_truths import CODES, joint_model, samples_of, shifted
 
@@ -135,3 +145,20 @@ def test_estimates_are_drawn_where_there_are_numbers() -> None:
     assert [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "x"] == [1.0]
     with pytest.raises(InputError, match="unknown outcome 'w'; legal: u, v"):
         estimates(found, "w")
+
+
+def test_support_frames_what_is_extrapolated() -> None:
+    shares = np.array([[0.02, 0.8, 0.5], [0.51, 0.0, 1.0]])
+    ax = support(FactorSupport(shares), ["$A", "A+B"], ["f1", "f2", "f3"], axes())
+    assert ax.collections[0].get_array().tolist() == shares.tolist()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["$A", "A+B"]
+    written = {text.get_position(): text.get_text() for text in ax.texts}
+    assert written == {(k + 0.5, r + 0.5): f"{shares[r, k]:.0%}" for r in range(2) for k in range(3)}
+    (frames,) = ax.patches
+    centres = frames.get_path().vertices.reshape(-1, 5, 2)[:, :4].mean(axis=1)
+    assert centres == pytest.approx(np.array([[1.5, 0.5], [0.5, 1.5], [2.5, 1.5]]))  # more than a half, not a half
+    assert len(support(FactorSupport(np.zeros((401, 1))), ["A"] * 401, ["f"], axes()).texts) == 0
+    with pytest.raises(InputError, match="give 2 names of regimes and 3 of factors"):
+        support(FactorSupport(shares), ["A"], ["f1", "f2", "f3"])
+    with pytest.raises(InputError, match="no regime or no factor"):
+        support(FactorSupport(np.zeros((0, 2))), [], ["f1", "f2"])
