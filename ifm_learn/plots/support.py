@@ -54,13 +54,13 @@ def support(found: FactorSupport, regimes: Sequence[str], factors: Sequence[str]
             ink = "white" if share > _DARK else canvas.INK
             canvas.write(ax, k + 0.5, r + 0.5, f"{share:.0%}", 7, color=ink)
     canvas.labels(ax.yaxis, np.arange(rows) + 0.5, [canvas.plain(name) for name in regimes])
-    turned = 90 if canvas.text_width(factors, 8) > 0.5 else 0
-    canvas.labels(ax.xaxis, np.arange(columns) + 0.5, [canvas.plain(name, 24) for name in factors], rotation=turned)
+    below = [canvas.plain(name, 24) for name in factors]
+    turned = 90 if canvas.text_width(below, 8) > 0.5 else 0
+    canvas.labels(ax.xaxis, np.arange(columns) + 0.5, below, rotation=turned)
     ax.invert_yaxis()
     canvas.tidy(ax, "", "factor")
     ax.tick_params(length=0)
-    figure = ax.figure
-    bar = figure.colorbar(image, ax=ax, format="{x:.0%}", shrink=0.8, aspect=15)
+    bar = ax.figure.colorbar(image, ax=ax, format="{x:.0%}", shrink=0.8, aspect=15)
     bar.ax.tick_params(labelsize=7)
     bar.set_label("share where its rows are rare", fontsize=8, color=canvas.INK)
     return ax
