@@ -40,7 +40,7 @@ def truth_lines(study: Study, found: Estimates, truth: Path) -> Iterator[str]:
     names = found.names()
     rows = [("regime", "true mean", "estimate", "confidence", "misses by", "additive misses by")]
     for row in unseen.tolist():
-        mean, low, high = found.mean[row, 0], found.low[row, 0], found.high[row, 0]
+        mean, low, high = found.mean[row, 0], found.confidence_low[row, 0], found.confidence_high[row, 0]
         rows.append(
             (
                 names[row],
@@ -54,7 +54,11 @@ def truth_lines(study: Study, found: Estimates, truth: Path) -> Iterator[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for cells in rows:
         yield ("  " + "  ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True))).rstrip()
-    inside = int(((found.low[unseen, 0] <= true[unseen]) & (true[unseen] <= found.high[unseen, 0])).sum())
+    inside = int(
+        (
+            (found.confidence_low[unseen, 0] <= true[unseen]) & (true[unseen] <= found.confidence_high[unseen, 0])
+        ).sum()
+    )
     ours, theirs = (
         float(np.sqrt(((values[unseen, 0] - true[unseen]) ** 2).mean())) for values in (found.mean, found.additive)
     )

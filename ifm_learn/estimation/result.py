@@ -26,13 +26,13 @@ Floats = NDArray[np.float64]
 class Estimates(Tabular):
     """Estimates of r regimes for k targets: the outcome, or every x-variable where there is none.
 
-    status: `Status` codes, shape (r,). outcomes: names of the targets; without_outcome: whether they are the
-    variables. mean, se, low, high (of the confidence interval), unit_low, unit_high (of the prediction interval
-    for a fresh unit, ends may be infinite), additive (the additive baseline's mean, beside): shape (r, k), nan
-    where there is no number. ess: effective sample size of the training rows' weights, shape (r,); unit_ess: of
-    the calibration rows', shape (r, k). guarantee: of the prediction interval, shape (r, k), "" for none. reasons:
-    why there is no number, or what makes it weak, shape (r,), "" for nothing. alpha: as it was written. rows,
-    calibration: how many rows were fitted to, and how many calibrate the prediction intervals;
+    Arrays have the names of the columns of the files. status: `Status` codes, shape (r,). outcomes: names of the
+    targets; without_outcome: whether they are the variables. mean, se, confidence_low, _high, prediction_low and
+    _high (for a fresh unit, ends may be infinite), additive (the additive baseline's mean, beside): shape (r, k),
+    nan where there is no number. ess: effective sample size of the training rows' weights, shape (r,);
+    prediction_ess: of the calibration rows', shape (r, k). guarantee: of the prediction interval, shape (r, k), ""
+    for none. note: why there is no number, or what makes it weak, shape (r,), "" for nothing. alpha: as it was
+    written. rows, calibration: how many rows were fitted to, and how many calibrate the prediction intervals;
     ignored: how many were of regimes outside training. sensitivity: of unseen regimes, where it was asked for.
     """
 
@@ -50,15 +50,15 @@ class Estimates(Tabular):
     without_outcome: bool
     mean: Floats
     se: Floats
-    low: Floats
-    high: Floats
-    unit_low: Floats
-    unit_high: Floats
+    confidence_low: Floats
+    confidence_high: Floats
+    prediction_low: Floats
+    prediction_high: Floats
     ess: Floats
-    unit_ess: Floats
+    prediction_ess: Floats
     guarantee: NDArray[np.str_]
     additive: Floats
-    reasons: tuple[str, ...]
+    note: tuple[str, ...]
     warnings: tuple[str, ...]
     rows: int
     calibration: int
@@ -70,12 +70,14 @@ class Estimates(Tabular):
 
     def take(self, rows: NDArray[np.integer]) -> Estimates:
         """Some regimes, in the order given."""
-        columns = ("status", "mean", "se", "low", "high", "unit_low", "unit_high", "ess", "unit_ess", "guarantee",
-                   "additive")  # fmt: skip
+        columns = (
+            "status", "mean", "se", "confidence_low", "confidence_high", "prediction_low", "prediction_high",
+            "ess", "prediction_ess", "guarantee", "additive",
+        )  # fmt: skip
         return dataclasses.replace(
             self,
             regimes=self.regimes.take(rows),
-            reasons=tuple(self.reasons[i] for i in rows.tolist()),
+            note=tuple(self.note[i] for i in rows.tolist()),
             sensitivity=tuple(
                 dataclasses.replace(one, row=new)
                 for new, old in enumerate(rows.tolist())

@@ -96,7 +96,7 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
                 *((outcome,) if found.without_outcome else ()),
                 status,
                 _mean(found, row, k),
-                _pair(found.unit_low[row, k], found.unit_high[row, k]),
+                _pair(found.prediction_low[row, k], found.prediction_high[row, k]),
                 *((str(found.guarantee[row, k]), _count(found.ess[row])) if found.needs_identification else ()),
                 *((number(found.additive[row, k]),) if found.method != "additive" else ()),
             )
@@ -118,7 +118,7 @@ def number(value: float) -> str:
 def _mean(found: Estimates, row: int, k: int) -> str:
     if math.isnan(found.mean[row, k]):
         return ""
-    between = _pair(found.low[row, k], found.high[row, k])
+    between = _pair(found.confidence_low[row, k], found.confidence_high[row, k])
     return f"{number(found.mean[row, k])} {between}".rstrip()
 
 
@@ -160,7 +160,7 @@ def closing(found: Estimates) -> str:
         return f"{text}."
     if found.needs_identification:
         return f"{text}; {refused:,} not identified: `ifm explain --regime R` shows why, `ifm plan` what to run."
-    return f"{text}; {refused:,} without a number: {_first(found.reasons)}."
+    return f"{text}; {refused:,} without a number: {_first(found.note)}."
 
 
 def _first(reasons: Sequence[str]) -> str:

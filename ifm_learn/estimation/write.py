@@ -64,8 +64,8 @@ def _entries(found: Estimates) -> Iterator[dict[str, Any]]:
                 entry |= _numbers(found, row, k)
             if (row, k) in moved:
                 entry["sensitivity"] = moved[row, k].mapping()
-            if found.reasons[row]:
-                entry["note"] = found.reasons[row]
+            if found.note[row]:
+                entry["note"] = found.note[row]
             yield entry
 
 
@@ -73,11 +73,11 @@ def _numbers(found: Estimates, row: int, k: int) -> dict[str, Any]:
     return {
         "mean": float(found.mean[row, k]),
         "se": _finite(found.se[row, k]),
-        "confidence": _pair(found.low[row, k], found.high[row, k]),
-        "prediction": _pair(found.unit_low[row, k], found.unit_high[row, k]),
+        "confidence": _pair(found.confidence_low[row, k], found.confidence_high[row, k]),
+        "prediction": _pair(found.prediction_low[row, k], found.prediction_high[row, k]),
         "ess": _finite(found.ess[row]),
         "guarantee": str(found.guarantee[row, k]) or None,
-        "prediction_ess": _finite(found.unit_ess[row, k]),
+        "prediction_ess": _finite(found.prediction_ess[row, k]),
         "additive": _finite(found.additive[row, k]),
     }
 
@@ -113,13 +113,20 @@ def arrow_table(found: Estimates) -> pa.Table:
         pa.array([word for word in status for _ in range(k)], pa.large_string()),
         *(
             _floats(values)
-            for values in (found.mean, found.se, found.low, found.high, found.unit_low, found.unit_high)
+            for values in (
+                found.mean,
+                found.se,
+                found.confidence_low,
+                found.confidence_high,
+                found.prediction_low,
+                found.prediction_high,
+            )
         ),
         _floats(np.repeat(found.ess[:, None], k, axis=1)),
         pa.array([word or None for word in found.guarantee.ravel().tolist()], pa.large_string()),
         _floats(found.additive),
-        pa.array([reason or None for reason in found.reasons for _ in range(k)], pa.large_string()),
-        _floats(found.unit_ess),
+        pa.array([reason or None for reason in found.note for _ in range(k)], pa.large_string()),
+        _floats(found.prediction_ess),
     ]
     return pa.table(columns, names=list(COLUMNS))
 

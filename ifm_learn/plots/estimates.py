@@ -32,8 +32,8 @@ def estimates(
     lines = []
     for row, name in enumerate(found.names()):
         if not np.isnan(found.mean[row, k]):
-            confidence = _ends(found.low[row, k], found.high[row, k])
-            prediction = _ends(found.unit_low[row, k], found.unit_high[row, k])
+            confidence = _ends(found.confidence_low[row, k], found.confidence_high[row, k])
+            prediction = _ends(found.prediction_low[row, k], found.prediction_high[row, k])
             lines.append(Interval(name, float(found.mean[row, k]), confidence, prediction, known.get(name)))
     return intervals(lines, ax, found.outcomes[k])
 

@@ -127,9 +127,9 @@ def test_estimates_say_where_the_rows_of_a_factor_are_rare() -> None:
     assert len(said) == 1
     assert said[0].startswith("extrapolation in 1 of 2 regimes: 11 (")
     assert said[0].endswith("there the form of the energies and the ends of the grid decide, and no row checks it")
-    assert "of it lies where rows of factor pu" in found.reasons[1]
-    assert found.reasons[0] == ""
-    assert found.mapping()["results"][1]["note"] == found.reasons[1]
+    assert "of it lies where rows of factor pu" in found.note[1]
+    assert found.note[0] == ""
+    assert found.mapping()["results"][1]["note"] == found.note[1]
     assert f"Warning: {said[0]}." in repr(found)
     assert "<p>Warning: extrapolation in 1 of 2 regimes" in found._repr_html_()
 
@@ -138,10 +138,10 @@ def test_and_where_the_grid_ends_before_the_regime_does() -> None:
     # the combination is at 6 with sd 1, beyond nearly all rows
     found = estimated((0.0, 1.0), (3.0, 1.0), (3.0, 1.0))
     assert found.mean[1, 0] < 5.5
-    assert "of it has x above" in found.reasons[1]
-    assert "the last bin of the grid" in found.reasons[1]
-    assert "of it has x below" in estimated((0.0, 1.0), (-3.0, 1.0), (-3.0, 1.0)).reasons[1]
-    assert found.reasons[0] == ""
+    assert "of it has x above" in found.note[1]
+    assert "the last bin of the grid" in found.note[1]
+    assert "of it has x below" in estimated((0.0, 1.0), (-3.0, 1.0), (-3.0, 1.0)).note[1]
+    assert found.note[0] == ""
 
 
 def test_regimes_so_named_err_more_than_the_others() -> None:
@@ -175,7 +175,7 @@ def test_regimes_so_named_err_more_than_the_others() -> None:
 def test_and_nothing_where_rows_are() -> None:
     # the combination is at 1 with sd 1: each factor has 400 rows within 0.5 of it
     found = estimated((0.0, 1.0), (0.5, 1.0), (0.5, 1.0))
-    assert found.reasons == ("", "")
+    assert found.note == ("", "")
     assert not [text for text in found.warnings if "extrapolation" in text]
 
 
