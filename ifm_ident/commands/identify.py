@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from typing import get_args
 
 import click
 import numpy as np
-from click.core import ParameterSource
 
 from ifm_ident.commands.options import (
     Seconds,
     open_sink,
     output_options,
     progress,
+    refuse_given,
+    refuse_terminal,
     remark,
     study_argument,
     test_option,
@@ -144,18 +144,15 @@ def command(
     many verdicts are known exactly) and `sampled`, and for observed, identified_joint, identified_conditional,
     not_identified and answered: `share`, `interval`, `count` (among the known), `hits` (among the sampled).
     """
-    if output_format == "parquet" and output is None and sys.stdout.isatty():
-        raise click.UsageError(
-            "Parquet is binary and standard output is a terminal: name a file with -o FILE.", ctx
-        )
+    refuse_terminal(ctx, output_format, output)
     if method == "message-passing":
-        _refuse_given(ctx, _SILENT_FOR_ROUTE, "says nothing to --method message-passing: leave one out.")
+        refuse_given(ctx, _SILENT_FOR_ROUTE, "says nothing to --method message-passing: leave one out.")
     if summary:
-        _refuse_given(ctx, _SILENT_FOR_SUMMARY, "says nothing to --summary: leave one out.")
+        refuse_given(ctx, _SILENT_FOR_SUMMARY, "says nothing to --summary: leave one out.")
         if output_format not in ("table", "json"):
             raise click.UsageError(f"--summary is written as table or json, not as {output_format}.", ctx)
     else:
-        _refuse_given(ctx, _SUMMARY_ONLY, "belongs to --summary: add that, or leave it out.")
+        refuse_given(ctx, _SUMMARY_ONLY, "belongs to --summary: add that, or leave it out.")
     if output is not None:
         check_output(output, force)
     whole = load(study)
@@ -190,14 +187,6 @@ def command(
         remark(f"{output}: {solver.tally.sentence}", quiet)
     if require_all and solver.tally.open:
         ctx.exit(NOT_ALL)
-
-
-def _refuse_given(ctx: click.Context, names: Sequence[str], reason: str) -> None:
-    """Raises UsageError for the first of these parameters that was given."""
-    for name in names:
-        if ctx.get_parameter_source(name) != ParameterSource.DEFAULT:
-            option = "test" if name == "tests" else name.replace("_", "-")
-            raise click.UsageError(f"--{option} {reason}", ctx)
 
 
 def _summarise(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, TypeVar
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 from tqdm import tqdm
 
@@ -75,6 +76,21 @@ def output_options(formats: Sequence[str]) -> Callable[[Command], Command]:
         return command
 
     return decorate
+
+
+def refuse_given(ctx: click.Context, names: Sequence[str], reason: str) -> None:
+    """Raises UsageError, with the option and the reason, for the first of these parameters that was given."""
+    for option in ctx.command.params:
+        if option.name in names and ctx.get_parameter_source(option.name) != ParameterSource.DEFAULT:
+            raise click.UsageError(f"{option.opts[0]} {reason}", ctx)
+
+
+def refuse_terminal(ctx: click.Context, output_format: str, output: str | None) -> None:
+    """Raises UsageError where Parquet, which is binary, would be written to a terminal."""
+    if output_format == "parquet" and output is None and sys.stdout.isatty():
+        raise click.UsageError(
+            "Parquet is binary and standard output is a terminal: name a file with -o FILE.", ctx
+        )
 
 
 @contextmanager

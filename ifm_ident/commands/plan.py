@@ -7,9 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
-from ifm_ident.commands.options import Seconds, open_sink, output_options, progress, remark, study_argument
+from ifm_ident.commands.options import (
+    Seconds,
+    open_sink,
+    output_options,
+    progress,
+    refuse_given,
+    remark,
+    study_argument,
+)
 from ifm_ident.errors import InputError
 from ifm_ident.files import check_output
 from ifm_ident.planning import write
@@ -109,9 +116,9 @@ def command(
     formulas that `ifm identify` gives with the new regimes last.
     """
     if drop:
-        _refuse_given(ctx, _SILENT_FOR_DROP, "says nothing to --drop: leave one out.")
+        refuse_given(ctx, _SILENT_FOR_DROP, "says nothing to --drop: leave one out.")
     elif single is not None:
-        _refuse_given(ctx, _SILENT_FOR_NEXT, "says nothing to --next: leave one out.")
+        refuse_given(ctx, _SILENT_FOR_NEXT, "says nothing to --next: leave one out.")
     elif greedy:
         raise click.UsageError("--greedy belongs to --next: add that, or leave it out.", ctx)
     if output is not None:
@@ -160,12 +167,6 @@ def command(
     said = f"{counted(len(found.add), 'regime')} to add at cost {write.cost_text(found.cost)}"
     lines = write.plan_json(found) if output_format == "json" else write.plan_text(asked, found)
     _write(lines, said, output, force, quiet)
-
-
-def _refuse_given(ctx: click.Context, names: Sequence[str], why: str) -> None:
-    for option in ctx.command.params:
-        if option.name in names and ctx.get_parameter_source(option.name) != ParameterSource.DEFAULT:
-            raise click.UsageError(f"{option.opts[0]} {why}", ctx)
 
 
 def _with(study: Study, option: str, specs: Sequence[str]) -> Study:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from ifm_ident.commands.options import (
     open_sink,
     output_options,
     progress,
+    refuse_given,
+    refuse_terminal,
     remark,
     stages,
     study_argument,
@@ -26,7 +27,6 @@ from ifm_learn.commands.options import (
     calibration_option,
     data_option,
     jobs_option,
-    refuse_given,
     seed_option,
 )
 from ifm_learn.compare import Comparison, compare_methods
@@ -114,10 +114,7 @@ def command(
     estimate stand the additive baseline and the effective sample size; warnings tell of little overlap and of a
     model that does not give back its own training regimes.
     """
-    if output_format == "parquet" and output is None and sys.stdout.isatty():
-        raise click.UsageError(
-            "Parquet is binary and standard output is a terminal: name a file with -o FILE.", ctx
-        )
+    refuse_terminal(ctx, output_format, output)
     if output is not None:
         check_output(output, force)
     asked = load(study).with_test(tests)
