@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Design, Identification, Identifier, InputError, Regimes, Status
-from ifm_learn.count_check import check_counts
+from ifm_learn.checks import check_counts, check_regimes
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.fitting.fit import average
@@ -24,7 +24,6 @@ from ifm_learn.inference.gibbs import gibbs
 from ifm_learn.inference.grid_tree import Collected, GridTree
 from ifm_learn.inference.support import FactorSupport, factor_support
 from ifm_learn.ratios.formula import require_all
-from ifm_learn.regime_check import check_regimes
 from ifm_learn.saved_density import damaged, from_arrays, read_arrays, to_arrays, write_arrays
 
 Floats = NDArray[np.float64]

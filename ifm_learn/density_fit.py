@@ -12,7 +12,7 @@ import numpy as np
 
 from ifm_ident import InputError
 from ifm_ident.errors import nearest
-from ifm_learn.count_check import check_counts
+from ifm_learn.checks import check_counts
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import MAX_CELLS, DensityModel
 from ifm_learn.energies.cells import FactorCells

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from typing import get_args
 
 import click
 import numpy as np
-from click.core import ParameterSource
 
 from ifm_ident.commands.options import (
+    Output,
     Seconds,
     open_sink,
     output_options,
     progress,
-    remark,
+    refuse_given,
+    refuse_terminal,
     study_argument,
     test_option,
 )
 from ifm_ident.coverage.coverage import ANSWERED, coverage
 from ifm_ident.coverage.write import json_lines, share_text, text_lines
-from ifm_ident.files import check_output
 from ifm_ident.identification import JOINT
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.messages.by_messages import identify_by_messages
@@ -144,90 +143,81 @@ def command(
     many verdicts are known exactly) and `sampled`, and for observed, identified_joint, identified_conditional,
     not_identified and answered: `share`, `interval`, `count` (among the known), `hits` (among the sampled).
     """
-    if output_format == "parquet" and output is None and sys.stdout.isatty():
-        raise click.UsageError(
-            "Parquet is binary and standard output is a terminal: name a file with -o FILE.", ctx
-        )
-    if method == "message-passing":
-        _refuse_given(ctx, _SILENT_FOR_ROUTE, "says nothing to --method message-passing: leave one out.")
-    if summary:
-        _refuse_given(ctx, _SILENT_FOR_SUMMARY, "says nothing to --summary: leave one out.")
-        if output_format not in ("table", "json"):
-            raise click.UsageError(f"--summary is written as table or json, not as {output_format}.", ctx)
-    else:
-        _refuse_given(ctx, _SUMMARY_ONLY, "belongs to --summary: add that, or leave it out.")
-    if output is not None:
-        check_output(output, force)
+    refuse_terminal(ctx, output_format, output)
+    _refuse_mixed(ctx, method, summary, output_format)
+    out = Output(output_format, output, force, quiet)
     whole = load(study)
     asked, note = restricted(whole, of) if of else (whole, "")
     notes = [note] if note else []
     if summary:
-        _summarise(asked, criterion, sample, seed, output_format, output, force, quiet, notes)
+        _summarise(asked, criterion, sample, seed, notes, out)
         return
     asked = asked.with_test(tests)
-    chunks = asked.targets(CHUNK)
-    if time_limit is None and objective == "sparse":
-        time_limit = SPARSE_SECONDS
-    solver = _Solver(asked, criterion, method, objective, time_limit)
-    answers = (solver.solve(targets) for targets in progress(_full(chunks), _rounds(asked), "chunk", quiet))
-    first = next(answers)  # what is wrong with the question shows here, before anything is written
-    with open_sink(output, force) as sink:
-        if output_format == "table":
-            write_table(sink, asked, chain([first], answers), notes)
-        else:
-            found = (chosen.identification for chosen in chain([first], answers))
-            _WRITERS[output_format](sink, asked, found)
-    if output_format != "table":
-        for line in (*notes, *solver.unproven):
-            remark(line, quiet)
+    solver = _answer(asked, criterion, method, objective, time_limit, notes, out)
     if asked.design is not whole.design and output_format in WRITERS:
-        remark(how_to_verify(output_format, output), quiet)
-    proofs = solver.proofs
-    if proofs.formulas and (output is not None or proofs.proven < proofs.formulas):
-        limit = "" if proofs.proven == proofs.formulas else f" The time limit is {time_limit:g} s: --time-limit S."
-        remark(f"{proofs.sentence}{limit if time_limit is not None else ''}", quiet)
-    if output is not None:
-        remark(f"{output}: {solver.tally.sentence}", quiet)
+        out.remark(how_to_verify(output_format, output))
+    if solver.proofs.formulas and (output is not None or solver.proofs.proven < solver.proofs.formulas):
+        out.remark(solver.proof)
+    out.done(solver.tally.sentence)
     if require_all and solver.tally.open:
         ctx.exit(NOT_ALL)
 
 
-def _refuse_given(ctx: click.Context, names: Sequence[str], reason: str) -> None:
-    """Raises UsageError for the first of these parameters that was given."""
-    for name in names:
-        if ctx.get_parameter_source(name) != ParameterSource.DEFAULT:
-            option = "test" if name == "tests" else name.replace("_", "-")
-            raise click.UsageError(f"--{option} {reason}", ctx)
+def _refuse_mixed(ctx: click.Context, method: str, summary: bool, output_format: str) -> None:
+    """Raises UsageError for options that say nothing to one another."""
+    if method == "message-passing":
+        refuse_given(ctx, _SILENT_FOR_ROUTE, "says nothing to --method message-passing: leave one out.")
+    if not summary:
+        refuse_given(ctx, _SUMMARY_ONLY, "belongs to --summary: add that, or leave it out.")
+        return
+    refuse_given(ctx, _SILENT_FOR_SUMMARY, "says nothing to --summary: leave one out.")
+    if output_format not in ("table", "json"):
+        raise click.UsageError(f"--summary is written as table or json, not as {output_format}.", ctx)
 
 
 def _summarise(
-    study: Study,
-    criterion: CriterionName,
-    sample: int,
-    seed: int,
-    output_format: str,
-    output: str | None,
-    force: bool,
-    quiet: bool,
-    notes: list[str],
+    study: Study, criterion: CriterionName, sample: int, seed: int, notes: list[str], out: Output
 ) -> None:
     found = coverage(
         Identifier(study.design, study.notation),
         criterion,
         sample,
         seed,
-        watch=lambda orders: progress(orders, len(orders), "order", quiet),
+        watch=lambda orders: progress(orders, len(orders), "order", out.quiet),
     )
-    lines = json_lines(study.name, found) if output_format == "json" else text_lines(study.name, found, notes)
-    with open_sink(output, force) as sink:
-        for line in lines:
-            sink.write(f"{line}\n".encode())
-    if output_format == "json":
+    if out.format == "json":
+        out.write(json_lines(study.name, found))
         for note in notes:
-            remark(note, quiet)
-    if output is not None:
-        share = share_text(found.total.share(*ANSWERED))
-        remark(f"{output}: {share} of all regimes are observed or identified.", quiet)
+            out.remark(note)
+    else:
+        out.write(text_lines(study.name, found, notes))
+    out.done(f"{share_text(found.total.share(*ANSWERED))} of all regimes are observed or identified.")
+
+
+def _answer(
+    study: Study,
+    criterion: CriterionName,
+    method: str,
+    objective: Objective,
+    time_limit: float | None,
+    notes: list[str],
+    out: Output,
+) -> _Solver:
+    """Writes a line for each test regime, and gives back what counted them."""
+    chunks = study.targets(CHUNK)
+    solver = _Solver(study, criterion, method, objective, time_limit)
+    answers = (solver.solve(targets) for targets in progress(_full(chunks), _rounds(study), "chunk", out.quiet))
+    first = next(answers)  # what is wrong with the question shows here, before anything is written
+    with open_sink(out.file, out.force) as sink:
+        if out.format == "table":
+            write_table(sink, study, chain([first], answers), notes)
+        else:
+            found = (chosen.identification for chosen in chain([first], answers))
+            _WRITERS[out.format](sink, study, found)
+    if out.format != "table":
+        for line in (*notes, *solver.unproven):
+            out.remark(line)
+    return solver
 
 
 class _Solver:
@@ -236,7 +226,9 @@ class _Solver:
     def __init__(
         self, study: Study, criterion: CriterionName, method: str, objective: Objective, time_limit: float | None
     ) -> None:
-        self.study, self.criterion, self.objective = study, criterion, objective
+        if time_limit is None and objective == "sparse":
+            time_limit = SPARSE_SECONDS
+        self.study, self.criterion, self.objective, self.time_limit = study, criterion, objective, time_limit
         self.identifier = Identifier(study.design, study.notation)
         self.contexts = candidate_contexts(study.design) if method == "message-passing" else None
         self.samples = study.sample_sizes() if objective == "variance" else None
@@ -257,6 +249,13 @@ class _Solver:
         self.tally = self.tally.plus(chosen.identification)
         self._keep_unproven(chosen)
         return chosen
+
+    @property
+    def proof(self) -> str:
+        """How many formulas are proven best, with the time limit where that left some out."""
+        if self.time_limit is None or self.proofs.proven == self.proofs.formulas:
+            return self.proofs.sentence
+        return f"{self.proofs.sentence} The time limit is {self.time_limit:g} s: --time-limit S."
 
     def _keep_unproven(self, chosen: Chosen) -> None:
         """Words on the first formulas that are not proven best."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from ifm_ident.commands.options import open_sink, output_options, remark, study_argument
+from ifm_ident.commands.options import Output, output_options, study_argument
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.implications.aliases import DEFAULT_ORDER, aliases
 from ifm_ident.implications.aliases_write import alias_lines
@@ -63,16 +63,14 @@ def command(
         raise click.UsageError(
             "--order belongs to --aliases; sets of variables are asked for with --interactions."
         )
+    out = Output(output_format, output, force, quiet)
     asked = load(study)
     if want_aliases:
         lines, said = alias_lines(asked.name, aliases(asked.design, order)), "alias table"
     else:
         lines, said = _implications(asked, criterion, interactions, sets, output_format)
-    with open_sink(output, force) as sink:
-        for line in lines:
-            sink.write(f"{line}\n".encode())
-    if output is not None:
-        remark(f"{output}: {said}", quiet)
+    out.write(lines)
+    out.done(said)
 
 
 def _implications(

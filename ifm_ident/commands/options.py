@@ -7,13 +7,15 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 from tqdm import tqdm
 
-from ifm_ident.files import open_output
+from ifm_ident.files import check_output, open_output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
@@ -77,6 +79,21 @@ def output_options(formats: Sequence[str]) -> Callable[[Command], Command]:
     return decorate
 
 
+def refuse_given(ctx: click.Context, names: Sequence[str], reason: str) -> None:
+    """Raises UsageError, with the option and the reason, for the first of these parameters that was given."""
+    for option in ctx.command.params:
+        if option.name in names and ctx.get_parameter_source(option.name) != ParameterSource.DEFAULT:
+            raise click.UsageError(f"{option.opts[0]} {reason}", ctx)
+
+
+def refuse_terminal(ctx: click.Context, output_format: str, output: str | None) -> None:
+    """Raises UsageError where Parquet, which is binary, would be written to a terminal."""
+    if output_format == "parquet" and output is None and sys.stdout.isatty():
+        raise click.UsageError(
+            "Parquet is binary and standard output is a terminal: name a file with -o FILE.", ctx
+        )
+
+
 @contextmanager
 def open_sink(output: str | None, force: bool) -> Iterator[BinaryIO]:
     """The output file, complete or not at all, or standard output."""
@@ -112,3 +129,35 @@ def remark(text: str, quiet: bool) -> None:
     """A remark on standard error."""
     if not quiet:
         click.echo(text, err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What `output_options` were given: the format of the result, its file or None, and whether to be quiet.
+
+    Raises InputError for a file that cannot be written, before any work is done.
+    """
+
+    format: str
+    file: str | None
+    force: bool
+    quiet: bool
+
+    def __post_init__(self) -> None:
+        if self.file is not None:
+            check_output(self.file, self.force)
+
+    def write(self, lines: Iterable[str]) -> None:
+        """The lines as the result."""
+        with open_sink(self.file, self.force) as sink:
+            for line in lines:
+                sink.write(f"{line}\n".encode())
+
+    def remark(self, text: str) -> None:
+        """A remark on standard error."""
+        remark(text, self.quiet)
+
+    def done(self, said: str) -> None:
+        """What a file holds now, where there is one."""
+        if self.file is not None:
+            self.remark(f"{self.file}: {said}")

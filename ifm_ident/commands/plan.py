@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
-from ifm_ident.commands.options import Seconds, open_sink, output_options, progress, remark, study_argument
+from ifm_ident.commands.options import (
+    Output,
+    Seconds,
+    output_options,
+    progress,
+    refuse_given,
+    study_argument,
+)
 from ifm_ident.errors import InputError
-from ifm_ident.files import check_output
 from ifm_ident.planning import write
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.cost_tables import read_prices
@@ -109,63 +114,82 @@ def command(
     formulas that `ifm identify` gives with the new regimes last.
     """
     if drop:
-        _refuse_given(ctx, _SILENT_FOR_DROP, "says nothing to --drop: leave one out.")
+        refuse_given(ctx, _SILENT_FOR_DROP, "says nothing to --drop: leave one out.")
     elif single is not None:
-        _refuse_given(ctx, _SILENT_FOR_NEXT, "says nothing to --next: leave one out.")
+        refuse_given(ctx, _SILENT_FOR_NEXT, "says nothing to --next: leave one out.")
     elif greedy:
         raise click.UsageError("--greedy belongs to --next: add that, or leave it out.", ctx)
-    if output is not None:
-        check_output(output, force)
+    out = Output(output_format, output, force, quiet)
     asked = _with(load(study), "--targets", targets)
     _require_feasible(asked)
-    watch = _watch(quiet)
     if drop:
-        spare = droppable(asked.design, asked.targets, criterion, time_limit=time_limit, watch=watch)
-        said = f"{counted(len(spare.together), 'training regime')} could be dropped at once"
-        lines = write.droppable_json(spare) if output_format == "json" else write.droppable_text(asked, spare)
-        _write(lines, said, output, force, quiet)
+        _drop(asked, criterion, time_limit, out)
         return
     prices = OneEach(asked.model) if cost is None else read_prices(asked.model, Path(cost))
     forbidden = _with(asked, "--forbid", forbid).test if forbid else ()
     candidates = Candidates(asked.model, prices, forbidden, max_active)
     booked = _listed(_with(asked, "--book", book)) if book else None
     if single is not None:
-        best = single_regimes(
-            asked.design,
-            asked.targets,
-            candidates,
-            criterion,
-            count=single,
-            one_after_the_other=greedy,
-            booked=booked,
-            watch=watch,
-        )
-        said = counted(len(best.regimes), "single regime")
-        lines = (
-            write.singles_json(best, asked.model) if output_format == "json" else write.singles_text(asked, best)
-        )
-        _write(lines, said, output, force, quiet)
-        return
+        _single(asked, candidates, criterion, single, greedy, booked, out)
+    else:
+        _plan(asked, candidates, criterion, booked, max_add, budget, time_limit, out)
+
+
+def _drop(study: Study, criterion: PlanCriterion, time_limit: float, out: Output) -> None:
+    """--drop: which training regimes could be dropped."""
+    spare = droppable(study.design, study.targets, criterion, time_limit=time_limit, watch=_watch(out.quiet))
+    out.write(write.droppable_json(spare) if out.format == "json" else write.droppable_text(study, spare))
+    out.done(f"{counted(len(spare.together), 'training regime')} could be dropped at once")
+
+
+def _single(
+    study: Study,
+    candidates: Candidates,
+    criterion: PlanCriterion,
+    count: int,
+    greedy: bool,
+    booked: Regimes | None,
+    out: Output,
+) -> None:
+    """--next: the best single regimes."""
+    best = single_regimes(
+        study.design,
+        study.targets,
+        candidates,
+        criterion,
+        count=count,
+        one_after_the_other=greedy,
+        booked=booked,
+        watch=_watch(out.quiet),
+    )
+    out.write(write.singles_json(best, study.model) if out.format == "json" else write.singles_text(study, best))
+    out.done(counted(len(best.regimes), "single regime"))
+
+
+def _plan(
+    study: Study,
+    candidates: Candidates,
+    criterion: PlanCriterion,
+    booked: Regimes | None,
+    max_add: int | None,
+    budget: int | None,
+    time_limit: float,
+    out: Output,
+) -> None:
+    """Neither: the regimes to add."""
     found = plan(
-        asked.design,
-        asked.targets,
+        study.design,
+        study.targets,
         candidates,
         criterion,
         booked=booked,
         max_add=max_add,
         budget=budget,
         time_limit=time_limit,
-        watch=watch,
+        watch=_watch(out.quiet),
     )
-    said = f"{counted(len(found.add), 'regime')} to add at cost {write.cost_text(found.cost)}"
-    lines = write.plan_json(found) if output_format == "json" else write.plan_text(asked, found)
-    _write(lines, said, output, force, quiet)
-
-
-def _refuse_given(ctx: click.Context, names: Sequence[str], why: str) -> None:
-    for option in ctx.command.params:
-        if option.name in names and ctx.get_parameter_source(option.name) != ParameterSource.DEFAULT:
-            raise click.UsageError(f"{option.opts[0]} {why}", ctx)
+    out.write(write.plan_json(found) if out.format == "json" else write.plan_text(study, found))
+    out.done(f"{counted(len(found.add), 'regime')} to add at cost {write.cost_text(found.cost)}")
 
 
 def _with(study: Study, option: str, specs: Sequence[str]) -> Study:
@@ -202,11 +226,3 @@ def _watch(quiet: bool) -> Watch:
         return progress(chunks, None, f" chunks, {what}", quiet)
 
     return watch
-
-
-def _write(lines: Iterator[str], said: str, output: str | None, force: bool, quiet: bool) -> None:
-    with open_sink(output, force) as sink:
-        for line in lines:
-            sink.write(f"{line}\n".encode())
-    if output is not None:
-        remark(f"{output}: {said}", quiet)

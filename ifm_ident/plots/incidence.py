@@ -93,7 +93,7 @@ def _draw(
     titles = [canvas.plain(levels_text(design, cell), 12) for cell in cells]
     upright = canvas.text_width(titles, 8) / _CELL > 0.9
     head = canvas.text_width(titles, 8) / _CELL + 0.4 if upright else 1.0
-    x, starts = _columns(design, table, len(cells))
+    x, starts = _columns(table, len(cells))
     wide = float(x[-1]) + 1 if len(x) else 1.0
     bottom = len(rows) + 0.35
     ax = canvas.axes(
@@ -153,7 +153,7 @@ def _sign(exponents: Mapping[int, Fraction] | None, train: int) -> int:
     return (value > 0) - (value < 0)
 
 
-def _columns(design: Design, table: IncidenceTable, count: int) -> tuple[canvas.Floats, list[int]]:
+def _columns(table: IncidenceTable, count: int) -> tuple[canvas.Floats, list[int]]:
     """Where the columns are, a gap between factors, and the first column of every factor."""
     of = np.array([cell[0] for cell in table.cells[:count]], dtype=np.int64)
     new = np.concatenate([[False], of[1:] != of[:-1]]) if count else np.zeros(0, dtype=bool)

@@ -70,7 +70,7 @@ def nearest_identified(
     for changes in range(1, least + 1):
         total = _ways([counts[position] - 1 for position in positions], changes)
         if total > left:
-            return _training(identifier, target, distances, changes - 1)
+            return _training(identifier, distances, changes - 1)
         left -= total
         found: list[Active] = []
         status: list[Status] = []
@@ -84,7 +84,7 @@ def nearest_identified(
             return Nearest(
                 changes, tuple(found[:MOST]), tuple(status[:MOST]), True, changes - 1, len(found) > MOST
             )
-    return _training(identifier, target, distances, least - 1)
+    return _training(identifier, distances, least - 1)
 
 
 def _distances(
@@ -119,9 +119,7 @@ def _changed(target: Active, positions: list[int], counts: list[int], changes: i
             yield tuple(sorted((i, j) for i, j in changed.items() if j))
 
 
-def _training(
-    identifier: Identifier, target: Active, distances: np.typing.NDArray[np.int64], looked_through: int
-) -> Nearest:
+def _training(identifier: Identifier, distances: np.typing.NDArray[np.int64], looked_through: int) -> Nearest:
     distinct = identifier.design.distinct
     nearest = distinct[distances[distinct] == distances.min()]
     regimes = tuple(identifier.design.train[int(i)] for i in nearest[:MOST])

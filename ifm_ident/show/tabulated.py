@@ -64,7 +64,7 @@ class TabulatedModel:
         return _normalised(total)
 
 
-def predicted(design: Design, answer: Answer, densities: Mapping[int, NDArray[np.float64]]) -> NDArray[np.float64]:
+def predicted(answer: Answer, densities: Mapping[int, NDArray[np.float64]]) -> NDArray[np.float64]:
     """p(x; target) by an answer's formula, from tables of training densities; InputError without a formula."""
     logs = {i: np.log(table) for i, table in densities.items()}
     if answer.formula is not None:
@@ -77,7 +77,7 @@ def predicted(design: Design, answer: Answer, densities: Mapping[int, NDArray[np
 def largest_error(drawn: TabulatedModel, design: Design, target: Active, answer: Answer) -> float:
     """The largest difference, over all x, between p(x; target) enumerated and given by the formula."""
     densities = {int(i): drawn.density(design.train[int(i)]) for i in design.distinct}
-    return float(np.abs(predicted(design, answer, densities) - drawn.density(target)).max())
+    return float(np.abs(predicted(answer, densities) - drawn.density(target)).max())
 
 
 def _normalised(log_weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ifm_ident import load
+from ifm_ident import Study, load
 from ifm_ident.commands.options import (
+    Output,
     files,
     open_sink,
     output_options,
     progress,
-    remark,
+    refuse_given,
+    refuse_terminal,
     stages,
     study_argument,
     test_option,
 )
-from ifm_ident.files import check_output
 from ifm_ident.show.words import counted
 from ifm_learn.commands.options import (
     calibration_option,
     data_option,
     jobs_option,
-    refuse_given,
     seed_option,
 )
 from ifm_learn.compare import Comparison, compare_methods
@@ -49,6 +48,8 @@ _COMPARISONS: dict[str, Callable[[str, Comparison], Iterator[str]]] = {
     "json": comparison_json,
     "csv": comparison_csv,
 }
+
+_SILENT_FOR_COMPARE = ("tests", "method", "alpha", "calibration", "model", "sensitivity")
 
 
 @click.command(
@@ -114,37 +115,14 @@ def command(
     estimate stand the additive baseline and the effective sample size; warnings tell of little overlap and of a
     model that does not give back its own training regimes.
     """
-    if output_format == "parquet" and output is None and sys.stdout.isatty():
-        raise click.UsageError(
-            "Parquet is binary and standard output is a terminal: name a file with -o FILE.", ctx
-        )
-    if output is not None:
-        check_output(output, force)
+    refuse_terminal(ctx, output_format, output)
+    out = Output(output_format, output, force, quiet)
     asked = load(study).with_test(tests)
     if compare:
-        refuse_given(
-            ctx,
-            ("tests", "method", "alpha", "calibration", "model", "sensitivity"),
-            "says nothing to --compare: leave one out.",
-        )
-        if output_format == "parquet":
-            raise click.UsageError("--compare is written as table, json or csv, not as parquet.", ctx)
-
-        def watch(steps: Iterable[Any], total: int) -> Iterable[Any]:
-            return progress(steps, total, "regime", quiet)
-
-        samples = read_samples(asked, data)
-        compared = compare_methods(samples, seed=seed, jobs=jobs, notation=asked.notation, watch=watch)
-        with open_sink(output, force) as sink:
-            for line in _COMPARISONS[output_format](asked.name, compared):
-                sink.write(f"{line}\n".encode())
+        _compare(ctx, asked, data, seed, jobs, out)
         return
     if sensitivity is not None and (method != "ifm1" or output_format in ("csv", "parquet")):
         raise click.UsageError("--sensitivity belongs to --method ifm1, written as table or json.", ctx)
-    fitted = None
-    if model is not None:
-        refuse_given(ctx, ("calibration",), "is told by the --model: leave one out.")
-        fitted = FittedModel.load(Path(model))
     with stages(quiet) as say:
         found = estimate_study(
             asked,
@@ -153,21 +131,45 @@ def command(
             alpha=alpha,
             seed=seed,
             calibration=calibration,
-            model=fitted,
+            model=_fitted(ctx, model),
             jobs=jobs,
             sensitivity=sensitivity,
             say=say,
         )
-    with open_sink(output, force) as sink:
-        if output_format == "parquet":
+    _write(found, out)
+
+
+def _compare(ctx: click.Context, study: Study, data: Path | None, seed: int, jobs: int, out: Output) -> None:
+    """--compare: all methods on training regimes left out."""
+    refuse_given(ctx, _SILENT_FOR_COMPARE, "says nothing to --compare: leave one out.")
+    if out.format == "parquet":
+        raise click.UsageError("--compare is written as table, json or csv, not as parquet.", ctx)
+
+    def watch(steps: Iterable[Any], total: int) -> Iterable[Any]:
+        return progress(steps, total, "regime", out.quiet)
+
+    samples = read_samples(study, data)
+    compared = compare_methods(samples, seed=seed, jobs=jobs, notation=study.notation, watch=watch)
+    out.write(_COMPARISONS[out.format](study.name, compared))
+
+
+def _fitted(ctx: click.Context, model: str | None) -> FittedModel | None:
+    """--model: the model of `ifm fit`."""
+    if model is None:
+        return None
+    refuse_given(ctx, ("calibration",), "is told by the --model: leave one out.")
+    return FittedModel.load(Path(model))
+
+
+def _write(found: Estimates, out: Output) -> None:
+    if out.format == "parquet":
+        with open_sink(out.file, out.force) as sink:
             write_parquet(sink, found)
-        else:
-            for line in _LINES[output_format](found):
-                sink.write(f"{line}\n".encode())
-    if output_format != "table":
+    else:
+        out.write(_LINES[out.format](found))
+    if out.format != "table":
         for warning in found.warnings:
-            remark(f"warning: {warning}", quiet)
+            out.remark(f"warning: {warning}")
     if found.ignored:
-        remark(f"{counted(found.ignored, 'row')} of regimes outside `train` ignored", quiet)
-    if output is not None:
-        remark(f"{output}: {closing(found)}", quiet)
+        out.remark(f"{counted(found.ignored, 'row')} of regimes outside `train` ignored")
+    out.done(closing(found))

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from ifm_ident import load
-from ifm_ident.commands.options import open_sink, output_options, progress, remark, study_argument
-from ifm_ident.files import check_output
+from ifm_ident.commands.options import Output, output_options, progress, study_argument
 from ifm_ident.identify import CriterionName
 from ifm_ident.implications.implications import Implication
 from ifm_ident.show.words import counted
@@ -80,8 +79,7 @@ def command(
     quiet: bool,
 ) -> None:
     """Tests the implications of the design on data."""
-    if output is not None:
-        check_output(output, force)
+    out = Output(output_format, output, force, quiet)
     asked = load(study)
     samples = read_samples(asked, data)
 
@@ -102,17 +100,14 @@ def command(
     )
     suggested = suggestions(samples, found)
     for warning in found.warnings:
-        remark(f"warning: {warning}", quiet)
+        out.remark(f"warning: {warning}")
     if samples.ignored:
-        remark(f"{counted(samples.ignored, 'row')} of regimes outside `train` ignored", quiet)
+        out.remark(f"{counted(samples.ignored, 'row')} of regimes outside `train` ignored")
     if output_format == "json":
         lines = json_lines(found, suggested)
     elif output_format == "csv":
         lines = csv_lines(found)
     else:
         lines = text_lines(asked.name, found, suggested, len(samples))
-    with open_sink(output, force) as sink:
-        for line in lines:
-            sink.write(f"{line}\n".encode())
-    if output is not None:
-        remark(f"{output}: {verdict(found)}", quiet)
+    out.write(lines)
+    out.done(verdict(found))

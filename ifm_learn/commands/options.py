@@ -30,11 +30,3 @@ calibration_option = click.option(
 jobs_option = click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes; any number, same result."
 )
-
-
-def refuse_given(ctx: click.Context, names: tuple[str, ...], reason: str) -> None:
-    """Raises UsageError for the first of these parameters that was given."""
-    for name in names:
-        if ctx.get_parameter_source(name) != click.core.ParameterSource.DEFAULT:
-            option = "test" if name == "tests" else name.replace("_", "-")
-            raise click.UsageError(f"--{option} {reason}", ctx)

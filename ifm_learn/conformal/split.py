@@ -64,7 +64,10 @@ class Calibration:
     def __post_init__(self) -> None:
         n = len(self.rows)
         if self.ratio not in ("exact", "estimated"):
-            raise InputError(f"the ratio is 'exact' or 'estimated', got {self.ratio!r}")
+            raise InputError(
+                f"the ratio is 'exact' or 'estimated', got {self.ratio!r}; say 'estimated' where it was fitted to "
+                "rows, 'exact' where it is known"
+            )
         if self.y.shape != (n,) or self.log_weights.shape != (n,) or (self.x is not None and len(self.x) != n):
             raise InputError(
                 f"{n} row ids with y of shape {self.y.shape}, log-weights {self.log_weights.shape}"

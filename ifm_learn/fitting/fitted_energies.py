@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ifm_ident import Identifier, InputError, Regimes
+from ifm_learn.checks import check_regimes
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.energies.layout import Layout
 from ifm_learn.ratios.formula import require_all
-from ifm_learn.regime_check import check_regimes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ifm_ident import InputError, MissingExtraError, Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.regime_check import check_regimes as check_regimes
 
 try:
     from sklearn.base import BaseEstimator, clone

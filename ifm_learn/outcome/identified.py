@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError, Regimes
+from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.density_fit import fit_density
@@ -17,7 +18,6 @@ from ifm_learn.outcome.estimator import OutcomeEstimator, one_row, shaped
 from ifm_learn.outcome.sampling_error import redraws
 from ifm_learn.ratios.balance import balance_weights
 from ifm_learn.ratios.diagnostics import WeightDiagnostics, diagnose
-from ifm_learn.regime_check import check_regimes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -163,7 +163,10 @@ def density_of(given: Any, samples: Samples, seed: int) -> DensityModel:
     if given is None or isinstance(given, Mapping):
         return fit_density(samples, **{"seed": seed, **(given or {})})
     if not same_design(given.design, samples.design):
-        raise InputError("the density model is about another design: other factors, variables or training regimes")
+        raise InputError(
+            "the density model is about another design: other factors, variables or training regimes; fit one to "
+            "these samples with fit_density, or give None"
+        )
     model: DensityModel = given
     return model
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Identifier, InputError, Regimes
+from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.outcome.identified import IdentifiedEstimator, Potentials, density_of
 from ifm_learn.outcome.sampling_error import spread_of
 from ifm_learn.ratios.formula import FormulaRatio, LogDensities, require_all
-from ifm_learn.regime_check import check_regimes
 
 Floats = NDArray[np.float64]
 

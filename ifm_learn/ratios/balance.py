@@ -180,7 +180,10 @@ def _checked(train: ArrayLike, target: ArrayLike, sizes: ArrayLike) -> tuple[Flo
             raise InputError(f"the log-potential of row {row + 1} in {name} {column} is {values[row, column]}")
     impossible = np.isneginf(u[:, n > 0]).all(axis=1)
     if impossible.any():
-        raise InputError(f"row {int(np.argmax(impossible)) + 1} has no density in any sampled training regime")
+        raise InputError(
+            f"row {int(np.argmax(impossible)) + 1} has no density in any sampled training regime; leave such rows "
+            "out, or use densities with full support"
+        )
     return u, v, n
 
 

@@ -388,7 +388,7 @@ def test_formulas_hold_on_random_models(name: str) -> None:
             elif answer.status == Status.NOT_IDENTIFIED:
                 assert found.criterion[row] == Criterion.CONDITIONAL
                 with pytest.raises(InputError, match="111 has no formula: it is not identified"):
-                    predicted(study.design, answer, {})
+                    predicted(answer, {})
 
 
 def test_enumerated_densities_are_the_product_of_the_factors() -> None:

@@ -147,7 +147,7 @@ def test_regime_weights_are_the_normalised_ratio() -> None:
     [
         (np.zeros((3, 2)), np.zeros((3, 1)), [1, 1], "add up to 2 where there are 3 rows"),
         (np.zeros((3, 2)), np.zeros((2, 1)), [1, 2], "shapes"),
-        (np.full((3, 2), -np.inf), np.zeros((3, 1)), [1, 2], "row 1 has no density"),
+        (np.full((3, 2), -np.inf), np.zeros((3, 1)), [1, 2], "row 1 has no density.*; leave such rows out"),
         (np.array([[0.0, np.nan]]), np.zeros((1, 1)), [1, 0], "row 1 in training regime 1 is nan"),
         (np.zeros((2, 1)), np.full((2, 1), -np.inf), [2], "target 1 has no density"),
     ],

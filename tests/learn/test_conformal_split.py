@@ -197,7 +197,7 @@ def test_rows_used_twice_are_refused() -> None:
     ("changes", "words"),
     [
         ({"rows": np.zeros(5, dtype=np.int64)}, "listed twice"),
-        ({"ratio": "guessed"}, "'exact' or 'estimated'"),
+        ({"ratio": "guessed"}, "'exact' or 'estimated', got 'guessed'; say 'estimated' where it was fitted"),
         ({"ratio": "estimated"}, "give as `ratio_rows`"),
         ({"ratio_rows": np.array([7])}, "say ratio='estimated'"),
         ({"y": np.zeros(4)}, "give one of each a row"),

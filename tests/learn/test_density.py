@@ -119,8 +119,11 @@ def test_unidentified_regimes_are_refused_with_their_certificate() -> None:
         with pytest.raises(NotIdentifiableError, match="A=2,B=1 is not identified") as error:
             ask(bad)
         assert error.value.certificate is not None
-    with pytest.raises(InputError, match="2 interventions, the fitted model has 3"):
+    with pytest.raises(InputError, match="2 interventions, the fitted model has 3; make the regimes from"):
         model.marginals(regimes("00"))
+    wanted = "index 9 of intervention 'B' does not exist: 0 to 1 stand for 0 and 1; make the regimes from"
+    with pytest.raises(InputError, match=wanted):
+        model.marginals(regimes("000", "090"))
     with pytest.raises(InputError, match="give finite numbers, one column for each of the 4 variables"):
         model.log_densities(x[:, :2])
 

@@ -12,11 +12,12 @@ from ifm_ident import Design, InputError, Regimes
 from ifm_ident.errors import nearest
 from ifm_ident.model import level_text
 from ifm_ident.notation import format_regime
+from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.outcome.baselines.conditionals import Conditional, Noise
 from ifm_learn.outcome.baselines.dag_structure import Dag
-from ifm_learn.outcome.estimator import OutcomeEstimator, check_regimes, shaped
+from ifm_learn.outcome.estimator import OutcomeEstimator, shaped
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
 from ifm_learn.randomness import stream
 

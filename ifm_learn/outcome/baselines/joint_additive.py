@@ -16,9 +16,10 @@ from ifm_ident import InputError, Regimes
 from ifm_ident.errors import nearest
 from ifm_ident.notation import format_regime
 from ifm_ident.regimes import Active
+from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.outcome.baselines.dag_structure import first_child
-from ifm_learn.outcome.estimator import OutcomeEstimator, check_regimes
+from ifm_learn.outcome.estimator import OutcomeEstimator
 from ifm_learn.outcome.regressors import fit_regressor
 
 Floats = NDArray[np.float64]

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ifm_ident import Model, Regimes
+from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.estimator import OutcomeEstimator, check_regimes, shaped, targets_of
+from ifm_learn.outcome.estimator import OutcomeEstimator, shaped, targets_of
 from ifm_learn.randomness import stream
 
 Floats = NDArray[np.float64]
