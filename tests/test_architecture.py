@@ -13,6 +13,7 @@ import click
 import pytest
 
 import ifm_ident
+import ifm_learn
 from ifm_ident.cli import COMMANDS, group
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,6 +155,23 @@ def test_public_names_are_there() -> None:
             for public in module.__all__:
                 one = getattr(module, public)
                 assert one.__doc__ or (not inspect.isroutine(one) and not inspect.isclass(one)), f"{name}.{public}"
+
+
+def test_the_three_tables_of_lazy_public_names_agree() -> None:
+    """`__all__` is what a star imports, `_HOMES` what is found, the block under TYPE_CHECKING what mypy sees."""
+    tree = ast.parse(modules()["ifm_learn"].read_text(encoding="utf-8"))
+    [block] = [
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    homes = {
+        alias.asname or alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert sorted(ifm_learn.__all__) == ifm_learn.__all__
+    assert list(ifm_learn._HOMES) == ifm_learn.__all__
+    assert homes == {name: f"ifm_learn.{home}" for name, home in ifm_learn._HOMES.items()}
 
 
 def test_every_command_is_defined_with_an_example_that_names_it() -> None:

@@ -25,7 +25,7 @@ import ifm_learn
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
-RUN_HERE = [DOCS / "start.md", *sorted((DOCS / "how-to").glob("[!i]*.md"))]
+RUN_HERE = [DOCS / "start.md", *sorted({*(DOCS / "how-to").glob("*.md")} - {DOCS / "how-to" / "index.md"})]
 
 _DIRECTIVE = re.compile(r"^\.\. auto(?:class|function|exception|data|module):: (\S+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?://)([^)\s]*)\)")

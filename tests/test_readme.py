@@ -7,6 +7,8 @@ import io
 import re
 import subprocess
 import sys
+from decimal import Decimal
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,75 @@ def test_commands_on_data(tmp_path: Path) -> None:
     )  # a quarter of the wait
     for arguments in others:
         ran(arguments, tmp_path)
+
+
+def table(benchmark: str, heading: str) -> list[dict[str, str]]:
+    """The rows of the first table below a heading, by the names of the columns; of two of a name, the first."""
+    text = (ROOT / "benchmarks" / benchmark).read_text(encoding="utf-8")
+    [section] = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    lines = takewhile(lambda line: line.startswith("|"), section[section.index("\n|") + 1 :].splitlines())
+    names, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    return [dict(reversed([*zip(names, row, strict=True)])) for row in rows]
+
+
+def quoted(words: str) -> list[str]:
+    """The numbers, each written N here, of the one place of the README that says this, wherever lines break."""
+    [found] = re.findall(words.replace("N", r"(\d+(?:\.\d+)?)"), re.sub(r"\s+", " ", README))
+    return list(found)
+
+
+def rounds(cell: str, shown: str) -> bool:
+    """Whether the number of a table's cell is the one shown, to the digits shown."""
+    unit = Decimal(shown).as_tuple().exponent
+    assert isinstance(unit, int)
+    return 2 * abs(Decimal(cell) - Decimal(shown)) <= Decimal(1).scaleb(unit)
+
+
+def test_errors_of_the_reproduction_are_those_of_its_tables() -> None:
+    problems, *shown = quoted(
+        r"mean pRMSE over N problems is N on Sachs \((?:additive )?N\) and N on DREAM \((?:additive )?N\)"
+    )
+    for experiment, pair in (("Sachs", shown[:2]), ("DREAM", shown[2:])):
+        means = {
+            row["method"]: row["pRMSE mean"]
+            for row in table("reproduction.md", f"{experiment}, truth IFM: {problems} problems")
+        }
+        for method, number in zip(("IFM1", "additive"), pair, strict=True):
+            assert rounds(means[method], number), f"{method} on {experiment} errs {means[method]}, not {number}"
+
+
+def test_wins_of_the_reproduction_are_those_of_its_table() -> None:
+    wins = quoted(r"with a directed truth on Sachs it is no better than additive \(N of N problems\)")
+    against = {
+        row["against"]: row
+        for row in table("reproduction.md", "IFM1 against the baselines")
+        if row["experiment"] == "Sachs, truth DAG"
+    }
+    assert against["additive"]["better by pRMSE"] == " of ".join(wins)
+    assert float(against["additive"]["p"]) > 0.05, "it is better than additive"
+    assert against["DAG"]["p"] == "1.000", "it is not far behind the DAG"
+
+
+def test_distances_to_measured_combinations_are_those_of_their_table() -> None:
+    least, most, floor = quoted(r"energy distance N to N, noise floor N\b")
+    rows = table("combinations.md", "Distance to the 3 measured combinations")
+    measured = [row["energy distance"] for row in rows if row["prediction"].startswith("noise floor")]
+    predicted = sorted((row["energy distance"] for row in rows[1:]), key=Decimal)
+    assert len(measured) == 1
+    for cell, number in ((predicted[0], least), (predicted[-1], most), (measured[0], floor)):
+        assert rounds(cell, number), f"the table has {cell}, not {number}"
+
+
+def test_sizes_of_the_tests_are_those_of_their_table() -> None:
+    least, most, kinds, studies = quoted(
+        r"rejects N% to N% of true models \(two tests, N kinds of [a-z ]+, ([\d,]+) studies"
+    )
+    rows = table("falsify.md", f"Size and power of `ifm falsify`, {studies} studies a row")
+    true = [row for row in rows if row["shift of x1, sd"] == "0"]
+    assert len(true) == int(kinds)
+    rejected = sorted((row[test].rstrip("%") for row in true for test in ("score", "energy")), key=Decimal)
+    assert rounds(rejected[0], least), f"the table has {rejected[0]}%, not {least}%"
+    assert rounds(rejected[-1], most), f"the table has {rejected[-1]}%, not {most}%"
 
 
 def test_every_extra_is_named() -> None:
