@@ -98,6 +98,21 @@ def test_the_identifiers_of_the_notation_exist() -> None:
             assert attribute in known or f"self.{attribute}" in Path(source).read_text("utf-8"), identifier
 
 
+def sources() -> Iterator[Path]:
+    """The modules of both packages."""
+    for package in (ifm_ident, ifm_learn):
+        yield from sorted(Path(package.__file__).parent.rglob("*.py"))
+
+
+def test_the_theory_that_the_code_names_is_a_page_of_the_list() -> None:
+    text = (DOCS / "theory" / "index.md").read_text("utf-8")
+    pages = [line for block in _TOCTREE.findall(text) for line in block.splitlines() if line and line[0] != ":"]
+    assert pages.index("conformal") == 9 - 1
+    named = {int(k) for path in sources() for k in re.findall(r"\bTHEORY (\d+)", path.read_text("utf-8"))}
+    assert named
+    assert named <= {k + 1 for k in range(9)}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     labels = {label for other in PAGES for label in _LABEL.findall(other.read_text("utf-8"))}
@@ -186,3 +201,9 @@ def test_the_check_of_a_built_site_finds_faults(tmp_path: Path) -> None:
 def test_docstrings_become_restructuredtext() -> None:
     pytest.importorskip("sphinx")
     assert doctest.testmod(loaded(DOCS / "_ext" / "plain_docstrings.py")).failed == 0
+
+
+def test_help_texts_become_restructuredtext(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sphinx_click")
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    assert doctest.testmod(loaded(DOCS / "_ext" / "command_help.py")).failed == 0
