@@ -25,7 +25,8 @@ import ifm_learn
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
-RUN_HERE = [DOCS / "start.md", *sorted((DOCS / "how-to").glob("[!i]*.md"))]
+REFERENCE = [DOCS / "reference" / name for name in ("study-file.md", "results.md")]
+RUN_HERE = [DOCS / "start.md", *sorted((DOCS / "how-to").glob("[!i]*.md")), *REFERENCE]
 
 _DIRECTIVE = re.compile(r"^\.\. auto(?:class|function|exception|data|module):: (\S+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?://)([^)\s]*)\)")
@@ -102,6 +103,14 @@ def sources() -> Iterator[Path]:
     """The modules of both packages."""
     for package in (ifm_ident, ifm_learn):
         yield from sorted(Path(package.__file__).parent.rglob("*.py"))
+
+
+def test_every_schema_of_the_code_is_in_the_reference() -> None:
+    page = (DOCS / "reference" / "results.md").read_text("utf-8")
+    schema = re.compile(r"\bifm-[a-z-]+/\d+")
+    written = {name for path in sources() for name in schema.findall(path.read_text("utf-8"))}
+    assert len(written) > 8
+    assert written == set(schema.findall(page))
 
 
 def test_the_theory_that_the_code_names_is_a_page_of_the_list() -> None:
