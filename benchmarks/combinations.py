@@ -4,7 +4,7 @@
 
 Training: baseline, ICAM-2 and five inhibitors; the targets are the combinations that the data hold (three in a
 folder of the CSV files that are commonly passed on, five with `--download`). Raf and Mek are left out: the public
-files of two pairs of regimes share them row by row. Prints tables and writes combinations.md. Ten minutes.
+files of two pairs of regimes share them row by row. Prints tables and writes combinations.md.
 """
 
 from __future__ import annotations

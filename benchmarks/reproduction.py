@@ -6,7 +6,7 @@
 
 Reads the results of `ifm reproduce`; on the training rows of the Sachs experiment with an IFM as its truth it fits
 variants of IFM1 and of the black box, one thing changed at a time. Writes reproduction.md, reproduction-sachs.png
-and reproduction-dream.png; every sentence in it is made from the numbers. Ten minutes.
+and reproduction-dream.png; every sentence in it is made from the numbers.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
+    "command_help",
     "native_mathml",
     "plain_docstrings",
 ]

@@ -25,7 +25,9 @@ import ifm_learn
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
-RUN_HERE = [DOCS / "start.md", *sorted({*(DOCS / "how-to").glob("*.md")} - {DOCS / "how-to" / "index.md"})]
+HOW_TO = sorted({*(DOCS / "how-to").glob("*.md")} - {DOCS / "how-to" / "index.md"})
+REFERENCE = [DOCS / "reference" / name for name in ("study-file.md", "results.md")]
+RUN_HERE = [DOCS / "start.md", *HOW_TO, *REFERENCE]
 
 _DIRECTIVE = re.compile(r"^\.\. auto(?:class|function|exception|data|module):: (\S+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?://)([^)\s]*)\)")
@@ -96,6 +98,29 @@ def test_the_identifiers_of_the_notation_exist() -> None:
             known |= set(getattr(owners[0], "__annotations__", ()))
             source = importlib.import_module(owners[0].__module__).__file__
             assert attribute in known or f"self.{attribute}" in Path(source).read_text("utf-8"), identifier
+
+
+def sources() -> Iterator[Path]:
+    """The modules of both packages."""
+    for package in (ifm_ident, ifm_learn):
+        yield from sorted(Path(package.__file__).parent.rglob("*.py"))
+
+
+def test_every_schema_of_the_code_is_in_the_reference() -> None:
+    page = (DOCS / "reference" / "results.md").read_text("utf-8")
+    schema = re.compile(r"\bifm-[a-z-]+/\d+")
+    written = {name for path in sources() for name in schema.findall(path.read_text("utf-8"))}
+    assert len(written) > 8
+    assert written == set(schema.findall(page))
+
+
+def test_the_theory_that_the_code_names_is_a_page_of_the_list() -> None:
+    text = (DOCS / "theory" / "index.md").read_text("utf-8")
+    pages = [line for block in _TOCTREE.findall(text) for line in block.splitlines() if line and line[0] != ":"]
+    assert pages.index("conformal") == 9 - 1
+    named = {int(k) for path in sources() for k in re.findall(r"\bTHEORY (\d+)", path.read_text("utf-8"))}
+    assert named
+    assert named <= {k + 1 for k in range(9)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -186,3 +211,9 @@ def test_the_check_of_a_built_site_finds_faults(tmp_path: Path) -> None:
 def test_docstrings_become_restructuredtext() -> None:
     pytest.importorskip("sphinx")
     assert doctest.testmod(loaded(DOCS / "_ext" / "plain_docstrings.py")).failed == 0
+
+
+def test_help_texts_become_restructuredtext(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sphinx_click")
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    assert doctest.testmod(loaded(DOCS / "_ext" / "command_help.py")).failed == 0
