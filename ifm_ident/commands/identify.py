@@ -183,7 +183,7 @@ def _summarise(
         criterion,
         sample,
         seed,
-        watch=lambda orders: progress(orders, len(orders), "order", out.quiet),
+        watch=lambda orders, total: progress(orders, total, "order", out.quiet),
     )
     if out.format == "json":
         out.write(json_lines(study.name, found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, get_args
@@ -163,13 +163,13 @@ def coverage(
     sample: int = 2000,
     seed: int = 0,
     budget: int = BUDGET,
-    watch: Callable[[Sequence[int]], Iterable[int]] = iter,
+    watch: Callable[[Iterable[int], int], Iterable[int]] = lambda orders, total: orders,
 ) -> Coverage:
     """How much of the whole space of regimes has an answer; verdicts only, no formula is lifted.
 
     Orders are enumerated within `budget`; of each other order in `Orders.selection`, `sample` regimes are drawn
-    uniformly, and as many from all that were not enumerated, for the total. `watch` sees the orders pass.
-    Raises InputError for an unknown criterion, for a sample of 0 and for a negative seed.
+    uniformly, and as many from all that were not enumerated, for the total. watch: wraps the iteration
+    over orders, to show progress. Raises InputError for an unknown criterion, for a sample of 0 and for a negative seed.
 
     >>> from ifm_ident.design import Design
     >>> from ifm_ident.model import Factor, Intervention, Model
@@ -195,7 +195,7 @@ def coverage(
     whole = range(len(orders.counts)) if survey.unseen is not None else _affordable(orders, sample, budget)
     shown = orders.selection if survey.unseen is not None else sorted({*whole, *orders.selection})
     parts = []
-    for k in watch(shown):
+    for k in watch(shown, len(shown)):
         active = np.full(0 if k in whole else sample, k, dtype=np.int64)
         hits = survey.drawn(active, np.random.default_rng([seed, k]))
         counted = survey.counted(k) if k in whole else _NONE

@@ -96,7 +96,7 @@ def command(
         seed=seed,
         replicates=replicates,
         notation=asked.notation,
-        progress=shown,
+        watch=shown,
     )
     suggested = suggestions(samples, found)
     for warning in found.warnings:

@@ -100,14 +100,14 @@ def falsify(
     seed: int = 0,
     replicates: int = REPLICATES,
     notation: Notation = "assignment",
-    progress: Callable[[Iterable[Implication], int], Iterable[Implication]] = lambda claims, total: claims,
+    watch: Callable[[Iterable[Implication], int], Iterable[Implication]] = lambda claims, total: claims,
 ) -> Falsification:
     """Tests of what the design claims of its own training densities.
 
     criterion: as of `implications`. pairs: also what the factors say of pairs of variables: their interaction, and
     independence given the rest within every regime where no factor holds both. replicates: how many cross-fits the
     energy test averages. `p_adjusted` corrects over all findings. Every test has its own random stream, drawn
-    from `seed` and the place of its claim.
+    from `seed` and the place of its claim. watch: wraps the iteration over claims, to show progress.
 
     Raises InputError for an unknown test or correction, no test, an alpha that is no decimal in (0, 1), less than
     one replicate, and a negative seed.
@@ -144,7 +144,7 @@ def falsify(
     claims = implications(Identifier(samples.design, notation), criterion, sets)
     unit = baseline_unit(samples)
     answers: list[tuple[Implication, int, TestName, Evidence]] = []
-    for k, claim in enumerate(progress(claims, len(claims))):
+    for k, claim in enumerate(watch(claims, len(claims))):
         asked = question(samples, claim, unit)
         combination = sorted(claim.formula.exponents)[asked.combination]
         for name in dict.fromkeys(tests):
