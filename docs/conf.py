@@ -45,6 +45,7 @@ nb_ipywidgets_js = {}
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}
 # scikit-learn adds these to every estimator; nothing here routes metadata
 autodoc_default_options = {"exclude-members": "set_fit_request, set_predict_request, set_score_request"}
 python_use_unqualified_type_names = True
@@ -63,7 +64,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": True,
     "navbar_align": "left",
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
