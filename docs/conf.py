@@ -45,6 +45,7 @@ nb_ipywidgets_js = {}
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}
 # scikit-learn adds these to every estimator; nothing here routes metadata
 autodoc_default_options = {"exclude-members": "set_fit_request, set_predict_request, set_score_request"}
 python_use_unqualified_type_names = True

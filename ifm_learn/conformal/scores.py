@@ -58,8 +58,8 @@ class RegimeScore(Protocol):
 class AbsoluteResidual:
     """|y - m(x)|: intervals of one width, m(x) plus and minus the bound.
 
-    predict: m, of x of shape (n, p) to shape (n,); fitted_rows: ids of the rows that it was fitted on, which may not
-    be among those of the calibration.
+    predict: m, of x of shape (n, p) to shape (n,); fitted_rows: ids of the rows that it was fitted on, which may
+    not be among those of the calibration.
 
     >>> score = AbsoluteResidual(lambda x: 2 * x[:, 0], np.arange(3))
     >>> score.of(np.array([[1.0]]), np.array([5.0])).tolist()
