@@ -16,7 +16,7 @@ from scipy.special import expit, log_softmax, logsumexp
 
 from ifm_learn.falsification.contrast import fit, free_basis
 from ifm_learn.falsification.quadratic import upper_tail
-from ifm_learn.falsification.question import Evidence, Question, contrast_blocks, information
+from ifm_learn.falsification.question import Evidence, Question, contrast_blocks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,7 +47,7 @@ def energy_test(asked: Question, rng: np.random.Generator, replicates: int) -> E
         columns = product_features(*(distance_features(asked.x[:, [v]], rng) for v in sorted(asked.tested)))
     else:
         columns = distance_features(asked.x, rng)
-    worth = information(asked.label, asked.c, asked.combination, signed)
+    worth = asked.information(signed)
     if worth < LEAST_FOR_ENERGY or not asked.bound.any():
         return Evidence(0.0, 1.0, {}, worth)
     terms = asked.without_free(columns, overlap) * signed[:, None]

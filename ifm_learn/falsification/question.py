@@ -12,6 +12,7 @@ from ifm_ident.implications.implications import Implication
 from ifm_learn.data.samples import Samples
 from ifm_learn.falsification.contrast import Block, bound_basis, free_basis
 from ifm_learn.falsification.features import Features, features
+from ifm_learn.falsification.overlap import side_by_side
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -76,6 +77,16 @@ class Question:
     def blocks(self) -> list[Block]:
         """The regime contrast that obeys the claim."""
         return contrast_blocks(self.features, self.bound, bound_basis(self.c))
+
+    def information(self, signed: Floats) -> float:
+        """The number of rows that the comparison is worth, by weights of shape (n,): no more than what is near."""
+        rows, near = side_by_side(self.x / self.unit, self.label, len(self.c))
+        every, seen = (
+            information(self.label[rows], self.c, self.combination, signed[rows] * kept)
+            for kept in (np.ones(len(rows)), near)
+        )
+        worth = information(self.label, self.c, self.combination, signed)
+        return worth * min(1.0, seen / every) if every > 0 else 0.0
 
     def without_free(self, columns: Floats, weight: Floats) -> Floats:
         """Columns, shape (n, k), less their weighted projection on the features that the claim leaves free."""

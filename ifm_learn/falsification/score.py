@@ -16,7 +16,7 @@ from scipy.special import log_softmax
 from scipy.stats import chi2
 
 from ifm_learn.falsification.contrast import fit
-from ifm_learn.falsification.question import Evidence, Question, information
+from ifm_learn.falsification.question import Evidence, Question
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -45,7 +45,7 @@ def score_test(asked: Question) -> Evidence:
     rows = np.arange(len(asked.label))
     overlap = 1 / (np.exp(-log_p) @ asked.c**2)
     signed = overlap * asked.c[asked.label] * np.exp(-log_p[rows, asked.label])
-    worth = information(asked.label, asked.c, asked.combination, signed)
+    worth = asked.information(signed)
     if worth < LEAST_FOR_SCORE:
         return Evidence(0.0, 1.0, {}, worth)
     departures = asked.without_free(asked.features.values[:, asked.bound], overlap)
