@@ -244,7 +244,23 @@ def identify(
     criterion: CriterionName = "auto",
     notation: Notation = "assignment",
 ) -> Identification:
-    """Verdict, formula or certificate for every target regime of a design; see `Identifier.identify`."""
+    """Verdict, formula or certificate for every target regime of a design; see `Identifier.identify`.
+
+    >>> from ifm_ident.study import Study
+    >>> design = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B", "C"]}], "train": ["ctrl", "A", "B"],
+    ... }).design
+    >>> found = identify(design, Regimes.from_codes(np.array([[1, 1, 0], [0, 1, 1]])), notation="label")
+    >>> print(found[0])
+    p(A+B) ∝ p(A) p(B) / p(ctrl)
+    >>> found[1].status.word, found[1].certificate is None
+    ('not_identified', False)
+    >>> identify(design, design.train, "jiont")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: unknown criterion 'jiont'; did you mean joint?
+    """
     identifier = Identifier(design, notation)
     chunks = [
         identifier.identify(targets.take(slice(start, start + CHUNK)), criterion)

@@ -53,6 +53,24 @@ def fit_density(
     where the clique tables are large: there more of them cost minutes and do not help in new regimes. Warns
     (FitWarning) where starts did not converge and disagree. Same seed, same model. Raises InputError for numbers
     out of range and names that are unknown.
+
+    >>> from ifm_ident import Regimes, Study
+    >>> from ifm_learn import Samples
+    >>> from ifm_learn.energies.layout import Ridge
+    >>> study = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],
+    ... })
+    >>> rng, rows = np.random.default_rng(0), np.repeat([0, 1, 2], 2000)
+    >>> x = rng.binomial(1, np.array([0.2, 0.5, 0.5])[rows])[:, None].astype(float)  # odds 1/4, 1, 1
+    >>> samples = Samples(study.design, rows, x)
+    >>> model = fit_density(samples, energy="saturated", ridge=Ridge(1e-3, 1e-3), starts=1)
+    >>> model.marginals(Regimes.from_codes(np.array([[1, 1]])))[0].round(1).tolist()  # odds 1 * 1 / (1/4)
+    [[0.2, 0.8]]
+    >>> fit_density(samples, energy="spline")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: there are no energies 'spline'; did you mean splines?
     """
     began = time.perf_counter()
     check_counts(bins=bins, starts=starts, jobs=jobs, max_cells=max_cells)

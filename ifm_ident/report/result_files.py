@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ifm_ident.errors import InputError
+from ifm_ident.reading.missing_files import missing_file
 from ifm_ident.results.header import shown
 
 
@@ -23,7 +24,7 @@ def load_result(path: str | Path) -> Mapping[str, Any]:
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
+        raise missing_file(Path(path), (".json",)) from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: it is no JSON file: {error}; write it by `ifm estimate` or `ifm falsify` with --format json"

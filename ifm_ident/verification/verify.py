@@ -139,6 +139,22 @@ def verify_file(
     """Checks a result file; `study`, read from `study_path`, is what it should be about, and what a CSV is about.
 
     Raises InputError for a file that is no result at all; a single claim that cannot be read does not hold.
+
+    >>> import tempfile
+    >>> from ifm_ident.results.json_write import write_json
+    >>> from ifm_ident.study import Study
+    >>> study = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]},
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["ctrl", "A", "B"],
+    ... })
+    >>> path = Path(tempfile.mkdtemp()) / "answers.json"
+    >>> with path.open("wb") as stream:
+    ...     write_json(stream, study, [study.identify()])
+    >>> print(verify_file(path))
+    4 results checked: all hold
+    >>> _ = path.write_text(path.read_text().replace('"exponent": "-1"', '"exponent": "1"'))
+    >>> verify_file(path).holds
+    False
     """
     return verify(read_result(path, study), study, f"the study file {study_path}" if study_path else None)
 

@@ -51,6 +51,28 @@ def model_interval(
 
     Raises InputError where rows were used to fit, for an unknown variable and samples without the outcome, and
     NotIdentifiableError for a regime that is not identified.
+
+    >>> from ifm_ident import Study
+    >>> from ifm_learn import Samples, fit_density
+    >>> from ifm_learn.conformal.scores import RegimeResidual
+    >>> from ifm_learn.energies.layout import Ridge
+    >>> study = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],
+    ... })
+    >>> rng, rows = np.random.default_rng(0), np.repeat([0, 1, 2], 2000)
+    >>> x = rng.binomial(1, np.array([0.2, 0.5, 0.5])[rows])[:, None].astype(float)  # odds 1/4, 1, 1
+    >>> samples = Samples(study.design, rows, x)
+    >>> fitted, held = np.arange(0, 6000, 2), np.arange(1, 6000, 2)
+    >>> model = fit_density(samples.take(fitted), energy="saturated", ridge=Ridge(1e-3, 1e-3), starts=1)
+    >>> new, score = Regimes.from_codes(np.array([[1, 1]])), RegimeResidual(0.5, fitted)
+    >>> found = model_interval(model, new, score, samples.take(held), held, fitted, "0.1", rng, variable="x")
+    >>> found.lower.tolist(), found.upper.tolist(), found.guarantee.tolist()
+    ([0.0], [1.0], ['estimated-ratio'])
+    >>> model_interval(model, new, score, samples.take(held), held, fitted + 1, "0.1", rng, variable="x")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: the ratio was fitted on 3000 of 3000 calibration rows (row id 1); hold some out
     """
     level = read_alpha(alpha)
     weights = ModelWeights(model, regime, calibration.sizes)
@@ -97,6 +119,26 @@ def density_bands(
     the pull of ridge and energies towards smooth densities: at 400 rows a regime of a four-valued variable, bands
     at 0.9 covered 93% of the time with saturated energies, 75% with the default ones, which pull it too far.
     Raises InputError for an unknown variable, and NotIdentifiableError for a regime that is not identified.
+
+    >>> from ifm_ident import Study
+    >>> from ifm_learn import Samples, fit_density
+    >>> from ifm_learn.energies.layout import Ridge
+    >>> study = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],
+    ... })
+    >>> rng, rows = np.random.default_rng(0), np.repeat([0, 1, 2], 2000)
+    >>> x = rng.binomial(1, np.array([0.2, 0.5, 0.5])[rows])[:, None].astype(float)  # odds 1/4, 1, 1
+    >>> samples = Samples(study.design, rows, x)
+    >>> model = fit_density(samples, energy="saturated", ridge=Ridge(1e-3, 1e-3), starts=1)
+    >>> new = Regimes.from_codes(np.array([[1, 1]]))
+    >>> (band,) = density_bands(model, new, "x", "0.1", rng, replicates=99)
+    >>> band.at.tolist(), band.estimate.round(1).tolist(), band.covers([0.2, 0.8])
+    ([0.0, 1.0], [0.2, 0.8], True)
+    >>> density_bands(model, new, "y", "0.1", rng)
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: unknown variable 'y'; legal: x
     """
     v = _column(model.design.model.variables, variable)
     model.require(regimes)

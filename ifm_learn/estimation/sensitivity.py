@@ -64,6 +64,29 @@ def regime_sensitivities(
 
     Raises InputError for an unknown variable, references of the wrong number, and a design without baseline where
     none are given; NotIdentifiableError for a regime that is not identified.
+
+    >>> from ifm_ident import Study
+    >>> from ifm_learn import Samples, fit_density
+    >>> from ifm_learn.energies.layout import Ridge
+    >>> study = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],
+    ... })
+    >>> rng, rows = np.random.default_rng(0), np.repeat([0, 1, 2], 2000)
+    >>> x = rng.binomial(1, np.array([0.2, 0.5, 0.5])[rows])[:, None].astype(float)  # odds 1/4, 1, 1
+    >>> samples = Samples(study.design, rows, x)
+    >>> model = fit_density(samples, energy="saturated", ridge=Ridge(1e-3, 1e-3), starts=1)
+    >>> new = Regimes.from_codes(np.array([[1, 1]]))
+    >>> estimator = Ifm1(model, replicates=0).fit(samples)
+    >>> (found,) = regime_sensitivities(estimator, new, [0.0, 0.5])
+    >>> found.curve.lower.round(1).tolist(), found.curve.upper.round(1).tolist()
+    ([0.8, 0.6], [0.8, 0.9])
+    >>> round(found.tipping.reference, 1), round(found.tipping.gamma, 1)  # half the log of (0.8 / 0.2)^2
+    (0.2, 1.4)
+    >>> list(regime_sensitivities(estimator, new, [0.5], scope=["z"]))
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: unknown variable 'z' in the scope of the interaction; legal: x
     """
     density, samples = estimator.density_, estimator.samples_
     found = density.require(regimes)

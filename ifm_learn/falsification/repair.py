@@ -47,6 +47,22 @@ def suggestions(samples: Samples, found: Falsification) -> tuple[Suggestion, ...
     Tried are the interventions active in regimes of rejected claims about several regimes, as long as the training
     regimes can tell the enlarged model from the present one. Logits of the contrast obey the model (THEORY 8),
     with linear and curved terms of every variable.
+
+    >>> from ifm_ident import Study
+    >>> from ifm_learn import falsify
+    >>> study = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]},
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01", "11"],
+    ... })
+    >>> regime = np.repeat(np.arange(4), 300)
+    >>> holds = np.random.default_rng(0).normal(size=(1200, 1)) + np.array([0.0, 0.5, 1.0, 1.5])[regime][:, None]
+    >>> fails = holds - 0.7 * (regime == 3)[:, None]
+    >>> samples = Samples(study.design, regime, fails)
+    >>> [(one.factor, one.intervention) for one in suggestions(samples, falsify(samples, tests=["score"]))]
+    [('f1', 'B'), ('f2', 'A')]
+    >>> samples = Samples(study.design, regime, holds)
+    >>> suggestions(samples, falsify(samples, tests=["score"]))
+    ()
     """
     design = samples.design
     wanted = _active_in_rejected(found, design)

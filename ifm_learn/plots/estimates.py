@@ -24,6 +24,23 @@ def estimates(
 
     outcome: which one, by default the first. truth: means that were measured after all, by the regimes' names.
     Raises InputError for an unknown outcome, and where no regime has a number.
+
+    >>> from matplotlib.figure import Figure
+    >>> from ifm_ident import Study
+    >>> from ifm_learn import estimate_study
+    >>> study = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],
+    ... })
+    >>> data = {"A": [0, 1, 0] * 40, "B": [0, 0, 1] * 40, "x": [0, 1, 0, 1, 1, 1] * 20}
+    >>> found = estimate_study(study, data, method="additive")
+    >>> ax = estimates(found, ax=Figure().subplots())
+    >>> [label.get_text() for label in ax.get_yticklabels()], ax.get_xlabel()
+    (['00', '01', '10', '11'], 'x')
+    >>> estimates(found, "y")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: unknown outcome 'y'; legal: x
     """
     if outcome is not None and outcome not in found.outcomes:
         raise InputError(f"unknown outcome {outcome!r}; {nearest(outcome, found.outcomes)}")

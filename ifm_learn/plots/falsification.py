@@ -63,6 +63,26 @@ def effects(found: Falsification, ax: Axes | None = None, most: int = 12) -> Axe
 
     A row for each (combination, variable), by the score test where it was made; filled where its claim is
     rejected. Claims about pairs of variables are left out. Raises InputError where there is no such effect.
+
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from ifm_ident import Study
+    >>> from ifm_learn import Samples, falsify
+    >>> study = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]},
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01", "11"],
+    ... })
+    >>> regime = np.repeat(np.arange(4), 300)
+    >>> holds = np.random.default_rng(0).normal(size=(1200, 1)) + np.array([0.0, 0.5, 1.0, 1.5])[regime][:, None]
+    >>> fails = holds - 0.7 * (regime == 3)[:, None]
+    >>> found = falsify(Samples(study.design, regime, fails), tests=["score"])
+    >>> ax = effects(found, Figure().subplots())
+    >>> [label.get_text() for label in ax.get_yticklabels()], ax.get_xlabel()
+    (['x in A=1,B=1'], 'departure from the prediction, baseline sd')
+    >>> effects(Falsification(None, None, 0, "holm", (), ()))  # type: ignore[arg-type]
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: no effect was measured, so there is nothing to draw
     """
     rows: dict[tuple[str, str], tuple[float, float, bool]] = {}
     for finding in sorted(found.findings, key=lambda f: TESTS.index(f.test)):

@@ -181,6 +181,7 @@ def test_bad_input_names_the_place(ifm: Ifm, folder: Path) -> None:
     status, out, err = ifm("identify", folder / "none.yaml")
     assert (status, out) == (2, "")
     assert "none.yaml: there is no such file" in err
+    assert "there is no such file; did you mean poster.yaml?" in ifm("identify", folder / "postre.yaml")[2]
     assert ifm("identify")[0] == 2
     assert "Missing argument 'STUDY'" in ifm("identify")[2]
     assert ifm("identify", folder / "poster.yaml", "--format", "xml")[0] == 2

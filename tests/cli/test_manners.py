@@ -186,6 +186,19 @@ def test_progress_is_for_terminals_only(study: Path) -> None:
     assert (apart.stdout, apart.stderr) == (out, b"")
 
 
+@pytest.mark.parametrize("command", ["identify", "estimate"])
+def test_parquet_is_not_written_to_a_terminal(study: Path, command: str) -> None:
+    if command == "estimate":
+        pytest.importorskip("sklearn")
+    ours, theirs = pty.openpty()
+    asked = [sys.executable, "-m", "ifm_ident.cli", command, str(study), "--format", "parquet"]
+    done = subprocess.run(asked, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=120)
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 2
+    assert b"Parquet is binary and standard output is a terminal: name a file with -o FILE." in done.stderr
+
+
 def test_nothing_is_coloured(study: Path) -> None:
     """No escape of a colour, with or without NO_COLOR, in output, errors and progress on a terminal."""
     for environment in ({}, {"NO_COLOR": "1"}):

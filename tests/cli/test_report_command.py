@@ -192,6 +192,7 @@ def test_results_that_are_no_json_object(ifm: Ifm, study: Path, tmp_path: Path, 
     (tmp_path / "r.json").write_text(text)
     assert message in ifm(study, "--estimates", tmp_path / "r.json")[2]
     assert "there is no such file" in ifm(study, "--estimates", tmp_path / "none.json")[2]
+    assert "there is no such file; did you mean r.json?" in ifm(study, "--estimates", tmp_path / "rr.json")[2]
 
 
 def test_output_files_are_not_overwritten(ifm: Ifm, study: Path, tmp_path: Path) -> None:
