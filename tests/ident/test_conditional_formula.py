@@ -87,9 +87,10 @@ def test_a_single_full_conditional_formula_is_not_the_joint_one():
     truth = Truth(design.model, (2, 2, 2), 3)
     answer = identify(design, Regimes.from_codes(np.array([[1, 1, 1]])))[0]
     expected = truth.log_density(np.array([1, 1, 1]))
-    for formula in answer.conditionals.values():
-        product_only = normalised(formula(truth.training(design)))
-        assert np.abs(product_only - expected).max() > 1e-3
+    products = [normalised(formula(truth.training(design))) for formula in answer.conditionals.values()]
+    assert len(products) == 3
+    for one, other in combinations([expected, *products], 2):
+        assert np.abs(one - other).max() > 1e-3
 
 
 def test_swapped_conditionals_give_a_different_density():
