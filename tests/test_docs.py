@@ -6,7 +6,6 @@ The build itself runs every page (`python -m sphinx -W -b html docs OUT`).
 import contextlib
 import doctest
 import importlib
-import importlib.util
 import io
 import os
 import pkgutil
@@ -21,6 +20,7 @@ import pytest
 
 import ifm_ident
 import ifm_learn
+from tests.scripts import loaded
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -165,15 +165,6 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
             with contextlib.redirect_stdout(io.StringIO()):
                 exec(compile(cell, name_of(page), "exec"), space)
     pyplot.close("all")
-
-
-def loaded(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_picture_of_the_first_page_can_be_drawn_again(tmp_path: Path) -> None:

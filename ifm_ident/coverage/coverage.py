@@ -169,7 +169,7 @@ def coverage(
 
     Orders are enumerated within `budget`; of each other order in `Orders.selection`, `sample` regimes are drawn
     uniformly, and as many from all that were not enumerated, for the total. watch: wraps the iteration
-    over orders, to show progress. Raises InputError for an unknown criterion, for a sample of 0 and for a negative seed.
+    over orders, to show progress. Raises InputError for an unknown criterion, a sample of 0 and a negative seed.
 
     >>> from ifm_ident.design import Design
     >>> from ifm_ident.model import Factor, Intervention, Model

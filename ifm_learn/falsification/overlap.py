@@ -1,7 +1,7 @@
 """Where regimes of a claim have rows side by side: a check of overlap that owes nothing to a fitted contrast.
 
-A contrast that was penalised cannot follow a density that falls by many orders of magnitude between two regimes, and
-then reports overlap where there is none. Distances between rows do not depend on it.
+A contrast that was penalised cannot follow a density that falls by many orders of magnitude between two regimes,
+and then reports overlap where there is none. Distances between rows do not depend on it.
 """
 
 from __future__ import annotations

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ifm_ident.cli import main
+
+Ifm = Callable[..., tuple[int, str, str]]
+"""Exit status, standard output and standard error of a command, by its arguments."""
 
 
 def run(capfdbinary: pytest.CaptureFixture[bytes], *arguments: str) -> tuple[int, str, str]:

@@ -8,14 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ifm_ident.show.demonstration import save_examples
 from tests.cli.running import run, run_apart
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    save_examples(tmp_path)
-    return tmp_path
 
 
 def test_the_regime_is_asked_for(folder: Path) -> None:

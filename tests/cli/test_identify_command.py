@@ -7,27 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from ifm_ident.show.demonstration import save_examples
-from tests.cli.running import run, run_apart
-
-Ifm = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def ifm(capfdbinary: pytest.CaptureFixture[bytes]) -> Ifm:
-    return lambda *arguments: run(capfdbinary, *map(str, arguments))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    save_examples(tmp_path)
-    return tmp_path
+from tests.cli.running import Ifm, run_apart
 
 
 def formulas(text: str) -> list[dict[str, str]]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ifm_ident.commands import identify
 from ifm_ident.show.demonstration import save_examples
-from tests.cli.running import run
-
-Ifm = Callable[..., tuple[int, str, str]]
+from tests.cli.running import Ifm
 
 PARTS = {
     "name": "parts",
@@ -32,11 +29,6 @@ CHOICE = {
     "test": ["111"],
     "samples": {"file": "counts.csv", "label": "regime"},
 }
-
-
-@pytest.fixture
-def ifm(capfdbinary: pytest.CaptureFixture[bytes]) -> Ifm:
-    return lambda *arguments: run(capfdbinary, *map(str, arguments))
 
 
 @pytest.fixture

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ifm_ident import cli
-from tests.cli.running import run
-
-Ifm = Callable[..., tuple[int, str, str]]
+from tests.cli.running import Ifm, run
 
 STUDY = {
     "name": "poster example",

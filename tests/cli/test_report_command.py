@@ -14,12 +14,10 @@ from typing import Any
 import pytest
 
 from ifm_ident.errors import InputError, MissingExtraError
-from tests.cli.running import run
+from tests.cli.running import Ifm, run
 
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
-
-Ifm = Callable[..., tuple[int, str, str]]
 
 STUDY: dict[str, Any] = {
     "name": "two doses",

@@ -6,14 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ifm_ident.show.demonstration import EXAMPLES, save_examples
+from ifm_ident.show.demonstration import EXAMPLES
 from tests.cli.running import run, run_apart
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    save_examples(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "parquet"])

@@ -17,20 +17,9 @@ from ifm_ident.identification import Criterion, Status
 from ifm_ident.identify import Identifier, identify
 from ifm_ident.model import Factor, Intervention, Model
 from ifm_ident.regimes import Regimes
-from ifm_ident.study import Study
+from ifm_ident.show.demonstration import example
 
 Scopes = list[tuple[tuple[int, ...], tuple[int, ...]]]
-
-THREE_PAIRS = {
-    "interventions": {"s1": [0, 1], "s2": [0, 1], "s3": [0, 1]},
-    "variables": ["x1", "x2", "x3"],
-    "factors": [
-        {"name": "f1", "x": ["x1", "x2"], "sigma": ["s1", "s2"]},
-        {"name": "f2", "x": ["x2", "x3"], "sigma": ["s2", "s3"]},
-        {"name": "f3", "x": ["x1", "x3"], "sigma": ["s1", "s3"]},
-    ],
-    "train": ["110", "101", "011", "100", "010", "001"],
-}
 
 
 def model_of(scopes: Scopes, variables: int, interventions: int) -> Model:
@@ -77,7 +66,7 @@ def normalised(log_table: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("x_levels", [(2, 2, 2), (3, 2, 3)])
 def test_every_order_and_reference_gives_the_enumerated_density(x_levels):
-    design = Study.from_dict(THREE_PAIRS).design
+    design = example("conditional").design
     truth = Truth(design.model, x_levels, 7)
     target = np.array([[1, 1, 1]])
     answer = identify(design, Regimes.from_codes(target))[0]
@@ -94,17 +83,18 @@ def test_every_order_and_reference_gives_the_enumerated_density(x_levels):
 
 def test_a_single_full_conditional_formula_is_not_the_joint_one():
     """The three products differ and none is the joint density: putting them together is needed."""
-    design = Study.from_dict(THREE_PAIRS).design
+    design = example("conditional").design
     truth = Truth(design.model, (2, 2, 2), 3)
     answer = identify(design, Regimes.from_codes(np.array([[1, 1, 1]])))[0]
     expected = truth.log_density(np.array([1, 1, 1]))
-    for formula in answer.conditionals.values():
-        product_only = normalised(formula(truth.training(design)))
-        assert np.abs(product_only - expected).max() > 1e-3
+    products = [normalised(formula(truth.training(design))) for formula in answer.conditionals.values()]
+    assert len(products) == 3
+    for one, other in combinations([expected, *products], 2):
+        assert np.abs(one - other).max() > 1e-3
 
 
 def test_swapped_conditionals_give_a_different_density():
-    design = Study.from_dict(THREE_PAIRS).design
+    design = example("conditional").design
     truth = Truth(design.model, (2, 2, 2), 3)
     found = identify(design, Regimes.from_codes(np.array([[1, 1, 1]])))[0].conditionals
     wrong = ConditionalFormula.of({"x1": found["x2"], "x2": found["x1"], "x3": found["x3"]})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +16,7 @@ from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.study import Study, load
 from ifm_ident.verification.verify import verify
 from tests.oracles import codes_of
+from tests.scripts import loaded
 
 STUDIES = Path(__file__).parents[2] / "studies"
 FILES = sorted(path.stem for path in STUDIES.glob("*.yaml"))
@@ -212,12 +212,7 @@ def test_dose_grid() -> None:
 
 
 def test_the_generated_study_is_what_its_script_writes(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("make", STUDIES / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main(tmp_path)
+    loaded(STUDIES / "make.py").main(tmp_path)
     for name in ("perturb-seq.yaml", "perturb-seq-train.csv"):
         assert (tmp_path / name).read_bytes() == (STUDIES / name).read_bytes()
     ours, theirs = (pq.read_table(folder / "perturb-seq-triples.parquet") for folder in (tmp_path, STUDIES))

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident import Design, Regimes
+from ifm_ident import Design, Regimes, Study
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.energies.cells import FactorCells
@@ -16,6 +16,25 @@ from ifm_learn.fitting.report import FitReport
 from ifm_learn.grid import Grid
 
 Floats = NDArray[np.float64]
+
+
+def cycle_design(train: list[str]) -> Design:
+    """Three binary variables in a cycle, a pair of interventions each; 111 has conditional formulas only."""
+    return Study.from_dict(
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
+            "variables": ["x1", "x2", "x3"],
+            "factors": [
+                {"x": ["x1", "x2"], "sigma": ["A", "B"]},
+                {"x": ["x2", "x3"], "sigma": ["B", "C"]},
+                {"x": ["x3", "x1"], "sigma": ["C", "A"]},
+            ],
+            "train": train,
+        }
+    ).design
+
+
+CYCLE = cycle_design(["110", "101", "011", "100", "010", "001"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from ifm_learn.outcome.estimator import bootstrap_errors
 from ifm_learn.outcome.identified import IdentifiedEstimator
 from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.outcome.ifm2 import Ifm2
-from tests.learn.discrete_truth import DiscreteTruth
+from tests.learn.discrete_truth import CYCLE, DiscreteTruth
 
 Floats = NDArray[np.float64]
 
@@ -32,22 +32,8 @@ STUDIES, ROWS, REPLICATES = 400, 500, 40
 LIMITS = binom.ppf([0.0005, 0.9995], STUDIES, 0.95) / STUDIES
 """99.9% limits of the share of intervals that cover: 0.9125 and 0.9825, so 91 to 98.3%."""
 
-DESIGN = Study.from_dict(
-    {
-        "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
-        "variables": ["x1", "x2", "x3"],
-        "factors": [
-            {"x": ["x1", "x2"], "sigma": ["A", "B"]},
-            {"x": ["x2", "x3"], "sigma": ["B", "C"]},
-            {"x": ["x3", "x1"], "sigma": ["C", "A"]},
-        ],
-        "train": ["110", "101", "011", "100", "010", "001"],
-    }
-).design
-"""Each variable pair has two interventions; 111 is identified by conditional formulas only."""
-
 TARGETS = Regimes.from_codes(np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]]))
-TRUTH = DiscreteTruth.draw(DESIGN, np.random.default_rng(1), strength=0.4)
+TRUTH = DiscreteTruth.draw(CYCLE, np.random.default_rng(1), strength=0.4)
 SATURATED = make_pipeline(PolynomialFeatures(3, interaction_only=True, include_bias=False), LinearRegression())
 METHODS: dict[str, IdentifiedEstimator] = {
     "ifm1": Ifm1(regressor=SATURATED, draws=3000, replicates=REPLICATES),

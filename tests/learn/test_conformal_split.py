@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +22,7 @@ from ifm_learn.conformal.scores import (
 )
 from ifm_learn.conformal.split import Calibration, fresh_unit_interval, known_x_intervals
 from ifm_learn.conformal.weighted import WeightedSplit
+from tests.scripts import loaded
 
 NONE = np.empty(0, dtype=np.int64)
 MEANS = np.array([0.0, 1.0, 2.0])
@@ -221,14 +220,7 @@ def test_bad_calls_are_refused() -> None:
 
 
 def coverage_benchmark() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
-    spec = importlib.util.spec_from_file_location("coverage_experiment", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded(Path(__file__).parents[2] / "benchmarks" / "coverage.py")
 
 
 def test_coverage_experiment_of_the_paper() -> None:

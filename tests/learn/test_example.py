@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +12,14 @@ from ifm_ident.reading.frames import table_of
 from ifm_ident.reading.tables import read_regimes
 from ifm_learn.data.columns import numbers
 from ifm_learn.data.reading import read_samples
+from tests.scripts import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "ifm_ident" / "examples"
 
 
 def test_the_files_are_what_their_script_writes(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("make_cells", ROOT / "studies" / "make_cells.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main(tmp_path)
+    loaded(ROOT / "studies" / "make_cells.py").main(tmp_path)
     for name in ("cells.yaml", "cells.csv", "cells-truth.csv"):
         assert (tmp_path / name).read_bytes() == (EXAMPLES / name).read_bytes()
 

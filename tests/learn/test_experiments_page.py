@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import re
 import sys
 from html.parser import HTMLParser
@@ -17,6 +16,7 @@ from ifm_learn.experiments.protocol import METHODS
 from ifm_learn.experiments.report import identification_tables, page
 from ifm_learn.experiments.results import Results
 from ifm_learn.experiments.table import best
+from tests.scripts import loaded
 
 COMMAND = "ifm reproduce sachs --seed 3"
 ROOT = Path(__file__).parents[2]
@@ -95,23 +95,16 @@ def test_the_best_method_is_named_with_the_black_box_beside_it() -> None:
     assert best(made(factor=10.0)) == "the least mean pRMSE has additive, 0.0400 (black box 1.0000)."
 
 
-def loaded(name: str) -> ModuleType:
-    """A script of the folder benchmarks as a module."""
+def benchmark_called(name: str) -> ModuleType:
     path = ROOT / "benchmarks" / f"{name}.py"
     if not path.exists():
         pytest.skip("no checkout: there is no folder benchmarks")
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded(path)
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    return loaded("reproduction")
+    return benchmark_called("reproduction")
 
 
 def test_sentences_about_differences_follow_the_numbers(benchmark: ModuleType) -> None:
@@ -146,7 +139,7 @@ def test_comparisons_count_problems(benchmark: ModuleType) -> None:
 
 
 def test_words_about_feedback_follow_the_numbers() -> None:
-    cycles = loaded("cycles")
+    cycles = benchmark_called("cycles")
     weak, strong = made(), made(factor=20.0)
     order = np.array([2, 2, 3])
     outcomes = [cycles.Outcome(cycles.Condition(0, c, 0), order, r) for c, r in ((0.0, weak), (1.0, strong))]
@@ -158,7 +151,7 @@ def test_words_about_feedback_follow_the_numbers() -> None:
 
 
 def test_a_simulated_truth_keeps_its_paths() -> None:
-    cycles = loaded("cycles")
+    cycles = benchmark_called("cycles")
     rng = np.random.default_rng(0)
     model = cycles.gene_network(2, rng)
     every = next(iter(cycles.UpToOrder(model, 2).chunks()))
@@ -170,7 +163,7 @@ def test_a_simulated_truth_keeps_its_paths() -> None:
 
 
 def test_the_verdict_on_combinations_follows_the_numbers() -> None:
-    combinations = loaded("combinations")
+    combinations = benchmark_called("combinations")
 
     def at(*energies: float) -> list[object]:
         return [combinations.Distance(energy, 0.0, 0.0) for energy in energies]

@@ -113,6 +113,7 @@ def test_units_do_not_matter() -> None:
     samples = samples_of(joint_model(), shifted(np.random.default_rng(6), 300, extra=(0.5, 0.0)))
     rows = [samples.of(i) * np.array([100.0, 1e-3]) + np.array([5.0, -2.0]) for i in range(4)]
     ours, theirs = (falsify(s, pairs=False).findings for s in (samples, samples_of(joint_model(), rows)))
+    assert ours
     for a, b in zip(ours, theirs, strict=True):
         assert a.evidence.p_value == pytest.approx(b.evidence.p_value, rel=1e-4)
         assert a.evidence.effect == pytest.approx(b.evidence.effect, rel=1e-4)

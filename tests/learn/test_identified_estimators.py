@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
-from ifm_ident import Design, InputError, NotIdentifiableError, Regimes, Study
+from ifm_ident import InputError, NotIdentifiableError, Regimes
 from ifm_learn.outcome.balance import Balance
 from ifm_learn.outcome.doubly_robust import DoublyRobust
 from ifm_learn.outcome.identified import IdentifiedEstimator
@@ -24,7 +24,7 @@ from ifm_learn.outcome.ifm3 import Ifm3
 from ifm_learn.outcome.methods import METHODS
 from ifm_learn.outcome.weighted import WeightedEstimator
 from ifm_learn.ratios.classifier import ClassifierRatio
-from tests.learn.discrete_truth import DiscreteTruth
+from tests.learn.discrete_truth import CYCLE, DiscreteTruth, cycle_design
 
 Floats = NDArray[np.float64]
 
@@ -32,24 +32,6 @@ SIZE = 4000
 SATURATED = make_pipeline(PolynomialFeatures(3, interaction_only=True, include_bias=False), LinearRegression())
 """Exact for three binary variables, so that only the rows' noise is left."""
 
-
-def design(train: list[str]) -> Design:
-    """Three binary variables in a cycle, a pair of interventions each; 111 has conditional formulas only."""
-    return Study.from_dict(
-        {
-            "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
-            "variables": ["x1", "x2", "x3"],
-            "factors": [
-                {"x": ["x1", "x2"], "sigma": ["A", "B"]},
-                {"x": ["x2", "x3"], "sigma": ["B", "C"]},
-                {"x": ["x3", "x1"], "sigma": ["C", "A"]},
-            ],
-            "train": train,
-        }
-    ).design
-
-
-CYCLE = design(["110", "101", "011", "100", "010", "001"])
 TARGETS = Regimes.from_codes(np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]]))
 TRUTH = DiscreteTruth.draw(CYCLE, np.random.default_rng(1), strength=0.4)
 ROWS = TRUTH.samples([SIZE] * 6, np.random.default_rng(2))
@@ -86,7 +68,7 @@ def test_means_of_the_variables_with_the_true_density(name: str) -> None:
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_refusals_carry_the_certificate(name: str) -> None:
-    few = design(["000", "100", "010"])
+    few = cycle_design(["000", "100", "010"])
     truth = DiscreteTruth(few, 2, TRUTH.tables)
     rows = truth.samples([50] * 3, np.random.default_rng(0))
     estimator = clone(ESTIMATORS[name]).set_params(density=truth.density()).fit(rows)
@@ -147,7 +129,7 @@ def test_ifm3_is_the_pooled_regression_where_that_is_right() -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    other = DiscreteTruth.draw(design(["110", "101"]), np.random.default_rng(0)).density()
+    other = DiscreteTruth.draw(cycle_design(["110", "101"]), np.random.default_rng(0)).density()
     with pytest.raises(InputError, match=r"another design.*; fit one to these samples"):
         Ifm2(other).fit(ROWS)
     with pytest.raises(InputError, match="draws=1"):
