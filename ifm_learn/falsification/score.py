@@ -3,7 +3,8 @@
 Under a claim sum_i c_i log p(x; sigma^i) = (free part), the efficient score for a departure h(x) is
 h(x) u(x, regime), u = lambda(x) c_R / P(R | x), lambda(x) = 1 / sum_i c_i^2 / P(i | x). |u| is at most 1/|c_R|
 whatever the overlap, and the mean does not change to first order when the fitted P(regime | x), which obeys the
-claim, is slightly wrong (Neyman orthogonality): estimated weights do not distort the null.
+claim, is slightly wrong (Neyman orthogonality): estimated weights do not distort the null. Where some regime is rare
+the errors are not slight, and x there is left out.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ Mask = NDArray[np.bool_]
 LEAST_FOR_SCORE = 5.0
 """Rows' worth of comparison below which the score test is not made."""
 
+RAREST = 0.1
+"""Left out is x where some regime is rarer than this times its share of all rows."""
+
 _LEADING_SHARE = 0.8
 _TOLERANCE = 1e-6
 
@@ -43,7 +47,9 @@ def score_test(asked: Question) -> Evidence:
     """
     log_p = log_softmax(asked.features.values @ fit(asked.features.values, asked.label, asked.blocks), axis=1)
     rows = np.arange(len(asked.label))
-    overlap = 1 / (np.exp(-log_p) @ asked.c**2)
+    share = np.bincount(asked.label, minlength=len(asked.c)) / len(rows)
+    common = (np.exp(log_p) >= RAREST * share).all(axis=1)
+    overlap = common / (np.exp(-log_p) @ asked.c**2)
     signed = overlap * asked.c[asked.label] * np.exp(-log_p[rows, asked.label])
     worth = asked.information(signed)
     if worth < LEAST_FOR_SCORE:

@@ -49,10 +49,10 @@ def test_separate_factors_are_rejected_at_every_seed(samples: Samples) -> None:
             finding = verdict["icam2+akt", test]
             assert finding.p_adjusted < 1e-10
             assert -2.0 < finding.evidence.effect["Plcg"] < -0.7  # Plcg is down by about a standard deviation
-        assert verdict["icam2+psit", "score"].rejected
-        # G06976 moves the cells so far that hardly anything can be compared: no verdict, and that is said
-        assert not verdict["icam2+g0076", "score"].rejected
-        assert any(w.startswith("p(ctrl) p(icam2+g0076)") for w in found.warnings)
+        # two inhibitors move the cells so far that hardly anything can be compared: no verdict, and that is said
+        for other in ("icam2+psit", "icam2+g0076"):
+            assert not verdict[other, "score"].evidence.effect
+            assert any(w.startswith(f"p(ctrl) p({other})") for w in found.warnings)
 
 
 def test_repair_joins_icam2_and_the_inhibitors(samples: Samples) -> None:
