@@ -3,8 +3,8 @@
 Under a claim sum_i c_i log p(x; sigma^i) = (free part), the efficient score for a departure h(x) is
 h(x) u(x, regime), u = lambda(x) c_R / P(R | x), lambda(x) = 1 / sum_i c_i^2 / P(i | x). |u| is at most 1/|c_R|
 whatever the overlap, and the mean does not change to first order when the fitted P(regime | x), which obeys the
-claim, is slightly wrong (Neyman orthogonality): estimated weights do not distort the null. Where some regime is rare
-the errors are not slight, and x there is left out.
+claim, is slightly wrong (Neyman orthogonality): estimated weights do not distort the null. Where some regime is
+rare the errors are not slight, and x there is left out.
 """
 
 from __future__ import annotations
