@@ -22,6 +22,9 @@ APART = 0.1
 CHANCE = 4.0
 """Unless it is less than this many standard errors."""
 
+FEWEST_ROWS = 150
+"""With fewer rows of a training regime the errors of means in other regimes come with a warning."""
+
 _NAMED = 3
 
 _BLIND = ("mean", "control")
@@ -61,6 +64,14 @@ def density_warnings(density: DensityModel, samples: Samples, notation: Notation
     if not density.report.converged:
         yield f"the fit of the density did not converge (largest slope {density.report.gradient_norm:.2g})"
     train = samples.design.train.take(samples.present)
+    small = np.flatnonzero(samples.sizes[samples.present] < FEWEST_ROWS)
+    if len(small):
+        names = format_regimes(samples.design.model, train.take(small), notation).to_pylist()
+        have = "has" if len(small) == 1 else "have"
+        yield (
+            f"{listed(names, _NAMED)} {have} fewer than {FEWEST_ROWS} rows to fit: intervals of means "
+            "in regimes never run are then too narrow; measure more"
+        )
     means = exact_means(density, train)
     yield from reproduction(samples, means, samples.x, samples.design.model.variables, notation)
 
