@@ -151,8 +151,7 @@ class Identifier:
         Under `auto` a refusal is conditional, hence final; under `joint` it says that no single product exists.
         Raises InputError for an unknown criterion.
         """
-        if criterion not in get_args(CriterionName):
-            raise InputError(f"unknown criterion {criterion!r}; {nearest(criterion, get_args(CriterionName))}")
+        _require_criterion(criterion)
         n, design = len(targets), self.design
         status = np.full(n, Status.OBSERVED, dtype=np.int8)
         decided_by = np.full(n, Criterion.NONE, dtype=np.int8)
@@ -199,12 +198,43 @@ class Identifier:
             design, targets, status, decided_by, train, _merge(parts, n), kernel, tuple(kernels), self.notation
         )
 
+    def verdicts(self, targets: Regimes, criterion: CriterionName = "auto") -> NDArray[np.int8]:
+        """The Status codes that `identify` gives, shape (n,), with no formula or certificate lifted.
+
+        Raises InputError as `identify` does.
+        """
+        _require_criterion(criterion)
+        design, relevant = self.design, self.design.model.relevant
+        status = np.full(len(targets), Status.NOT_IDENTIFIED, dtype=np.int8)
+        status[targets.first_equal(design.train) >= 0] = Status.OBSERVED
+        left = np.flatnonzero(status == Status.NOT_IDENTIFIED)
+        shown = targets.take(left).restrict(relevant)
+        twins = shown.first_equal(design.train.restrict(relevant)) >= 0
+        status[left[twins]] = Status.IDENTIFIED
+        left = left[~twins]
+        if criterion != "conditional" and len(left):
+            held = self.joint.holds(targets.take(left))
+            status[left[held]] = Status.IDENTIFIED
+            # the system of a variable that is in every factor is the joint one, which has refused what is left
+            final = any(len(factors) == len(design.model.factors) for factors in design.model.covers)
+            left = left[:0] if criterion == "joint" or final else left[~held]
+        for cover in range(len(design.model.covers)):
+            if len(left):
+                left = left[self.conditional(cover).holds(targets.take(left))]
+        status[left] = Status.IDENTIFIED
+        return status
+
     def _refuse(
         self, system: System, targets: Regimes, rows: Ints, kernel: Ints, kernels: list[KernelCertificate]
     ) -> None:
         index, found = system.refuse(targets.take(rows))
         kernel[rows] = index + len(kernels)
         kernels.extend(found)
+
+
+def _require_criterion(criterion: str) -> None:
+    if criterion not in get_args(CriterionName):
+        raise InputError(f"unknown criterion {criterion!r}; {nearest(criterion, get_args(CriterionName))}")
 
 
 def _single_terms(train: Ints, block: int) -> Terms:

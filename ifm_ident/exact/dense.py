@@ -161,9 +161,8 @@ class DenseCore:
                 f"over the limit of {AREA_LIMIT:,} entries; ask about fewer factors or training regimes"
             )
         self.matrix = matrix
-        self._primes = primes()
-        while True:
-            self.prime = next(self._primes)
+        for prime in primes():
+            self.prime = prime
             self.rows, self.columns = profiles(matrix, self.prime)
             self.free = np.setdiff1d(np.arange(matrix.shape[1]), self.columns)
             self.square = np.ascontiguousarray(matrix[self.rows][:, self.columns])

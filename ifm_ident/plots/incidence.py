@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -94,7 +95,9 @@ def _draw(
     upright = canvas.text_width(titles, 8) / _CELL > 0.9
     head = canvas.text_width(titles, 8) / _CELL + 0.4 if upright else 1.0
     x, starts = _columns(table, len(cells))
-    wide = float(x[-1]) + 1 if len(x) else 1.0
+    notes = left_out(table)
+    # without columns the sentences alone make the picture wide
+    wide = float(x[-1]) + 1 if len(x) else max(1.0, canvas.text_width(notes, 7) / _CELL - left - power)
     bottom = len(rows) + 0.35
     ax = canvas.axes(
         ax,
@@ -103,7 +106,7 @@ def _draw(
     )
     room = canvas.inches(ax)
     shrink = min(1.0, room[0] / ((left + power + wide) * _CELL), room[1] / ((bottom + head + 2) * _CELL))
-    for start, stop in zip(starts, [*starts[1:], len(cells)], strict=True):
+    for start, stop in itertools.pairwise([*starts, len(cells)]):
         name = canvas.plain(model.factors[cells[start][0]].name, max(4, int((stop - start) * 4)))
         middle = float(x[start] + x[stop - 1]) / 2
         canvas.write(ax, middle, -head - 0.75, name, 9 * shrink, weight="bold")
@@ -128,15 +131,16 @@ def _draw(
             shown = short_integer(value).replace("-", "−")
             colour = _COLOURS[(value > 0) - (value < 0)]
             canvas.write(ax, float(place), last, shown, 9 * shrink, color=colour, weight="bold")
-    if note := left_out(table):
-        canvas.write(ax, -0.9 - left - power, last + 1, note, 7 * shrink, ha="left", style="italic")
+    for note in notes:
         last += 1
+        canvas.write(ax, -0.9 - left - power, last, note, 7 * shrink, ha="left", style="italic")
     ax.set_xlim(-0.9 - left - power, wide - 0.3)
     ax.set_ylim(last + 0.7, -head - 1.4)
     ax.set_aspect("equal")
     canvas.bare(ax)
     unused = exponents is not None and any(i not in exponents for i in rows)
-    _keys(ax, exponents, unused, (left + power + wide) * _CELL * shrink)
+    if cells:
+        _keys(ax, exponents, unused, (left + power + wide) * _CELL * shrink)
     return ax
 
 

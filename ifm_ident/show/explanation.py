@@ -189,7 +189,7 @@ class Explanation:
         table = full_table(self.design, factors, self.target)
         used = shown_table(self.design, factors, sorted(exponents), self.target)
         lines = table_lines(table or used, self.text, exponents)
-        if table is None and (note := left_out(used)):
+        for note in left_out(used) if table is None else ():
             lines += wrapped(note)
         checks = check_lines(used, self.text, exponents)
         if check:
@@ -202,7 +202,7 @@ class Explanation:
                            f"{refusal_words(self.design.model, kernel)}.")  # fmt: skip
         table = full_table(self.design, factors, self.target) or kernel_table(self.design, kernel, self.target)
         lines = table_lines(table, self.text, None, dict(kernel.cells))
-        if note := left_out(table):
+        for note in left_out(table):
             lines += wrapped(note)
         value = kernel.value(self.design, self.target)
         shown = f"{value:,}" if abs(value) < 10**20 else "another number"

@@ -86,7 +86,8 @@ def shown_table(design: Design, factors: Sequence[int], rows: Sequence[int], tar
     """The cells that some training regimes and the target show, but for factors at which all show one cell.
 
     Cells with the same column are listed once: `alike` counts the others. A formula holds exactly when its
-    exponents sum, over each of these columns, to the target's entry, and to 1 in all.
+    exponents sum, over each of these columns, to the target's entry, and to 1 in all. There is no column where
+    one training regime shows all that the target shows.
     """
     model = design.model
     batch = Regimes.concatenate(
@@ -187,7 +188,7 @@ def table_lines(
 ) -> list[str]:
     """The table as text: a row q_i for each training regime with its exponent, the target's row of 0 and 1 below.
 
-    `weights`: a kernel vector, in a last row w.
+    `weights`: a kernel vector, in a last row w. A table without columns has no heads.
     """
     design, cells = table.design, table.cells[:MOST_COLUMNS]
     rows = table.rows[:MOST_ROWS]
@@ -207,7 +208,7 @@ def table_lines(
     widths = [max(len(title), *(len(row[j]) for row in body)) for j, title in enumerate(titles)]
     # every factor's name stands over its first column, which is made wide enough to keep names apart
     heads, starts = [], [j for j in range(len(cells)) if j == 0 or cells[j][0] != cells[j - 1][0]]
-    for start, stop in zip(starts, [*starts[1:], len(cells)], strict=True):
+    for start, stop in itertools.pairwise([*starts, len(cells)]):
         head = f"{design.model.factors[cells[start][0]].name}^"
         room = sum(widths[start:stop]) + (stop - start - 1)
         widths[stop - 1] += max(0, len(head) - room)
@@ -219,8 +220,11 @@ def table_lines(
             parts.append(("  " if j in starts else " ") + entry.rjust(widths[j]))
         return "".join(parts).rstrip()
 
+    lines = [line(*side, row) for side, row in zip(sides, body, strict=True)]
+    if not cells:
+        return lines
     top = f"{''.ljust(left)}  {''.ljust(right)} " + "".join("  " + head for head in heads)
-    return [top.rstrip(), line("", "", titles), *(line(*side, row) for side, row in zip(sides, body, strict=True))]
+    return [top.rstrip(), line("", "", titles), *lines]
 
 
 def _short(text: str) -> str:
@@ -228,15 +232,18 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 3] + "..."
 
 
-def left_out(table: IncidenceTable) -> str:
-    """What of the full table is not drawn, in a sentence; empty when all of it is."""
+def left_out(table: IncidenceTable) -> list[str]:
+    """What of the full table is not drawn, and why no column is, in a sentence each; empty when all of it is."""
+    notes = []
+    if not table.cells:
+        notes.append("No column: training regime and target show the same cells of these factors.")
     rows = table.rows_left_out + max(0, len(table.rows) - MOST_ROWS)
     cells = table.cells_left_out + max(0, len(table.cells) - MOST_COLUMNS)
-    if not rows and not cells:
-        return ""
-    alike = sum(table.alike[:MOST_COLUMNS])
-    text = f"Not drawn: {counted(rows, 'other training regime')} and {counted(cells, 'other column')}"
-    return text + (f", {alike:,} of them like one that is." if alike else ".")
+    if rows or cells:
+        alike = sum(table.alike[:MOST_COLUMNS])
+        text = f"Not drawn: {counted(rows, 'other training regime')} and {counted(cells, 'other column')}"
+        notes.append(text + (f", {alike:,} of them like one that is." if alike else "."))
+    return notes
 
 
 def check_lines(

@@ -76,10 +76,10 @@ def nearest_identified(
         status: list[Status] = []
         candidates = _changed(target, positions, counts, changes)
         while len(found) <= MOST and (batch := list(itertools.islice(candidates, _BATCH))):
-            answer = identifier.identify(Regimes.from_active(batch, len(model)), criterion)
-            for row in np.flatnonzero(answer.status <= Status.IDENTIFIED).tolist():
+            verdicts = identifier.verdicts(Regimes.from_active(batch, len(model)), criterion)
+            for row in np.flatnonzero(verdicts <= Status.IDENTIFIED).tolist():
                 found.append(batch[row])
-                status.append(Status(int(answer.status[row])))
+                status.append(Status(int(verdicts[row])))
         if found:
             return Nearest(
                 changes, tuple(found[:MOST]), tuple(status[:MOST]), True, changes - 1, len(found) > MOST

@@ -98,7 +98,9 @@ def check_design(plain: PlainDesign) -> None:
     identifier = Identifier(design)
     targets = regimes_of(regimes, len(plain.levels))
     for criterion in ("joint", "conditional", "auto"):
-        check_answers(plain, identifier.identify(targets, criterion), regimes, criterion)
+        found = identifier.identify(targets, criterion)
+        check_answers(plain, found, regimes, criterion)
+        assert Identifier(design).verdicts(targets, criterion).tolist() == found.status.tolist()
     oracle = Oracle(plain, plain.every_factor)
     assert identifier.joint.rank == oracle.rank
     assert identifier.joint.freedom == len(set(plain.train)) - oracle.rank
@@ -294,6 +296,7 @@ def test_no_targets_have_no_answers() -> None:
     for criterion in ("joint", "conditional", "auto"):
         found = Identifier(SATURATED.plain.build()).identify(Regimes.from_active([], 2), criterion)
         assert len(found) == 0
+        assert len(Identifier(SATURATED.plain.build()).verdicts(found.targets, criterion)) == 0
         assert sum(found.counts().values()) == 0
     assert len(identify(SATURATED.plain.build(), Regimes.from_active([], 2))) == 0
 

@@ -212,6 +212,22 @@ def test_a_refusal_shows_integer_weights() -> None:
         incidence(one.design, found.targets[0], variable="x9")
 
 
+def test_one_training_regime_that_shows_all_the_target_shows_needs_no_columns() -> None:
+    # over 24 cells, so that the full table is not drawn
+    model = {"A": [0, 1, 2, 3, 4], "B": [0, 1, 2, 3, 4], "batch": [0, 1]}
+    one = Study.from_dict({"interventions": model, "factors": [{"sigma": ["A", "B"]}], "train": ["ctrl", "A=1"]})
+    ax = incidence(one.design, ((2, 1),))
+    assert [text.get_text() for text in ax.texts] == [
+        "ctrl",
+        "+1",
+        "batch=1",
+        "target",
+        "exponent",
+        "No column: training regime and target show the same cells of these factors.",
+        "Not drawn: 1 other training regime and 25 other columns.",
+    ]
+
+
 def test_the_graph_draws_every_edge_and_separator() -> None:
     names = [f"gene{i}" for i in range(12)]
     ring = tuple(Factor(f"f{i}", ("x",), (names[i], names[(i + 1) % 12])) for i in range(12))

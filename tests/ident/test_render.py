@@ -369,6 +369,29 @@ def test_an_observed_regime_and_what_predicts_it() -> None:
     assert alone[-1] == "  no: without it, factor f1 is never seen at s1=1,s2=1"
 
 
+def test_one_training_regime_that_shows_all_the_target_shows_needs_no_columns() -> None:
+    one = Study.from_dict(
+        {
+            "interventions": {"A": [0, 1, 2, 3, 4, 5], "B": [0, 1, 2, 3, 4], "C": [0, 1]},
+            "variables": ["x1", "x2", "x3"],
+            "factors": [
+                {"x": ["x1"], "sigma": ["A", "B"]},
+                {"x": ["x2"], "sigma": ["B", "C"]},
+                {"x": ["x3"], "sigma": ["A"]},
+            ],
+            "train": ["A=1,B=1", "B=1,C=1"],
+        }
+    )
+    lines = explain(one, ((0, 1), (1, 1), (2, 1)))
+    start = lines.index("x1 | rest: x1 is in f1")
+    assert lines[start + 1 : start + 5] == [
+        "q1 = 1  A=1,B=1",
+        "p*      A=1,B=1,C=1",
+        "No column: training regime and target show the same cells of these factors.",
+        "Not drawn: 1 other training regime and 30 other columns.",
+    ]
+
+
 def test_freedom_is_told() -> None:
     model = CHAIN.plain.build().model
     train = [regime for regime in CHAIN.plain.every_regime() if regime != codes("111")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import yaml
 
 from ifm_ident.errors import InputError
+from ifm_ident.identify import Identifier
 from ifm_ident.notation import format_regimes
 from ifm_ident.reading.yaml_nodes import parse_yaml
 from ifm_ident.spaces import AllRegimes, Listed, UpToOrder
@@ -196,6 +199,19 @@ def test_with_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             one.with_test(["A", spec])
         assert str(caught.value).startswith(f"--test {spec}: ")
         assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [POSTER, CYCLE, CONDITIONAL])
+def test_results_are_pickled_and_copied(tmp_path: Path, text: str) -> None:
+    one = study(tmp_path, text)
+    asked = Identifier(one.design)
+    answers = asked.identify(next(one.targets()))
+    for result in (one, answers, answers[0], one.plan(), one.implications(), one.summary()):
+        for twin in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+            assert type(twin) is type(result)
+            assert repr(twin) == repr(result)
+    twin = pickle.loads(pickle.dumps(asked))
+    assert twin.identify(answers.targets).status.tolist() == answers.status.tolist()
 
 
 def test_plain_maps_are_checked_like_files() -> None:

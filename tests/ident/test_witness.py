@@ -15,7 +15,7 @@ from ifm_ident.certificate import KernelCertificate
 from ifm_ident.design import Design
 from ifm_ident.errors import InputError
 from ifm_ident.identification import JOINT, Criterion, Status
-from ifm_ident.identify import CriterionName, Identifier
+from ifm_ident.identify import CriterionName, Identifier, System
 from ifm_ident.messages.by_messages import identify_by_messages
 from ifm_ident.show.nearest import nearest_identified
 from ifm_ident.show.witness import Witness, short_integer, witness
@@ -167,6 +167,14 @@ def test_nearest_is_nearest(plain: PlainDesign, criterion: CriterionName, data: 
     assert found.more == (len(best) > 5)
     for regime, status in zip(given_back, found.status, strict=True):
         assert status == (Status.OBSERVED if regime in plain.train else Status.IDENTIFIED)
+
+
+def test_the_search_lifts_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Identifier, "identify", None)
+    monkeypatch.setattr(System, "refuse", None)
+    found = nearest_identified(Identifier(NEVER_SEEN.plain.build()), ((0, 2), (1, 1)))
+    assert found.exact
+    assert found.changes == 1
 
 
 def test_a_bounded_search_gives_training_regimes() -> None:
