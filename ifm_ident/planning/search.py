@@ -17,7 +17,7 @@ from ifm_ident.planning.candidates import FEW, MANY, MANY_PARTIAL, Candidates
 from ifm_ident.planning.choice import Choice, choose
 from ifm_ident.planning.classes import Classes
 from ifm_ident.planning.prices import OneEach
-from ifm_ident.planning.reduction import PlanCriterion, Reduction
+from ifm_ident.planning.reduction import PlanCriterion, Reduction, require_criterion
 from ifm_ident.planning.spanning import Block, Span, Spanning, apart, bound_of
 from ifm_ident.regimes import Regimes
 from ifm_ident.spaces import CHUNK
@@ -84,6 +84,7 @@ class Search:
         booked: Regimes,
         watch: Watch,
     ) -> None:
+        require_criterion(criterion)
         self.candidates, self._watch = candidates, watch
         self._design, self._targets, self._booked = design, targets, booked
         self._joint: Regimes | None = None
