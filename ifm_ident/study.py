@@ -216,7 +216,7 @@ class Study:
     def sample_sizes(self) -> Ints | None:
         """One sample size for each training regime as written, shape (m,): `samples`, else counted from `data`.
 
-        Rows of regimes outside training do not count; a repeated training regime has them all at its first
+        Rows of regimes outside training do not count; a repeated training regime has all samples at its first
         index. None when the study has neither. Raises InputError for a data table that cannot be read.
         """
         if self.samples is not None or self.data is None:

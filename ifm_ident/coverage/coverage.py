@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -232,16 +233,39 @@ def _sum(counts: Iterable[Counts]) -> Counts:
 
 def _spans(system: System) -> bool:
     """Whether the training rows span the rows of all regimes, by their rank; False where that is not proven."""
-    incidence = system.incidence
-    sizes = (
-        math.prod(incidence.model.level_counts[incidence.model.scopes[k]].tolist()) for k in incidence.factors
-    )
-    if max(sizes) > WIDE or len(system.train) < incidence.columns:
-        return False  # a wide factor has columns for the cells seen in training alone
+    full = _full_rank(system, len(system.train))
+    if full is None:
+        return False
     try:
-        return system.rank == incidence.columns
+        return system.rank == full
     except IfmError:
         return False
+
+
+def _full_rank(system: System, most: int) -> int | None:
+    """The rank of all regimes' rows, or None where it is above `most`.
+
+    That is one for each (T, t) of THEORY 1: the levels off baseline of every T inside a scope. Cells of a wide
+    factor that no training row shows have no column; training rows have the rank that they would have with them.
+    """
+    incidence = system.incidence
+    counts: list[int] = incidence.model.level_counts.tolist()
+    scopes = {tuple(sorted(incidence.model.scopes[k].tolist())) for k in incidence.factors}
+    cells = max(math.prod(counts[i] for i in scope) for scope in scopes)
+    if cells > most:
+        return None
+    if cells <= WIDE:
+        return incidence.columns if incidence.columns <= most else None
+    full = 0
+    seen: set[tuple[int, ...]] = set()
+    for scope in scopes:
+        for size in range(len(scope) + 1):
+            new = set(itertools.combinations(scope, size)) - seen
+            full += sum(math.prod(counts[i] - 1 for i in subset) for subset in new)
+            seen |= new
+        if full > most:
+            return None
+    return full
 
 
 def _only(verdict: str, observed: int, regimes: int) -> Counts:

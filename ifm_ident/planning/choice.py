@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ifm_ident.model import Ints
-from ifm_ident.planning.greedy import greedy_plan
+from ifm_ident.planning.greedy import early_plan, greedy_plan
 from ifm_ident.planning.hitting import HittingSets, OutOfTime
 from ifm_ident.planning.spanning import Spanning
 
@@ -36,16 +36,24 @@ def choose(
     max_add: int | None,
     deadline: float,
     every_candidate: bool,
+    targets: Ints | None = None,
+    known: Callable[[], Ints] | None = None,
 ) -> Choice:
     """The best plan for targets that are all reachable.
 
     problem: independent targets that stand for all; whole: every target, with its weight, asked for only where
     `max_add` is too small for all, and as many as possible are spanned. bound: a proven lower bound on the cost.
-    `every_candidate` tells that no allowed regime is missing, so that the search may prove more.
+    `every_candidate` tells that no allowed regime is missing, so that the search may prove more. targets: the
+    candidates that are targets themselves; known: a good plan from elsewhere, asked for only where nothing is
+    proven without it. The choice is no worse than either.
     """
     if not len(problem.weight):
         return Choice(np.empty(0, dtype=np.int64), 0)
-    chosen = greedy_plan(problem)
+    early = [] if targets is None else [targets]
+    chosen = _cheapest(problem, [greedy_plan(problem), *(early_plan(problem, some) for some in early)])
+    if known is not None and (bound < problem.total(chosen) or (max_add is not None and len(chosen) > max_add)):
+        early.append(known())
+        chosen = _cheapest(problem, [chosen, early_plan(problem, early[-1])])
     searchable = every_candidate and problem.count <= _SEARCH
     if max_add is None or len(chosen) <= max_add:
         if searchable and bound < problem.total(chosen):
@@ -53,7 +61,8 @@ def choose(
             if found is not None:
                 return Choice(found.chosen, found.bound)
         return Choice(chosen, min(bound, problem.total(chosen)))
-    small = greedy_plan(replace(problem, cost=np.ones_like(problem.cost)))
+    counting = replace(problem, cost=np.ones_like(problem.cost))
+    small = _cheapest(counting, [greedy_plan(counting), *(early_plan(counting, some) for some in early)])
     fits = len(small) <= max_add
     if max(block.deficiency for block in problem.blocks) <= max_add:
         if searchable:
@@ -67,11 +76,18 @@ def choose(
             return Choice(small, min(bound, problem.total(small)))
     problem = whole()
     partial = _widest(problem, small, max_add)
+    fitting = [partial, *(some for some in early if len(some) <= max_add)]
+    partial = max(fitting, key=lambda plan: int(problem.weight[problem.spans(plan)].sum()))
     most = int(problem.weight.sum())
     if searchable and problem.count * len(problem.weight) <= _COVERAGE:
         widest = HittingSets(problem, deadline).most_targets(partial, max_add)
         partial, most = widest.chosen, widest.bound
     return Choice(partial, 0, most)
+
+
+def _cheapest(problem: Spanning, plans: Sequence[Ints]) -> Ints:
+    """The cheapest plan, then the one of fewest candidates, then the first."""
+    return min(plans, key=lambda plan: (problem.total(plan), len(plan)))
 
 
 def _widest(problem: Spanning, plan: Ints, max_add: int) -> Ints:

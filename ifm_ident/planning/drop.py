@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from ifm_ident.design import Design
 from ifm_ident.identify import Identifier, System
 from ifm_ident.planning.choice import choose
-from ifm_ident.planning.reduction import PlanCriterion
+from ifm_ident.planning.reduction import PlanCriterion, require_criterion
 from ifm_ident.planning.search import TIME_LIMIT, Targets, Watch, plainly
 from ifm_ident.planning.spanning import Block, Span, apart
 from ifm_ident.regimes import Regimes
@@ -45,6 +45,8 @@ def droppable(
 ) -> Droppable:
     """Which training regimes could go while every target that is identified now stays so.
 
+    Raises InputError for an unknown criterion.
+
     >>> from ifm_ident.model import Factor, Intervention, Model
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))
@@ -53,6 +55,7 @@ def droppable(
     >>> spare.each, spare.together, spare.gap
     ((0, 1, 2, 3), (3,), Fraction(0, 1))
     """
+    require_criterion(criterion)
     identifier = Identifier(design)
     systems = [identifier.joint]
     if criterion == "conditional":

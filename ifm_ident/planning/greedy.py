@@ -32,6 +32,15 @@ def greedy_plan(problem: Spanning) -> Ints:
     return best
 
 
+def early_plan(problem: Spanning, early: Ints) -> Ints:
+    """The greedy choice that looks at some candidates before all others.
+
+    Where these span every target by themselves, the plan is a part of them.
+    """
+    order = problem.by_cost[np.argsort(~np.isin(problem.by_cost, early), kind="stable")]
+    return prune(problem, complete(problem, np.empty(0, dtype=np.int64), order))
+
+
 def complete(problem: Spanning, start: Ints, order: Ints) -> Ints:
     """`start` and what the greedy choice along `order` adds, block by block, of what the targets use."""
     chosen = start

@@ -98,7 +98,8 @@ def plan(
     """Least-cost regimes to add to a design so that the targets become identified.
 
     Exact where the matroid bound or the search proves it, otherwise with a proven gap. `time_limit` in seconds
-    bounds the search; the greedy plan always comes out. Raises InputError for a budget too small for the plan.
+    bounds the search; the greedy plan always comes out. Raises InputError for a budget too small for the plan
+    and an unknown criterion.
 
     >>> import numpy as np
     >>> from ifm_ident.model import Factor, Intervention, Model

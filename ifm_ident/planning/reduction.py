@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from ifm_ident.errors import InputError, nearest
 from ifm_ident.exact.products import product, select_rows
 from ifm_ident.exact.rowspace import RowSpace
 from ifm_ident.identification import JOINT
@@ -16,6 +17,19 @@ from ifm_ident.planning.directions import Directions
 from ifm_ident.regimes import Regimes
 
 PlanCriterion = Literal["joint", "conditional"]
+
+
+def require_criterion(criterion: str) -> None:
+    """Raise InputError unless a plan can be made by the criterion.
+
+    >>> require_criterion("auto")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: unknown criterion 'auto' for a plan; legal: joint, conditional
+    """
+    if criterion not in get_args(PlanCriterion):
+        remedy = nearest(criterion, get_args(PlanCriterion))
+        raise InputError(f"unknown criterion {criterion!r} for a plan; {remedy}")
 
 
 def blocks_of(model: Model, criterion: PlanCriterion) -> list[int]:

@@ -55,7 +55,8 @@ def single_regimes(
     """The `count` regimes that identify most new targets, fewer if no more identify any.
 
     Ties go to the cheaper regime, then to fewer interventions off baseline. Of regimes that tell the same, the
-    cheapest stands for all. Raises InputError for a count below 1.
+    cheapest stands for all. Raises InputError for a count below 1 and an unknown
+    criterion.
 
     >>> from ifm_ident.model import Factor, Intervention, Model
     >>> from ifm_ident.planning.prices import OneEach

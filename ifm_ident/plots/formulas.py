@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ifm_ident.design import Design
 from ifm_ident.errors import InputError
 from ifm_ident.identification import Identification, Status
 from ifm_ident.model import Ints
@@ -76,8 +77,9 @@ def formula_lengths(found: Identification, ax: Axes | None = None) -> Axes:
 def variance_factors(found: Identification, samples: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
     """The variance factor of every formula, ascending: sum q² / n for the sample sizes n, or sum q² without them.
 
-    Regimes with full conditionals count with their largest. samples: a size for each training regime, shape (m,).
-    Raises InputError when no regime has a formula, or for sizes that are missing or not positive.
+    Regimes with full conditionals count with their largest. samples: a size for each training regime, shape (m,);
+    those of repeats are added up. Raises InputError when no regime has a formula, or for sizes that are missing or
+    not positive.
 
     >>> import ifm_ident
     >>> from matplotlib.figure import Figure
@@ -131,14 +133,7 @@ def _lengths(found: Identification) -> tuple[np.typing.NDArray[np.bool_], Ints]:
 
 def variance_values(found: Identification, samples: ArrayLike | None = None) -> canvas.Floats:
     """The variance factor of every identified regime, in test order: the largest over its formulas."""
-    sizes = None
-    if samples is not None:
-        sizes = np.asarray(samples)
-        if sizes.shape != (len(found.design.train),) or not (sizes[found.design.distinct] > 0).all():
-            raise InputError(
-                f"give a sample size above 0 for each of the {len(found.design.train)} training regimes, got "
-                f"{sizes.tolist() if sizes.size < 20 else f'shape {sizes.shape}'}"
-            )
+    sizes = None if samples is None else _merged(found.design, np.asarray(samples))
     values = []
     for row in found.rows_with(Status.IDENTIFIED).tolist():
         per_block = [
@@ -147,3 +142,17 @@ def variance_values(found: Identification, samples: ArrayLike | None = None) -> 
         ]
         values.append(float(max(per_block)))
     return np.array(values, dtype=np.float64)
+
+
+def _merged(design: Design, samples: Ints) -> Ints:
+    """The samples of every regime at its first index, shape (m,)."""
+    merged = np.zeros_like(samples)
+    fits = samples.shape == (len(design.train),)
+    if fits:
+        np.add.at(merged, design.first, samples)
+    if not fits or not (merged[design.distinct] > 0).all():
+        raise InputError(
+            f"give a sample size above 0 for each of the {len(design.train)} training regimes, got "
+            f"{samples.tolist() if samples.size < 20 else f'shape {samples.shape}'}"
+        )
+    return merged

@@ -173,7 +173,10 @@ class FieldReader:
         return Listed(regimes), notation
 
     def samples(self, node: Node, train: Regimes) -> Ints:
-        """The sample size of every training regime as written, shape (m,), from the counts table."""
+        """The sample size of every training regime as written, shape (m,), from the counts table.
+
+        A repeated training regime has its size at its first index and 0 at the others, as sizes of repeats add up.
+        """
         place: Place = ("samples",)
         if node.kind != "table":
             require_keys(node, place, _TABLE_KEYS, required=("file",))
@@ -194,7 +197,8 @@ class FieldReader:
             raise InputError(
                 f"{file}: training regime {k + 1} ({regime}) has no row; add it with its n", ("samples", "file")
             )
-        sizes: Ints = counts[found]
+        once = train.first_equal(train) == np.arange(len(train))
+        sizes: Ints = np.where(once, counts[found], 0)
         return sizes
 
     def data(self, node: Node) -> DataSpec:

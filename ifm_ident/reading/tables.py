@@ -19,6 +19,7 @@ from ifm_ident.regimes import Regimes
 
 LABEL_COLUMNS = ("label", "regime")
 COUNT_COLUMN = "n"
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,10 +205,13 @@ def _counts(table: Table) -> Ints:
     texts = table.texts(COUNT_COLUMN).to_pylist()
     counts: NDArray[np.int64] = np.zeros(len(texts), dtype=np.int64)
     for row, text in enumerate(texts):
-        whole = (text or "").strip().removesuffix(".0")
-        if not (whole.isascii() and whole.isdigit() and len(whole) < 19 and int(whole)):
+        whole = (text or "").strip().removesuffix(".0").lstrip("0")
+        if not (whole.isascii() and whole.isdigit() and len(whole) <= _MOST_DIGITS):
             raise RowError(
-                table.path, row, f"{COUNT_COLUMN} is {text!r}; a sample size is a whole number of 1 or more"
+                table.path,
+                row,
+                f"{COUNT_COLUMN} is {text!r}; a sample size is a whole number of 1 or more, of at most "
+                f"{_MOST_DIGITS} digits and written as digits, such as 1000",
             )
         counts[row] = int(whole)
     return counts

@@ -59,15 +59,17 @@ def factor_part(design: Design) -> Part:
 
 
 def training_part(design: Design, notation: Notation, samples: Ints | None) -> Part:
-    """Number, regime, interventions off baseline, and the sample size where it is known."""
+    """Number, regime, interventions off baseline, and the sample size where it is known; repeats may have none."""
     few = design.train.take(slice(MOST))
     names = format_regimes(design.model, few, notation).to_pylist()
     rows = []
     for i, (name, active) in enumerate(zip(names, few.active_counts.tolist(), strict=True)):
         first = int(design.first[i])
         repeat = f" (same as {first + 1})" if first != i else ""
-        row = (str(i + 1), f"{name}{repeat}", str(active))
-        rows.append(row if samples is None else (*row, f"{int(samples[i]):,}"))
+        row: tuple[str, ...] = (str(i + 1), f"{name}{repeat}", str(active))
+        if samples is not None:
+            row = (*row, "" if repeat and not samples[i] else f"{int(samples[i]):,}")
+        rows.append(row)
     return Part(tuple(rows), len(design.train))
 
 

@@ -7,13 +7,15 @@ import math
 import time
 from collections import Counter
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from scipy.stats import binomtest, chisquare
 
+from ifm_ident import incidence
+from ifm_ident.coverage import coverage as coverage_module
 from ifm_ident.coverage.coverage import ANSWERED, VERDICTS, Counts, Coverage, Part, binomial_interval, coverage
 from ifm_ident.coverage.orders import Orders, draw
 from ifm_ident.coverage.write import json_lines, text_lines
@@ -23,7 +25,7 @@ from ifm_ident.identification import Criterion, Status
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.model import Factor, Intervention, Model
 from ifm_ident.regimes import Regimes
-from ifm_ident.spaces import AllRegimes
+from ifm_ident.spaces import AllRegimes, UpToOrder
 from tests.cases import CASES, CONDITIONAL
 from tests.oracles import Oracle, PlainDesign, conditional_verdicts
 from tests.strategies import plain_designs
@@ -211,6 +213,42 @@ def test_wide_factors_are_not_spanned_by_the_cells_seen() -> None:
     model = Model(bits, ("x",), (Factor("wide", ("x",), names),))
     design = Design(model, Regimes.from_codes(np.eye(9, dtype=np.int64)))
     assert coverage(Identifier(design)).total.counted == (9, 0, 0, 512 - 9)
+
+
+def test_wide_factors_are_spanned_by_all_regimes_up_to_their_width() -> None:
+    names = ("a", "b", "c")
+    many = tuple(Intervention(name, tuple(range(17))) for name in names)
+    pairs = tuple(Factor("".join(pair), ("x",), pair) for pair in combinations(names, 2))
+    model = Model(many, ("x",), pairs)
+    train = Regimes.concatenate(list(UpToOrder(model, 2).chunks()))
+    found = coverage(Identifier(Design(model, train)), sample=1, budget=1)
+    assert found.total.counted == (817, 17**3 - 817, 0, 0)
+    assert found.total.spanned
+    assert not found.total.drawn
+    one_less = coverage(Identifier(Design(model, train.take(slice(-1)))), sample=1, budget=1)
+    assert not one_less.total.spanned
+
+
+@pytest.mark.parametrize("wide", [0, 4, 8])
+def test_rank_says_what_enumeration_says_however_wide_factors_are(
+    monkeypatch: pytest.MonkeyPatch, wide: int
+) -> None:
+    answers = set()
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        names = ("a", "b", "c", "d")
+        some = tuple(Intervention(name, tuple(range(rng.integers(2, 4)))) for name in names)
+        scopes = [tuple(rng.permutation(names)[: rng.integers(0, 4)].tolist()) for _ in range(3)]
+        model = Model(some, ("x",), tuple(Factor(f"f{k}", ("x",), scope) for k, scope in enumerate(scopes)))
+        every = Regimes.concatenate(list(AllRegimes(model).chunks()))
+        train = every.take(rng.permutation(len(every))[: rng.integers(1, len(every))])
+        monkeypatch.setattr(incidence, "WIDE", wide)
+        monkeypatch.setattr(coverage_module, "WIDE", wide)
+        identifier = Identifier(Design(model, train))
+        answer = bool((identifier.identify(every).status != Status.NOT_IDENTIFIED).all())
+        assert coverage(identifier).total.spanned == answer
+        answers.add(answer)
+    assert answers == {True, False}
 
 
 def test_json_tells_each_number() -> None:

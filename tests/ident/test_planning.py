@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
+from random import Random
 
 import numpy as np
 import pytest
@@ -189,6 +190,21 @@ def test_one_regime_serves_three_systems(criterion, needed):
     )
     assert (len(found.add), found.optimal, found.identified_after) == (needed, True, 8)
     assert criterion == "joint" or codes_of(found.add) == [(1, 1, 1)]
+
+
+def test_a_conditional_plan_costs_no_more_than_the_targets_or_the_joint_plan():
+    """Greedy choices alone, system by system, take 18 regimes here."""
+    rng = Random(10)
+    width = rng.randint(5, 9)
+    variables = ("x1", "x2", "x3", "x4")
+    factors = [(tuple(rng.sample(variables, 2)), tuple(rng.sample(range(width), 3))) for _ in range(width)]
+    model = model_of([2] * width, [*factors, *(((v,), ()) for v in variables)])
+    drawn = {tuple(sorted(rng.sample(range(width), 4))) for _ in range(rng.randint(4, 18))}
+    targets = batch([tuple(int(i in four) for i in range(width)) for four in sorted(drawn)], width)
+    design = Design(model, batch([(0,) * width], width))
+    for criterion in ("joint", "conditional"):
+        found = plan(design, lambda: [targets], Candidates(model, OneEach(model)), criterion, time_limit=0)
+        assert (found.cost, len(targets), found.optimal) == (17, 17, True)
 
 
 def test_a_space_too_large_to_list_is_planned_from_the_closure():

@@ -17,6 +17,7 @@ from ifm_ident.errors import InputError
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.directions import Directions
 from ifm_ident.planning.drop import droppable
+from ifm_ident.planning.plan import plan
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.samples import allocate, variance_factor
 from ifm_ident.planning.single import single_regimes
@@ -198,3 +199,16 @@ def test_directions_survive_equal_fingerprints(monkeypatch):
     seen = Directions(2)
     assert seen.number(csr_array(np.array([[1, 0], [0, 1], [2, 0]]))).tolist() == [1, 2, 1]
     assert seen.number(csr_array(np.array([[0, 5], [1, 1]]))).tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("criterion", ["auto", "bogus", None])
+def test_plans_take_two_criteria_only(criterion):
+    model = model_of([2], [(("x",), (0,))])
+    design, offered = Design(model, batch([(0,)], 1)), Candidates(model, OneEach(model))
+    for ask in (
+        lambda: plan(design, lambda: [batch([(1,)], 1)], offered, criterion),
+        lambda: single_regimes(design, lambda: [batch([(1,)], 1)], offered, criterion, count=1),
+        lambda: droppable(design, lambda: [batch([(1,)], 1)], criterion),
+    ):
+        with pytest.raises(InputError, match=r"unknown criterion .* for a plan; legal: joint, conditional"):
+            ask()

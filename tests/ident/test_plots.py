@@ -318,6 +318,19 @@ def test_lengths_and_variance_factors_count() -> None:
     assert legend(both) == ["a formula for a full conditional (6)"]
 
 
+def test_sizes_of_repeats_add_up_in_variance_factors() -> None:
+    one = Study.from_dict(
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1]},
+            "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}],
+            "train": ["00", "10", "01", "10"],
+            "test": ["11"],
+        }
+    )
+    for sizes in ([10, 5, 10, 5], [10, 10, 10, 0]):
+        assert np.allclose(variance_factors(one.identify(), sizes).lines[0].get_ydata(), [0.3])
+
+
 def test_intervals_show_infinite_ends_and_the_truth() -> None:
     ax = intervals(
         [

@@ -55,3 +55,18 @@ def test_a_data_table_without_regimes_is_refused(tmp_path: Path) -> None:
     path = study_file(tmp_path, "cell,x\n1,1\n")
     with pytest.raises(InputError, match="no column is an intervention"):
         load(path).sample_sizes()
+
+
+def test_a_repeat_does_not_count_the_samples_of_a_file_again(tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_text("A,B,n\n0,0,100\n1,0,100\n0,1,100\n", encoding="utf-8")
+    shared = {**STUDY, "factors": [{"sigma": []}], "samples": {"file": "n.csv"}}
+    for train, sizes in ((["10", "01"], [100, 100]), (["10", "01", "10", "10"], [100, 100, 0, 0])):
+        path = tmp_path / "study.json"
+        path.write_text(json.dumps({**shared, "train": train}), encoding="utf-8")
+        found = load(path).sample_sizes()
+        assert found is not None
+        assert found.tolist() == sizes
+        run = CliRunner().invoke(command, [str(path), "--objective", "variance"])
+        assert run.exit_code == 0
+        assert "p(10)^(1/2) p(01)^(1/2)" in run.stdout
+        assert "[variance factor 1/200]" in run.stdout

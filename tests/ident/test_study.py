@@ -64,7 +64,7 @@ def test_defaults_and_the_full_set_of_keys(tmp_path: Path) -> None:
     assert [factor.name for factor in one.model.factors] == ["f1", "f2"]
     assert one.notation == "label"
     assert one.samples is not None
-    assert one.samples.tolist() == [50, 7, 7, 9]
+    assert one.samples.tolist() == [50, 7, 0, 9]  # a repeat adds nothing
     assert one.data is not None
     assert one.data.file == tmp_path / "cells.csv"
     assert (one.data.outcome, one.data.label, one.data.scale, one.data.log) == ("y", "pert", "paper", ("x",))

@@ -179,6 +179,14 @@ def test_sample_sizes_are_positive_whole_numbers(tmp_path: Path, size: str) -> N
         read_counts(BITS, write(tmp_path, "c.csv", f"label,n\nA,4\nB,{size}\n"))
 
 
+@pytest.mark.parametrize("size", ["1e3", "9223372036854775807", "9" * 23])
+def test_refused_sample_sizes_hear_the_limit_and_the_spelling(tmp_path: Path, size: str) -> None:
+    with pytest.raises(RowError, match=r"of at most 18 digits and written as digits, such as 1000"):
+        read_counts(BITS, write(tmp_path, "c.csv", f"label,n\nA,{size}\n"))
+    most = write(tmp_path, "c.csv", f"label,n\nA,{'9' * 18}\n")
+    assert read_counts(BITS, most)[1].tolist() == [10**18 - 1]
+
+
 def test_counts_need_their_column(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no column 'n'"):
         read_counts(BITS, write(tmp_path, "c.csv", "A,N\n1,2\n"))
