@@ -63,8 +63,10 @@ def estimate_study(
     (['identified', 'not_identified'], [[0.8], [nan]])
     """
     chosen, level, seed = method_of(method), read_alpha(alpha), checked_seed(seed)
-    if sensitivity is not None and (method != "ifm1" or not sensitivity >= 0):
-        raise InputError(f"sensitivity is of method 'ifm1' and not negative, got {sensitivity} with {method!r}")
+    if sensitivity is not None and (method != "ifm1" or not 0 <= sensitivity < np.inf):
+        raise InputError(
+            f"sensitivity is of method 'ifm1', finite and not negative, got {sensitivity} with {method!r}"
+        )
     targets = targets_of_study(study)
     samples = read_samples(study, data)
     if sensitivity is not None:
