@@ -18,7 +18,7 @@ GUARANTEES = {
     "exact-ratio": "true density ratios: the prediction interval covers at its level or above in finite samples",
     "estimated-ratio": "estimated density ratios: the coverage can fall short by half the mean absolute error "
     "of the normalised weights",
-    "asymptotic": "the coverage holds in the limit of many rows",
+    "asymptotic": "too few calibration rows, or too little overlap: the coverage holds in the limit of many rows",
 }
 """What each word of `guarantee` means (THEORY 9)."""
 

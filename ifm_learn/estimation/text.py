@@ -21,8 +21,8 @@ _GUARANTEES = {
     "least the level in finite samples",
     "estimated-ratio": "weighted by the fitted ratio of densities: the coverage can fall short by half the mean "
     "absolute error of the normalised weights",
-    "asymptotic": "too little overlap for a promise in finite samples: the level holds as effective rows grow, if "
-    "the ratio is right",
+    "asymptotic": "too few calibration rows, or too little overlap, for a promise in finite samples: the level "
+    "holds as effective rows grow, if the ratio is right; more rows or a larger --calibration may change that",
 }
 _MARK = "*"
 

@@ -141,6 +141,13 @@ def test_csv_and_parquet_hold_what_json_holds(tmp_path: Path) -> None:
             assert columns["mean"] is None
 
 
+def test_asymptotic_is_explained_by_few_rows_too(tmp_path: Path) -> None:
+    # 8 calibration rows where alpha takes 19, and the effects are small: no want of overlap
+    result = run(write(tmp_path, 40, test=["A+B"]), "--calibration", "0.066")
+    assert result.exit_code == 0, result.output
+    assert "asymptotic: too few calibration rows, or too little overlap" in " ".join(result.stdout.split())
+
+
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     study = write(tmp_path)
     arguments = (study, "--format", "json", "--method", "dr", "--seed", "5")
