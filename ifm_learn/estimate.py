@@ -106,6 +106,7 @@ def estimate_study(
         status=found.status,
         outcomes=study.model.variables if samples.y is None else (samples.outcome or "y",),
         without_outcome=samples.y is None,
+        units=samples.scaling.units(study.model.variables) if samples.scaling and samples.y is None else (),
         additive=np.where(np.isnan(columns.mean), np.nan, beside.reshape(columns.mean.shape)),
         warnings=tuple(dict.fromkeys(notes)),
         rows=len(held.fitted),
