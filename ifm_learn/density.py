@@ -201,8 +201,9 @@ class DensityModel:
         ]
 
     def support(self, regimes: Regimes, rows: Sequence[int] | None = None) -> FactorSupport:
-        """How much of every regime lies where the rows that show its factors are, factor by factor.
+        """How much of every regime lies where the rows that show its factors are not, factor by factor.
 
+        Nothing of a regime that was run does, however few its rows: each factor has these at least.
         rows: of every distinct training regime, by default those that were fitted. InputError where inference is
         not exact.
         """

@@ -63,8 +63,10 @@ def estimate_study(
     (['identified', 'not_identified'], [[0.8], [nan]])
     """
     chosen, level, seed = method_of(method), read_alpha(alpha), checked_seed(seed)
-    if sensitivity is not None and (method != "ifm1" or not sensitivity >= 0):
-        raise InputError(f"sensitivity is of method 'ifm1' and not negative, got {sensitivity} with {method!r}")
+    if sensitivity is not None and (method != "ifm1" or not 0 <= sensitivity < np.inf):
+        raise InputError(
+            f"sensitivity is of method 'ifm1', finite and not negative, got {sensitivity} with {method!r}"
+        )
     targets = targets_of_study(study)
     samples = read_samples(study, data)
     if sensitivity is not None:
@@ -104,6 +106,7 @@ def estimate_study(
         status=found.status,
         outcomes=study.model.variables if samples.y is None else (samples.outcome or "y",),
         without_outcome=samples.y is None,
+        units=samples.scaling.units(study.model.variables) if samples.scaling and samples.y is None else (),
         additive=np.where(np.isnan(columns.mean), np.nan, beside.reshape(columns.mean.shape)),
         warnings=tuple(dict.fromkeys(notes)),
         rows=len(held.fitted),

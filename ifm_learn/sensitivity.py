@@ -20,6 +20,7 @@ Several absent interactions add up their gammas.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -36,6 +37,9 @@ Floats = NDArray[np.float64]
 
 _LARGEST_GAMMA = 30.0
 """exp(-2 gamma) is below 1e-26 there: the bounds are the ends of the range of m."""
+
+_LARGEST_WRITTEN = 300 * math.log(10)
+"""e to this is 1e300."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +190,7 @@ class Tipping:
         said = f"the estimate {self.estimate:.4g} stays {side} {self.reference:.4g} "
         if np.isinf(self.gamma):
             return said + "whatever interaction was left out"
-        most = f"unless an absent interaction changes densities by a factor of {np.exp(self.gamma):.3g} or more"
+        most = f"unless an absent interaction changes densities by a factor of {factor_words(self.gamma)} or more"
         return f"{said}{most} (log-magnitude {self.gamma:.3g})"
 
 
@@ -211,6 +215,15 @@ def tipping_point(
         # the lower ends' quantile is at most the reference exactly where this quantile of the gammas is reached
         confident = min(max(-float(conformal_quantile(-reached, level / 2)), 0.0), gamma)
     return Tipping(reference, target.mean, gamma, confident)
+
+
+def factor_words(gamma: float) -> str:
+    """The factor e^gamma in three digits, which no float holds where gamma is above 709.
+
+    >>> factor_words(0.4), factor_words(1000.0)
+    ('1.49', 'more than 1e+300')
+    """
+    return f"{math.exp(gamma):.3g}" if gamma <= _LARGEST_WRITTEN else "more than 1e+300"
 
 
 def tipping_between(one: TargetValues, other: TargetValues) -> float:

@@ -18,7 +18,7 @@ GUARANTEES = {
     "exact-ratio": "true density ratios: the prediction interval covers at its level or above in finite samples",
     "estimated-ratio": "estimated density ratios: the coverage can fall short by half the mean absolute error "
     "of the normalised weights",
-    "asymptotic": "the coverage holds in the limit of many rows",
+    "asymptotic": "too few calibration rows, or too little overlap: the coverage holds in the limit of many rows",
 }
 """What each word of `guarantee` means (THEORY 9)."""
 
@@ -116,7 +116,7 @@ def estimates_of(study: StudyLike, data: Mapping[str, Any], place: str) -> Estim
     ifm_ident.errors.InputError: e.json: the schema is 'other'; give a result of `ifm estimate --format json`, 'ifm-estimate/1'
     """  # noqa: E501
     require_schema(data, ESTIMATES, "estimate", place)
-    rows = []
+    rows, units = [], data.get("units")
     for i, entry in enumerate(results_of(data, place)):
         at = f"{place}: results, entry {i}"
         regime = entry.get("regime")
@@ -130,7 +130,7 @@ def estimates_of(study: StudyLike, data: Mapping[str, Any], place: str) -> Estim
         rows.append(
             Estimate(
                 format_regime(study.design.model, active, study.notation),
-                str(entry.get("outcome", "") or ""),
+                _scaled(str(entry.get("outcome", "") or ""), units),
                 str(entry.get("status", "")).replace("_", " "),
                 number_of(entry, "mean", at),
                 number_of(entry, "se", at),
@@ -149,6 +149,11 @@ def estimates_of(study: StudyLike, data: Mapping[str, Any], place: str) -> Estim
         tuple(rows),
         tuple(map(str, warnings)) if isinstance(warnings, (list, tuple)) else (str(warnings),),
     )
+
+
+def _scaled(outcome: str, units: object) -> str:
+    """What the numbers of an outcome are of: where these are not raw, its unit, which names it."""
+    return str(units.get(outcome, outcome)) if isinstance(units, Mapping) else outcome
 
 
 def _unbroken(pair: tuple[float, float]) -> str:

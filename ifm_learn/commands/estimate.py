@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ _SILENT_FOR_COMPARE = ("tests", "method", "alpha", "calibration", "model", "sens
 )
 @click.option(
     "--sensitivity",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, max=math.inf, max_open=True),
     metavar="GAMMA",
     help="Also how far means of unseen regimes move with an interaction left out, of log-magnitude up to GAMMA, "
     "and how large it must be to turn an effect's sign. With ifm1, as table or json.",

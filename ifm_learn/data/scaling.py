@@ -73,6 +73,22 @@ class Scaling:
                 )
         return cls(shift, unit, log)
 
+    def units(self, names: Sequence[str]) -> tuple[str, ...]:
+        """What the scaled values of every variable are, to six digits; "" for raw ones.
+
+        >>> log = np.array([False, True, False])
+        >>> Scaling(np.array([1.5, -3.0, 0.0]), np.array([2.0, 1.0, 1.0]), log).units("xyz")
+        ('(x - 1.5) / 2', '(log y + 3) / 1', '')
+        >>> Scaling(np.zeros(1), np.ones(1), np.array([True])).units("x")
+        ('log x',)
+        """
+        found = []
+        for name, log, shift, unit in zip(names, self.log, self.shift.tolist(), self.unit.tolist(), strict=True):
+            value = f"log {name}" if log else name
+            scaled = f"({value} {'+' if shift < 0 else '-'} {abs(shift):.6g}) / {unit:.6g}"
+            found.append(scaled if (shift, unit) != (0, 1) else value if log else "")
+        return tuple(found)
+
     def apply(self, raw: Floats) -> Floats:
         """Scaled values of raw ones, shape (n, p)."""
         values = np.array(raw, dtype=np.float64)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ifm_ident import Model, Regimes
+from ifm_ident import Model, Regimes, Status
 from ifm_ident.notation import Notation, format_regimes
 from ifm_ident.show.words import counted, listed
 from ifm_learn.density import DensityModel
@@ -26,10 +26,19 @@ _NAMED = 3
 def extrapolation_words(density: DensityModel, regimes: Regimes) -> list[str]:
     """For every regime how much of it lies beyond a factor's rows or the range of a variable, "" for little.
 
-    Nothing is said where inference is not exact.
+    Nothing is said of regimes that were run, which have rows of their own, and where inference is not exact.
     """
+    words = [""] * len(regimes)
     if not density.exact or not len(regimes):
-        return [""] * len(regimes)
+        return words
+    unseen = np.flatnonzero(density.require(regimes).status != Status.OBSERVED)
+    if len(unseen):
+        for r, said in zip(unseen.tolist(), _of_unseen(density, regimes.take(unseen)), strict=True):
+            words[r] = said
+    return words
+
+
+def _of_unseen(density: DensityModel, regimes: Regimes) -> list[str]:
     model, found, support = density.design.model, _beyond(density, regimes), density.support(regimes)
     for r in np.flatnonzero(support.weak).tolist():
         k = int(support.worst[r])

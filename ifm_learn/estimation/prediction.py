@@ -66,7 +66,8 @@ def by_ratio(
     regimes are weighted relative to their mixture by the fitted ratios. The unit's own weight is then at most the
     largest over the grid, where that is a small part of all; else units of rare x are given up
     (`trimmed_unit_interval`). Where that leaves an infinite interval, or inference is not exact, the unit's weight
-    is left out and the guarantee says `asymptotic`. None of this looks at y.
+    is left out and the guarantee says `asymptotic`: the rows are too few, or the overlap is too little. None of
+    this looks at y.
     """
     found, values, targets = UnitIntervals.none(centres.shape), targets_of(rows), identification.targets
     enough = fewest_scores(level / 2)

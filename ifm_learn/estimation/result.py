@@ -34,6 +34,8 @@ class Estimates(Tabular):
     for none. note: why there is no number, or what makes it weak, shape (r,), "" for nothing. alpha: as it was
     written. rows, calibration: how many rows were fitted to, and how many calibrate the prediction intervals;
     ignored: how many were of regimes outside training. sensitivity: of unseen regimes, where it was asked for.
+    units: what the numbers of a target are of where these are not raw, such as "log x" or "(x - 20.5) / 1.2"; ""
+    for raw ones, () where all are.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Estimates(Tabular):
     calibration: int
     ignored: int = 0
     sensitivity: tuple[RegimeSensitivity, ...] = ()
+    units: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.regimes)
@@ -86,6 +89,10 @@ class Estimates(Tabular):
             ),
             **{name: getattr(self, name)[rows] for name in columns},
         )
+
+    def unit(self, column: int) -> str:
+        """What the numbers of a target are of; "" where these are raw."""
+        return self.units[column] if self.units else ""
 
     def names(self) -> list[str]:
         """The regimes as text, in the study's notation."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.sensitivity import RegimeSensitivity
+from ifm_learn.sensitivity import factor_words
 
 
 def sensitivity_lines(found: Estimates) -> Iterator[str]:
@@ -16,7 +16,7 @@ def sensitivity_lines(found: Estimates) -> Iterator[str]:
     gamma = float(found.sensitivity[0].curve.gammas[-1])
     yield (
         f"If an interaction that the factors leave out had log-magnitude up to {gamma:g} in an unseen regime "
-        f"(densities up to {math.exp(gamma):.3g} times as high or low), and which one would turn the sign of the "
+        f"(densities up to {factor_words(gamma)} times as high or low), and which one would turn the sign of the "
         "effect against the baseline's mean:"
     )
     names = found.names()

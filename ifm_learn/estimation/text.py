@@ -12,7 +12,7 @@ import numpy as np
 from ifm_ident import Status
 from ifm_ident.show.notebook import code, html_table, shortened, text_table, warning_lines, warnings_html
 from ifm_ident.show.table import wrapped
-from ifm_ident.show.words import counted
+from ifm_ident.show.words import counted, listed
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.sensitivity_text import sensitivity_lines
 
@@ -21,10 +21,11 @@ _GUARANTEES = {
     "least the level in finite samples",
     "estimated-ratio": "weighted by the fitted ratio of densities: the coverage can fall short by half the mean "
     "absolute error of the normalised weights",
-    "asymptotic": "too little overlap for a promise in finite samples: the level holds as effective rows grow, if "
-    "the ratio is right",
+    "asymptotic": "too few calibration rows, or too little overlap, for a promise in finite samples: the level "
+    "holds as effective rows grow, if the ratio is right; more rows or a larger --calibration may change that",
 }
 _MARK = "*"
+_UNITS_SHOWN = 6
 
 
 def text_lines(found: Estimates) -> Iterator[str]:
@@ -40,6 +41,8 @@ def text_lines(found: Estimates) -> Iterator[str]:
         yield from wrapped(line, "  ")
     if found.sensitivity:
         yield ""
+    for line in _units(found):
+        yield from wrapped(line, "  ")
     for note in _notes(found):
         yield from wrapped(note, "  ")
     for line in warning_lines(found.warnings):
@@ -51,14 +54,15 @@ def short_text(found: Estimates) -> str:
     """The heading, the first rows and the warnings."""
     cells = ((shortened(name), *rest) for name, *rest in _rows(found))
     table = text_table(_columns(found), cells, len(found) * len(found.outcomes))
-    return "\n".join([_heading(found), table, *warning_lines(found.warnings)])
+    return "\n".join([_heading(found), table, *_units(found), *warning_lines(found.warnings)])
 
 
 def short_html(found: Estimates) -> str:
     """The same as an HTML table."""
     rows = ((code(name), *map(html.escape, rest)) for name, *rest in _rows(found))
     table = html_table(_heading(found), _columns(found), rows, len(found) * len(found.outcomes))
-    return table + warnings_html(found.warnings)
+    units = "".join(f"<p>{html.escape(line)}</p>" for line in _units(found))
+    return table + units + warnings_html(found.warnings)
 
 
 def _heading(found: Estimates) -> str:
@@ -127,6 +131,16 @@ def _pair(low: float, high: float) -> str:
         return ""
     left, right = ("(-inf" if math.isinf(low) else f"[{low:.4g}"), ("inf)" if math.isinf(high) else f"{high:.4g}]")
     return f"{left}, {right}"
+
+
+def _units(found: Estimates) -> Iterator[str]:
+    """What scaled numbers are of; nothing where all are raw."""
+    units = [unit for unit in found.units if unit]
+    if units:
+        yield (
+            f"scale: the numbers are of {listed(units, _UNITS_SHOWN)}, by `scale` and `log` of the data, not of "
+            "raw values."
+        )
 
 
 def _notes(found: Estimates) -> Iterator[str]:

@@ -20,12 +20,13 @@ from ifm_learn.estimation.result import Estimates
 SCHEMA = "ifm-estimate/1"
 COLUMNS = (
     "regime", "outcome", "status", "mean", "se", "confidence_low", "confidence_high", "prediction_low",
-    "prediction_high", "ess", "guarantee", "additive", "note", "prediction_ess",
+    "prediction_high", "ess", "guarantee", "additive", "note", "prediction_ess", "unit",
 )  # fmt: skip
 
 
 def mapping(found: Estimates) -> dict[str, Any]:
     """The whole result as plain values."""
+    units = {outcome: found.unit(k) for k, outcome in enumerate(found.outcomes) if found.unit(k)}
     return {
         "schema": SCHEMA,
         "study": found.name,
@@ -35,6 +36,7 @@ def mapping(found: Estimates) -> dict[str, Any]:
         "rows": found.rows,
         "calibration": found.calibration,
         "ignored": found.ignored,
+        **({"units": units} if units else {}),
         "results": list(_entries(found)),
         "warnings": list(found.warnings),
     }
@@ -127,6 +129,7 @@ def arrow_table(found: Estimates) -> pa.Table:
         _floats(found.additive),
         pa.array([reason or None for reason in found.note for _ in range(k)], pa.large_string()),
         _floats(found.prediction_ess),
+        pa.array([found.unit(i) for i in range(k)] * len(found), pa.large_string()),
     ]
     return pa.table(columns, names=list(COLUMNS))
 

@@ -60,7 +60,10 @@ def _entry(finding: Finding) -> dict[str, object]:
 
 
 def csv_lines(found: Falsification) -> Iterator[str]:
-    """One line for every finding and variable that its effect names; `claim` counts claims from 0."""
+    """One line for every finding and variable that its effect names; `claim` counts claims from 0.
+
+    A test that was not made has one line, without variable and effect.
+    """
     yield _row(COLUMNS)
     place: dict[Implication, int] = {}
     for finding in found.findings:
@@ -70,7 +73,7 @@ def csv_lines(found: Falsification) -> Iterator[str]:
             finding.test, evidence.statistic, evidence.p_value, finding.p_adjusted, str(finding.rejected).lower(),
             found.implications.name(finding.combination),
         )  # fmt: skip
-        for variable, effect in evidence.effect.items():
+        for variable, effect in evidence.effect.items() or [("", "")]:
             yield _row((*common, variable, effect))
 
 

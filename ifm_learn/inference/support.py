@@ -18,7 +18,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FEWEST_ROWS = 25
-"""A factor is unsupported at x where its rows are rarer than among this many rows of the regime itself."""
+"""A factor is unsupported at x where its rows are rarer than among this many rows of the regime itself,"""
+
+LEAST_SHARE = 0.5
+"""or among this share of as many rows of the regime as show the factor, where that is fewer.
+
+So few rows do not make an extrapolation, only rows elsewhere do; standard errors tell of few.
+"""
 
 MOST_UNSUPPORTED = 0.5
 """With a larger share of a regime unsupported in some factor its prediction is an extrapolation."""
@@ -29,8 +35,10 @@ class FactorSupport:
     """What the training rows say about each factor where each of r regimes lies, by a density on the grid.
 
     unsupported: the probability, in the regime, of x where the factor's rows are rarer than among 25 rows of the
-    regime itself, shape (r, factors). A factor's rows are those of all training regimes that show it at the
-    regime's levels. No effective sample size: x that the regime itself almost never shows would decide that.
+    regime itself, or than among half as many rows of the regime as the factor has if that is less, shape (r,
+    factors). A factor's rows are those of all training regimes that show it at the regime's levels: a regime with
+    rows of its own is never unsupported. No effective sample size: x that the regime itself almost never shows
+    would decide that.
     """
 
     unsupported: Floats
@@ -60,9 +68,10 @@ def factor_support(
     ([[0.0], [0.0]], [False, False])
     """
     expected = train.expected(np.asarray(rows, dtype=np.float64), 1 + int(train.choice.max()))
+    fewest_of = [min(fewest, LEAST_SHARE * float(one.sum())) for one in expected]
     unsupported = np.empty(targets.choice.shape)
     for r, choice in enumerate(targets.choice.tolist()):
         for k, own in enumerate(targets.factor_marginals(r)):
             # less what rounding may take from exactly as many rows
-            unsupported[r, k] = own[expected[choice[k]] < fewest * (1 - 1e-9) * own].sum()
+            unsupported[r, k] = own[expected[choice[k]] < fewest_of[choice[k]] * (1 - 1e-9) * own].sum()
     return FactorSupport(unsupported)

@@ -52,7 +52,7 @@ def estimates(
             confidence = _ends(found.confidence_low[row, k], found.confidence_high[row, k])
             prediction = _ends(found.prediction_low[row, k], found.prediction_high[row, k])
             lines.append(Interval(name, float(found.mean[row, k]), confidence, prediction, known.get(name)))
-    return intervals(lines, ax, found.outcomes[k])
+    return intervals(lines, ax, found.unit(k) or found.outcomes[k])
 
 
 def _ends(low: float, high: float) -> tuple[float, float] | None:

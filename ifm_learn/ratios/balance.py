@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 
 _STEPS = 200
 _TOLERANCE = 1e-10
+_SHORTEST = 1e-8
 _LITTLE_OVERLAP = 0.01
 _APART = 1e-12
 
@@ -191,18 +192,20 @@ def _constants(u: Floats, n: Floats) -> tuple[Floats, bool]:
     """log Z of sampled regimes, the first 0, shape (m,), and whether the shares add up to the sizes.
 
     Newton's method in c = -log Z with backtracking on the convex objective; gradient and Hessian are
-    sum_rows P - n and sum_rows (diag P - P P').
+    sum_rows P - n and sum_rows (diag P - P P'). It ends with a full step where the objective would fall by less
+    than its own rounding, and where no shorter step lowers it.
     """
     log_n = np.log(n)
     c = -logsumexp(u - u.max(axis=0), axis=0) - u.max(axis=0) + log_n
     c -= c[0]
 
-    def objective(c: Floats) -> tuple[float, Floats]:
+    def objective(c: Floats) -> tuple[float, Floats, float]:
         logits = u + (c + log_n)
         total = logsumexp(logits, axis=1)
-        return float(total.sum() - n @ c), np.exp(logits - total[:, None])
+        rounding = np.finfo(np.float64).eps * (np.abs(total).sum() + n @ np.abs(c))
+        return float(total.sum() - n @ c), np.exp(logits - total[:, None]), float(rounding)
 
-    value, shares = objective(c)
+    value, shares, rounding = objective(c)
     for _ in range(_STEPS):
         gradient = shares.sum(axis=0) - n
         if np.abs(gradient).max() <= _TOLERANCE * len(u):
@@ -211,12 +214,16 @@ def _constants(u: Floats, n: Floats) -> tuple[Floats, bool]:
         step = np.zeros_like(c)
         step[1:] = np.linalg.lstsq(hessian[1:, 1:], -gradient[1:], rcond=None)[0]
         length, slope = 1.0, float(gradient @ step)
-        while True:
-            tried = objective(c + length * step)
-            if tried[0] <= value + 1e-4 * length * slope or length < 1e-8:
-                break
+        tried = objective(c + step)
+        while not tried[0] <= value + 1e-4 * length * slope + rounding and length > _SHORTEST:
             length /= 2
-        c, (value, shares) = c + length * step, tried
+            tried = objective(c + length * step)
+        if length <= _SHORTEST:
+            break
+        settled = -slope <= rounding
+        c, (value, shares, rounding) = c + length * step, tried
+        if settled:
+            break
     return -c, bool(np.abs(shares.sum(axis=0) - n).max() <= 1e-6 * len(u))
 
 

@@ -18,12 +18,15 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
+from ifm_ident import load
 from ifm_ident.errors import InputError
+from ifm_ident.report.findings import estimates_of
 from ifm_learn.commands import estimate, fit
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
 from ifm_learn.density_fit import fit_density
 from ifm_learn.energies.layout import Ridge
+from ifm_learn.estimate import estimate_study
 from ifm_learn.outcome.regressors import SmoothRegressor
 
 STUDY: dict[str, Any] = {
@@ -139,6 +142,52 @@ def test_csv_and_parquet_hold_what_json_holds(tmp_path: Path) -> None:
         else:
             assert row["mean"] == ""
             assert columns["mean"] is None
+
+
+def test_asymptotic_is_explained_by_few_rows_too(tmp_path: Path) -> None:
+    # 8 calibration rows where alpha takes 19, and the effects are small: no want of overlap
+    result = run(write(tmp_path, 40, test=["A+B"]), "--calibration", "0.066")
+    assert result.exit_code == 0, result.output
+    assert "asymptotic: too few calibration rows, or too little overlap" in " ".join(result.stdout.split())
+
+
+def test_numbers_of_scaled_variables_say_their_unit_in_every_format(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cells = np.repeat(["ctrl", "A", "B"], 100)
+    x1, x2 = rng.normal(20.0, 2.0, 300), rng.lognormal(3.0, 0.2, 300)
+    lines = [f"{cell},{u},{v}" for cell, u, v in zip(cells, x1, x2, strict=True)]
+    data = {"file": "scaled.csv", "label": "cell"}
+    (tmp_path / "scaled.csv").write_text("\n".join(["cell,x1,x2", *lines]) + "\n")
+    options = ("--method", "additive", "--test", "ctrl", "--calibration", "0", "--quiet")
+    standard = f"(x1 - {x1.mean():.6g}) / {x1.std(ddof=1):.6g}"
+    logs = f"(log x2 - {np.log(x2).mean():.6g}) / {np.log(x2).std(ddof=1):.6g}"
+    for changes, units in (
+        ({}, {}),
+        ({"log": ["x2"]}, {"x2": "log x2"}),
+        ({"log": ["x2"], "scale": "standard"}, {"x1": standard, "x2": logs}),
+    ):
+        study = write(tmp_path, data=data | changes)
+        found = json.loads(run(study, *options, "--format", "json").stdout)
+        assert found.get("units", {}) == units
+        rows = list(csv.DictReader(io.StringIO(run(study, *options, "--format", "csv").stdout)))
+        assert list(rows[0])[-1] == "unit"
+        assert {row["outcome"]: row["unit"] for row in rows if row["unit"]} == units
+        assert run(study, *options, "--format", "parquet", "-o", tmp_path / "e.parquet", "--force").exit_code == 0
+        table = pq.read_table(tmp_path / "e.parquet")
+        assert table["unit"].to_pylist() == [units.get(name, "") for name in ("x1", "x2")]
+        text = " ".join(run(study, *options).stdout.split())
+        said = " and ".join(units.values())
+        assert (f"scale: the numbers are of {said}, by `scale` and `log` of the data" in text) == bool(units)
+        assert ("scale:" in text) == bool(units)
+        estimates = estimate_study(load(study), method="additive", calibration=0.0)
+        assert ("scale: the numbers are of" in repr(estimates)) == bool(units)
+        assert ("<p>scale: the numbers are of" in estimates._repr_html_()) == bool(units)
+        assert [estimates.unit(k) for k in range(2)] == [units.get(name, "") for name in ("x1", "x2")]
+        shown = estimates_of(load(study), found, "e.json").rows
+        assert [row.outcome for row in shown] == [units.get(name, name) for name in ("x1", "x2")]
+    # an outcome is never scaled
+    raw = json.loads(run(write(tmp_path, data=STUDY["data"] | {"scale": "standard"}), "--format", "json").stdout)
+    assert "units" not in raw
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:

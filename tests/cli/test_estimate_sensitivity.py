@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from ifm_ident import load
 from ifm_ident.errors import InputError
 from ifm_learn.commands.estimate import command
+from ifm_learn.estimate import estimate_study
+from tests.cli.running import Ifm
 
 STUDY = {
     "name": "two switches",
@@ -57,6 +61,27 @@ def test_unseen_regimes_have_bounds_and_a_tipping_point(tmp_path: Path) -> None:
     assert "log-magnitude up to 0.4 in an unseen regime (densities up to 1.49 times as high or low)" in words
     assert f"A+B: mean between {low:.4g} and {high:.4g}, with sampling error" in words
     assert f"by a factor of {math.exp(said['tipping_gamma']):.3g} or more" in words
+
+
+def test_a_gamma_whose_exponential_no_float_holds_is_said_in_words(tmp_path: Path) -> None:
+    result = run(write(tmp_path), "--sensitivity", "1000")
+    assert result.exit_code == 0, result.output
+    assert "densities up to more than 1e+300 times as high or low" in " ".join(result.stdout.split())
+    # h is 1 at the largest draw of 2u + v and -1 elsewhere, and the other way round
+    low, high = map(float, re.findall(r"mean between (\S+) and (\S+),", " ".join(result.stdout.split()))[0])
+    assert low == pytest.approx(0, abs=0.3)
+    assert high == pytest.approx(3, abs=0.3)
+
+
+@pytest.mark.parametrize("gamma", ["inf", "nan"])
+def test_a_gamma_that_is_not_finite_is_refused(tmp_path: Path, ifm: Ifm, gamma: str) -> None:
+    study = write(tmp_path)
+    for form in ("table", "json"):
+        status, out, err = ifm("estimate", str(study), "--sensitivity", gamma, "--format", form)
+        assert (status, out) == (2, "")
+        assert gamma in err
+    with pytest.raises(InputError, match=f"finite and not negative, got {gamma}"):
+        estimate_study(load(study), sensitivity=float(gamma))
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -86,6 +86,26 @@ def test_a_true_model_exits_0_too_and_is_not_proved(tmp_path: Path) -> None:
     assert "let f" not in result.stdout
 
 
+def test_csv_and_json_have_the_same_findings_where_a_test_was_not_made(tmp_path: Path) -> None:
+    study = write(tmp_path, 0.9)
+    lines = (tmp_path / "cells.csv").read_text().splitlines()
+    far = {"A": (100.0, 0.0), "B": (0.0, 100.0), "A+B": (100.0, 100.0)}
+    moved = [lines[0]]
+    for line in lines[1:]:
+        name, u, v = line.split(",")
+        du, dv = far.get(name, (0.0, 0.0))
+        moved.append(f"{name},{float(u) + du},{float(v) + dv}")
+    (tmp_path / "cells.csv").write_text("\n".join(moved) + "\n")
+    found = json.loads(run(study, "--format", "json").stdout)["results"]
+    assert {} in [entry["effect"] for entry in found]
+    rows = list(csv.DictReader(io.StringIO(run(study, "--format", "csv").stdout)))
+    said: dict[str, dict[str, float]] = {}
+    for row in rows:
+        said.setdefault(row["test"], {}).update({row["variable"]: float(row["effect"])} if row["variable"] else {})
+        assert (row["variable"] == "") == (row["effect"] == "")
+    assert said == {entry["test"]: entry["effect"] for entry in found}
+
+
 def test_csv_has_a_line_a_variable(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run(write(tmp_path, 0.9), "--format", "csv").stdout)))
     assert [(row["test"], row["variable"]) for row in rows] == [

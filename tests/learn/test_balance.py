@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from scipy.stats import norm
 
 from ifm_ident import InputError
@@ -55,6 +58,28 @@ def test_shares_add_up_to_the_sizes_and_weights_to_one() -> None:
     _, found = fit(2)
     np.testing.assert_allclose(found.shares.sum(axis=0), SIZES, rtol=1e-8)
     np.testing.assert_allclose(np.exp(found.log_weights).sum(axis=0), 1)
+
+
+def test_newtons_method_does_not_stall_at_the_rounding_of_its_objective(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows of six regimes far from 0, where a step's gain is lost in the last digit of the objective."""
+    calls: list[int] = []
+
+    def counting(*given: Any, **options: Any) -> Any:
+        calls.append(1)
+        return logsumexp(*given, **options)
+
+    monkeypatch.setattr("ifm_learn.ratios.balance.logsumexp", counting)
+    centres, most = np.array([0.0, 1.0, 0.5, 0.2, 1.5, -0.7]), 0
+    for seed in range(60):
+        x = np.random.default_rng(seed).normal(np.repeat(centres, 32), 1.0)
+        u = -0.5 * (x[:, None] - centres) ** 2 + np.array([0.0, 40.0, -7.0, 300.0, 5.0, 2.0])
+        calls.clear()
+        found = balance_weights(u, u, [32] * 6)
+        most = max(most, len(calls))
+        assert found.converged
+        np.testing.assert_allclose(found.shares.sum(axis=0), 32, rtol=1e-9)
+    # the start, a few steps of Newton's method and five sums outside it
+    assert most < 20
 
 
 def test_weights_with_the_true_constants_are_the_balance_heuristic() -> None:

@@ -24,13 +24,14 @@ SIZES = [3, 2, 4, 3]
 Law = tuple[float, float]
 
 
+@pytest.mark.parametrize("fewest", [1, 10])
 @pytest.mark.parametrize(("name", "wanted"), [("loop", ("000", "111", "201")), ("conditional", ("111", "100"))])
-def test_support_is_what_enumeration_says(name: str, wanted: tuple[str, ...]) -> None:
+def test_support_is_what_enumeration_says(name: str, wanted: tuple[str, ...], fewest: int) -> None:
     cells = FactorCells.of(design(name))
     sizes = SIZES[: len(cells.design.model.variables)]
     tables = [2 * table for table in random_tables(cells, sizes, np.random.default_rng(0))]
     asked, train = regimes(*wanted), cells.design.train
-    rows = np.arange(10, 10 + 7 * len(train), 7)
+    rows = np.arange(fewest, fewest + 7 * len(train), 7)
     tree = GridTree.of(cells.scopes, sizes)
     found = factor_support(
         tree.collect(tables, cells.choice(asked)), tree.collect(tables, cells.choice(train)), rows.tolist()
@@ -44,7 +45,8 @@ def test_support_is_what_enumeration_says(name: str, wanted: tuple[str, ...]) ->
             at = tuple(x[v] for v in cells.scopes[k])
             target[at] = target.get(at, 0.0) + float(targets[(r, *x)])
             expected[at] = expected.get(at, 0.0) + float(rows[shows] @ trained[(shows, *x)])
-        few = [at for at in target if expected[at] < 25 * target[at]]
+        fewest = min(25, rows[shows].sum() / 2)
+        few = [at for at in target if expected[at] < fewest * target[at]]
         # double precision, a few hundred terms of size 1
         assert found.unsupported[r, k] == pytest.approx(sum(target[at] for at in few), abs=1e-12)
     assert 0 < found.unsupported.max() <= 1
@@ -66,13 +68,30 @@ def test_of_a_model_with_the_rows_it_was_fitted_to_or_others() -> None:
     tables = random_tables(FactorCells.of(of), [3, 3], np.random.default_rng(4))
     samples = draw(of, [3, 3], tables, 300, np.random.default_rng(5))
     model = fit_density(samples, starts=1, ridge=Ridge(0.1, 0.1, tied=False))
-    # regimes that were run lie where their own rows are, if these are 25 or more
+    # regimes that were run lie where their own rows are, however few
     assert (model.support(of.train).unsupported == 0).all()
-    assert (model.support(of.train, [25, 25, 25]).unsupported == 0).all()
-    # the second is the only one that shows its cell of the first factor
-    np.testing.assert_allclose(model.support(of.train, [25, 24, 25]).unsupported[1], [1.0, 0.0], atol=1e-12)
+    for rows in ([25, 24, 25], [1, 1, 1], [1, 300, 300]):
+        assert (model.support(of.train, rows).unsupported == 0).all()
     with pytest.raises(InputError, match=r"rows are \[300\]; give a positive number for each of 3 training"):
         model.support(of.train, [300])
+
+
+@pytest.mark.parametrize("rows", [3, 10, 40, 1000])
+def test_few_rows_are_no_extrapolation_only_rows_elsewhere_are(rows: int) -> None:
+    # normal laws of sd 1: at 0, at `shift` with the first intervention, at 1 with the second, the sum with both
+    tree, x = GridTree.of([(0,), (0,)], [81]), np.linspace(-10, 10, 81)
+    for shift, weak in ((0.0, False), (0.5, False), (4.0, True)):
+        tables = [-0.5 * x**2, -0.5 * x**2 + shift * x, 0 * x, x]
+        train = tree.collect(tables, np.array([[0, 2], [1, 2], [0, 3]]))
+        found = factor_support(tree.collect(tables, np.array([[1, 3]])), train, [1000, 1000, rows])
+        # only the last regime shows the second factor's cell
+        target, shown = np.exp(-0.5 * (x - shift - 1) ** 2), np.exp(-0.5 * (x - 1) ** 2)
+        target, shown = target / target.sum(), shown / shown.sum()
+        few = target[rows * shown < min(25, rows / 2) * target].sum() if shift else 0.0
+        # double precision, 81 terms
+        assert found.unsupported[0, 1] == pytest.approx(few, abs=1e-12)
+        if rows <= 40:
+            assert found.weak[0] == weak
 
 
 def test_a_regime_that_is_not_identified_has_none() -> None:
@@ -170,6 +189,23 @@ def test_regimes_so_named_err_more_than_the_others() -> None:
     # means of 400 rows err by 0.04 standard deviations, twice that on average where three regimes are combined
     assert np.mean(errors[False]) < 0.1
     assert np.mean(errors[True]) > 2 * np.mean(errors[False])
+
+
+def test_nor_of_regimes_that_were_run_with_few_rows() -> None:
+    study = Study.from_dict(
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1]},
+            "variables": ["x"],
+            "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}],
+            "train": ["00", "10", "01"],
+            "test": ["00", "10", "11"],
+        }
+    )
+    rng = np.random.default_rng(0)
+    a, b = np.repeat([[0, 0], [1, 0], [0, 1]], [400, 12, 400], axis=0).T
+    found = estimate_study(study, {"A": a, "B": b, "x": rng.normal(0.5 * a + 0.5 * b)}, calibration=0.0)
+    assert not [text for text in found.warnings if "extrapolation" in text]
+    assert not [note for note in found.note if "rare" in note]
 
 
 def test_and_nothing_where_rows_are() -> None:
