@@ -22,7 +22,7 @@ APART = 0.1
 CHANCE = 4.0
 """Unless it is less than this many standard errors."""
 
-FEWEST_ROWS = 150
+FEWEST_ROWS = 200
 """With fewer rows of a training regime the errors of means in other regimes come with a warning."""
 
 _NAMED = 3

@@ -10,7 +10,7 @@ from ifm_learn.estimate import estimate_study
 
 
 @pytest.mark.parametrize(
-    ("rows", "named"), [((150, 150), None), ((149, 150), "ctrl has"), ((149, 20), "ctrl and A have")]
+    ("rows", "named"), [((200, 200), None), ((199, 200), "ctrl has"), ((199, 20), "ctrl and A have")]
 )
 def test_few_rows_are_named(rows: tuple[int, int], named: str | None) -> None:
     study = Study.from_dict(
@@ -26,5 +26,5 @@ def test_few_rows_are_named(rows: tuple[int, int], named: str | None) -> None:
     found = estimate_study(study, table, calibration=0.0, method="balance")
     said = [warning for warning in found.warnings if "too narrow" in warning]
     assert len(said) == (named is not None)
-    assert all(warning.startswith(f"{named} fewer than 150 rows to fit") for warning in said)
+    assert all(warning.startswith(f"{named} fewer than 200 rows to fit") for warning in said)
     assert not any("too narrow" in warning for warning in estimate_study(study, table, method="additive").warnings)
