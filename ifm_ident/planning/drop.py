@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ifm_ident.design import Design
+from ifm_ident.errors import require_seconds
 from ifm_ident.identify import Identifier, System
 from ifm_ident.planning.choice import choose
 from ifm_ident.planning.reduction import PlanCriterion
@@ -45,6 +46,8 @@ def droppable(
 ) -> Droppable:
     """Which training regimes could go while every target that is identified now stays so.
 
+    Raises InputError for a negative `time_limit`, in seconds.
+
     >>> from ifm_ident.model import Factor, Intervention, Model
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))
@@ -53,6 +56,7 @@ def droppable(
     >>> spare.each, spare.together, spare.gap
     ((0, 1, 2, 3), (3,), Fraction(0, 1))
     """
+    require_seconds(time_limit)
     identifier = Identifier(design)
     systems = [identifier.joint]
     if criterion == "conditional":
