@@ -41,9 +41,9 @@ def main() -> None:
         "# Intervals of means by rows a regime",
         "",
         f"`python benchmarks/few_rows.py --studies {given.studies} -o benchmarks`: x ~ N(A - B, 1), factors of A "
-        "and of B; ctrl, A and B run, A+B not. Shares of studies whose 90% interval holds the true mean (a share's "
-        f"own standard error is {np.sqrt(0.09 / given.studies):.1%} where the level holds), and of A+B the standard "
-        "deviation of the estimates beside the mean of their standard errors.",
+        "and of B; ctrl, A and B run, A+B not. Shares of studies whose 90% interval holds the true mean (a "
+        f"share's standard error is {np.sqrt(0.09 / given.studies):.1%} where the level holds), and of A+B the "
+        "standard deviation of the estimates beside the mean of their standard errors.",
         "",
         "| rows a regime | ctrl, A and B | A+B | deviation | standard error |",
         "| ---: | ---: | ---: | ---: | ---: |",

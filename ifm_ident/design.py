@@ -9,7 +9,7 @@ import numpy as np
 
 from ifm_ident.errors import InputError
 from ifm_ident.model import Ints, Model
-from ifm_ident.regimes import Regimes
+from ifm_ident.regimes import Regimes, require_legal
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,10 @@ class Design:
     def __post_init__(self) -> None:
         if len(self.train) == 0:
             raise InputError("there is no training regime; list at least one under `train`", ("train",))
-        if self.train.width != len(self.model):
-            raise InputError(
-                f"training regimes have {self.train.width} interventions, the model {len(self.model)}",
-                ("train",),
-            )
-        if np.any(self.train.level >= self.model.level_counts[self.train.position]):
-            raise InputError("a training regime holds a level index that its intervention lacks", ("train",))
+        try:
+            require_legal(self.model, self.train)
+        except InputError as error:
+            raise InputError(f"training {error}", ("train",)) from None
 
     def __repr__(self) -> str:
         count = len(self.train)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,6 +45,24 @@ class NotIdentifiableError(IfmError):
     def __init__(self, message: str, certificate: KernelCertificate | None) -> None:
         super().__init__(message)
         self.certificate = certificate
+
+
+def require_whole(value: object, name: str, least: int = 0) -> None:
+    """Raise InputError for what is no whole number of `least` or more.
+
+    >>> require_whole(1.5, "max_active")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: max_active is 1.5; write a whole number of 0 or more
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InputError(f"{name} is {value!r}; write a whole number of {least} or more")
+
+
+def require_seconds(value: object) -> None:
+    """Raise InputError for what is no number of seconds, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not float(value) >= 0:
+        raise InputError(f"the time limit is {value!r} seconds; give 0 or more")
 
 
 def nearest(got: object, legal: Iterable[object]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,8 +165,46 @@ class Identification(Tabular):
     def __iter__(self) -> Iterator[Answer]:
         return (self[row] for row in range(len(self)))
 
-    def __getitem__(self, row: int) -> Answer:
-        """One row as an `Answer`; negative rows count from the end, IndexError past it."""
+    def take(self, rows: Ints) -> Identification:
+        """The chosen rows, in the order given, with the certificates that they need."""
+        used, kernel = np.unique(self.kernel[rows], return_inverse=True)
+        used_kernels = used[used >= 0]
+        missing = missing_indptr = None
+        if self.missing is not None and self.missing_indptr is not None:
+            counts = np.diff(self.missing_indptr)[rows]
+            missing = self.missing.take(ragged_arange(self.missing_indptr[:-1][rows], counts))
+            missing_indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Identification(
+            self.design,
+            self.targets.take(rows),
+            self.status[rows],
+            self.criterion[rows],
+            self.train[rows],
+            self.terms.take(rows),
+            kernel.reshape(-1).astype(np.int64) - (len(used) - len(used_kernels)),
+            tuple(self.kernels[k] for k in used_kernels.tolist()),
+            self.notation,
+            missing,
+            missing_indptr,
+        )
+
+    @overload
+    def __getitem__(self, row: int) -> Answer: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> Identification: ...
+
+    def __getitem__(self, row: int | slice) -> Answer | Identification:
+        """One row as an `Answer`, or a slice of them; negative rows count from the end, IndexError past it."""
+        if isinstance(row, slice):
+            return self.take(np.arange(len(self), dtype=np.int64)[row])
+        try:
+            row = operator.index(row)
+        except TypeError:
+            raise TypeError(
+                f"results are numbered by row, got {row!r}; for the answer on one regime ask for it alone, as in "
+                "study.with_test('ctrl').identify()[0]"
+            ) from None
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of {len(self)} results")
         row %= len(self)

@@ -18,7 +18,7 @@ from ifm_ident.identification import JOINT, Criterion, Identification, Status, T
 from ifm_ident.incidence import BaselineSystem
 from ifm_ident.model import Ints
 from ifm_ident.notation import Notation
-from ifm_ident.regimes import Regimes
+from ifm_ident.regimes import Regimes, require_legal
 
 CriterionName = Literal["joint", "conditional", "auto"]
 CHUNK = 65_536
@@ -149,9 +149,10 @@ class Identifier:
         """Verdict, formula or certificate for every target, by `joint`, `conditional`, or joint then conditional.
 
         Under `auto` a refusal is conditional, hence final; under `joint` it says that no single product exists.
-        Raises InputError for an unknown criterion.
+        Raises InputError for an unknown criterion, and for targets that are no regimes of the model.
         """
         _require_criterion(criterion)
+        require_legal(self.design.model, targets)
         n, design = len(targets), self.design
         status = np.full(n, Status.OBSERVED, dtype=np.int8)
         decided_by = np.full(n, Criterion.NONE, dtype=np.int8)
@@ -204,6 +205,7 @@ class Identifier:
         Raises InputError as `identify` does.
         """
         _require_criterion(criterion)
+        require_legal(self.design.model, targets)
         design, relevant = self.design, self.design.model.relevant
         status = np.full(len(targets), Status.NOT_IDENTIFIED, dtype=np.int8)
         status[targets.first_equal(design.train) >= 0] = Status.OBSERVED
@@ -291,6 +293,7 @@ def identify(
     ...
     ifm_ident.errors.InputError: unknown criterion 'jiont'; did you mean joint?
     """
+    require_legal(design.model, targets)
     identifier = Identifier(design, notation)
     chunks = [
         identifier.identify(targets.take(slice(start, start + CHUNK)), criterion)

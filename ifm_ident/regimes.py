@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.model import Ints, Level, Model
+from ifm_ident.errors import InputError
+from ifm_ident.model import Ints, Level, Model, level_text
 
 Active = tuple[tuple[int, int], ...]
 """One regime: its (position, level index) pairs off baseline, positions ascending."""
@@ -159,6 +160,43 @@ class Regimes:
         differs = (self.position != other.position) | (self.level != other.level)
         same[self.rows[differs]] = False
         return same
+
+
+def require_legal(model: Model, regimes: Regimes) -> None:
+    """Raise InputError for what are no regimes of the model: not Regimes, of another width, with unknown levels.
+
+    >>> from ifm_ident.model import Factor, Intervention
+    >>> model = Model((Intervention("A", (0, 1)),), ("x",), (Factor("f", ("x",), ("A",)),))
+    >>> require_legal(model, Regimes.from_codes(np.array([[1], [5]])))
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: regime 1: intervention 'A' has no level index 5; legal: 0 (0), 1 (1)
+    """
+    if not isinstance(regimes, Regimes):
+        raise InputError(
+            f"regimes are Regimes, not {type(regimes).__name__}; make them with Regimes.from_codes(level indices) "
+            "or give texts to Study.with_test"
+        )
+    if regimes.width != len(model):
+        raise InputError(f"regimes have {regimes.width:,} interventions, the model {len(model):,}")
+    position, level = regimes.position, regimes.level
+    outside = (position < 0) | (position >= len(model))
+    if outside.any():
+        at = int(np.argmax(outside))
+        raise InputError(
+            f"regime {regimes.rows[at]}: there is no intervention {position[at]}; they are 0 to {len(model) - 1}"
+        )
+    wrong = (level < 0) | (level >= model.level_counts[position])
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        one = model.interventions[int(position[at])]
+        legal = [f"{i} ({level_text(value)})" for i, value in enumerate(one.levels[:8])]
+        if len(one.levels) > 8:
+            legal.append(f"... ({len(one.levels):,} in all)")
+        raise InputError(
+            f"regime {regimes.rows[at]}: intervention {one.name!r} has no level index {level[at]}; "
+            f"legal: {', '.join(legal)}"
+        )
 
 
 def regime_map(model: Model, regime: Active) -> dict[str, Level]:

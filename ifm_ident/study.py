@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ifm_ident.design import Design
-from ifm_ident.errors import InputError
+from ifm_ident.errors import InputError, require_whole
 from ifm_ident.identification import Identification
 from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.model import Ints, Model
@@ -93,8 +93,10 @@ class Study:
     def targets(self, chunk_size: int = CHUNK) -> Iterator[Regimes]:
         """The test regimes in test order, at most `chunk_size` at a time.
 
-        Raises InputError at once, before the first chunk, when a space is too large to enumerate.
+        Raises InputError at once, before the first chunk, when a space is too large to enumerate, and for a
+        `chunk_size` below 1.
         """
+        require_whole(chunk_size, "chunk_size", 1)
         for space, place in zip(self.test, self.test_places, strict=True):
             try:
                 require_feasible(space)
@@ -145,6 +147,8 @@ class Study:
         from ifm_ident.show.notebook import Prose
 
         reader = RegimeReader(self.model)
+        if not isinstance(regime, (str, Mapping)):
+            raise InputError(f"a regime is a text or a map, got {regime!r}; write a text such as 'ctrl'")
         target = reader.read(regime)[0] if isinstance(regime, str) else reader.read_map(regime)
         return Prose("\n".join(explain(self, target, criterion)))
 
@@ -225,12 +229,13 @@ class Study:
         found = read_data_regimes(self.model, spec.file, spec.label, spec.labels).first_equal(self.design.train)
         return np.bincount(found[found >= 0], minlength=len(self.design.train)).astype(np.int64)
 
-    def with_test(self, specs: Sequence[str]) -> Study:
+    def with_test(self, specs: str | Sequence[str]) -> Study:
         """The same study with other test regimes: each `all`, `order:2`, `file:PATH` or a regime's text.
 
-        No specs leave the study as it is. A PATH is relative to the working directory. Raises InputError
-        that starts with `--test SPEC: `, or RowError for a row of a file.
+        One text is one spec; no specs leave the study as it is. A PATH is relative to the working directory.
+        Raises InputError that starts with `--test SPEC: `, or RowError for a row of a file.
         """
+        specs = [specs] if isinstance(specs, str) else specs
         if not specs:
             return self
         places = tuple(f"--test {spec}" for spec in specs)
@@ -238,8 +243,10 @@ class Study:
         return dataclasses.replace(self, test=spaces, test_places=places)
 
     def _space(self, spec: str, place: str) -> Space:
-        word, colon, rest = spec.partition(":")
         try:
+            if not isinstance(spec, str):
+                raise InputError("a regime is text here; write it in quotes")
+            word, colon, rest = spec.partition(":")
             if spec == "all":
                 return AllRegimes(self.model)
             if colon and word == "order":

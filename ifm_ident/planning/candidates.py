@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.errors import InputError
+from ifm_ident.errors import require_whole
 from ifm_ident.model import Factor, Intervention, Ints, Model
 from ifm_ident.planning.prices import Prices
 from ifm_ident.regimes import Regimes
@@ -48,8 +48,8 @@ class Candidates:
     max_active: int | None = None
 
     def __post_init__(self) -> None:
-        if self.max_active is not None and self.max_active < 0:
-            raise InputError(f"at most {self.max_active} interventions off baseline: write 0 or more")
+        if self.max_active is not None:
+            require_whole(self.max_active, "max_active")
 
     def cost(self, regimes: Regimes, forbid: bool = True) -> Ints:
         """The price of every regime in units, -1 where it may not be added; shape (n,)."""

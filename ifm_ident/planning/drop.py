@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ifm_ident.design import Design
+from ifm_ident.errors import require_seconds
 from ifm_ident.identify import Identifier, System
 from ifm_ident.planning.choice import choose
 from ifm_ident.planning.reduction import PlanCriterion, require_criterion
@@ -45,7 +46,7 @@ def droppable(
 ) -> Droppable:
     """Which training regimes could go while every target that is identified now stays so.
 
-    Raises InputError for an unknown criterion.
+    Raises InputError for an unknown criterion and a negative `time_limit`, in seconds.
 
     >>> from ifm_ident.model import Factor, Intervention, Model
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
@@ -56,6 +57,7 @@ def droppable(
     ((0, 1, 2, 3), (3,), Fraction(0, 1))
     """
     require_criterion(criterion)
+    require_seconds(time_limit)
     identifier = Identifier(design)
     systems = [identifier.joint]
     if criterion == "conditional":

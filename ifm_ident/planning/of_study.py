@@ -59,9 +59,9 @@ def plan_study(
     return dataclasses.replace(found, notation=study.notation)
 
 
-def _with(study: Study, argument: str, specs: Sequence[str]) -> Study:
+def _with(study: Study, argument: str, specs: str | Sequence[str]) -> Study:
     try:
-        asked = study.with_test([specs] if isinstance(specs, str) else specs)
+        asked = study.with_test(specs)
     except InputError as error:
         raise InputError(str(error).replace("--test", f"{argument}:", 1), error.path) from None
     return asked

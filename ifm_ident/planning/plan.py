@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ifm_ident.design import Design
-from ifm_ident.errors import IfmError, InputError
+from ifm_ident.errors import IfmError, require_seconds, require_whole
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.check import check
 from ifm_ident.planning.reduction import PlanCriterion
@@ -98,8 +98,8 @@ def plan(
     """Least-cost regimes to add to a design so that the targets become identified.
 
     Exact where the matroid bound or the search proves it, otherwise with a proven gap. `time_limit` in seconds
-    bounds the search; the greedy plan always comes out. Raises InputError for a budget too small for the plan
-    and an unknown criterion.
+    bounds the search; the greedy plan always comes out. Raises InputError for a budget too small for the plan, an
+    unknown criterion, and limits that are no whole numbers or negative.
 
     >>> import numpy as np
     >>> from ifm_ident.model import Factor, Intervention, Model
@@ -111,8 +111,11 @@ def plan(
     >>> list(best.add), best.cost, best.optimal, best.identified_before, best.identified_after
     ([((0, 1),), ((0, 1), (1, 1))], Fraction(2, 1), True, 2, 4)
     """
-    if max_add is not None and max_add < 0:
-        raise InputError(f"at most {max_add} additions: write 0 or more")
+    require_seconds(time_limit)
+    if max_add is not None:
+        require_whole(max_add, "max_add")
+    if budget is not None:
+        require_whole(budget, "budget", 1)
     none = Regimes.from_active([], len(design.model))
     booked = none if booked is None else booked
     search = Search(design, targets, candidates, criterion, booked, watch)

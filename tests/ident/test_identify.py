@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -290,6 +292,42 @@ def test_the_twin_of_a_regime_outside_the_basis_still_has_exponent_one() -> None
 def test_unknown_criterion_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(InputError, match=r"unknown criterion 'conditionl'; did you mean conditional\?"):
         ask(CHAIN.plain, [(1, 1, 1)], "conditionl")
+
+
+def test_regimes_that_the_model_lacks_are_refused_in_words() -> None:
+    design = SATURATED.plain.build()
+    wrong: Any = ["11"]
+    for targets, message in (
+        (
+            Regimes.from_codes(np.array([[0, 0], [0, 5]])),
+            r"regime 1: .* 's1' has no level index 5; legal: 0 \(0\), 1",
+        ),
+        (Regimes.from_codes(np.array([[-1, 0]])), "regime 0: .* 's0' has no level index -1"),
+        (Regimes.from_codes(np.array([[0, 0, 1]])), "regimes have 3 interventions, the model 2"),
+        (Regimes.from_active([((7, 1),)], 2), "regime 0: there is no intervention 7; they are 0 to 1"),
+        (wrong, "regimes are Regimes, not list; make them with"),
+    ):
+        for ask_of in (Identifier(design).identify, Identifier(design).verdicts, lambda t: identify(design, t)):
+            with pytest.raises(InputError, match=message):
+                ask_of(targets)
+
+
+@given(plain_designs(), st.data())
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_slices_hold_the_answers_of_their_rows(plain: PlainDesign, data: st.DataObject) -> None:
+    answers = ask(plain, plain.every_regime())
+    rows = data.draw(st.slices(len(answers)))
+    part = answers[rows]
+    assert list(part) == list(answers)[rows]
+    assert set(part.kernels) == {answer.certificate for answer in part if answer.certificate is not None}
+
+
+def test_rows_are_numbers() -> None:
+    answers = ask(SATURATED.plain, [(0, 0), (1, 1)])
+    assert answers[np.int64(-1)] == answers[1]  # type: ignore[call-overload]
+    text: Any = "11"
+    with pytest.raises(TypeError, match=r"results are numbered by row, got '11'; .* ask for it alone"):
+        answers[text]
 
 
 def test_no_targets_have_no_answers() -> None:

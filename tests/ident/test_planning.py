@@ -24,6 +24,7 @@ from ifm_ident.planning.plan import Plan, plan
 from ifm_ident.planning.prices import AddedUp, OneEach, Prices
 from ifm_ident.planning.prices import Listed as ListedPrices
 from ifm_ident.spaces import Listed
+from ifm_ident.study import Study
 from tests.ident.planning_oracle import (
     Codes,
     Oracle,
@@ -280,7 +281,25 @@ def test_conditional_exponents_count_once_a_variable():
 
 def test_negative_limits_are_refused():
     model = model_of([2], [(("x",), (0,))])
-    with pytest.raises(InputError, match="at most -1 additions"):
+    with pytest.raises(InputError, match="max_add is -1; write a whole number of 0 or more"):
         plan(Design(model, batch([(0,)], 1)), list, Candidates(model, OneEach(model)), max_add=-1)
-    with pytest.raises(InputError, match="at most -1 interventions off baseline"):
+    with pytest.raises(InputError, match="max_active is -1; write"):
         Candidates(model, OneEach(model), max_active=-1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_active": 1.5}, "max_active is 1.5; write a whole number of 0 or more"),
+        ({"max_add": "2"}, "max_add is '2'; write a whole number"),
+        ({"budget": 0}, "budget is 0; write a whole number of 1 or more"),
+        ({"time_limit": -1}, "the time limit is -1 seconds; give 0 or more"),
+        ({"time_limit": float("nan")}, "the time limit is nan seconds"),
+        ({"time_limit": None}, "the time limit is None seconds"),
+    ],
+)
+def test_limits_of_a_study_that_make_no_sense_are_refused(options, message):
+    one = Study.from_labels(["ctrl", "A", "B"])
+    with pytest.raises(InputError, match=message):
+        one.plan(**options)
+    assert one.plan(max_active=np.int64(1), time_limit=0).cost == 0

@@ -114,7 +114,7 @@ def test_designs_merge_repeats_but_keep_indices_as_written() -> None:
     [
         (Regimes.from_active([], 2), "no training regime"),
         (Regimes.from_active([()], 3), "have 3 interventions, the model 2"),
-        (regimes_of([(2, 0)], 2), "level index that its intervention lacks"),
+        (regimes_of([(2, 0)], 2), "training regime 0: intervention .* has no level index 2; legal: 0"),
     ],
 )
 def test_impossible_designs_are_refused(train: Regimes, message: str) -> None:

@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,6 +200,22 @@ def test_with_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             one.with_test(["A", spec])
         assert str(caught.value).startswith(f"--test {spec}: ")
         assert message in str(caught.value)
+
+
+def test_calls_that_make_no_sense_are_refused_in_words(tmp_path: Path) -> None:
+    one = study(tmp_path, SMALL + "train: [ctrl, A]\ntest: all\n")
+    assert targets_of(one.with_test("A")) == [[1, 0]]
+    unknown: Any = [5]
+    with pytest.raises(InputError, match=r"^--test 5: a regime is text here; write it in quotes"):
+        one.with_test(unknown)
+    for regime in (5, None, ["A"]):
+        given: Any = regime
+        with pytest.raises(InputError, match=r"a regime is a text or a map, got .*; write a text such as 'ctrl'"):
+            one.explain(given)
+    for size in (-1, 0, 1.5):
+        whole: Any = size
+        with pytest.raises(InputError, match=f"chunk_size is {size}; write a whole number of 1 or more"):
+            one.targets(whole)
 
 
 @pytest.mark.parametrize("text", [POSTER, CYCLE, CONDITIONAL])
