@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ifm_ident.errors import InputError
-from ifm_ident.model import Ints, Model
+from ifm_ident.model import Ints, Model, fixed
 from ifm_ident.regimes import Regimes, require_legal
 
 
@@ -42,9 +42,9 @@ class Design:
     @cached_property
     def first(self) -> Ints:
         """For every training regime the index of its first occurrence, shape (m,)."""
-        return self.train.first_equal(self.train)
+        return fixed(self.train.first_equal(self.train))
 
     @cached_property
     def distinct(self) -> Ints:
         """Indices of the first occurrences, ascending: the rows that rank and formulas use."""
-        return np.unique(self.first)
+        return fixed(np.unique(self.first))

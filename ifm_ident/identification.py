@@ -17,7 +17,7 @@ from ifm_ident.certificate import KernelCertificate
 from ifm_ident.design import Design
 from ifm_ident.errors import NotIdentifiableError
 from ifm_ident.formula import Formula, latex_escape
-from ifm_ident.model import Ints, Level, Model
+from ifm_ident.model import Ints, Level, Model, fixed
 from ifm_ident.notation import Notation, format_regime
 from ifm_ident.regimes import Active, Regimes, ragged_arange, regime_map
 from ifm_ident.tabular import Tabular
@@ -71,6 +71,10 @@ class Terms:
     train: Ints
     numerator: NDArray[np.int64] | NDArray[np.object_]
     denominator: NDArray[np.int64] | NDArray[np.object_]
+
+    def __post_init__(self) -> None:
+        for name in ("indptr", "block", "train", "numerator", "denominator"):
+            object.__setattr__(self, name, fixed(getattr(self, name)))
 
     @classmethod
     def empty(cls, rows: int) -> Terms:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,18 @@ Ints = NDArray[np.int64]
 RESERVED_NAMES = frozenset({"ctrl", "all"})
 _FORBIDDEN_IN_NAMES = "+,=:"
 _SHOWN = 8
+_Entry = TypeVar("_Entry", bound=np.generic)
+
+
+def fixed(array: NDArray[_Entry]) -> NDArray[_Entry]:
+    """The array, not to be written into by who is handed it; a view, so that the caller's own stays as it is.
+
+    >>> fixed(np.array([1, 2])).flags.writeable
+    False
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def level_text(level: Level) -> str:
@@ -218,12 +231,12 @@ class Model:
     @cached_property
     def level_counts(self) -> Ints:
         """Number of levels a_i of every intervention, shape (d,)."""
-        return np.array([len(i.levels) for i in self.interventions], dtype=np.int64)
+        return fixed(np.array([len(i.levels) for i in self.interventions], dtype=np.int64))
 
     @cached_property
     def scopes(self) -> tuple[Ints, ...]:
         """Positions of every factor's sigma-scope E_k, in the order written."""
-        return tuple(np.array([self.position[s] for s in f.sigma], dtype=np.int64) for f in self.factors)
+        return tuple(fixed(np.array([self.position[s] for s in f.sigma], dtype=np.int64)) for f in self.factors)
 
     @cached_property
     def relevant(self) -> NDArray[np.bool_]:
@@ -231,7 +244,7 @@ class Model:
         mask = np.zeros(len(self), dtype=bool)
         for scope in self.scopes:
             mask[scope] = True
-        return mask
+        return fixed(mask)
 
     @cached_property
     def covers(self) -> tuple[tuple[int, ...], ...]:
@@ -256,4 +269,4 @@ class Model:
     def two_level(self) -> NDArray[np.bool_]:
         """Which interventions have exactly two levels (labels such as A+B name only these), shape (d,)."""
         two: NDArray[np.bool_] = self.level_counts == 2
-        return two
+        return fixed(two)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.errors import InputError
-from ifm_ident.model import Ints, Level, Model, level_text
+from ifm_ident.model import Ints, Level, Model, fixed, level_text
 
 Active = tuple[tuple[int, int], ...]
 """One regime: its (position, level index) pairs off baseline, positions ascending."""
@@ -44,6 +44,10 @@ class Regimes:
     position: Ints
     level: Ints
     width: int
+
+    def __post_init__(self) -> None:
+        for name in ("indptr", "position", "level"):
+            object.__setattr__(self, name, fixed(getattr(self, name)))
 
     def __repr__(self) -> str:
         return f"Regimes({len(self):,} over {self.width:,} intervention{'s' * (self.width != 1)})"

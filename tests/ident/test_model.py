@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from ifm_ident.design import Design
 from ifm_ident.errors import InputError
+from ifm_ident.identify import Identifier
 from ifm_ident.model import Factor, Intervention, Model, level_text
+from ifm_ident.regimes import Regimes
 from tests.oracles import PlainDesign
 from tests.strategies import plain_designs
 
@@ -132,3 +135,23 @@ def test_derived_quantities(plain: PlainDesign) -> None:
     assert list(made.covers) == list(dict.fromkeys(plain.holding(v) for v in plain.variables))
     for variable in plain.variables:
         assert made.covers[made.cover_index[variable]] == plain.holding(variable)
+
+
+def test_arrays_handed_out_cannot_be_written_into() -> None:
+    interventions = tuple(Intervention(name, (0, 1)) for name in "AB")
+    model = Model(interventions, ("x",), tuple(Factor(f"f{name}", ("x",), (name,)) for name in "AB"))
+    codes = np.array([[0, 0], [1, 0], [0, 1]])
+    own = np.array([0, 0, 1, 2])
+    train = Regimes(own, np.array([0, 1]), np.array([1, 1]), 2)
+    design = Design(model, train)
+    terms = Identifier(design).identify(Regimes.from_codes(np.array([[1, 1]]))).terms
+    for array in (
+        *(model.level_counts, model.relevant, model.two_level, *model.scopes),
+        *(train.indptr, train.position, train.level, design.first, design.distinct),
+        *(terms.indptr, terms.block, terms.train, terms.numerator, terms.denominator),
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+    own[0] = 0  # what the caller passed in stays the caller's
+    assert own.flags.writeable
+    assert np.array_equal(train.codes(), codes)
