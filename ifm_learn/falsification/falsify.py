@@ -211,8 +211,12 @@ def _warnings(samples: Samples, claims: Implications, findings: Sequence[Finding
     for finding in findings:
         if finding.evidence.information < LEAST_FOR_ENERGY:
             yield (
-                f"{finding.claim.formula}, {finding.test}: where the regimes overlap there are about "
-                f"{finding.evidence.information:.0f} rows' worth of comparison; "
+                f"{finding.claim.formula}, {finding.test}: where the regimes overlap there is about "
+                f"{_worth(finding.evidence.information)} worth of comparison; "
                 + ("only large departures would show" if finding.evidence.effect else "the test is not made")
                 + ", and no rejection says little"
             )
+
+
+def _worth(rows: float) -> str:
+    return "1 row's" if round(rows) == 1 else f"{rows:.0f} rows'"
