@@ -78,9 +78,13 @@ class Question:
         """The regime contrast that obeys the claim."""
         return contrast_blocks(self.features, self.bound, bound_basis(self.c))
 
+    @cached_property
+    def _near(self) -> tuple[Ints, Mask]:
+        return side_by_side(self.x / self.unit, self.label, len(self.c))
+
     def information(self, signed: Floats) -> float:
         """The number of rows that the comparison is worth, by weights of shape (n,): no more than what is near."""
-        rows, near = side_by_side(self.x / self.unit, self.label, len(self.c))
+        rows, near = self._near
         every, seen = (
             information(self.label[rows], self.c, self.combination, signed[rows] * kept)
             for kept in (np.ones(len(rows)), near)
