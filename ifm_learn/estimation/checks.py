@@ -70,7 +70,7 @@ def density_warnings(density: DensityModel, samples: Samples, notation: Notation
         have = "has" if len(small) == 1 else "have"
         yield (
             f"{listed(names, _NAMED)} {have} fewer than {FEWEST_ROWS} rows to fit: intervals of means "
-            "in regimes never run are then too narrow; measure more"
+            "in regimes never run may be too narrow; measure more"
         )
     means = exact_means(density, train)
     yield from reproduction(samples, means, samples.x, samples.design.model.variables, notation)

@@ -125,8 +125,8 @@ def falsify(
     [False, False]
     >>> fails = holds - 0.7 * (regime == 3)[:, None]
     >>> found = falsify(Samples(study.design, regime, fails)).findings[0]
-    >>> found.rejected, round(found.evidence.effect["x"], 1)
-    (True, -0.7)
+    >>> found.rejected, -0.8 < found.evidence.effect["x"] < -0.5
+    (True, True)
     >>> falsify(Samples(study.design, regime, holds), tests=["chi2"])
     Traceback (most recent call last):
     ...
