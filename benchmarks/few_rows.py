@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ifm_ident import Study
 from ifm_learn import estimate_study
 
-SIZES = (50, 100, 150, 200, 300, 500)
+SIZES = (50, 100, 150, 200)
 MEANS = np.array([0.0, 1.0, -1.0, 0.0])
 
 
