@@ -58,9 +58,9 @@ def support(found: FactorSupport, regimes: Sequence[str], factors: Sequence[str]
     turned = 90 if canvas.text_width(below, 8) > 0.5 else 0
     canvas.labels(ax.xaxis, np.arange(columns) + 0.5, below, rotation=turned)
     ax.invert_yaxis()
-    canvas.tidy(ax, "", "factor")
+    canvas.tidy(ax, "", "where rows of the factor are rare")
     ax.tick_params(length=0)
     bar = ax.figure.colorbar(image, ax=ax, format="{x:.0%}", shrink=0.8, aspect=15)
     bar.ax.tick_params(labelsize=7)
-    bar.set_label("share where its rows are rare", fontsize=8, color=canvas.INK)
+    bar.set_label("share of the regime", fontsize=8, color=canvas.INK)
     return ax
