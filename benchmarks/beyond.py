@@ -15,19 +15,19 @@ import networkx
 import numpy as np
 from designs import combinations, screen
 
-from ifm_ident.design import Design
-from ifm_ident.identify import CHUNK, Identifier
-from ifm_ident.implications.implications import implications
-from ifm_ident.incidence import OneHotSystem
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.spaces import AllRegimes, UpToOrder
+from ifm_ident.implications.testable import implications
 from ifm_ident.messages.junction_tree import junction_tree, sigma_graph
 from ifm_ident.messages.message_passing import derive, derive_many
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.objectives.choose import choose
 from ifm_ident.planning.candidates import Candidates
-from ifm_ident.planning.plan import plan
+from ifm_ident.planning.planner import plan
 from ifm_ident.planning.prices import OneEach
-from ifm_ident.regimes import Regimes
-from ifm_ident.spaces import AllRegimes, UpToOrder
+from ifm_ident.solve.identifier import CHUNK, Identifier
+from ifm_ident.solve.incidence import OneHotSystem
+from ifm_ident.solve.objectives.choose import choose
 
 
 def cpu(work: Callable[[], object]) -> float:

@@ -24,22 +24,21 @@ from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
 from ifm_ident import Design, Identifier, Regimes
+from ifm_ident.arrays import Floats
+from ifm_ident.design.notation import format_regime
 from ifm_ident.files import open_output
-from ifm_ident.notation import format_regime
 from ifm_learn.data.public import load_sachs
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
+from ifm_learn.density.model import DensityModel
 from ifm_learn.estimation.extrapolation import extrapolation_words
-from ifm_learn.falsification.falsify import Falsification, falsify
 from ifm_learn.falsification.repair import suggestions
+from ifm_learn.falsification.testing import Falsification, falsify
 from ifm_learn.falsification.write import claim_words, effect_words, p_words
 from ifm_learn.outcome.balance import Balance
 from ifm_learn.ratios.balance import balance_weights
 from ifm_learn.ratios.classifier import ClassifierRatio
 from ifm_learn.ratios.formula import FormulaRatio
-
-Floats = NDArray[np.float64]
 
 DOUBTFUL = ("Raf", "Mek")
 DRAWS = 2_000

@@ -26,6 +26,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 from tqdm import tqdm
 
+from ifm_ident.arrays import Floats
 from ifm_ident.files import open_output
 from ifm_ident.plots import canvas
 from ifm_learn.conformal.mixture import balance_log_weights, sup_log_weight_of_formula
@@ -37,7 +38,6 @@ from ifm_learn.plots import coverage_by_regime
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 
 TRAIN = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 UNSEEN = np.array([-1.5, -0.5, 0.5, 1.5])

@@ -26,13 +26,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ifm_ident import Design, Factor, Model, Regimes
+from ifm_ident.arrays import Floats
+from ifm_ident.design.spaces import UpToOrder
 from ifm_ident.files import open_output
 from ifm_ident.plots import canvas
 from ifm_ident.show.words import counted
-from ifm_ident.spaces import UpToOrder
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scaling
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
 from ifm_learn.experiments.figures import STYLES
 from ifm_learn.experiments.methods import fit_shared
 from ifm_learn.experiments.problems import draw_problems
@@ -42,8 +43,6 @@ from ifm_learn.experiments.table import NAMES
 from ifm_learn.experiments.truths import draw_training
 from ifm_learn.outcome.baselines.dag import DagBaseline
 from ifm_learn.simulate.cyclic import CyclicSystem, gene_network
-
-Floats = NDArray[np.float64]
 
 GENES = 6
 STRENGTHS = (0.0, 0.5, 1.0)

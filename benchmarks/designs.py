@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ifm_ident.design import Design
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.notation import format_regimes
-from ifm_ident.regimes import Regimes
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.notation import format_regimes
+from ifm_ident.design.regimes import Regimes
 
 SEED = 7
 

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import splu
 
-from ifm_ident.design import Design
-from ifm_ident.identify import Identifier
-from ifm_ident.incidence import BaselineSystem
-from ifm_ident.regimes import Regimes
-from ifm_ident.spaces import CHUNK
+from ifm_ident.design.design import Design
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.spaces import CHUNK
+from ifm_ident.solve.identifier import Identifier
+from ifm_ident.solve.incidence import BaselineSystem
 
 SIZES = ((10, 15), (30, 60), (100, 400), (300, 600), (1000, 5000), (3000, 15000))
 ACTIVE = 5

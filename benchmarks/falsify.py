@@ -18,23 +18,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import softmax
 from scipy.stats import binom
 from tqdm import tqdm
 
 from ifm_ident import Design, Factor, Intervention, Model, Regimes
-from ifm_ident.identify import Identifier
-from ifm_ident.implications.implications import Implication, implications
+from ifm_ident.arrays import Floats
+from ifm_ident.implications.testable import Implication, implications
+from ifm_ident.solve.identifier import Identifier
 from ifm_learn.data.samples import Samples
 from ifm_learn.falsification.energy import energy_test
-from ifm_learn.falsification.falsify import REPLICATES
 from ifm_learn.falsification.pairs import energy_pair, score_pair
 from ifm_learn.falsification.question import baseline_unit, question
 from ifm_learn.falsification.score import score_test
+from ifm_learn.falsification.testing import REPLICATES
 
-Floats = NDArray[np.float64]
 Rng = np.random.Generator
 
 CODES = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])

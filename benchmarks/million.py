@@ -18,12 +18,12 @@ from pathlib import Path
 from designs import combinations, screen, write_study
 from engine import superlu
 
-from ifm_ident.design import Design
-from ifm_ident.identification import Status
-from ifm_ident.identify import Identifier
-from ifm_ident.regimes import Regimes
-from ifm_ident.spaces import CHUNK
-from ifm_ident.study import load
+from ifm_ident.answer.identification import Status
+from ifm_ident.design.design import Design
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.spaces import CHUNK
+from ifm_ident.solve.identifier import Identifier
+from ifm_ident.study.study import load
 
 ACTIVE = 5
 _MEASURED = (

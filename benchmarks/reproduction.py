@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 from tqdm import tqdm
 
 from ifm_ident import Regimes, Study
+from ifm_ident.arrays import Floats
 from ifm_ident.files import open_output
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
+from ifm_learn.density.model import DensityModel
 from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.experiments.figures import CAPTION, panels
 from ifm_learn.experiments.problems import Problem
@@ -42,7 +42,6 @@ from ifm_learn.fitting.report import FitWarning
 from ifm_learn.outcome.baselines.blackbox import BlackBox
 from ifm_learn.outcome.regressors import SmoothRegressor
 
-Floats = NDArray[np.float64]
 Scores = Mapping[Any, tuple[float, float]]
 """Mean pRMSE and rank correlation of every variant."""
 

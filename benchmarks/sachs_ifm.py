@@ -28,10 +28,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ifm_ident import Regimes
-from ifm_ident.notation import format_regimes
+from ifm_ident.arrays import Floats, Ints
+from ifm_ident.design.notation import format_regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
+from ifm_learn.density.model import DensityModel
 from ifm_learn.experiments.paper import load_experiment
 from ifm_learn.experiments.problems import Problem, draw_problems
 from ifm_learn.experiments.protocol import Protocol
@@ -40,8 +41,6 @@ from ifm_learn.experiments.scores import rank_correlation
 from ifm_learn.experiments.truths import Truth, draw_training
 from ifm_learn.outcome.regressors import SmoothRegressor
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 DRAWS = 20_000
 

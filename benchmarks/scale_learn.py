@@ -24,13 +24,13 @@ from ifm_ident import Design, Factor, Intervention, Model, Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import layout_of
+from ifm_learn.energies.grid import Grid
 from ifm_learn.fitting.contrast import RegimeContrast
 from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.likelihood import Counts, ExactLikelihood, add_base
 from ifm_learn.fitting.optimise import minimise
 from ifm_learn.fitting.pseudo import PseudoLikelihood
 from ifm_learn.fitting.score_matching import ScoreMatching
-from ifm_learn.grid import Grid
 from ifm_learn.inference.gibbs import gibbs
 from ifm_learn.inference.grid_tree import GridTree
 

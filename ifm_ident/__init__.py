@@ -11,15 +11,24 @@
 p(111) ∝ p(110) p(011) / p(010)
 """
 
-from ifm_ident.certificate import KernelCertificate
-from ifm_ident.design import Design
-from ifm_ident.errors import IfmError, InputError, MissingExtraError, NotIdentifiableError
-from ifm_ident.formula import Formula
-from ifm_ident.identification import Answer, Criterion, Identification, Status, Terms
-from ifm_ident.identify import Identifier, identify
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Regimes
-from ifm_ident.study import Study, load
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ifm_ident._views import VIEWS
+from ifm_ident.lazy import lazy_names
+from ifm_ident.views import register
+
+if TYPE_CHECKING:
+    from ifm_ident.answer.certificate import KernelCertificate, NotIdentifiableError
+    from ifm_ident.answer.formula import Formula
+    from ifm_ident.answer.identification import Answer, Criterion, Identification, Status, Terms
+    from ifm_ident.design.design import Design
+    from ifm_ident.design.model import Factor, Intervention, Model
+    from ifm_ident.design.regimes import Regimes
+    from ifm_ident.errors import IfmError, InputError, MissingExtraError
+    from ifm_ident.solve.identifier import Identifier, identify
+    from ifm_ident.study.study import Study, load
 
 __all__ = [
     "Answer",
@@ -43,3 +52,29 @@ __all__ = [
     "identify",
     "load",
 ]
+
+_HOMES = {
+    "Answer": "ifm_ident.answer.identification",
+    "Criterion": "ifm_ident.answer.identification",
+    "Design": "ifm_ident.design.design",
+    "Factor": "ifm_ident.design.model",
+    "Formula": "ifm_ident.answer.formula",
+    "Identification": "ifm_ident.answer.identification",
+    "Identifier": "ifm_ident.solve.identifier",
+    "IfmError": "ifm_ident.errors",
+    "InputError": "ifm_ident.errors",
+    "Intervention": "ifm_ident.design.model",
+    "KernelCertificate": "ifm_ident.answer.certificate",
+    "MissingExtraError": "ifm_ident.errors",
+    "Model": "ifm_ident.design.model",
+    "NotIdentifiableError": "ifm_ident.answer.certificate",
+    "Regimes": "ifm_ident.design.regimes",
+    "Status": "ifm_ident.answer.identification",
+    "Study": "ifm_ident.study.study",
+    "Terms": "ifm_ident.answer.identification",
+    "identify": "ifm_ident.solve.identifier",
+    "load": "ifm_ident.study.study",
+}
+
+register(VIEWS)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ifm_ident.errors import IfmError, InputError, MissingExtraError, NotIdentifiableError
+from ifm_ident.errors import IfmError, MissingExtraError
 
 COMMANDS = {
     "demo": "The poster's examples end to end, offline.",
@@ -121,12 +121,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("ifm: interrupted", err=True)
         sys.exit(128 + signal.SIGINT)
-    except (InputError, MissingExtraError, NotIdentifiableError) as error:
-        click.echo(f"ifm: {error}", err=True)
-        sys.exit(2)
     except IfmError as error:
         click.echo(f"ifm: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_status)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ifm_ident.certificate import KernelCertificate
 
 
 class IfmError(Exception):
-    """Base class of all errors raised on purpose."""
+    """Base class of all errors raised on purpose; `exit_status` is what the command line ends with."""
+
+    exit_status = 1
 
 
 class InputError(IfmError, ValueError):
@@ -27,6 +25,8 @@ class InputError(IfmError, ValueError):
     ifm_ident.errors.InputError: unknown level 7; did you mean 1?
     """
 
+    exit_status = 2
+
     def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)
         self.path = path
@@ -35,16 +35,10 @@ class InputError(IfmError, ValueError):
 class MissingExtraError(IfmError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 
+    exit_status = 2
+
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"this needs the package {package}: pip install 'ifm-ident[{extra}]'")
-
-
-class NotIdentifiableError(IfmError):
-    """Raised by `require()` for a regime that is not identified; `certificate` proves it."""
-
-    def __init__(self, message: str, certificate: KernelCertificate | None) -> None:
-        super().__init__(message)
-        self.certificate = certificate
 
 
 def require_whole(value: object, name: str, least: int = 0) -> None:

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ifm_ident.errors import IfmError, MissingExtraError
+from ifm_ident.views import Shown, view
 
 if TYPE_CHECKING:
     import pandas
@@ -33,7 +34,7 @@ def _library(name: str) -> Any:
         raise MissingPackageError(name) from None
 
 
-class Tabular:
+class Tabular(Shown):
     """A result with one row an entry; subclasses give it as an Arrow table.
 
     >>> import pyarrow as pa
@@ -48,7 +49,7 @@ class Tabular:
 
     def to_arrow(self) -> pa.Table:
         """The rows as an Arrow table."""
-        raise NotImplementedError
+        return view(self, "arrow")
 
     def to_pandas(self) -> pandas.DataFrame:
         """The rows as a pandas frame; MissingPackageError where pandas is not installed."""

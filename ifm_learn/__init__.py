@@ -11,18 +11,21 @@ AttributeError: module 'ifm_learn' has no attribute 'nonsense'
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ifm_ident.lazy import lazy_names
+from ifm_ident.views import register
+from ifm_learn._views import VIEWS
 
 if TYPE_CHECKING:
-    from ifm_learn.compare import compare_methods
     from ifm_learn.data.public import load_dream, load_sachs
     from ifm_learn.data.reading import read_samples
     from ifm_learn.data.samples import Samples
-    from ifm_learn.density import DensityModel
-    from ifm_learn.density_fit import fit_density
-    from ifm_learn.estimate import estimate_study
-    from ifm_learn.falsification.falsify import falsify
+    from ifm_learn.density.fit import fit_density
+    from ifm_learn.density.model import DensityModel
+    from ifm_learn.estimation.comparison import compare_methods
+    from ifm_learn.estimation.of_study import estimate_study
+    from ifm_learn.falsification.testing import falsify
     from ifm_learn.outcome.balance import Balance
     from ifm_learn.outcome.doubly_robust import DoublyRobust
     from ifm_learn.outcome.ifm1 import Ifm1
@@ -53,32 +56,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Balance": "outcome.balance",
-    "CyclicSystem": "simulate.cyclic",
-    "DensityModel": "density",
-    "DiscreteIFM": "simulate.discrete",
-    "DoublyRobust": "outcome.doubly_robust",
-    "GaussianIFM": "simulate.gaussian",
-    "Ifm1": "outcome.ifm1",
-    "Ifm2": "outcome.ifm2",
-    "Ifm3": "outcome.ifm3",
-    "Samples": "data.samples",
-    "compare_methods": "compare",
-    "estimate_study": "estimate",
-    "falsify": "falsification.falsify",
-    "fit_density": "density_fit",
-    "load_dream": "data.public",
-    "load_sachs": "data.public",
-    "read_samples": "data.reading",
+    "Balance": "ifm_learn.outcome.balance",
+    "CyclicSystem": "ifm_learn.simulate.cyclic",
+    "DensityModel": "ifm_learn.density.model",
+    "DiscreteIFM": "ifm_learn.simulate.discrete",
+    "DoublyRobust": "ifm_learn.outcome.doubly_robust",
+    "GaussianIFM": "ifm_learn.simulate.gaussian",
+    "Ifm1": "ifm_learn.outcome.ifm1",
+    "Ifm2": "ifm_learn.outcome.ifm2",
+    "Ifm3": "ifm_learn.outcome.ifm3",
+    "Samples": "ifm_learn.data.samples",
+    "compare_methods": "ifm_learn.estimation.comparison",
+    "estimate_study": "ifm_learn.estimation.of_study",
+    "falsify": "ifm_learn.falsification.testing",
+    "fit_density": "ifm_learn.density.fit",
+    "load_dream": "ifm_learn.data.public",
+    "load_sachs": "ifm_learn.data.public",
+    "read_samples": "ifm_learn.data.reading",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """A public name, imported when it is asked for: estimators need the extra `learn`, the rest does not."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'ifm_learn' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"ifm_learn.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+register(VIEWS)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ifm_ident import InputError, Model, Regimes
-from ifm_ident.show.words import listed
+from ifm_ident.show import listed
 
 
 def check_counts(**given: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ifm_ident import Regimes, load
-from ifm_ident.notation import format_regimes
+from ifm_ident.design.notation import format_regimes
 from ifm_learn.simulate.gaussian import GaussianIFM
 from ifm_learn.simulate.outcome import TanhOutcome
 

@@ -14,9 +14,9 @@ from fractions import Fraction
 import flint
 import numpy as np
 
-from ifm_ident.design import Design
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Active, Regimes
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Active, Regimes
 
 Codes = tuple[int, ...]
 Cell = tuple[int, Codes]

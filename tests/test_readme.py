@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ifm_ident.study import load
+from ifm_ident.study.study import load
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

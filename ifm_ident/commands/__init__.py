@@ -1,1 +1,29 @@
 """The commands of the command line, one module each; `options` holds what they share."""
+
+from ifm_ident.commands._options import (
+    Output,
+    files,
+    open_sink,
+    output_options,
+    progress,
+    refuse_given,
+    refuse_terminal,
+    remark,
+    stages,
+    study_argument,
+    test_option,
+)
+
+__all__ = [
+    "Output",
+    "files",
+    "open_sink",
+    "output_options",
+    "progress",
+    "refuse_given",
+    "refuse_terminal",
+    "remark",
+    "stages",
+    "study_argument",
+    "test_option",
+]

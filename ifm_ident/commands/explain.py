@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
+from ifm_ident.commands._options import study_argument
 from ifm_ident.commands.identify import criterion_option
-from ifm_ident.commands.options import study_argument
+from ifm_ident.design.notation import parse_regime
 from ifm_ident.errors import InputError
-from ifm_ident.identify import CriterionName
-from ifm_ident.notation import parse_regime
 from ifm_ident.show.explanation import explain
-from ifm_ident.study import load
+from ifm_ident.solve.identifier import CriterionName
+from ifm_ident.study.study import load
 
 
 @click.command("explain", epilog="Example:  ifm explain study.yaml --regime 111")

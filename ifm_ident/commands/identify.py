@@ -10,7 +10,8 @@ from typing import get_args
 import click
 import numpy as np
 
-from ifm_ident.commands.options import (
+from ifm_ident.answer.identification import JOINT
+from ifm_ident.commands._options import (
     Output,
     Seconds,
     open_sink,
@@ -21,22 +22,21 @@ from ifm_ident.commands.options import (
     study_argument,
     test_option,
 )
-from ifm_ident.coverage.coverage import ANSWERED, coverage
-from ifm_ident.coverage.write import json_lines, share_text, text_lines
-from ifm_ident.identification import JOINT
-from ifm_ident.identify import CriterionName, Identifier
+from ifm_ident.commands._restriction import how_to_verify, restricted
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.spaces import CHUNK
 from ifm_ident.messages.by_messages import identify_by_messages
 from ifm_ident.messages.message_passing import candidate_contexts
-from ifm_ident.objectives.choose import Chosen, Objective, choose
-from ifm_ident.objectives.words import Proofs, attained_words
-from ifm_ident.regimes import Regimes
-from ifm_ident.restriction import how_to_verify, restricted
 from ifm_ident.results.read import WRITERS
+from ifm_ident.shares.shares import ANSWERED, shares_of
 from ifm_ident.show.latex import write_latex
+from ifm_ident.show.objective_words import Proofs, attained_words
+from ifm_ident.show.shares_write import json_lines, share_text, text_lines
 from ifm_ident.show.table import write_table
 from ifm_ident.show.words import Tally, listed, variables_of
-from ifm_ident.spaces import CHUNK
-from ifm_ident.study import Study, load
+from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.solve.objectives.choose import Chosen, Objective, choose
+from ifm_ident.study.study import Study, load
 
 NOT_ALL = 3
 """Exit status of --require-all when a target is not identified."""
@@ -152,7 +152,7 @@ def command(
     if summary:
         _summarise(asked, criterion, sample, seed, notes, out)
         return
-    asked = asked.with_test(tests)
+    asked = asked.with_test(tests, "--test")
     solver = _answer(asked, criterion, method, objective, time_limit, notes, out)
     if asked.design is not whole.design and output_format in WRITERS:
         out.remark(how_to_verify(output_format, output))
@@ -178,7 +178,7 @@ def _refuse_mixed(ctx: click.Context, method: str, summary: bool, output_format:
 def _summarise(
     study: Study, criterion: CriterionName, sample: int, seed: int, notes: list[str], out: Output
 ) -> None:
-    found = coverage(
+    found = shares_of(
         Identifier(study.design, study.notation),
         criterion,
         sample,

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import click
 
-from ifm_ident.commands.options import Output, output_options, study_argument
-from ifm_ident.identify import CriterionName, Identifier
+from ifm_ident.commands._options import Output, output_options, study_argument
 from ifm_ident.implications.aliases import DEFAULT_ORDER, aliases
-from ifm_ident.implications.aliases_write import alias_lines
-from ifm_ident.implications.implications import implications, variable_sets
-from ifm_ident.implications.write import json_lines, latex_lines, text_lines
+from ifm_ident.implications.testable import implications, variable_sets
+from ifm_ident.show.aliases_write import alias_lines
+from ifm_ident.show.implications_write import json_lines, latex_lines, text_lines
 from ifm_ident.show.words import counted
-from ifm_ident.study import Study, load
+from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.study.study import Study, load
 
 
 @click.command("implications", epilog="Example:  ifm implications study.yaml --interactions 2 --format json")

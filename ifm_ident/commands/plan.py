@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from ifm_ident.commands.options import (
+from ifm_ident.commands._options import (
     Output,
     Seconds,
     output_options,
@@ -16,21 +15,20 @@ from ifm_ident.commands.options import (
     refuse_given,
     study_argument,
 )
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.spaces import AllRegimes
 from ifm_ident.errors import InputError
-from ifm_ident.planning import write
 from ifm_ident.planning.candidates import Candidates
-from ifm_ident.planning.cost_tables import read_prices
 from ifm_ident.planning.drop import droppable
-from ifm_ident.planning.plan import plan
+from ifm_ident.planning.planner import plan
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.search import TIME_LIMIT, Watch
 from ifm_ident.planning.single import single_regimes
-from ifm_ident.reading.table_files import RowError
-from ifm_ident.regimes import Regimes
+from ifm_ident.show import planning_write as write
 from ifm_ident.show.words import counted
-from ifm_ident.spaces import AllRegimes
-from ifm_ident.study import Study, load
+from ifm_ident.study.cost_tables import read_prices
+from ifm_ident.study.study import Study, load
 
 _SILENT_FOR_DROP = ("cost", "forbid", "max_active", "book", "budget", "max_add", "single", "greedy")
 _SILENT_FOR_NEXT = ("budget", "max_add", "time_limit")
@@ -120,15 +118,15 @@ def command(
     elif greedy:
         raise click.UsageError("--greedy belongs to --next: add that, or leave it out.", ctx)
     out = Output(output_format, output, force, quiet)
-    asked = _with(load(study), "--targets", targets)
+    asked = load(study).with_test(targets, "--targets")
     _require_feasible(asked)
     if drop:
         _drop(asked, criterion, time_limit, out)
         return
     prices = OneEach(asked.model) if cost is None else read_prices(asked.model, Path(cost))
-    forbidden = _with(asked, "--forbid", forbid).test if forbid else ()
+    forbidden = asked.with_test(forbid, "--forbid").test if forbid else ()
     candidates = Candidates(asked.model, prices, forbidden, max_active)
-    booked = _listed(_with(asked, "--book", book)) if book else None
+    booked = _listed(asked.with_test(book, "--book")) if book else None
     if single is not None:
         _single(asked, candidates, criterion, single, greedy, booked, out)
     else:
@@ -190,19 +188,6 @@ def _plan(
     )
     out.write(write.plan_json(found) if out.format == "json" else write.plan_text(study, found))
     out.done(f"{counted(len(found.add), 'regime')} to add at cost {write.cost_text(found.cost)}")
-
-
-def _with(study: Study, option: str, specs: Sequence[str]) -> Study:
-    """The study with the test regimes that an option names; complaints name that option."""
-    try:
-        asked = study.with_test(specs)
-    except RowError:
-        raise
-    except InputError as error:
-        raise InputError(str(error).replace("--test", option, 1)) from None
-    if not specs:
-        return asked
-    return dataclasses.replace(asked, test_places=tuple(f"{option} {spec}" for spec in specs))
 
 
 def _require_feasible(study: Study) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 
 import click
 
-from ifm_ident.commands.identify import criterion_option
-from ifm_ident.commands.options import (
+from ifm_ident.commands._options import (
     Seconds,
     files,
     open_sink,
@@ -22,15 +21,16 @@ from ifm_ident.commands.options import (
     study_argument,
     test_option,
 )
+from ifm_ident.commands.identify import criterion_option
+from ifm_ident.design.spaces import CHUNK
 from ifm_ident.errors import InputError, MissingExtraError
 from ifm_ident.files import check_output
-from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.report.findings import estimates_of
 from ifm_ident.report.page import MOST_ROWS, Asked, write_report
 from ifm_ident.report.rejections import falsification_of
 from ifm_ident.report.result_files import load_result
-from ifm_ident.spaces import CHUNK
-from ifm_ident.study import Study, load
+from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.study.study import Study, load
 
 
 @click.command("report", epilog="Example:  ifm report study.yaml -o study.html")
@@ -85,7 +85,7 @@ def command(
         )
     if output is not None:
         check_output(output, force)
-    asked = load(study).with_test(tests)
+    asked = load(study).with_test(tests, "--test")
     chunks = asked.targets(CHUNK)
     given, note = None, ""
     if estimates is not None:
@@ -127,7 +127,7 @@ def _estimated(study: Study, quiet: bool) -> tuple[Mapping[str, Any] | None, str
         "--estimates FILE.json puts the result here."
     )
     try:
-        module = importlib.import_module("ifm_learn.estimate")
+        module = importlib.import_module("ifm_learn.estimation.of_study")
         if study.target_count > module.MOST:
             return None, f"{advice} Not done here: {study.target_count:,} regimes are more than {module.MOST:,}."
         remark("estimates from the study's data; --estimates FILE puts those of `ifm estimate` instead", quiet)

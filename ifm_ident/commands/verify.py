@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ifm_ident.commands.options import files
-from ifm_ident.study import load
-from ifm_ident.verification.verify import verify_file
+from ifm_ident.commands._options import files
+from ifm_ident.study.study import load
+from ifm_ident.verification.checking import verify_file
 
 DOES_NOT_HOLD = 1
 """Exit status when something does not hold."""

@@ -14,11 +14,11 @@ from fractions import Fraction
 import numpy as np
 from scipy.sparse import csr_array
 
-from ifm_ident.design import Design
+from ifm_ident.design.design import Design
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.exact.factorisation import Solutions
-from ifm_ident.exact.rowspace import RowSpace
-from ifm_ident.regimes import Regimes
+from ifm_ident.solve.exact.factorisation import Solutions
+from ifm_ident.solve.exact.rowspace import RowSpace
 
 Effect = tuple[int, ...]
 """The positions of the interventions of a main effect or interaction, ascending; empty for the constant."""
@@ -70,7 +70,7 @@ def aliases(design: Design, order: int = DEFAULT_ORDER) -> Aliases:
 
     Raises InputError where an intervention has more than two levels, and where there are too many effects.
 
-    >>> from ifm_ident.study import Study
+    >>> from ifm_ident.study.study import Study
     >>> study = Study.from_dict({
     ...     "interventions": {"s1": [0, 1], "s2": [0, 1], "s3": [0, 1]},
     ...     "factors": [{"sigma": ["s1"]}, {"sigma": ["s2"]}, {"sigma": ["s3"]}],

@@ -1,1 +1,9 @@
 """Message passing on junction trees (THEORY 4)."""
+
+from ifm_ident.messages.junction_tree import Graph, JunctionTree, junction_tree
+
+__all__ = [
+    "Graph",
+    "JunctionTree",
+    "junction_tree",
+]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ifm_ident.design import Design
-from ifm_ident.identification import JOINT, Criterion, Identification, Status, Terms
+from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status, Terms
+from ifm_ident.design.design import Design
+from ifm_ident.design.notation import Notation
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.messages.message_passing import candidate_contexts, derive_many
-from ifm_ident.notation import Notation
-from ifm_ident.regimes import Regimes
 
 
 def identify_by_messages(
@@ -19,7 +19,7 @@ def identify_by_messages(
     `contexts` are tried in turn (default: `candidate_contexts`). No target is ever refused: the route is
     sufficient and never necessary.
 
-    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> binary = tuple(Intervention(name, (0, 1)) for name in ("s1", "s2", "s3"))
     >>> factors = (Factor("f1", ("x",), ("s1", "s2")), Factor("f2", ("x",), ("s2", "s3")))
     >>> train = Regimes.from_codes(np.array([[0, 1, 0], [1, 1, 0], [0, 1, 1]]))

@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.model import Ints, Model
+from ifm_ident.arrays import Ints
+from ifm_ident.design.model import Model
 
 Graph = dict[int, set[int]]
 """An undirected graph without loops: vertex to neighbours."""
@@ -82,7 +83,7 @@ capped=False)
 def sigma_edges(model: Model) -> Ints:
     """The edges of the sigma-graph: pairs i < j of interventions in one sigma-scope, ascending, shape (n, 2).
 
-    >>> from ifm_ident.model import Factor, Intervention
+    >>> from ifm_ident.design.model import Factor, Intervention
     >>> binary = tuple(Intervention(name, (0, 1)) for name in "ABC")
     >>> sigma_edges(Model(binary, ("x",), (Factor("f", ("x",), ("C", "A")),))).tolist()
     [[0, 2]]
@@ -101,7 +102,7 @@ def sigma_edges(model: Model) -> Ints:
 def sigma_graph(model: Model) -> Graph:
     """The sigma-graph: relevant interventions by position, joined when some sigma-scope holds both.
 
-    >>> from ifm_ident.model import Factor, Intervention
+    >>> from ifm_ident.design.model import Factor, Intervention
     >>> binary = tuple(Intervention(name, (0, 1)) for name in "ABC")
     >>> sigma_graph(Model(binary, ("x",), (Factor("f", ("x",), ("C", "A")),)))
     {0: {2}, 2: {0}}

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.design import Design
-from ifm_ident.messages.join_terms import SigmaGraph, join_terms, relative
+from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.design.design import Design
+from ifm_ident.design.regimes import Active, Regimes
+from ifm_ident.messages._join_terms import SigmaGraph, join_terms, relative
 from ifm_ident.messages.junction_tree import JunctionTree, induced, junction_tree, sigma_graph
-from ifm_ident.model import Ints
-from ifm_ident.regimes import Active, Regimes, ragged_arange
 
 MAX_CONTEXTS = 1000
 MAX_CONTEXT_ENTRIES = 20_000_000
@@ -128,7 +128,7 @@ def candidate_contexts(
 
     Stops after max_contexts, or where re-writing training relative to them all would exceed max_entries.
 
-    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> model = Model((Intervention("A", (0, 1)),), ("x",), (Factor("f", ("x",), ("A",)),))
     >>> list(candidate_contexts(Design(model, Regimes.from_codes(np.array([[1], [1]])))))
     [(), ((0, 1),)]
@@ -151,7 +151,7 @@ def derive_many(
     `capped`. Where no context works, the one with fewest missing regimes counts, the first of them. Sound,
     never complete: no target is ever said not to be identified. Source: THEORY 4.
 
-    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> binary = tuple(Intervention(name, (0, 1)) for name in ("s1", "s2", "s3"))
     >>> factors = (Factor("f1", ("x",), ("s1", "s2")), Factor("f2", ("x",), ("s2", "s3")))
     >>> train = np.array([[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0], [0, 1, 1]])
@@ -230,7 +230,7 @@ def derive(
     Where none does, the answer is 'undecided', with the regimes that are missing. It is the answer of
     `derive_many` with the same contexts. Source: THEORY 4.
 
-    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> binary = tuple(Intervention(name, (0, 1)) for name in ("s1", "s2", "s3"))
     >>> factors = (Factor("f1", ("x",), ("s1", "s2")), Factor("f2", ("x",), ("s2", "s3")))
     >>> train = Regimes.from_codes(np.array([[0, 0, 0], [0, 1, 0], [1, 1, 0], [0, 1, 1]]))

@@ -1,9 +1,8 @@
 """Which experiments to add, which to drop, and how many samples each (THEORY 7)."""
 
 from ifm_ident.planning.candidates import Candidates
-from ifm_ident.planning.cost_tables import read_prices
 from ifm_ident.planning.drop import Droppable, droppable
-from ifm_ident.planning.plan import Plan, plan
+from ifm_ident.planning.planner import Plan, plan
 from ifm_ident.planning.prices import AddedUp, Listed, OneEach
 from ifm_ident.planning.samples import allocate
 from ifm_ident.planning.single import Singles, single_regimes
@@ -19,6 +18,5 @@ __all__ = [
     "allocate",
     "droppable",
     "plan",
-    "read_prices",
     "single_regimes",
 ]

@@ -10,11 +10,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ifm_ident.arrays import Ints
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.spaces import CHUNK, AllRegimes, Listed, Space, UpToOrder
 from ifm_ident.errors import require_whole
-from ifm_ident.model import Factor, Intervention, Ints, Model
 from ifm_ident.planning.prices import Prices
-from ifm_ident.regimes import Regimes
-from ifm_ident.spaces import CHUNK, AllRegimes, Listed, Space, UpToOrder
 
 FEW = 2**14
 """At most this many regimes are always all looked at."""
@@ -32,7 +33,7 @@ _CELLS = 2**22
 class Candidates:
     """The regimes that may be added: with a price, at most `max_active` interventions off baseline, not forbidden.
 
-    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> from ifm_ident.planning.prices import OneEach
     >>> bits = tuple(Intervention(f"s{i}", (0, 1)) for i in range(3))
     >>> model = Model(bits, ("x",), (Factor("f", ("x",), ("s0", "s1")),))

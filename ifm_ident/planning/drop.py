@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.design import Design
+from ifm_ident.design.design import Design
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import require_seconds
-from ifm_ident.identify import Identifier, System
-from ifm_ident.planning.choice import choose
+from ifm_ident.planning._choice import choose
+from ifm_ident.planning._spanning import Block, Span, apart
 from ifm_ident.planning.reduction import PlanCriterion, require_criterion
 from ifm_ident.planning.search import TIME_LIMIT, Targets, Watch, plainly
-from ifm_ident.planning.spanning import Block, Span, apart
-from ifm_ident.regimes import Regimes
+from ifm_ident.solve.identifier import Identifier, System
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ def droppable(
 
     Raises InputError for an unknown criterion and a negative `time_limit`, in seconds.
 
-    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))
     >>> every = Regimes.from_codes(np.array([[0, 0], [0, 1], [1, 0], [1, 1]]))

@@ -12,9 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ifm_ident.arrays import Ints
+from ifm_ident.design.model import Model
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.model import Ints, Model
-from ifm_ident.regimes import Regimes
 
 LARGEST = 2**53
 

@@ -7,14 +7,15 @@ from typing import Literal, get_args
 import numpy as np
 from scipy.sparse import csr_array
 
+from ifm_ident.answer.identification import JOINT
+from ifm_ident.arrays import Ints
+from ifm_ident.design.model import Model
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError, nearest
-from ifm_ident.exact.products import product, select_rows
-from ifm_ident.exact.rowspace import RowSpace
-from ifm_ident.identification import JOINT
-from ifm_ident.incidence import BaselineSystem
-from ifm_ident.model import Ints, Model
-from ifm_ident.planning.directions import Directions
-from ifm_ident.regimes import Regimes
+from ifm_ident.planning._directions import Directions
+from ifm_ident.solve.exact.products import product, select_rows
+from ifm_ident.solve.exact.rowspace import RowSpace
+from ifm_ident.solve.incidence import BaselineSystem
 
 PlanCriterion = Literal["joint", "conditional"]
 
@@ -76,7 +77,7 @@ class Reduction:
 
     known: regimes that show every cell of a wide factor that targets and candidates may show.
 
-    >>> from ifm_ident.model import Factor, Intervention
+    >>> from ifm_ident.design.model import Factor, Intervention
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))
     >>> every = Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1], [1, 1]]))

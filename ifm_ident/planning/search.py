@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.design import Design
-from ifm_ident.incidence import WIDE
-from ifm_ident.model import Ints
+from ifm_ident.arrays import Ints
+from ifm_ident.design.design import Design
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.spaces import CHUNK
+from ifm_ident.planning._choice import Choice, choose
+from ifm_ident.planning._classes import Classes
+from ifm_ident.planning._spanning import Block, Span, Spanning, apart, bound_of
 from ifm_ident.planning.candidates import FEW, MANY, MANY_PARTIAL, Candidates
-from ifm_ident.planning.choice import Choice, choose
-from ifm_ident.planning.classes import Classes
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.reduction import PlanCriterion, Reduction, require_criterion
-from ifm_ident.planning.spanning import Block, Span, Spanning, apart, bound_of
-from ifm_ident.regimes import Regimes
-from ifm_ident.spaces import CHUNK
+from ifm_ident.solve.incidence import WIDE
 
 Targets = Callable[[], Iterable[Regimes]]
 """The target regimes in chunks, from the start at every call."""

@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
-from ifm_ident.design import Design
+from ifm_ident.arrays import Ints
+from ifm_ident.design.design import Design
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.exact.products import product
-from ifm_ident.exact.rowspace import RowSpace
-from ifm_ident.model import Ints
+from ifm_ident.planning._directions import Directions
+from ifm_ident.planning._spanning import Block, Spanning
 from ifm_ident.planning.candidates import Candidates
-from ifm_ident.planning.directions import Directions
 from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.search import Search, Targets, Watch, plainly
-from ifm_ident.planning.spanning import Block, Spanning
-from ifm_ident.regimes import Regimes
+from ifm_ident.solve.exact.products import product
+from ifm_ident.solve.exact.rowspace import RowSpace
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ def single_regimes(
     cheapest stands for all. Raises InputError for a count below 1 and an unknown
     criterion.
 
-    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> from ifm_ident.planning.prices import OneEach
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))

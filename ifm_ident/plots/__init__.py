@@ -4,18 +4,24 @@ They need the extra `plots`. Colours are safe for colour-blind readers, and a ma
 the same as the colour.
 """
 
-from ifm_ident.plots.formulas import formula_lengths, variance_factors
-from ifm_ident.plots.graph import sigma_graph
+from ifm_ident.plots import canvas
+from ifm_ident.plots._formulas import formula_lengths, variance_factors
+from ifm_ident.plots._graph import sigma_graph
+from ifm_ident.plots._verdicts import LOOKS, verdict_codes
 from ifm_ident.plots.incidence import incidence
 from ifm_ident.plots.intervals import Interval, intervals
-from ifm_ident.plots.regime_map import regime_map
+from ifm_ident.plots.regime_map import MOST, regime_map
 
 __all__ = [
+    "LOOKS",
+    "MOST",
     "Interval",
+    "canvas",
     "formula_lengths",
     "incidence",
     "intervals",
     "regime_map",
     "sigma_graph",
     "variance_factors",
+    "verdict_codes",
 ]

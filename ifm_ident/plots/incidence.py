@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ifm_ident.design import Design
+from ifm_ident.arrays import Floats
+from ifm_ident.design.design import Design
+from ifm_ident.design.notation import Notation, format_regime
+from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.errors import InputError, nearest
-from ifm_ident.identify import Identifier
-from ifm_ident.notation import Notation, format_regime
 from ifm_ident.plots import canvas
-from ifm_ident.regimes import Active, Regimes
 from ifm_ident.show.incidence_table import (
     MOST_COLUMNS,
     MOST_ROWS,
@@ -26,6 +26,7 @@ from ifm_ident.show.incidence_table import (
     shown_table,
 )
 from ifm_ident.show.witness import short_fraction, short_integer
+from ifm_ident.solve.identifier import Identifier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,18 +158,18 @@ def _sign(exponents: Mapping[int, Fraction] | None, train: int) -> int:
     return (value > 0) - (value < 0)
 
 
-def _columns(table: IncidenceTable, count: int) -> tuple[canvas.Floats, list[int]]:
+def _columns(table: IncidenceTable, count: int) -> tuple[Floats, list[int]]:
     """Where the columns are, a gap between factors, and the first column of every factor."""
     of = np.array([cell[0] for cell in table.cells[:count]], dtype=np.int64)
     new = np.concatenate([[False], of[1:] != of[:-1]]) if count else np.zeros(0, dtype=bool)
-    x: canvas.Floats = np.arange(count) + _GAP * np.cumsum(new)
+    x: Floats = np.arange(count) + _GAP * np.cumsum(new)
     return x, [0, *np.flatnonzero(new).tolist()] if count else []
 
 
 def _marks(
     ax: Axes,
     table: IncidenceTable,
-    x: canvas.Floats,
+    x: Floats,
     rows: tuple[int, ...],
     exponents: Mapping[int, Fraction] | None,
     bottom: float,

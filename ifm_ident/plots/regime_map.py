@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.identification import Identification
-from ifm_ident.model import Ints, Model, level_text
+from ifm_ident.answer.identification import Identification
+from ifm_ident.arrays import Ints
+from ifm_ident.design.model import Model, level_text
 from ifm_ident.plots import canvas
-from ifm_ident.plots.verdicts import LOOKS, verdict_codes
+from ifm_ident.plots._verdicts import LOOKS, verdict_codes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

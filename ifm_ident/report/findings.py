@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ifm_ident.design.notation import format_regime, parse_map
 from ifm_ident.errors import InputError
-from ifm_ident.notation import format_regime, parse_map
-from ifm_ident.plots.intervals import Interval
+from ifm_ident.plots import Interval
 from ifm_ident.report.result_files import number_of, number_text, pair_of, pair_text, require_schema, results_of
 from ifm_ident.results.header import StudyLike, shown
 

@@ -11,30 +11,29 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ifm_ident.coverage.coverage import ANSWERED, Coverage, coverage
-from ifm_ident.coverage.write import percent, share_text, short_count
-from ifm_ident.identification import Identification
-from ifm_ident.identify import CriterionName, Identifier
-from ifm_ident.implications.implications import implications
-from ifm_ident.implications.write import claim_words
-from ifm_ident.notation import format_regimes
-from ifm_ident.planning.of_study import plan_study
-from ifm_ident.planning.plan import Plan
+from ifm_ident.answer.identification import Identification
+from ifm_ident.design.notation import format_regimes
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.implications.testable import implications
+from ifm_ident.planning.planner import Plan
 from ifm_ident.planning.reduction import PlanCriterion
-from ifm_ident.planning.write import cost_text, plan_text
-from ifm_ident.plots.verdicts import LOOKS
-from ifm_ident.regimes import Regimes
-from ifm_ident.report.design_words import factor_part, intervention_part, training_part
+from ifm_ident.plots import LOOKS
+from ifm_ident.report._design_words import factor_part, intervention_part, training_part
+from ifm_ident.report._gallery import gallery, interval_picture
+from ifm_ident.report._refusals import refusals, shown_kernels
+from ifm_ident.report._rows import table_rows
+from ifm_ident.report._templating import environment, source
 from ifm_ident.report.findings import GUARANTEES, Estimates
-from ifm_ident.report.gallery import gallery, interval_picture
-from ifm_ident.report.refusals import refusals, shown_kernels
 from ifm_ident.report.rejections import Falsification
-from ifm_ident.report.rows import table_rows
-from ifm_ident.report.templating import environment, source
+from ifm_ident.shares.shares import ANSWERED, Shares, shares_of
+from ifm_ident.show.implications_write import claim_words
 from ifm_ident.show.mathml import Html, formula_mathml
+from ifm_ident.show.planning_write import cost_text, plan_text
+from ifm_ident.show.shares_write import percent, share_text, short_count
 from ifm_ident.show.table import meaning_words, size_words
 from ifm_ident.show.words import Tally, counted
-from ifm_ident.study import Study
+from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.study.study import Study
 
 MOST_ROWS = 10_000
 """At most this many regimes are in the table; the counts are of all."""
@@ -136,7 +135,7 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
         "training": training_part(study.design, study.notation, samples),
         "has_samples": samples is not None,
         "pictures": gallery(study, kept, total),
-        "coverage": _coverage(coverage(identifier, asked.criterion)),
+        "coverage": _coverage(shares_of(identifier, asked.criterion)),
         "rows": rows,
         "groups": [rows[i : i + GROUP] for i in range(0, len(rows), GROUP)],
         "total": total,
@@ -159,7 +158,7 @@ def _totals(tally: Tally) -> tuple[int, ...]:
     return (tally.observed, tally.joint, tally.conditional, tally.refused, tally.no_joint, tally.undecided)
 
 
-def _coverage(found: Coverage) -> dict[str, Any]:
+def _coverage(found: Shares) -> dict[str, Any]:
     titles = [{"identified_joint": "one formula", "identified_conditional": "full conditionals"}.get(v, v)
               for v in found.columns]  # fmt: skip
     rows = []
@@ -197,7 +196,7 @@ def _plan(study: Study, asked: Asked, tally: Tally) -> dict[str, Any] | None:
     covers = study.model.covers
     if asked.criterion == "joint" or (len(covers) == 1 and len(covers[0]) == len(study.model.factors)):
         criterion = "joint"
-    found: Plan = plan_study(study, criterion=criterion, time_limit=asked.time_limit)
+    found: Plan = study.plan(criterion=criterion, time_limit=asked.time_limit)
     names = format_regimes(study.model, _few(found.add), study.notation).to_pylist()
     costs = [cost_text(cost) for cost in found.costs]
     lines = list(plan_text(study, found))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ifm_ident.answer.exact_text import parse_exponent
+from ifm_ident.design.notation import format_regimes
 from ifm_ident.errors import InputError
-from ifm_ident.exact_text import parse_exponent
-from ifm_ident.notation import format_regimes
 from ifm_ident.report.result_files import finite, number_of, number_text, require_schema, results_of
 from ifm_ident.results.header import StudyLike, shown
 from ifm_ident.show.mathml import Html, mathml

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ifm_ident.errors import InputError
-from ifm_ident.reading.missing_files import missing_file
 from ifm_ident.results.header import shown
+from ifm_ident.study.reading.missing_files import missing_file
 
 
 def load_result(path: str | Path) -> Mapping[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ifm_ident.design.model import Model, level_text
+from ifm_ident.design.regime_text import quoted_level
 from ifm_ident.errors import InputError
-from ifm_ident.model import Model, level_text
-from ifm_ident.regime_text import quoted_level
 
 Cell = tuple[int, tuple[int, ...]]
 """A factor's index and the level indices of its sigma-scope, in order."""
@@ -16,7 +16,7 @@ Weights = tuple[tuple[Cell, int], ...]
 def cell_text(model: Model, cell: Cell) -> str:
     """A cell as text: the levels of the factor's whole sigma-scope as an assignment.
 
-    >>> from ifm_ident.model import Factor, Intervention
+    >>> from ifm_ident.design.model import Factor, Intervention
     >>> model = Model((Intervention("A", (0, 1)), Intervention("B", ("no", "x y"))), ("x",),
     ...     (Factor("f", ("x",), ("B", "A")),))
     >>> cell_text(model, (0, (1, 0)))
@@ -33,7 +33,7 @@ def cell_text(model: Model, cell: Cell) -> str:
 def parse_cell(model: Model, factor: int, text: str) -> Cell:
     """The cell that `cell_text` wrote.
 
-    >>> from ifm_ident.model import Factor, Intervention
+    >>> from ifm_ident.design.model import Factor, Intervention
     >>> model = Model((Intervention("A", (0, 1)), Intervention("B", ("no", "x y"))), ("x",),
     ...     (Factor("f", ("x",), ("B", "A")),))
     >>> parse_cell(model, 0, 'B="x y",A=0')

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.design import Design
-from ifm_ident.identification import JOINT, Identification, Terms
-from ifm_ident.model import Ints, Model
-from ifm_ident.regimes import Regimes, ragged_arange
+from ifm_ident.answer.identification import JOINT, Identification, Terms
+from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Model
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.results.cells import Weights
 
 CLAIM_BLOCK = 200_000

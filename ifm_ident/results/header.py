@@ -10,11 +10,11 @@ from itertools import islice
 from math import inf
 from typing import Any, Protocol
 
-from ifm_ident.design import Design
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Level, Model
+from ifm_ident.design.regime_text import Notation
+from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.errors import InputError, nearest
-from ifm_ident.model import Factor, Intervention, Level, Model
-from ifm_ident.regime_text import Notation
-from ifm_ident.regimes import Active, Regimes
 from ifm_ident.results.cells import Cell
 
 SCHEMA = "ifm-identification/1"

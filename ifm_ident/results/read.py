@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ifm_ident.answer.identification import Identification
 from ifm_ident.errors import InputError
-from ifm_ident.identification import Identification
+from ifm_ident.results._csv_read import read_csv
+from ifm_ident.results._csv_write import write_csv
+from ifm_ident.results._json_read import read_json
+from ifm_ident.results._json_write import write_json
+from ifm_ident.results._parquet import read_parquet, write_parquet
 from ifm_ident.results.claims import Claims
-from ifm_ident.results.csv_read import read_csv
-from ifm_ident.results.csv_write import write_csv
 from ifm_ident.results.header import Heading, StudyLike
-from ifm_ident.results.json_read import read_json
-from ifm_ident.results.json_write import write_json
-from ifm_ident.results.parquet import read_parquet, write_parquet
 
 Writer = Callable[[BinaryIO, StudyLike, Iterable[Identification]], None]
 

@@ -1,1 +1,36 @@
 """Answers shown to people: tables, LaTeX, explanations, witnesses."""
+
+from ifm_ident.show._notebook import (
+    LONGEST,
+    ROWS,
+    TERMS,
+    code,
+    html_table,
+    shortened,
+    text_table,
+    warning_lines,
+    warnings_html,
+)
+from ifm_ident.show.demonstration import example
+from ifm_ident.show.explanation import explain
+from ifm_ident.show.mathml import formula_mathml
+from ifm_ident.show.table import wrapped
+from ifm_ident.show.words import counted, listed
+
+__all__ = [
+    "LONGEST",
+    "ROWS",
+    "TERMS",
+    "code",
+    "counted",
+    "example",
+    "explain",
+    "formula_mathml",
+    "html_table",
+    "listed",
+    "shortened",
+    "text_table",
+    "warning_lines",
+    "warnings_html",
+    "wrapped",
+]

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ifm_ident.answer.tabulated import TabulatedModel, largest_error
 from ifm_ident.errors import MissingExtraError
 from ifm_ident.files import open_output
-from ifm_ident.identify import CriterionName, Identifier
 from ifm_ident.show.explanation import Explanation, explain
 from ifm_ident.show.table import wrapped, write_table
-from ifm_ident.show.tabulated import TabulatedModel, largest_error
-from ifm_ident.study import Study, load
+from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.study.study import Study, load
 
 EXAMPLES = ("poster", "three-cycle", "conditional", "refused")
 """The studies that come with the package."""
@@ -93,7 +93,7 @@ def _estimation() -> Iterator[str]:
     title = "Means of regimes that nobody has run, from the cells of a simulated screen"
     yield from _step(8, title, "estimate cells.yaml")
     try:
-        learning: Any = importlib.import_module("ifm_learn.estimation.demonstration")
+        learning: Any = importlib.import_module("ifm_learn.estimation._demonstration")
     except ImportError as error:
         if (error.name or "").startswith("ifm_") and not isinstance(error, MissingExtraError):
             raise

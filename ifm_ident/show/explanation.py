@@ -8,15 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ifm_ident.certificate import KernelCertificate
-from ifm_ident.design import Design
-from ifm_ident.formula import Formula
-from ifm_ident.identification import Answer, Status
-from ifm_ident.identify import CriterionName, Identifier, System
+from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.formula import Formula
+from ifm_ident.answer.identification import Answer, Status
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import level_text
+from ifm_ident.design.notation import format_regime
+from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.messages.message_passing import Derivation, derive, steps_text
-from ifm_ident.model import level_text
-from ifm_ident.notation import format_regime
-from ifm_ident.regimes import Active, Regimes
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show.incidence_table import (
     check_lines,
@@ -29,6 +28,8 @@ from ifm_ident.show.incidence_table import (
 from ifm_ident.show.refusal import refusal_lines
 from ifm_ident.show.table import heading, wrapped
 from ifm_ident.show.words import counted, listed, refusal_words, variables_of
+from ifm_ident.solve.identifier import CriterionName, Identifier, System
+from ifm_ident.views import Prose
 
 _MOST_COVERS = 8
 _MOST_STEPS = 16
@@ -39,7 +40,7 @@ _MOST_LEVELS = 12
 class Explanation:
     """One regime, a design made ready for questions, and the criterion that decides.
 
-    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))
     >>> design = Design(model, Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1]])))
@@ -296,3 +297,8 @@ def explain(study: StudyLike, target: Active, criterion: CriterionName = "auto")
     """How one regime of a study is or is not identified, as text with a heading."""
     identifier = Identifier(study.design, study.notation)
     return [*heading(study), "", *Explanation(identifier, target, criterion).lines()]
+
+
+def explanation(study: StudyLike, target: Active, criterion: CriterionName = "auto") -> Prose:
+    """The lines of `explain` as one text that shows as it reads."""
+    return Prose("\n".join(explain(study, target, criterion)))

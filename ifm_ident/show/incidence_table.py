@@ -9,10 +9,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from ifm_ident.certificate import KernelCertificate
-from ifm_ident.design import Design
-from ifm_ident.model import Ints, level_text
-from ifm_ident.regimes import Active, Regimes
+from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.arrays import Ints
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import level_text
+from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.results.cells import Cell
 from ifm_ident.show.witness import short_fraction, short_integer
 from ifm_ident.show.words import counted
@@ -48,7 +49,7 @@ class IncidenceTable:
 def full_table(design: Design, factors: Sequence[int], target: Active) -> IncidenceTable | None:
     """All distinct training regimes and all cells of the factors; None when that is too large to read.
 
-    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> model = Model((Intervention("A", (0, 1)),), ("x",), (Factor("f", ("x",), ("A",)),))
     >>> design = Design(model, Regimes.from_codes(np.array([[0], [1]])))
     >>> full_table(design, [0], ((0, 1),)).shows.astype(int).tolist()

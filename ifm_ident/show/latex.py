@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
-from ifm_ident.exact_text import integer_text
-from ifm_ident.formula import latex_escape
-from ifm_ident.identification import JOINT, Criterion, Identification, Status
-from ifm_ident.notation import format_regimes
-from ifm_ident.regimes import Regimes
+from ifm_ident.answer.exact_text import integer_text
+from ifm_ident.answer.formula import latex_escape
+from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
+from ifm_ident.design.notation import format_regimes
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show.words import Tally, counted, listed, refusal_words, variables_of
 
@@ -25,9 +25,9 @@ def write_latex(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificat
 
     >>> import io
     >>> import numpy as np
-    >>> from ifm_ident.design import Design
-    >>> from ifm_ident.identify import identify
-    >>> from ifm_ident.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.design import Design
+    >>> from ifm_ident.solve.identifier import identify
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> from ifm_ident.results.header import Heading
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))

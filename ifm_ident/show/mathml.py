@@ -7,8 +7,8 @@ from fractions import Fraction
 from html import escape
 from itertools import islice
 
-from ifm_ident.exact_text import integer_text
-from ifm_ident.formula import Formula
+from ifm_ident.answer.exact_text import integer_text
+from ifm_ident.answer.formula import Formula
 
 WIDEST = 34
 """A formula whose densities are named in more characters than this is a product of powers, which may break."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from ifm_ident.certificate import KernelCertificate
-from ifm_ident.identification import JOINT
-from ifm_ident.identify import CriterionName, Identifier
-from ifm_ident.notation import format_regime
-from ifm_ident.regimes import Active
+from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.identification import JOINT
+from ifm_ident.design.notation import format_regime
+from ifm_ident.design.regimes import Active
 from ifm_ident.results.cells import cell_text
-from ifm_ident.show.nearest import Nearest, nearest_identified
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.witness import witness
 from ifm_ident.show.words import counted, listed
+from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.solve.nearest import Nearest, nearest_identified
 
 
 def refusal_lines(
@@ -20,9 +20,9 @@ def refusal_lines(
     """The proof by example, the nearest identified regimes and advice, as text.
 
     >>> import numpy as np
-    >>> from ifm_ident.design import Design
-    >>> from ifm_ident.model import Factor, Intervention, Model
-    >>> from ifm_ident.regimes import Regimes
+    >>> from ifm_ident.design.design import Design
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.regimes import Regimes
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f", ("x",), ("A", "B")),))
     >>> design = Design(model, Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1]])))

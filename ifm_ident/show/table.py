@@ -10,15 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ifm_ident.identification import JOINT, Criterion, Identification, Status
-from ifm_ident.model import Ints
-from ifm_ident.notation import format_regimes
-from ifm_ident.objectives.choose import Chosen
-from ifm_ident.objectives.words import Proofs, attained_texts
-from ifm_ident.regimes import ragged_arange
+from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
+from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.design.notation import format_regimes
 from ifm_ident.results.header import StudyLike
-from ifm_ident.show.formula_texts import LONGEST, formula_texts, joined_texts
+from ifm_ident.show._formula_texts import LONGEST, formula_texts, joined_texts
+from ifm_ident.show.objective_words import Proofs, attained_texts
 from ifm_ident.show.words import Tally, counted, listed, refusal_words, regime_words, variables_of
+from ifm_ident.solve.objectives.choose import Chosen
 
 WIDTH = 80
 """Columns of a line of prose."""
@@ -40,10 +39,10 @@ def write_table(
 
     >>> import io
     >>> import numpy as np
-    >>> from ifm_ident.design import Design
-    >>> from ifm_ident.identify import identify
-    >>> from ifm_ident.model import Factor, Intervention, Model
-    >>> from ifm_ident.regimes import Regimes
+    >>> from ifm_ident.design.design import Design
+    >>> from ifm_ident.solve.identifier import identify
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.regimes import Regimes
     >>> from ifm_ident.results.header import Heading
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ifm_ident.certificate import KernelCertificate
-from ifm_ident.design import Design
+from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.exact_text import integer_text
+from ifm_ident.answer.identification import JOINT
+from ifm_ident.design.design import Design
+from ifm_ident.design.notation import Notation, format_regime
+from ifm_ident.design.regimes import Active
 from ifm_ident.errors import InputError
-from ifm_ident.exact_text import integer_text
-from ifm_ident.identification import JOINT
-from ifm_ident.notation import Notation, format_regime
-from ifm_ident.regimes import Active
 from ifm_ident.results.cells import Cell, cell_text
 
 PLAIN_WEIGHT = 20
@@ -104,8 +104,8 @@ def witness(design: Design, target: Active, certificate: KernelCertificate) -> W
     ignored. Raises InputError when the certificate does not separate the target from training.
 
     >>> import numpy as np
-    >>> from ifm_ident.model import Factor, Intervention, Model
-    >>> from ifm_ident.regimes import Regimes
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
+    >>> from ifm_ident.design.regimes import Regimes
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f", ("x",), ("A", "B")),))
     >>> design = Design(model, Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1]])))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ifm_ident.certificate import KernelCertificate
-from ifm_ident.identification import JOINT, Criterion, Identification, Status
-from ifm_ident.model import Model
-from ifm_ident.regime_text import BASELINE, Notation
+from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
+from ifm_ident.design.model import Model
+from ifm_ident.design.regime_text import BASELINE, Notation
 from ifm_ident.results.cells import cell_text
 
 _NAMED = 4
@@ -46,7 +46,7 @@ def variables_of(model: Model, block: int) -> list[str]:
 def refusal_words(model: Model, certificate: KernelCertificate) -> str:
     """Why a regime is refused, in one line.
 
-    >>> from ifm_ident.model import Factor, Intervention
+    >>> from ifm_ident.design.model import Factor, Intervention
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f", ("x",), ("A",)), Factor("g", ("x",), ("B",))))
     >>> refusal_words(model, KernelCertificate(JOINT, (((0, (1,)), 1),)))

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ifm_ident import Study, load
-from ifm_ident.commands.options import (
+from ifm_ident.commands import (
     Output,
     files,
     open_sink,
@@ -22,21 +22,21 @@ from ifm_ident.commands.options import (
     study_argument,
     test_option,
 )
-from ifm_ident.show.words import counted
-from ifm_learn.commands.options import (
+from ifm_ident.show import counted
+from ifm_learn.commands._options import (
     calibration_option,
     data_option,
     jobs_option,
     seed_option,
 )
-from ifm_learn.compare import Comparison, compare_methods
 from ifm_learn.data.reading import read_samples
-from ifm_learn.estimate import estimate_study
+from ifm_learn.density.fitted import FittedModel
+from ifm_learn.estimation.comparison import Comparison, compare_methods
 from ifm_learn.estimation.comparison_text import comparison_csv, comparison_json, comparison_lines
+from ifm_learn.estimation.of_study import estimate_study
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.text import closing, text_lines
 from ifm_learn.estimation.write import csv_lines, json_lines, write_parquet
-from ifm_learn.fitted import FittedModel
 from ifm_learn.outcome.methods import METHODS
 
 _LINES: dict[str, Callable[[Estimates], Iterator[str]]] = {
@@ -118,7 +118,7 @@ def command(
     """
     refuse_terminal(ctx, output_format, output)
     out = Output(output_format, output, force, quiet)
-    asked = load(study).with_test(tests)
+    asked = load(study).with_test(tests, "--test")
     if compare:
         _compare(ctx, asked, data, seed, jobs, out)
         return

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from ifm_ident import load
-from ifm_ident.commands.options import Output, output_options, progress, study_argument
-from ifm_ident.identify import CriterionName
-from ifm_ident.implications.implications import Implication
-from ifm_ident.show.words import counted
+from ifm_ident.commands import Output, output_options, progress, study_argument
+from ifm_ident.implications import Implication
+from ifm_ident.show import counted
+from ifm_ident.solve import CriterionName
 from ifm_learn.data.reading import read_samples
-from ifm_learn.falsification.falsify import REPLICATES, TESTS, Correction, TestName, falsify
 from ifm_learn.falsification.repair import suggestions
+from ifm_learn.falsification.testing import REPLICATES, TESTS, Correction, TestName, falsify
 from ifm_learn.falsification.write import csv_lines, json_lines, text_lines, verdict
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from ifm_ident import load
-from ifm_ident.commands.options import files, remark, stages, study_argument
+from ifm_ident.commands import files, remark, stages, study_argument
 from ifm_ident.files import check_output
-from ifm_ident.show.words import counted
-from ifm_learn.commands.options import calibration_option, data_option, jobs_option, seed_option
+from ifm_ident.show import counted
+from ifm_learn.commands._options import calibration_option, data_option, jobs_option, seed_option
 from ifm_learn.data.reading import read_samples
-from ifm_learn.fitted import FittedModel
+from ifm_learn.density.fitted import FittedModel
 
 
 @click.command("fit", epilog="Example:  ifm fit study.yaml -o model.npz")

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats
 from ifm_learn.conformal.ranks import Alpha, conformal_rank, fewest_scores, read_alpha
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _ROWS_AT_ONCE = 4_000_000
 

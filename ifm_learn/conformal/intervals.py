@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
+
 Guarantee = Literal["exact-ratio", "estimated-ratio", "asymptotic"]
 
 GUARANTEES: dict[Guarantee, str] = {

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from ifm_ident import InputError
-
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
 
 
 def balance_log_weights(log_target: ArrayLike, log_train: ArrayLike, sizes: ArrayLike) -> Floats:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.conformal.mixture import balance_log_weights
-from ifm_learn.density import DensityModel
+from ifm_learn.density.model import DensityModel
 from ifm_learn.inference.largest_ratio import BOXES, GridRatio, RatioBound
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +27,7 @@ class ModelWeights:
 
     >>> from ifm_ident import Study
     >>> from ifm_learn.data.samples import Samples
-    >>> from ifm_learn.density_fit import fit_density
+    >>> from ifm_learn.density.fit import fit_density
     >>> design = Study.from_dict({
     ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
     ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],

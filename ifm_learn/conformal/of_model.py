@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats, Ints
 from ifm_ident.errors import nearest
 from ifm_learn.conformal.bands import Band, sup_t_band
 from ifm_learn.conformal.intervals import Intervals
@@ -18,10 +18,7 @@ from ifm_learn.conformal.ranks import Alpha, read_alpha
 from ifm_learn.conformal.scores import RegimeScore
 from ifm_learn.conformal.split import Calibration, fresh_unit_interval, trimmed_unit_interval
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ifm_learn.density.model import DensityModel
 
 DRAWS = 10_000
 REPLICATES = 199

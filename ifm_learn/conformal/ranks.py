@@ -7,11 +7,11 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats
 
-Floats = NDArray[np.float64]
 Alpha = str | Fraction | Decimal | float
 
 _MOST_PLACES = 100

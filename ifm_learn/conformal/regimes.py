@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Design, Identifier, InputError, Regimes, Status
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.conformal.ranks import Alpha, conformal_quantile, conformal_rank, fewest_scores, read_alpha
 from ifm_learn.data.samples import Samples
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 FitPredict = Callable[[Samples, Regimes], Floats]
 """Fits on samples and predicts means, shape (regimes,) for an outcome, else (regimes, p): for an estimator,
 `lambda samples, regimes: estimator().fit(samples).predict(regimes)`."""

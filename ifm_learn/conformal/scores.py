@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Function = Callable[[Floats], Floats]
 """Of x, shape (n, p), to shape (n,)."""
 

@@ -7,16 +7,14 @@ from fractions import Fraction
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.conformal.intervals import Guarantee, Intervals
 from ifm_learn.conformal.ranks import Alpha, conformal_quantile, conformal_rank, fewest_scores, read_alpha
 from ifm_learn.conformal.scores import RegimeScore, Score
 from ifm_learn.conformal.weighted import WeightedSplit
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def require_disjoint(calibration: Ints, fitted: Ints, what: str) -> None:

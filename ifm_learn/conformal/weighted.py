@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats
 from ifm_learn.conformal.ranks import Alpha, read_alpha
-
-Floats = NDArray[np.float64]
 
 _BITS = 62
 _MARGIN = 2.0**-46

@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from ifm_ident import InputError
-from ifm_ident.reading.table_files import RowError, Table
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ifm_ident.arrays import Floats, Ints
+from ifm_ident.study import RowError, Table
 
 LARGEST = 1e100
 """Magnitudes beyond this are refused: their squares and cubes leave no room for sums."""
@@ -30,7 +27,7 @@ def numbers(table: Table, name: str, kept: Ints, log: bool = False) -> Floats:
     >>> numbers(table, "x", np.arange(4))
     Traceback (most recent call last):
     ...
-    ifm_ident.reading.table_files.RowError: t.csv, row 3: x is missing; fill it in or remove the row
+    ifm_ident.study.reading._table.RowError: t.csv, row 3: x is missing; fill it in or remove the row
     """
     column = table.column(name)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type

@@ -7,24 +7,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError, MissingExtraError, Model, Regimes
-from ifm_ident.reading.frames import table_of
-from ifm_ident.reading.table_files import Table, open_table
-from ifm_learn.data.columns import numbers
-from ifm_learn.data.fetch import VARIABLE, Remote, data_folder, fetch, present
-from ifm_learn.data.public_designs import (
+from ifm_ident.study import Table, open_table, table_of
+from ifm_learn.data._fetch import VARIABLE, Remote, data_folder, fetch, present
+from ifm_learn.data._public_designs import (
     DREAM_FILES,
     SACHS_FILES,
     SHARED_COLUMNS,
     dream_model,
     sachs_model,
 )
+from ifm_learn.data.columns import numbers
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scale, Scaling
-
-Floats = NDArray[np.float64]
 
 SACHS_REMOTE = Remote(
     "https://raw.githubusercontent.com/fernandoPalluzzi/SEMgraph/31eff1eab1f15e93d2e1bfcc869770424f75fb1a/data/sachs.RData",

@@ -10,13 +10,11 @@ from typing import get_args
 import numpy as np
 
 from ifm_ident import InputError, Study
+from ifm_ident.arrays import Ints
+from ifm_ident.design import format_regime
 from ifm_ident.errors import nearest
-from ifm_ident.notation import format_regime
-from ifm_ident.reading.frames import table_of
-from ifm_ident.reading.study_fields import DataSpec
-from ifm_ident.reading.table_files import Table
-from ifm_ident.reading.tables import read_data_regimes
-from ifm_learn.data.columns import Ints, numbers
+from ifm_ident.study import DataSpec, Table, read_data_regimes, table_of
+from ifm_learn.data.columns import numbers
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scale, Scaling
 

@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.columns import LARGEST
 from ifm_learn.data.scaling import Scaling
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

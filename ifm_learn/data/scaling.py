@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Scale = Literal["none", "paper", "standard"]
 
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Design, Regimes
-
-Ints = NDArray[np.int64]
+from ifm_ident.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)

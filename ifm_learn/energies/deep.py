@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import MissingExtraError
-
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
 
 _ROWS = 1 << 14
 """Points are taken in pieces of this many: they bound memory, and shapes that repeat are compiled once."""

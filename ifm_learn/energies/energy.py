@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
 
 
 class Energy(Protocol):

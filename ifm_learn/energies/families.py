@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats
 from ifm_ident.errors import nearest
+from ifm_learn.energies._linear import Pairwise, Saturated
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.deep import Deep
 from ifm_learn.energies.energy import Energy
 from ifm_learn.energies.layout import Layout
-from ifm_learn.energies.linear import Pairwise, Saturated
 from ifm_learn.energies.mlp import Mlp
 
-Floats = NDArray[np.float64]
 Family = Callable[[Floats], Energy]
 """From rows of a factor's variables, shape (n, width), in the units that the energy will see, to an energy."""
 

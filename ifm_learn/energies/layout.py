@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.energy import Energy
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
 
 Singles = NDArray[np.float32]
 

@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ifm_ident.show.notebook import html_table
-from ifm_ident.show.table import wrapped
-from ifm_ident.show.words import counted, listed
-from ifm_learn.compare import FEWEST, Comparison
+from ifm_ident.show import counted, html_table, listed, wrapped
+from ifm_learn.estimation.comparison import FEWEST, Comparison
 
 SCHEMA = "ifm-comparison/1"
 COLUMNS = ("method", "regime", "error", "predicted", "observed", "noise")
@@ -116,6 +114,11 @@ def comparison_table(found: Comparison) -> pa.Table:
         *(pa.array(values.ravel(), pa.float64(), mask=np.isnan(values.ravel())) for values in numbers),
     ]
     return pa.table(columns, names=list(COLUMNS))
+
+
+def comparison_text(found: Comparison) -> str:
+    """What a prompt shows."""
+    return "\n".join(comparison_lines("comparison", found))
 
 
 def comparison_html(found: Comparison) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ifm_ident import Model, Regimes, Status
-from ifm_ident.notation import Notation, format_regimes
-from ifm_ident.show.words import counted, listed
-from ifm_learn.density import DensityModel
+from ifm_ident.design import Notation, format_regimes
+from ifm_ident.show import counted, listed
+from ifm_learn.density.model import DensityModel
 
 AT_AN_END = 1 / 3
 """With more of a regime in an outermost bin of a continuous variable the grid may end before the regime does."""

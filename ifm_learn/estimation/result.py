@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Design, Regimes, Status
-from ifm_ident.notation import Notation, format_regimes
+from ifm_ident.arrays import Floats
+from ifm_ident.design import Notation, format_regimes
 from ifm_ident.tabular import Tabular
+from ifm_ident.views import view
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ifm_learn.estimation.sensitivity import RegimeSensitivity
-
-Floats = NDArray[np.float64]
+    from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(repr=False, frozen=True, eq=False)
 class Estimates(Tabular):
     """Estimates of r regimes for k targets: the outcome, or every x-variable where there is none.
 
@@ -105,22 +105,9 @@ class Estimates(Tabular):
 
     def mapping(self) -> Mapping[str, Any]:
         """The result as the JSON object `ifm-estimate/1` (SPEC)."""
-        from ifm_learn.estimation.write import mapping
-
-        return mapping(self)
+        found: Mapping[str, Any] = view(self, "json")
+        return found
 
     def to_arrow(self) -> pa.Table:
         """One row a regime and target; infinite ends as such, null where there is no number."""
-        from ifm_learn.estimation.write import arrow_table
-
-        return arrow_table(self)
-
-    def __repr__(self) -> str:
-        from ifm_learn.estimation.text import short_text
-
-        return short_text(self)
-
-    def _repr_html_(self) -> str:
-        from ifm_learn.estimation.text import short_html
-
-        return short_html(self)
+        return view(self, "arrow")

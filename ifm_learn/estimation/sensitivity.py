@@ -1,148 +1,254 @@
-"""How far estimates of unseen regimes move with an interaction left out, from a fit of IFM1."""
+"""How far an estimate moves if an interaction that the model leaves out had log-magnitude up to gamma.
+
+The fitted density p^(x; sigma*) of a target is replaced by p(x) ∝ p^(x) exp(gamma h(x)), h any function with
+|h| <= 1: an interaction of the target's interventions that no training regime shows, so that no data speak against
+it. The outcome model m(x) stays. With g = exp(gamma h), the mean E^[m g] / E^[g] is a ratio of two linear
+functionals of g over the box [e^-gamma, e^gamma], so its largest value u is attained at a corner; it is the one
+root t of
+
+    e^gamma E^[(m - t)+] = e^-gamma E^[(m - t)-],
+
+reached by h = 1 where m > u and -1 elsewhere; the smallest likewise with the signs changed. These bounds are
+sharp: the marginal sensitivity model of Tan (2006) and Zhao, Small and Bhattacharya (2019) with Lambda = e^gamma,
+for a density instead of a propensity. Setting t to a reference value r, the bounds first reach r at
+
+    gamma = 1/2 |log E^[(m - r)+] - log E^[(m - r)-]|.
+
+Where the interaction may depend on some variables only, m is replaced by its mean given them, which loses nothing.
+Several absent interactions add up their gammas.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 
-from ifm_ident import InputError, Regimes, Status
-from ifm_learn.conformal.ranks import Alpha, fewest_scores, read_alpha
-from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.outcome.estimator import targets_of
-from ifm_learn.outcome.ifm1 import Ifm1
-from ifm_learn.sensitivity import SensitivityCurve, TargetValues, Tipping, sensitivity_curve, tipping_point
+from ifm_ident import InputError
+from ifm_ident.arrays import Floats
+from ifm_learn.conformal.ranks import Alpha, conformal_quantile, conformal_rank, fewest_scores, read_alpha
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+_LARGEST_GAMMA = 30.0
+"""exp(-2 gamma) is below 1e-26 there: the bounds are the ends of the range of m."""
 
-_TOGETHER = 16
-"""Regimes whose values under all refits are held at once."""
+_LARGEST_WRITTEN = 300 * math.log(10)
+"""e to this is 1e300."""
 
 
 @dataclass(frozen=True, eq=False)
-class RegimeSensitivity:
-    """Bounds at every gamma and the tipping point of one regime (row) and one target (column)."""
+class TargetValues:
+    """Values m(x) at draws of x from a target's fitted density: what its mean, and its sensitivity, rest on.
 
-    row: int
-    column: int
-    curve: SensitivityCurve
-    tipping: Tipping
+    values: shape (n,). log_weights: shape (n,), up to a constant, where the draws are from another density; equal
+    by default. cells: shape (n,), equal labels for draws that agree on the variables that the absent interaction
+    may depend on; by default it may depend on everything. Raises InputError for wrong shapes, no draw and values
+    that are not finite.
 
-    def mapping(self) -> Mapping[str, Any]:
-        """As JSON holds it, at the last gamma; a tipping gamma of null is infinite."""
-        curve, tip = self.curve, self.tipping
-        ends = None if curve.confidence is None else [float(end) for end in curve.confidence[-1]]
-        return {
-            "gamma": float(curve.gammas[-1]),
-            "bounds": [float(curve.lower[-1]), float(curve.upper[-1])],
-            "confidence": ends,
-            "reference": tip.reference,
-            "tipping_gamma": tip.gamma if np.isfinite(tip.gamma) else None,
-            "tipping_gamma_confident": tip.confident,
-        }
-
-
-def regime_sensitivities(
-    estimator: Ifm1,
-    regimes: Regimes,
-    gammas: ArrayLike,
-    references: Sequence[float] | None = None,
-    alpha: Alpha = "0.1",
-    scope: Sequence[str] | None = None,
-) -> Iterator[RegimeSensitivity]:
-    """Bounds and tipping points of every regime and target; observed regimes are left out: data speak there.
-
-    gammas: ascending. references: a value for each target, by default its measured mean in the baseline regime, so
-    that a tipping point is where the sign of the effect is no longer sure. scope: the variables that the absent
-    interaction may depend on, all by default. Confidence ends rest on the estimator's replicates, where there are
-    enough for alpha.
-
-    Raises InputError for an unknown variable, references of the wrong number, and a design without baseline where
-    none are given; NotIdentifiableError for a regime that is not identified.
-
-    >>> from ifm_ident import Study
-    >>> from ifm_learn import Samples, fit_density
-    >>> from ifm_learn.energies.layout import Ridge
-    >>> study = Study.from_dict({
-    ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
-    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],
-    ... })
-    >>> rng, rows = np.random.default_rng(0), np.repeat([0, 1, 2], 2000)
-    >>> x = rng.binomial(1, np.array([0.2, 0.5, 0.5])[rows])[:, None].astype(float)  # odds 1/4, 1, 1
-    >>> samples = Samples(study.design, rows, x)
-    >>> model = fit_density(samples, energy="saturated", ridge=Ridge(1e-3, 1e-3), starts=1)
-    >>> new = Regimes.from_codes(np.array([[1, 1]]))
-    >>> estimator = Ifm1(model, replicates=0).fit(samples)
-    >>> (found,) = regime_sensitivities(estimator, new, [0.0, 0.5])
-    >>> found.curve.lower.round(1).tolist(), found.curve.upper.round(1).tolist()
-    ([0.8, 0.6], [0.8, 0.9])
-    >>> round(found.tipping.reference, 1), round(found.tipping.gamma, 1)  # half the log of (0.8 / 0.2)^2
-    (0.2, 1.4)
-    >>> list(regime_sensitivities(estimator, new, [0.5], scope=["z"]))
+    >>> target = TargetValues(np.array([0.0, 1.0, 2.0]))
+    >>> target.mean, [round(end, 6) for end in target.bounds(np.inf)]
+    (1.0, [0.0, 2.0])
+    >>> round(target.tipping(0.5), 4)  # 1/2 log((0.5 + 1.5) / 0.5)
+    0.6931
+    >>> TargetValues(np.array([0.0, np.nan]))
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.InputError: unknown variable 'z' in the scope of the interaction; legal: x
+    ifm_ident.errors.InputError: value 2 of the draws is nan; give finite numbers
     """
-    density, samples = estimator.density_, estimator.samples_
-    found = density.require(regimes)
-    names = samples.design.model.variables
-    width = 1 if samples.y is not None else len(names)
-    given = baseline_means(samples) if references is None else np.asarray(references, dtype=np.float64)
-    if given.shape != (width,):
-        raise InputError(f"references have shape {given.shape}; give a value for each of {width} targets")
-    unknown = [name for name in scope or () if name not in names]
-    if unknown:
+
+    values: Floats
+    log_weights: Floats | None = None
+    cells: NDArray[np.integer] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.values)
+        for name, given in (("log-weights", self.log_weights), ("cells", self.cells)):
+            if given is not None and given.shape != (n,):
+                raise InputError(f"{n} values with {name} of shape {given.shape}; give one for each")
+        if self.values.shape != (n,) or not n:
+            raise InputError(f"values have shape {self.values.shape}; give one for each of at least one draw")
+        bad = np.flatnonzero(~np.isfinite(self.values))
+        if len(bad):
+            raise InputError(f"value {bad[0] + 1} of the draws is {self.values[bad[0]]}; give finite numbers")
+        logs = self.log_weights
+        if logs is not None and (np.isnan(logs).any() or not np.isfinite(logs.max())):
+            raise InputError("log-weights must be finite or -inf, and not all of them -inf")
+
+    @cached_property
+    def _ordered(self) -> tuple[Floats, Floats]:
+        """Distinct cells' mean values, ascending, and their shares of the mass, which add up to 1."""
+        logs = self.log_weights
+        weights = np.ones(len(self.values)) if logs is None else np.exp(logs - logs.max())
+        values = self.values
+        if self.cells is not None:
+            _, place = np.unique(self.cells, return_inverse=True)
+            mass = np.bincount(place, weights)
+            sums = np.bincount(place, weights * values)
+            weights, values = mass[mass > 0], sums[mass > 0] / mass[mass > 0]
+        order = np.argsort(values, kind="stable")
+        return values[order], weights[order] / weights.sum()
+
+    @property
+    def mean(self) -> float:
+        """The estimate itself, gamma 0."""
+        values, shares = self._ordered
+        return float(values @ shares)
+
+    def bounds(self, gamma: float) -> tuple[float, float]:
+        """The least and the largest mean that an interaction of log-magnitude up to gamma allows."""
+        if not gamma >= 0:
+            raise InputError(f"gamma {gamma} is no magnitude; give a number that is not negative")
+        values, shares = self._ordered
+        shrink = float(np.exp(-2 * gamma))
+        return -_largest(-values[::-1], shares[::-1], shrink), _largest(values, shares, shrink)
+
+    def tipping(self, reference: float) -> float:
+        """The smallest gamma at which the bounds reach a reference value; inf where no draw lies beyond it."""
+        return abs(self._signed_tipping(reference))
+
+    def _signed_tipping(self, reference: float) -> float:
+        """1/2 log of E[(m - r)+] over E[(m - r)-]: negative where the mean is below the reference."""
+        values, shares = self._ordered
+        above, below = np.maximum(values - reference, 0) @ shares, np.maximum(reference - values, 0) @ shares
+        if above == below:
+            return 0.0
+        with np.errstate(divide="ignore"):
+            return float(np.log(above) - np.log(below)) / 2
+
+
+def _largest(values: Floats, shares: Floats, shrink: float) -> float:
+    """The best of all thresholds: the upper values count fully, the lower ones `shrink` times."""
+    mass, sums = np.cumsum(shares[::-1]), np.cumsum((shares * values)[::-1])
+    return float(((sums + shrink * (sums[-1] - sums)) / (mass + shrink * (mass[-1] - mass))).max())
+
+
+@dataclass(frozen=True, eq=False)
+class SensitivityCurve:
+    """Sharp bounds of a mean over a range of gammas, shape (g,) each, with their sampling error where it is known.
+
+    confidence: ends that cover the whole range between the true bounds with probability about 1 - alpha
+    (percentile intervals over `replicates` fits, Zhao, Small and Bhattacharya 2019), shape (g, 2), or None.
+    """
+
+    gammas: Floats
+    estimate: float
+    lower: Floats
+    upper: Floats
+    confidence: Floats | None = None
+    alpha: Fraction | None = None
+    replicates: int = 0
+
+
+def sensitivity_curve(
+    target: TargetValues, gammas: ArrayLike, replicates: Sequence[TargetValues] = (), alpha: Alpha = "0.1"
+) -> SensitivityCurve:
+    """Bounds of the mean at every gamma, shape (g,).
+
+    replicates: draws of refits (bootstrap, or `DensityModel.draws`) for the error of the ends. Raises InputError
+    for a negative gamma and too few replicates for alpha/2 in each tail.
+
+    >>> curve = sensitivity_curve(TargetValues(np.array([0.0, 1.0])), [0.0, 1.0])
+    >>> curve.lower.round(3).tolist(), curve.upper.round(3).tolist()
+    ([0.5, 0.119], [0.5, 0.881])
+    >>> sensitivity_curve(TargetValues(np.zeros(3)), [0.1], [TargetValues(np.zeros(3))] * 5)
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: alpha = 1/10 in two tails takes 19 replicates or more, got 5
+    """
+    at = np.asarray(gammas, dtype=np.float64).ravel()
+    ends = np.array([target.bounds(gamma) for gamma in at.tolist()]).reshape(len(at), 2)
+    if not replicates:
+        return SensitivityCurve(at, target.mean, ends[:, 0], ends[:, 1])
+    level = _two_tails(alpha, len(replicates))
+    others = np.array([[one.bounds(gamma) for gamma in at.tolist()] for one in replicates])
+    low, high = -conformal_quantile(-others[:, :, 0], level / 2), conformal_quantile(others[:, :, 1], level / 2)
+    confidence = np.stack([np.minimum(low, ends[:, 0]), np.maximum(high, ends[:, 1])], axis=1)
+    return SensitivityCurve(at, target.mean, ends[:, 0], ends[:, 1], confidence, level, len(replicates))
+
+
+@dataclass(frozen=True)
+class Tipping:
+    """How large an absent interaction must be to change a conclusion.
+
+    gamma: the smallest one at which the bounds reach the reference value, inf where none does. confident: the
+    smallest one at which the confidence ends do, 0 where they hold it without any; None without replicates.
+    """
+
+    reference: float
+    estimate: float
+    gamma: float
+    confident: float | None = None
+
+    def __str__(self) -> str:
+        side = "above" if self.estimate > self.reference else "below"
+        said = f"the estimate {self.estimate:.4g} stays {side} {self.reference:.4g} "
+        if np.isinf(self.gamma):
+            return said + "whatever interaction was left out"
+        most = f"unless an absent interaction changes densities by a factor of {factor_words(self.gamma)} or more"
+        return f"{said}{most} (log-magnitude {self.gamma:.3g})"
+
+
+def tipping_point(
+    target: TargetValues, reference: float, replicates: Sequence[TargetValues] = (), alpha: Alpha = "0.1"
+) -> Tipping:
+    """The smallest gamma that makes the mean's side of a reference value uncertain: that changes an effect's sign.
+
+    reference: such as the measured mean of the baseline regime. Raises InputError like `sensitivity_curve`.
+
+    >>> print(tipping_point(TargetValues(np.array([1.0, 2.0, 6.0])), 2.0))
+    the estimate 3 stays above 2 unless an absent interaction changes densities by a factor of 2 or more \
+(log-magnitude 0.693)
+    >>> tipping_point(TargetValues(np.array([1.0, 2.0, 6.0])), 0.0).gamma
+    inf
+    """
+    gamma, confident = target.tipping(reference), None
+    if replicates:
+        level = _two_tails(alpha, len(replicates))
+        side = 1.0 if target.mean >= reference else -1.0
+        reached = np.array([side * one._signed_tipping(reference) for one in replicates])
+        # the lower ends' quantile is at most the reference exactly where this quantile of the gammas is reached
+        confident = min(max(-float(conformal_quantile(-reached, level / 2)), 0.0), gamma)
+    return Tipping(reference, target.mean, gamma, confident)
+
+
+def factor_words(gamma: float) -> str:
+    """The factor e^gamma in three digits, which no float holds where gamma is above 709.
+
+    >>> factor_words(0.4), factor_words(1000.0)
+    ('1.49', 'more than 1e+300')
+    """
+    return f"{math.exp(gamma):.3g}" if gamma <= _LARGEST_WRITTEN else "more than 1e+300"
+
+
+def tipping_between(one: TargetValues, other: TargetValues) -> float:
+    """The smallest gamma at which the bounds of two targets' means touch, each with an interaction of its own.
+
+    inf where every value of one lies beyond all of the other's.
+
+    >>> round(tipping_between(TargetValues(np.array([0.0, 2.0])), TargetValues(np.array([-1.0, 1.0]))), 4)
+    0.5493
+    """
+    low, high = (one, other) if one.mean <= other.mean else (other, one)
+
+    def gap(gamma: float) -> float:
+        return high.bounds(gamma)[0] - low.bounds(gamma)[1]
+
+    if gap(0.0) <= 0:
+        return 0.0
+    if gap(_LARGEST_GAMMA) > 0:
+        return float("inf")
+    return float(brentq(gap, 0.0, _LARGEST_GAMMA, xtol=1e-10))
+
+
+def _two_tails(alpha: Alpha, replicates: int) -> Fraction:
+    level = read_alpha(alpha)
+    if conformal_rank(replicates, level / 2) is None:
         raise InputError(
-            f"unknown variable {unknown[0]!r} in the scope of the interaction; legal: {', '.join(names)}"
+            f"alpha = {level} in two tails takes {fewest_scores(level / 2)} replicates or more, got {replicates}"
         )
-    columns = None if scope is None else [names.index(name) for name in scope]
-    unseen = np.flatnonzero(found.status != Status.OBSERVED)
-    for start in range(0, len(unseen), _TOGETHER):
-        some = unseen[start : start + _TOGETHER]
-        for (r, k), (target, refits) in _targets(estimator, regimes, some, columns, alpha).items():
-            curve = sensitivity_curve(target, gammas, refits, alpha)
-            yield RegimeSensitivity(r, k, curve, tipping_point(target, float(given[k]), refits, alpha))
-
-
-def _targets(
-    estimator: Ifm1, regimes: Regimes, rows: Ints, columns: Sequence[int] | None, alpha: Alpha
-) -> dict[tuple[int, int], tuple[TargetValues, list[TargetValues]]]:
-    """For some regimes and every target the values at draws, and those of refits where alpha allows for so few."""
-    density = estimator.density_
-    some = [regimes.take(slice(r, r + 1)) for r in rows.tolist()]
-    draws = list(estimator.draws_.each(regimes.take(rows)))
-    cells = [None if columns is None else _cells(density, x, columns) for x in draws]
-    found: dict[tuple[int, int], tuple[TargetValues, list[TargetValues]]] = {}
-    for r, x, cell in zip(rows.tolist(), draws, cells, strict=True):
-        for k, values in enumerate(estimator.values(x).T):
-            found[r, k] = (TargetValues(values, cells=cell), [])
-    if density.spread is None or estimator.replicates < fewest_scores(read_alpha(alpha) / 2):
-        return found
-    base = [density.log_potentials(x, regime)[:, 0] for x, regime in zip(draws, some, strict=True)]
-    for model, values_of in estimator.refits():
-        for i, r in enumerate(rows.tolist()):
-            tilt = model.log_potentials(draws[i], some[i])[:, 0] - base[i]
-            for k, values in enumerate(values_of(draws[i]).T):
-                found[r, k][1].append(TargetValues(values, tilt, cells[i]))
-    return found
-
-
-def _cells(density: DensityModel, x: Floats, columns: Sequence[int]) -> Ints:
-    bins = density.grid.encode(x)[:, columns]
-    _, place = np.unique(bins, axis=0, return_inverse=True)
-    return np.asarray(place, dtype=np.int64).ravel()
-
-
-def baseline_means(samples: Samples) -> Floats:
-    """Measured means of every target in the baseline regime, shape (k,); InputError where it was not run."""
-    active = samples.design.train.active_counts
-    base = [i for i in samples.present.tolist() if active[i] == 0]
-    if not base:
-        raise InputError("the baseline regime was not measured; give reference values for the effects' signs")
-    means: Floats = targets_of(samples)[samples.regime == base[0]].mean(axis=0)
-    return means
+    return level

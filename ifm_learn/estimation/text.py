@@ -10,11 +10,19 @@ from decimal import Decimal
 import numpy as np
 
 from ifm_ident import Status
-from ifm_ident.show.notebook import code, html_table, shortened, text_table, warning_lines, warnings_html
-from ifm_ident.show.table import wrapped
-from ifm_ident.show.words import counted, listed
+from ifm_ident.show import (
+    code,
+    counted,
+    html_table,
+    listed,
+    shortened,
+    text_table,
+    warning_lines,
+    warnings_html,
+    wrapped,
+)
+from ifm_learn.estimation._sensitivity_text import sensitivity_lines
 from ifm_learn.estimation.result import Estimates
-from ifm_learn.estimation.sensitivity_text import sensitivity_lines
 
 _GUARANTEES = {
     "exact-ratio": "the unit's regime has calibration rows of its own, so the weights are known: coverage of at "

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ifm_ident.regimes import regime_map
-from ifm_ident.results.header import quoted
+from ifm_ident.design import regime_map
+from ifm_ident.results import quoted
 from ifm_learn.estimation.result import Estimates
 
 SCHEMA = "ifm-estimate/1"

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
+from ifm_learn.density.model import DensityModel
 from ifm_learn.estimation.extrapolation import extrapolation_warnings, extrapolation_words
+from ifm_learn.experiments._remembering import Remembering
 from ifm_learn.experiments.problems import Problem
 from ifm_learn.experiments.protocol import MethodName, Protocol
-from ifm_learn.experiments.remembering import Remembering
 from ifm_learn.experiments.truths import Truth
 from ifm_learn.outcome.balance import Balance
 from ifm_learn.outcome.baselines.additive import Additive
@@ -29,8 +29,6 @@ from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.outcome.ifm2 import Ifm2
 from ifm_learn.outcome.ifm3 import Ifm3
 from ifm_learn.outcome.regressors import SmoothRegressor, fit_regressor, settled
-
-Floats = NDArray[np.float64]
 
 Fit = Callable[[Samples], DensityModel]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ifm_ident import Regimes
-from ifm_ident.spaces import UpToOrder
+from ifm_ident.design import UpToOrder
 from ifm_learn.data.public import load_dream, load_sachs
 from ifm_learn.data.samples import Samples
 

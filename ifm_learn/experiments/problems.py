@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.experiments.truths import Truth
-
-Floats = NDArray[np.float64]
 
 SIGNAL = (0.6, 0.8)
 """The variance of lambda'x at baseline is uniform on this range; the noise has the rest of 1."""

@@ -8,17 +8,16 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
+from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.cells import FactorCells
+from ifm_learn.energies.grid import Grid
 from ifm_learn.energies.layout import Layout
 from ifm_learn.energies.mlp import Mlp
 from ifm_learn.fitting.pseudo import PseudoLikelihood
 from ifm_learn.fitting.report import FitReport, StartReport
-from ifm_learn.grid import Grid
 from ifm_learn.randomness import stream
-
-Floats = NDArray[np.float64]
 
 UNITS = 15
 STEPS, RATE = 200, 0.1

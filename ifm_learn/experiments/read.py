@@ -9,13 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats
 from ifm_learn.experiments.results import Results
 from ifm_learn.experiments.write import METADATA_KEY
-
-Floats = NDArray[np.float64]
 
 
 def read_results(folder: Path) -> dict[str, Results]:

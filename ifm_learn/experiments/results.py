@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ifm_ident.arrays import Floats
 from ifm_learn.experiments.scores import Wins, prmse, rank_correlation, wins
-
-Floats = NDArray[np.float64]
 
 REFERENCE = "blackbox"
 """The method that the others are tested against, as in the paper."""

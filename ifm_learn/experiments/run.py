@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from ifm_ident import InputError, Regimes
-from ifm_ident.notation import format_regime
+from ifm_ident.design import format_regime
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.density_fit import fit_density
-from ifm_learn.experiments.folder import Folder
+from ifm_learn.density.fit import fit_density
+from ifm_learn.density.model import DensityModel
+from ifm_learn.experiments._folder import Folder
 from ifm_learn.experiments.methods import Shared, fit_shared
 from ifm_learn.experiments.problems import Problem, draw_problems
 from ifm_learn.experiments.protocol import Protocol

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import binomtest, rankdata
 
 from ifm_ident import InputError
-
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
 
 
 def prmse(truth: Floats, variance: Floats, estimate: Floats) -> float:

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from typing import Protocol as Interface
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Design, Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
+from ifm_learn.density.model import DensityModel
 from ifm_learn.experiments.protocol import Protocol
 from ifm_learn.experiments.published_fit import fit_published
 from ifm_learn.outcome.baselines.dag import DagBaseline
 from ifm_learn.outcome.regressors import TanhNetwork
-
-Floats = NDArray[np.float64]
 
 _UNITS = 10
 """Hidden units of the means of the directed truth: another family than the splines of the DAG baseline."""

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from ifm_ident import MissingExtraError
 from ifm_ident.files import open_output
+from ifm_learn.experiments._report import page
 from ifm_learn.experiments.figures import panels
-from ifm_learn.experiments.report import page
 from ifm_learn.experiments.results import REFERENCE, Results
 from ifm_learn.experiments.table import TITLES, markdown
 

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from scipy.special import expit, log_softmax, logsumexp
 
-from ifm_learn.falsification.contrast import fit, free_basis
-from ifm_learn.falsification.quadratic import upper_tail
+from ifm_ident.arrays import Floats, Ints
+from ifm_learn.falsification._contrast import fit, free_basis
+from ifm_learn.falsification._quadratic import upper_tail
 from ifm_learn.falsification.question import Evidence, Question, contrast_blocks
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 LEAST_FOR_ENERGY = 20.0
 """Rows' worth of comparison below which the energy test is not made: its level would be wrong."""

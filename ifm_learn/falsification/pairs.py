@@ -8,14 +8,12 @@ enter as products of two.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ifm_ident.arrays import Floats
+from ifm_learn.falsification._features import features
 from ifm_learn.falsification.energy import distance_features, energy_form, product_features
-from ifm_learn.falsification.features import features
 from ifm_learn.falsification.question import Evidence, Question
 from ifm_learn.falsification.score import two_forms
-
-Floats = NDArray[np.float64]
 
 _RIDGE = 1.0
 _ROWS_PER_FEATURE = 10

@@ -8,14 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.implications.implications import Implication
+from ifm_ident.arrays import Floats, Ints
+from ifm_ident.implications import Implication
 from ifm_learn.data.samples import Samples
-from ifm_learn.falsification.contrast import Block, bound_basis, free_basis
-from ifm_learn.falsification.features import Features, features
-from ifm_learn.falsification.overlap import side_by_side
+from ifm_learn.falsification._contrast import Block, bound_basis, free_basis
+from ifm_learn.falsification._features import Features, features
+from ifm_learn.falsification._overlap import side_by_side
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _RIDGE_LINEAR, _RIDGE_OTHER = 0.1, 1.0

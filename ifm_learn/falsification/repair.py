@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from ifm_ident import Design, Model
-from ifm_ident.model import Ints
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
-from ifm_learn.falsification.contrast import Block, fit
-from ifm_learn.falsification.falsify import Falsification
-from ifm_learn.falsification.features import Features, features
+from ifm_learn.falsification._contrast import Block, fit
+from ifm_learn.falsification._features import Features, features
+from ifm_learn.falsification.testing import Falsification
 from ifm_learn.randomness import one_thread
-
-Floats = NDArray[np.float64]
 
 _FOLDS = 4
 _RIDGE = 10.0

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from scipy.stats import chi2
 
-from ifm_learn.falsification.contrast import fit
+from ifm_ident.arrays import Floats
+from ifm_learn.falsification._contrast import fit
 from ifm_learn.falsification.question import Evidence, Question
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 LEAST_FOR_SCORE = 5.0

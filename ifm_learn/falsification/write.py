@@ -8,12 +8,11 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from ifm_ident.implications.implications import Implication
-from ifm_ident.results.header import quoted
-from ifm_ident.show.table import wrapped
-from ifm_ident.show.words import counted, listed
-from ifm_learn.falsification.falsify import Falsification, Finding
+from ifm_ident.implications import Implication
+from ifm_ident.results import quoted
+from ifm_ident.show import counted, listed, wrapped
 from ifm_learn.falsification.repair import Suggestion
+from ifm_learn.falsification.testing import Falsification, Finding
 
 SCHEMA = "ifm-falsification/1"
 COLUMNS = (

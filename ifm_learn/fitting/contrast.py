@@ -13,18 +13,16 @@ from scipy.sparse import csr_array
 from scipy.special import logsumexp
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.energy import LinearEnergy
 from ifm_learn.energies.families import Family, layout_of
 from ifm_learn.energies.layout import Layout
+from ifm_learn.fitting._folds import Tried, best, choose, fold_of_rows
 from ifm_learn.fitting.fitted_energies import FittedEnergies, membership, standard_units
-from ifm_learn.fitting.folds import Tried, best, choose, fold_of_rows
 from ifm_learn.fitting.optimise import Optimum, minimise
 from ifm_learn.fitting.report import FitWarning
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 RIDGES = tuple(10.0 ** (k / 2) for k in range(-4, 9))
 
@@ -219,7 +217,7 @@ class ContrastFit(FittedEnergies):
     >>> fit.log_potentials(np.array([[0.0]]), Regimes.from_codes(np.array([[0, 1]])))
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.NotIdentifiableError: B=1 is not identified in this design
+    ifm_ident.answer.certificate.NotIdentifiableError: B=1 is not identified in this design
     """
 
     constants: Floats

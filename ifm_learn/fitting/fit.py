@@ -10,18 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import MissingExtraError
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
+from ifm_learn.energies.grid import Grid
 from ifm_learn.energies.layout import Layout, Ridge
-from ifm_learn.fitting.fisher import fisher
+from ifm_learn.fitting._fisher import fisher
 from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.likelihood import LARGE, Counts, ExactLikelihood
 from ifm_learn.fitting.optimise import Objective, Optimum, minimise, minimise_curved
 from ifm_learn.fitting.pseudo import PseudoLikelihood
-from ifm_learn.grid import Grid
 from ifm_learn.inference.grid_tree import GridTree
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 T = TypeVar("T")
 
 RIDGES = (0.1, 0.3, 1.0)

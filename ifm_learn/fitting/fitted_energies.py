@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ifm_ident import Identifier, InputError, Regimes
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.checks import check_regimes
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.energies.layout import Layout
-from ifm_learn.ratios.formula import require_all
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _ENTRIES = 1 << 22
 
@@ -39,7 +35,7 @@ class FittedEnergies:
         Raises NotIdentifiableError, with the certificate, for a regime that is neither observed nor identified.
         """
         check_regimes(self.layout.design.model, regimes)
-        require_all(self._identifier.identify(regimes))
+        self._identifier.identify(regimes).require_all()
         return self.layout.cells.choice(regimes)
 
     def log_potentials(self, x: Floats, regimes: Regimes) -> Floats:

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.energies.cells import FactorCells
+from ifm_learn.energies.grid import Grid, flat_index
 from ifm_learn.energies.layout import Layout
-from ifm_learn.grid import Grid, flat_index
 from ifm_learn.inference.grid_tree import GridTree
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 LARGE = 100_000
 """Entries of all clique tables beyond which gradients are in single precision and err by 1e-6 of their size."""

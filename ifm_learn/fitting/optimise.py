@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
 
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
+
 Objective = Callable[[Floats], tuple[float, Floats]]
 Curvature = Callable[[Floats], Floats]
 

@@ -9,11 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.energies.layout import Layout
-from ifm_learn.fitting.contexts import Block, Contexts
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ifm_learn.fitting._contexts import Block, Contexts
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +25,7 @@ class PseudoLikelihood:
 
     >>> from ifm_ident import Study
     >>> from ifm_learn.energies.cells import FactorCells
-    >>> from ifm_learn.energies.linear import Saturated
+    >>> from ifm_learn.energies._linear import Saturated
     >>> design = Study.from_dict({
     ...     "interventions": {"A": [0, 1]}, "variables": ["x"], "factors": [{"sigma": ["A"]}], "train": ["0", "1"],
     ... }).design

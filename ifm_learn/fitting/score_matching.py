@@ -8,23 +8,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array, csc_array
 from scipy.sparse.linalg import splu
 
 from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.energy import SmoothEnergy
 from ifm_learn.energies.families import Family, layout_of
 from ifm_learn.energies.layout import Layout, Ridge
+from ifm_learn.fitting._folds import Tried, best, choose, fold_of_rows
 from ifm_learn.fitting.fitted_energies import FittedEnergies, standard_units
-from ifm_learn.fitting.folds import Tried, best, choose, fold_of_rows
 from ifm_learn.fitting.report import FitWarning
 from ifm_learn.ratios.gaussian_target import GaussianTarget
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 RIDGES = tuple(10.0**k for k in range(-3, 6))
 

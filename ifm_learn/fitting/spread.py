@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from ifm_ident.arrays import Floats, Ints
+from ifm_learn.energies.grid import Grid
 from ifm_learn.energies.layout import Layout, Ridge
-from ifm_learn.fitting.fisher import fisher
+from ifm_learn.fitting._fisher import fisher
 from ifm_learn.fitting.likelihood import Counts
-from ifm_learn.grid import Grid
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _PART = 0.01
 """The share of a step over which tables are taken to be straight lines in the parameters."""

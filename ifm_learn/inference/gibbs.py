@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import InputError, MissingExtraError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ifm_ident.arrays import Floats, Ints
 
 RHAT = 1.01
 """Chains with an R-hat above this are not called mixed (Vehtari et al., Bayesian Analysis 2021)."""

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ifm_ident.messages.junction_tree import Graph, JunctionTree, junction_tree
+from ifm_ident.arrays import Floats, Ints
+from ifm_ident.messages import Graph, JunctionTree, junction_tree
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Key = tuple[int, ...]
 Keys = list[Key]
 

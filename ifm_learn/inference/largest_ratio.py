@@ -14,16 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax, xlogy
 
-from ifm_learn.grid import flat_index
+from ifm_ident.arrays import Floats, Ints
+from ifm_learn.energies.grid import flat_index
+from ifm_learn.inference._max_product import maximise
 from ifm_learn.inference.grid_tree import GridTree
-from ifm_learn.inference.max_product import maximise
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Box = tuple[tuple[int, int], ...]
 """For every variable the first value index inside and the first beyond."""
 

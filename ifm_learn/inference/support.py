@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.inference.grid_tree import Collected
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 FEWEST_ROWS = 25
 """A factor is unsupported at x where its rows are rarer than among this many rows of the regime itself,"""

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.outcome.cross_fitted import Regression
+from ifm_learn.density.model import DensityModel
+from ifm_learn.outcome._cross_fitted import Regression
 from ifm_learn.outcome.plug_in import Draws, exact_means, means_under
 from ifm_learn.outcome.weighted import WeightedEstimator
-
-Floats = NDArray[np.float64]
 
 
 class DoublyRobust(WeightedEstimator):

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import InputError, MissingExtraError, Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 
 try:
@@ -16,8 +16,6 @@ try:
     from sklearn.exceptions import NotFittedError
 except ImportError:
     raise MissingExtraError("scikit-learn", "learn") from None
-
-Floats = NDArray[np.float64]
 
 
 class OutcomeEstimator(BaseEstimator):  # type: ignore[misc]

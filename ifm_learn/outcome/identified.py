@@ -7,20 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ifm_ident import Design, InputError, Regimes
+from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
+from ifm_learn.density.model import DensityModel
+from ifm_learn.outcome._sampling_error import redraws
 from ifm_learn.outcome.estimator import OutcomeEstimator, one_row, shaped
-from ifm_learn.outcome.sampling_error import redraws
 from ifm_learn.ratios.balance import balance_weights
 from ifm_learn.ratios.diagnostics import WeightDiagnostics, diagnose
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _CELLS = 8_000_000
 """Entries of the arrays of weights that are held at once."""
@@ -162,21 +159,10 @@ def density_of(given: Any, samples: Samples, seed: int) -> DensityModel:
     """
     if given is None or isinstance(given, Mapping):
         return fit_density(samples, **{"seed": seed, **(given or {})})
-    if not same_design(given.design, samples.design):
+    if not given.design.equals(samples.design):
         raise InputError(
             "the density model is about another design: other factors, variables or training regimes; fit one to "
             "these samples with fit_density, or give None"
         )
     model: DensityModel = given
     return model
-
-
-def same_design(one: Design, other: Design) -> bool:
-    """Whether two designs have equal models and training regimes, in order."""
-    return (
-        one.model == other.model
-        and len(one.train) == len(other.train)
-        and bool(np.array_equal(one.train.indptr, other.train.indptr))
-        and bool(np.array_equal(one.train.position, other.train.position))
-        and bool(np.array_equal(one.train.level, other.train.level))
-    )

@@ -6,19 +6,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Regimes
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
+from ifm_learn.density.model import DensityModel
+from ifm_learn.outcome._sampling_error import repeated, spread_of
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.outcome.identified import IdentifiedEstimator
 from ifm_learn.outcome.plug_in import Draws, exact_means, means_under, redrawn_means
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
-from ifm_learn.outcome.sampling_error import repeated, spread_of
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 class Ifm1(IdentifiedEstimator):
@@ -47,7 +44,7 @@ class Ifm1(IdentifiedEstimator):
     >>> model.predict(Regimes.from_codes(np.array([[1, 1]])))
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.NotIdentifiableError: A=1,B=1 is not identified in this design
+    ifm_ident.answer.certificate.NotIdentifiableError: A=1,B=1 is not identified in this design
     """
 
     method: ClassVar[str] = "ifm1"

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ifm_ident import Regimes
 from ifm_learn.outcome.identified import Potentials, RowWeights
 from ifm_learn.outcome.weighted import WeightedEstimator
 from ifm_learn.ratios.combine import CombinedWeights
-
-Floats = NDArray[np.float64]
 
 
 class Ifm2(WeightedEstimator):

@@ -6,20 +6,19 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats
 from ifm_ident.errors import nearest
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.cross_fitted import Regression
-from ifm_learn.outcome.feature_ridge import FeatureRidge
+from ifm_learn.outcome._cross_fitted import Regression
+from ifm_learn.outcome._feature_ridge import FeatureRidge
+from ifm_learn.outcome._sampling_error import repeated, spread_of
 from ifm_learn.outcome.identified import Potentials
 from ifm_learn.outcome.plug_in import Draws, means_under
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
-from ifm_learn.outcome.sampling_error import repeated, spread_of
 from ifm_learn.outcome.weighted import WeightedEstimator
 
-Floats = NDArray[np.float64]
 Refit = Literal["ridge", "regressor"]
 Function = Callable[[Floats], Floats]
 

@@ -6,16 +6,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.outcome.sampling_error import tilted_means
+from ifm_learn.density.model import DensityModel
+from ifm_learn.outcome._sampling_error import tilted_means
 from ifm_learn.randomness import stream
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _CELLS = 4_000_000
 """Numbers in the draws that are held at once where regimes are drawn together."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ifm_ident import InputError, MissingExtraError
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.randomness import stream
 
 try:
@@ -18,8 +19,6 @@ try:
 except ImportError:
     raise MissingExtraError("scikit-learn", "learn") from None
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _STRENGTHS = np.geomspace(1e-2, 1e5, 15)
 """Ridge penalties tried on standardised features, the best by leave-one-out error."""

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Identifier, InputError, Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
+from ifm_learn.density.model import DensityModel
+from ifm_learn.outcome._sampling_error import spread_of
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.outcome.identified import IdentifiedEstimator, Potentials, density_of
-from ifm_learn.outcome.sampling_error import spread_of
-from ifm_learn.ratios.formula import FormulaRatio, LogDensities, require_all
-
-Floats = NDArray[np.float64]
+from ifm_learn.ratios.formula import FormulaRatio, LogDensities
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +26,7 @@ class ByFormula:
 
     def require(self, regimes: Regimes) -> None:
         """NotIdentifiableError with the certificate unless every regime is observed or identified."""
-        require_all(Identifier(self.ratio.design).identify(regimes))
+        Identifier(self.ratio.design).identify(regimes).require_all()
 
     def log_potentials(self, x: Floats, regimes: Regimes) -> Floats:
         """In nats, shape (n, r); NotIdentifiableError, with the certificate, for a regime without a formula."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ifm_ident.plots import canvas
-from ifm_learn.sensitivity import SensitivityCurve, Tipping
+from ifm_learn.estimation.sensitivity import SensitivityCurve, Tipping
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ def sensitivity(
     A second axis above says gamma as the factor exp(gamma) by which densities may change.
 
     >>> from matplotlib.figure import Figure
-    >>> from ifm_learn.sensitivity import TargetValues, sensitivity_curve, tipping_point
+    >>> from ifm_learn.estimation.sensitivity import TargetValues, sensitivity_curve, tipping_point
     >>> draws = TargetValues(np.array([1.0, 2.0, 6.0]))
     >>> curve = sensitivity_curve(draws, np.linspace(0, 1, 5))
     >>> ax = sensitivity(curve, tipping_point(draws, 2.0), Figure().subplots())

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from ifm_ident import InputError
-
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
 
 _STEPS = 200
 _TOLERANCE = 1e-10

@@ -6,17 +6,15 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
+from ifm_learn.ratios._regime_classifiers import default_classifiers, fitted, log_probabilities, sklearn
 from ifm_learn.ratios.formula import undo_class_sizes
-from ifm_learn.ratios.regime_classifiers import default_classifiers, fitted, log_probabilities, sklearn
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 class ClassifierRatio:

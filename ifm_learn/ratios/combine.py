@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats, Ints
 from ifm_ident.errors import nearest
 from ifm_learn.ratios.balance import regime_weights
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 Combination = Literal["ess", "variance"]
 

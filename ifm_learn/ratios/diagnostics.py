@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
 from ifm_ident import InputError, MissingExtraError
-
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
 
 FEWEST_EFFECTIVE = 25
 """Below this effective sample size a weighted mean's standard error is above a fifth of the outcome's spread."""

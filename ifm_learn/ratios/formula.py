@@ -7,15 +7,13 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
 from ifm_ident import Answer, Design, Identification, Identifier, InputError, NotIdentifiableError, Regimes, Status
-from ifm_ident.identification import JOINT
-from ifm_ident.regimes import Active
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ifm_ident.answer import JOINT
+from ifm_ident.arrays import Floats, Ints
+from ifm_ident.design import Active
 
 
 class LogDensities(Protocol):
@@ -47,13 +45,6 @@ def undo_class_sizes(logits: ArrayLike, mass: ArrayLike) -> Floats:
         raise InputError(f"class sizes must be positive, got {masses[~(masses > 0)][:1]}; every class needs a row")
     shifted: Floats = values - np.log(masses)
     return shifted
-
-
-def require_all(identification: Identification) -> None:
-    """Raise NotIdentifiableError, with the certificate, for the first target neither observed nor identified."""
-    refused = ~np.isin(identification.status, (Status.OBSERVED, Status.IDENTIFIED))
-    if refused.any():
-        identification.require(int(np.argmax(refused)))
 
 
 def exponent_matrix(identification: Identification, block: int = JOINT) -> csr_array:
@@ -107,7 +98,7 @@ def log_ratios(identification: Identification, log_densities: ArrayLike) -> Floa
 
     log_densities: shape (n, m). -inf (a density of zero) is refused where the formula divides by it.
     """
-    require_all(identification)
+    identification.require_all()
     values = np.asarray(log_densities, dtype=np.float64)
     matrix = exponent_matrix(identification)
     _require_shape(values, matrix.shape[1])
@@ -139,7 +130,7 @@ class FormulaRatio:
     >>> ratio.log_potential(((1, 1),), np.array([[1.0], [0.0]]))
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.NotIdentifiableError: B=1 is not identified in this design
+    ifm_ident.answer.certificate.NotIdentifiableError: B=1 is not identified in this design
     """
 
     design: Design
@@ -163,7 +154,7 @@ class FormulaRatio:
         An `Identification` may be given instead, to use the formulas that an objective chose (THEORY 5).
         """
         identification = targets if isinstance(targets, Identification) else self._identifier.identify(targets)
-        require_all(identification)
+        identification.require_all()
         joint = exponent_matrix(identification)
         stepwise = np.diff(joint.indptr) == 0
         found = np.empty((len(x), len(identification)))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Identification
-from ifm_learn.ratios.formula import exponent_matrix, require_all
+from ifm_ident.arrays import Floats
+from ifm_learn.ratios.formula import exponent_matrix
 from ifm_learn.ratios.per_regime import GaussianDensities
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +69,7 @@ def gaussian_targets(densities: GaussianDensities, identification: Identificatio
     >>> gaussian_targets(narrow_baseline, found)[0].proper
     False
     """
-    require_all(identification)
+    identification.require_all()
     model, precision = identification.design.model, densities.precision
     pull = np.einsum("ipq,iq->ip", precision, densities.mean)
     joint = exponent_matrix(identification)

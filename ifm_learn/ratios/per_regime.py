@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
-from ifm_learn.ratios.regime_classifiers import sklearn
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ifm_learn.ratios._regime_classifiers import sklearn
 
 
 @dataclass(frozen=True, eq=False)

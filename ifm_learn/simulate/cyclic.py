@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Factor, InputError, Intervention, Model, Regimes
-from ifm_ident.regimes import Active
-from ifm_learn.simulate.simulator import Function, Ints, Simulator, cells_of, check_shapes, x_scopes
-
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats, Ints
+from ifm_ident.design import Active
+from ifm_learn.simulate._simulator import Function, Simulator, cells_of, check_shapes, x_scopes
 
 _SLOPE = 0.5
 _FORGOTTEN = 1e-4

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Model, Regimes
-from ifm_ident.show.tabulated import TabulatedModel
-from ifm_learn.simulate.simulator import Function, Ints, Simulator
-
-Floats = NDArray[np.float64]
+from ifm_ident.answer import TabulatedModel
+from ifm_ident.arrays import Floats, Ints
+from ifm_learn.simulate._simulator import Function, Simulator
 
 
 @dataclass(frozen=True, eq=False)

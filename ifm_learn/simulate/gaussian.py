@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import InputError, Model, Regimes
-from ifm_learn.simulate.simulator import Function, Ints, Simulator, cells_of, check_shapes, x_scopes
-
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats, Ints
+from ifm_learn.simulate._simulator import Function, Simulator, cells_of, check_shapes, x_scopes
 
 _REACH, _STEPS = 10.0, 4001
 _TOLERANCE = 1e-9

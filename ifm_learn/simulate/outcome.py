@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import InputError, Regimes
-from ifm_learn.simulate.simulator import Simulator
-
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
+from ifm_learn.simulate._simulator import Simulator
 
 
 @dataclass(frozen=True, eq=False)

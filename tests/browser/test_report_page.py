@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ifm_ident.identify import Identifier
 from ifm_ident.report.findings import estimates_of
 from ifm_ident.report.page import Asked, write_report
-from ifm_ident.study import Study, load
+from ifm_ident.solve.identifier import Identifier
+from ifm_ident.study.study import Study, load
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

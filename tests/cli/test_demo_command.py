@@ -13,11 +13,11 @@ from ifm_ident.errors import MissingExtraError
 from ifm_ident.show import demonstration
 from ifm_ident.show.demonstration import EXAMPLES, WITH_DATA, example
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
+from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.layout import Ridge
-from ifm_learn.estimate import estimate_study
-from ifm_learn.estimation.demonstration import truth_lines
+from ifm_learn.estimation._demonstration import truth_lines
+from ifm_learn.estimation.of_study import estimate_study
 from tests.cli.running import run, run_apart
 
 EXAMPLES_WITH_DATA = Path(demonstration.__file__).parents[1] / "examples"
@@ -28,7 +28,7 @@ def quick_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     def quickly(samples: Samples, seed: int, jobs: int) -> DensityModel:
         return fit_density(samples, energy="quadratic", ridge=Ridge(0.1, 0.1), starts=1, bins=8, seed=seed)
 
-    monkeypatch.setattr("ifm_learn.fitted.fit_density", quickly)
+    monkeypatch.setattr("ifm_learn.density.fitted.fit_density", quickly)
 
 
 @pytest.mark.usefixtures("quick_fits")

@@ -23,10 +23,10 @@ from ifm_ident.errors import InputError
 from ifm_ident.report.findings import estimates_of
 from ifm_learn.commands import estimate, fit
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
+from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.layout import Ridge
-from ifm_learn.estimate import estimate_study
+from ifm_learn.estimation.of_study import estimate_study
 from ifm_learn.outcome.regressors import SmoothRegressor
 
 STUDY: dict[str, Any] = {
@@ -71,8 +71,8 @@ def quick_fits() -> Iterator[None]:
         return fit_density(samples, energy="saturated", ridge=Ridge(0.01, 0.01), starts=1, seed=seed)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ifm_learn.fitted.fit_density", fit_tables)
-        patch.setattr("ifm_learn.compare.fit_density", fit_tables)
+        patch.setattr("ifm_learn.density.fitted.fit_density", fit_tables)
+        patch.setattr("ifm_learn.estimation.comparison.fit_density", fit_tables)
         patch.setattr(SmoothRegressor, "_try_networks", lambda *_: None)
         yield
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from ifm_ident import load
 from ifm_ident.errors import InputError
 from ifm_learn.commands.estimate import command
-from ifm_learn.estimate import estimate_study
+from ifm_learn.estimation.of_study import estimate_study
 from tests.cli.running import Ifm
 
 STUDY = {

@@ -221,7 +221,7 @@ def test_unbuffered_output_is_complete(folder: Path) -> None:
         "    def fileno(self): return 1\n"
         "    def write(self, data): raise SystemExit('written to without a buffer')\n"
         "sys.stdout = io.TextIOWrapper(Sips(), write_through=True)\n"
-        "from ifm_ident.commands.options import open_sink\n"
+        "from ifm_ident.commands._options import open_sink\n"
         "with open_sink(None, False) as sink:\n"
         "    sink.write(b'whole')\n"
     )

@@ -16,7 +16,7 @@ pytest.importorskip("sklearn")
 # The command itself, with a writer that stops half-way and waits to be interrupted.
 WAITING = {
     "fit": """
-from ifm_learn.density import DensityModel
+from ifm_learn.density.model import DensityModel
 save = DensityModel.save
 DensityModel.save = lambda self, path: (save(self, path), time.sleep(60))
 """,

@@ -213,9 +213,9 @@ def with_data(tmp_path: Path) -> Path:
 
 def learning(monkeypatch: pytest.MonkeyPatch, estimate: Callable[..., Any], most: int = 100) -> None:
     """Stands in for the learning part, which has tests of its own."""
-    module = types.ModuleType("ifm_learn.estimate")
+    module = types.ModuleType("ifm_learn.estimation.of_study")
     module.MOST, module.estimate_study = most, estimate  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ifm_learn.estimate", module)
+    monkeypatch.setitem(sys.modules, "ifm_learn.estimation.of_study", module)
 
 
 def test_data_of_the_study_are_estimated(ifm: Ifm, with_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,14 +244,14 @@ def test_without_the_learning_part_the_page_names_it(
     assert "this needs the package sklearn: pip install 'ifm-ident[learn]'" in said
     learning(monkeypatch, missing, most=3)
     assert "8 regimes are more than 3." in Page(ifm(with_data)[1]).words("data")
-    monkeypatch.setitem(sys.modules, "ifm_learn.estimate", None)
+    monkeypatch.setitem(sys.modules, "ifm_learn.estimation.of_study", None)
     with monkeypatch.context() as patch:
         patch.setattr("importlib.import_module", _no_sklearn)
         assert "ifm-ident[learn]" in Page(ifm(with_data)[1]).words("data")
 
 
 def _no_sklearn(name: str) -> Any:
-    if name == "ifm_learn.estimate":
+    if name == "ifm_learn.estimation.of_study":
         raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
     return __import__(name, fromlist=["_"])
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ifm_ident.certificate import KernelCertificate
-from ifm_ident.design import Design
-from ifm_ident.exact_text import integer_column
-from ifm_ident.identification import JOINT, Criterion, Identification, Status, Terms
-from ifm_ident.model import Factor, Intervention, Level, Model
-from ifm_ident.regime_text import Notation
-from ifm_ident.regimes import Active, Regimes
+from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.exact_text import integer_column
+from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status, Terms
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Level, Model
+from ifm_ident.design.regime_text import Notation
+from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.results.claims import Claims
 
 Row = list[Fraction]

@@ -7,8 +7,8 @@ import itertools
 import flint
 import numpy as np
 
-from ifm_ident.identify import Identifier
-from ifm_ident.implications.implications import Implications, implications, variable_sets
+from ifm_ident.implications.testable import Implications, implications, variable_sets
+from ifm_ident.solve.identifier import Identifier
 from tests.oracles import Codes, PlainDesign
 
 

@@ -11,9 +11,9 @@ import flint
 import numpy as np
 from hypothesis import strategies as st
 
-from ifm_ident.design import Design
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Regimes
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
 
 Codes = tuple[int, ...]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ifm_ident.identification import Identification
+from ifm_ident.answer.identification import Identification
 from ifm_ident.results.read import WRITERS, read_result
 from tests.ident.answers import Case, rows_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from ifm_ident.study import Study, load
+from ifm_ident.study.study import Study, load
 
 _EXAMPLES = files("ifm_ident") / "examples"
 

@@ -12,7 +12,7 @@ import pytest
 
 from ifm_ident.errors import InputError
 from ifm_ident.implications.aliases import Aliases, aliases
-from ifm_ident.implications.aliases_write import alias_lines
+from ifm_ident.show.aliases_write import alias_lines
 from tests.oracles import Codes, PlainDesign
 
 LETTERS = "ABCDEFGHJKL"

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from ifm_ident.design.model import Factor, Intervention, Model
 from ifm_ident.errors import InputError, MissingExtraError
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.reading import anndata_files
-from ifm_ident.reading.anndata_files import anndata_table
-from ifm_ident.reading.frames import table_of
-from ifm_ident.reading.tables import read_data_regimes, read_regimes
-from ifm_ident.study import Study, load
+from ifm_ident.study.reading import _anndata_files as anndata_files
+from ifm_ident.study.reading._anndata_files import anndata_table
+from ifm_ident.study.reading._sources import table_of
+from ifm_ident.study.reading._tables import read_data_regimes, read_regimes
+from ifm_ident.study.study import Study, load
 
 anndata = pytest.importorskip("anndata")
 pd = pytest.importorskip("pandas")

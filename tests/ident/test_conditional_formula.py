@@ -9,15 +9,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ifm_ident.conditional_formula import ConditionalFormula, identifier_of, identify_of, needed_variables
-from ifm_ident.design import Design
+from ifm_ident.answer.conditional_formula import ConditionalFormula
+from ifm_ident.answer.formula import Formula
+from ifm_ident.answer.identification import Criterion, Status
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.formula import Formula
-from ifm_ident.identification import Criterion, Status
-from ifm_ident.identify import Identifier, identify
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Regimes
 from ifm_ident.show.demonstration import example
+from ifm_ident.solve.identifier import Identifier, identify
+from ifm_ident.solve.some_variables import identifier_of, identify_of, needed_variables
 
 Scopes = list[tuple[tuple[int, ...], tuple[int, ...]]]
 

@@ -1,4 +1,4 @@
-"""Coverage of the whole space: against brute force, scipy's interval and the uniform distribution."""
+"""Shares of the whole space: against brute force, scipy's interval and the uniform distribution."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import pytest
 from hypothesis import given, settings
 from scipy.stats import binomtest, chisquare
 
-from ifm_ident import incidence
-from ifm_ident.coverage import coverage as coverage_module
-from ifm_ident.coverage.coverage import ANSWERED, VERDICTS, Counts, Coverage, Part, binomial_interval, coverage
-from ifm_ident.coverage.orders import Orders, draw
-from ifm_ident.coverage.write import json_lines, text_lines
-from ifm_ident.design import Design
+from ifm_ident.answer.identification import Criterion, Status
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.spaces import AllRegimes, UpToOrder
 from ifm_ident.errors import InputError
-from ifm_ident.identification import Criterion, Status
-from ifm_ident.identify import CriterionName, Identifier
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Regimes
-from ifm_ident.spaces import AllRegimes, UpToOrder
+from ifm_ident.shares import shares as coverage_module
+from ifm_ident.shares._orders import Orders, draw
+from ifm_ident.shares.shares import ANSWERED, VERDICTS, Counts, Part, Shares, binomial_interval, shares_of
+from ifm_ident.show.shares_write import json_lines, text_lines
+from ifm_ident.solve import incidence
+from ifm_ident.solve.identifier import CriterionName, Identifier
 from tests.cases import CASES, CONDITIONAL
 from tests.oracles import Oracle, PlainDesign, conditional_verdicts
 from tests.strategies import plain_designs
@@ -54,7 +54,7 @@ def brute_force(design: Design, criterion: CriterionName) -> dict[int, Counts]:
 @given(plain=plain_designs())
 def test_every_count_is_that_of_brute_force(criterion: CriterionName, plain: PlainDesign) -> None:
     design = plain.build()
-    found = coverage(Identifier(design), criterion)
+    found = shares_of(Identifier(design), criterion)
     expected = brute_force(design, criterion)
     assert {part.active: part.counted for part in found.parts} == expected
     assert found.total.counted == tuple(map(sum, zip(*expected.values(), strict=True)))
@@ -66,7 +66,7 @@ def test_every_count_is_that_of_brute_force(criterion: CriterionName, plain: Pla
 @given(plain=plain_designs())
 def test_shares_are_those_of_a_dense_elimination(plain: PlainDesign) -> None:
     every = list(product(*map(range, plain.levels)))
-    found = coverage(Identifier(plain.build()))
+    found = shares_of(Identifier(plain.build()))
     holds = conditional_verdicts(plain, every)
     assert found.total.share(*ANSWERED).value == Fraction(sum(holds), len(every))
     joint = Oracle(plain, range(len(plain.factors))).holds(every)
@@ -142,12 +142,12 @@ def test_sampling_holds_the_truth_and_is_the_same_twice() -> None:
     model = Model(model.interventions, ("x",), (*model.factors, *factors))
     train = np.stack([rng.integers(0, levels) for _ in range(36)])
     identifier = Identifier(Design(model, Regimes.from_codes(train)))
-    exact = coverage(identifier, budget=10**9)
+    exact = shares_of(identifier, budget=10**9)
     assert all(part.share(*ANSWERED).exact for part in exact.parts)
     assert 0.05 < exact.total.share(*ANSWERED).value < 0.95
     drawn = missed = 0
     for seed in range(60):
-        found = coverage(identifier, sample=400, budget=1, seed=seed)
+        found = shares_of(identifier, sample=400, budget=1, seed=seed)
         for true, part in zip((*exact.parts, exact.total), (*found.parts, found.total), strict=True):
             share, truth = part.share(*ANSWERED), true.share(*ANSWERED).value
             assert part.drawn == (400 if true.regimes > 400 else 0)
@@ -156,13 +156,13 @@ def test_sampling_holds_the_truth_and_is_the_same_twice() -> None:
             missed += not share.low <= truth <= share.high
     assert drawn == 300
     assert 0 < missed < 0.08 * drawn  # 5% at most, and three standard deviations
-    found = coverage(identifier, sample=400, budget=1)
-    again = coverage(identifier, sample=400, budget=1)
+    found = shares_of(identifier, sample=400, budget=1)
+    again = shares_of(identifier, sample=400, budget=1)
     assert (again.parts, again.total) == (found.parts, found.total)
-    assert coverage(identifier, sample=400, budget=1, seed=1).total != found.total
+    assert shares_of(identifier, sample=400, budget=1, seed=1).total != found.total
 
 
-def chained(width: int, trained: int) -> Coverage:
+def chained(width: int, trained: int) -> Shares:
     """`width` two-level interventions, 200 pair factors; baseline, all singles, some pairs in training."""
     rng = np.random.default_rng(1)
     pairs = sorted({tuple(sorted(rng.choice(width, 2, replace=False).tolist())) for _ in range(200)})
@@ -171,7 +171,7 @@ def chained(width: int, trained: int) -> Coverage:
     singles = tuple(Factor(f"g{i}", ("x",), (f"s{i}",)) for i in range(width))
     train = [(), *(((i, 1),) for i in range(width)), *(((a, 1), (b, 1)) for a, b in pairs[:trained])]
     model = Model(bits, ("x",), factors + singles)
-    return coverage(Identifier(Design(model, Regimes.from_active(train, width))))
+    return shares_of(Identifier(Design(model, Regimes.from_active(train, width))))
 
 
 def test_a_thousand_interventions_take_seconds() -> None:
@@ -200,7 +200,7 @@ def test_full_rank_answers_for_any_space_exactly() -> None:
 
 def test_full_conditional_rank_says_all_is_answered_but_not_how() -> None:
     design = CONDITIONAL.plain.build()
-    found = coverage(Identifier(design), sample=1, budget=1)
+    found = shares_of(Identifier(design), sample=1, budget=1)
     assert found.total.drawn
     assert found.total.share(*ANSWERED).exact
     assert found.total.share("not_identified").value == 0
@@ -212,7 +212,7 @@ def test_wide_factors_are_not_spanned_by_the_cells_seen() -> None:
     bits = tuple(Intervention(name, (0, 1)) for name in names)
     model = Model(bits, ("x",), (Factor("wide", ("x",), names),))
     design = Design(model, Regimes.from_codes(np.eye(9, dtype=np.int64)))
-    assert coverage(Identifier(design)).total.counted == (9, 0, 0, 512 - 9)
+    assert shares_of(Identifier(design)).total.counted == (9, 0, 0, 512 - 9)
 
 
 def test_wide_factors_are_spanned_by_all_regimes_up_to_their_width() -> None:
@@ -221,11 +221,11 @@ def test_wide_factors_are_spanned_by_all_regimes_up_to_their_width() -> None:
     pairs = tuple(Factor("".join(pair), ("x",), pair) for pair in combinations(names, 2))
     model = Model(many, ("x",), pairs)
     train = Regimes.concatenate(list(UpToOrder(model, 2).chunks()))
-    found = coverage(Identifier(Design(model, train)), sample=1, budget=1)
+    found = shares_of(Identifier(Design(model, train)), sample=1, budget=1)
     assert found.total.counted == (817, 17**3 - 817, 0, 0)
     assert found.total.spanned
     assert not found.total.drawn
-    one_less = coverage(Identifier(Design(model, train.take(slice(-1)))), sample=1, budget=1)
+    one_less = shares_of(Identifier(Design(model, train.take(slice(-1)))), sample=1, budget=1)
     assert not one_less.total.spanned
 
 
@@ -246,7 +246,7 @@ def test_rank_says_what_enumeration_says_however_wide_factors_are(
         monkeypatch.setattr(coverage_module, "WIDE", wide)
         identifier = Identifier(Design(model, train))
         answer = bool((identifier.identify(every).status != Status.NOT_IDENTIFIED).all())
-        assert coverage(identifier).total.spanned == answer
+        assert shares_of(identifier).total.spanned == answer
         answers.add(answer)
     assert answers == {True, False}
 
@@ -274,4 +274,4 @@ def test_questions_without_sense_are_refused() -> None:
         ({"criterion": "any"}, "any"),
     ):
         with pytest.raises(InputError, match=said):
-            coverage(identifier, **wrong)
+            shares_of(identifier, **wrong)

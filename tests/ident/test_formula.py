@@ -10,8 +10,8 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ifm_ident.answer.formula import Formula
 from ifm_ident.errors import InputError
-from ifm_ident.formula import Formula
 
 NAMES = ("000", "010", "100", "110", "001", "011")
 HALF = Fraction(1, 2)

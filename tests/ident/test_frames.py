@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ifm_ident.design.model import Factor, Intervention, Model
 from ifm_ident.errors import InputError
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.reading.frames import is_tabular
-from ifm_ident.reading.table_files import RowError
-from ifm_ident.reading.tables import read_counts, read_data_regimes, read_regimes
-from ifm_ident.study import Study
+from ifm_ident.study.reading._sources import is_tabular
+from ifm_ident.study.reading._table import RowError
+from ifm_ident.study.reading._tables import read_counts, read_data_regimes, read_regimes
+from ifm_ident.study.study import Study
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ifm_ident import incidence
-from ifm_ident.errors import InputError, NotIdentifiableError
-from ifm_ident.exact import dense
-from ifm_ident.identification import JOINT, Criterion, Identification, Status
-from ifm_ident.identify import Identifier, identify
-from ifm_ident.regimes import Regimes
+from ifm_ident.answer.certificate import NotIdentifiableError
+from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.errors import InputError
+from ifm_ident.solve import incidence
+from ifm_ident.solve.exact import _dense as dense
+from ifm_ident.solve.identifier import Identifier, identify
 from tests.cases import CASES, CHAIN, CONDITIONAL, PARITY, SATURATED, UNTOUCHED, Case
 from tests.oracles import (
     Codes,

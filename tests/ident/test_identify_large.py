@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from ifm_ident.design import Design
-from ifm_ident.identification import JOINT, Status
-from ifm_ident.identify import Identifier
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Regimes
+from ifm_ident.answer.identification import JOINT, Status
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.solve.identifier import Identifier
 
 
 def wide_design(train: Sequence[Sequence[int]], width: int = 40) -> Design:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ifm_ident.errors import InputError
-from ifm_ident.identify import Identifier
-from ifm_ident.implications.implications import Implications, implications, variable_sets
-from ifm_ident.implications.write import json_lines, latex_lines, text_lines
+from ifm_ident.implications.testable import Implications, implications, variable_sets
 from ifm_ident.results.header import Heading
+from ifm_ident.show.implications_write import json_lines, latex_lines, text_lines
+from ifm_ident.solve.identifier import Identifier
 from tests import cases
 from tests.ident.lattice_oracles import ask, dense, factorial, full_hnf, is_saturated
 from tests.oracles import Codes, Oracle, PlainDesign, row

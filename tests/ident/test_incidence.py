@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ifm_ident import incidence
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.incidence import BaselineSystem, OneHotSystem
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Regimes
+from ifm_ident.solve import incidence
+from ifm_ident.solve.incidence import BaselineSystem, OneHotSystem
 from tests.oracles import PlainDesign, regimes_of, row
 from tests.strategies import plain_designs
 

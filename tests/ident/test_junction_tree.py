@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ifm_ident.design.model import Factor, Intervention, Model
 from ifm_ident.messages.junction_tree import (
     JunctionTree,
     cardinality_order,
@@ -17,7 +18,6 @@ from ifm_ident.messages.junction_tree import (
     sigma_edges,
     sigma_graph,
 )
-from ifm_ident.model import Factor, Intervention, Model
 
 
 def model_of(scopes: list[tuple[int, ...]], width: int) -> Model:

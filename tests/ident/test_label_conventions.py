@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Active
 from ifm_ident.errors import InputError
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.reading.label_conventions import SEPARATORS, LabelConvention, LabelReader, is_known_control
-from ifm_ident.reading.table_files import RowError
-from ifm_ident.reading.tables import read_regimes
-from ifm_ident.regimes import Active
-from ifm_ident.screens import study_from_labels
-from ifm_ident.study import Study, load
+from ifm_ident.study.reading._table import RowError
+from ifm_ident.study.reading._tables import read_regimes
+from ifm_ident.study.reading.label_conventions import SEPARATORS, LabelConvention, LabelReader, is_known_control
+from ifm_ident.study.study import Study, load
 
 
 def model_of(*names: str) -> Model:
@@ -239,7 +238,7 @@ def test_a_bad_convention_is_named(tmp_path: Path, labels: str, message: str) ->
 
 
 def screen(labels: list[str], **options: object) -> Study:
-    return study_from_labels(labels, **options)  # type: ignore[arg-type]
+    return Study.from_labels(labels, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -340,13 +339,13 @@ def test_a_screen_counts_its_cells_and_takes_factors(tmp_path: Path) -> None:
 def test_the_column_of_labels_is_found_or_asked_for(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     cells = pandas.DataFrame({"perturbation": ["ctrl", "A"], "depth": [1, 2]})
-    assert list(study_from_labels(cells).model.position) == ["A"]
+    assert list(Study.from_labels(cells).model.position) == ["A"]
     both = cells.assign(condition=["x", "y"])
     with pytest.raises(InputError, match=r"which column holds the labels\?.*'perturbation', 'depth', 'condition'"):
-        study_from_labels(both)
+        Study.from_labels(both)
     with pytest.raises(InputError, match="'perturbation': it is the index of the frame: make it a column"):
-        study_from_labels(cells.set_index("perturbation"))
+        Study.from_labels(cells.set_index("perturbation"))
     path = tmp_path / "cells.csv"
     path.write_text("cell;perturbation\n1;ctrl\n2;A\n")
     with pytest.raises(InputError, match=r"one column, 'cell;perturbation'; if ';' stands between columns, save"):
-        study_from_labels(path)
+        Study.from_labels(path)

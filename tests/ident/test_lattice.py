@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from ifm_ident.design import Design
+from ifm_ident.design.design import Design
 from ifm_ident.errors import IfmError
-from ifm_ident.exact.lattice import SIZE_LIMIT, reduced_split
-from ifm_ident.identify import Identifier
-from ifm_ident.implications.exchange import Tableau, exchange
-from ifm_ident.implications.implications import implications
-from ifm_ident.implications.lattice import complement_modulo, split, tidy
+from ifm_ident.implications._exchange import Tableau, exchange
+from ifm_ident.implications._lattice import complement_modulo, split, tidy
+from ifm_ident.implications.testable import implications
+from ifm_ident.solve.exact.lattice import SIZE_LIMIT, reduced_split
+from ifm_ident.solve.identifier import Identifier
 from tests.ident.lattice_oracles import ask, dense, factorial, full_hnf, is_saturated, up_to_sign
 from tests.oracles import Codes, PlainDesign, regimes_of, row
 
@@ -88,7 +88,7 @@ def test_split_is_a_direct_sum_for_any_integers(monkeypatch: pytest.MonkeyPatch)
         reduced.append(len(relations))
         return reduced_split(relations, vectors)
 
-    monkeypatch.setattr("ifm_ident.implications.lattice.reduced_split", counting)
+    monkeypatch.setattr("ifm_ident.implications._lattice.reduced_split", counting)
     for trial in range(300):
         count, width = int(rng.integers(1, 14)), int(rng.integers(1, 9))
         low, high = [(0, 2), (-1, 2), (-3, 4)][trial % 3]

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ifm_ident.design import Design
-from ifm_ident.messages.join_terms import SigmaGraph, relative
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Active, Regimes
+from ifm_ident.messages._join_terms import SigmaGraph, relative
 from ifm_ident.messages.message_passing import candidate_contexts, derive, derive_many, steps_text
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Active, Regimes
 
 Codes = tuple[int, ...]
 
@@ -342,7 +342,7 @@ def test_many_targets_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     design = Design(model_of(scopes, [2] * 12), Regimes.from_codes(np.array(train)))
     targets = Regimes.from_codes(rng.integers(0, 2, (500, 12)))
     whole = derive_many(design, targets)
-    monkeypatch.setattr("ifm_ident.messages.join_terms._CHUNK_ENTRIES", 40)
+    monkeypatch.setattr("ifm_ident.messages._join_terms._CHUNK_ENTRIES", 40)
     assert len(SigmaGraph.of(design.model).slices(targets.active_counts)) > 100
     cut = derive_many(design, targets)
     assert 20 < whole.identified.sum() < 480

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from ifm_ident.design import Design
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model, level_text
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.identify import Identifier
-from ifm_ident.model import Factor, Intervention, Model, level_text
-from ifm_ident.regimes import Regimes
+from ifm_ident.solve.identifier import Identifier
 from tests.oracles import PlainDesign
 from tests.strategies import plain_designs
 

@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ifm_ident.design.model import Factor, Intervention, Level, Model
+from ifm_ident.design.notation import (
+    Notation,
+    format_regime,
+    format_regimes,
+    parse_labels,
+    parse_map,
+    parse_regime,
+)
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.model import Factor, Intervention, Level, Model
-from ifm_ident.notation import Notation, format_regime, format_regimes, parse_labels, parse_map, parse_regime
-from ifm_ident.regimes import Regimes
 
 
 def model_of(levels: dict[str, tuple[Level, ...]]) -> Model:
@@ -191,7 +198,7 @@ def test_round_trip_with_one_character_levels(model: Model, notation: Notation) 
 def test_long_columns_are_written_block_by_block(notation: Notation, monkeypatch: pytest.MonkeyPatch) -> None:
     regimes = Regimes.from_codes(np.array(list(itertools.product(range(2), repeat=3)) * 5))
     whole = format_regimes(BITS, regimes, notation).to_pylist()
-    monkeypatch.setattr("ifm_ident.notation._BLOCK_BYTES", 50)
+    monkeypatch.setattr("ifm_ident.design.notation._BLOCK_BYTES", 50)
     assert format_regimes(BITS, regimes, notation).to_pylist() == whole
     column = pa.chunked_array([whole[:7], whole[7:]])
     assert list(parse_labels(BITS, column)) == list(regimes)

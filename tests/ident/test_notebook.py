@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import ifm_ident
+from ifm_ident.answer.formula import Formula
+from ifm_ident.answer.identification import Identification
 from ifm_ident.errors import InputError, MissingExtraError
-from ifm_ident.formula import Formula
-from ifm_ident.identification import Identification
-from ifm_ident.results.parquet import write_parquet
+from ifm_ident.results._parquet import write_parquet
+from ifm_ident.show._notebook import LONGEST, ROWS, html_table
 from ifm_ident.show.demonstration import save_examples
-from ifm_ident.show.notebook import LONGEST, ROWS, html_table
-from ifm_ident.study import Study, load
+from ifm_ident.study.study import Study, load
 
 HOSTILE = "<script>alert(1)</script>&"
 

@@ -12,15 +12,15 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifm_ident.design import Design
+from ifm_ident.answer.identification import JOINT, Identification, Status
+from ifm_ident.deadline import Deadline
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.identification import JOINT, Identification, Status
-from ifm_ident.identify import Identifier
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.objectives.choose import Attained, Chosen, choose
-from ifm_ident.objectives.deadline import Deadline
-from ifm_ident.objectives.support_search import OutOfTime, SupportSearch
-from ifm_ident.regimes import Regimes
+from ifm_ident.solve.identifier import Identifier
+from ifm_ident.solve.objectives._support_search import OutOfTime, SupportSearch
+from ifm_ident.solve.objectives.choose import Attained, Chosen, choose
 
 Scopes = list[tuple[tuple[int, ...], tuple[int, ...]]]
 Row = list[int]

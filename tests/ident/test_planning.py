@@ -14,17 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifm_ident.design import Design
+from ifm_ident.design.design import Design
+from ifm_ident.design.spaces import Listed
 from ifm_ident.errors import InputError
-from ifm_ident.exact import rowspace
-from ifm_ident.exact.products import WouldOverflow
-from ifm_ident.planning import choice, search
+from ifm_ident.planning import _choice as choice
+from ifm_ident.planning import search
 from ifm_ident.planning.candidates import Candidates
-from ifm_ident.planning.plan import Plan, plan
+from ifm_ident.planning.planner import Plan, plan
 from ifm_ident.planning.prices import AddedUp, OneEach, Prices
 from ifm_ident.planning.prices import Listed as ListedPrices
-from ifm_ident.spaces import Listed
-from ifm_ident.study import Study
+from ifm_ident.solve.exact import rowspace
+from ifm_ident.solve.exact.products import WouldOverflow
+from ifm_ident.study.study import Study
 from tests.ident.planning_oracle import (
     Codes,
     Oracle,

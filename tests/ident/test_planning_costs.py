@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ifm_ident.errors import InputError
-from ifm_ident.planning.cost_tables import read_prices
 from ifm_ident.planning.prices import AddedUp, Listed, OneEach
+from ifm_ident.study.cost_tables import read_prices
 from tests.ident.planning_oracle import batch, model_of
 
 MODEL = model_of([2, 3], [(("x",), (0, 1))])
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_named_with_its_row(tmp_path, text, message):
 
 
 def test_an_intervention_called_cost_is_refused(tmp_path):
-    from ifm_ident.model import Factor, Intervention, Model
+    from ifm_ident.design.model import Factor, Intervention, Model
 
     model = Model((Intervention("cost", (0, 1)),), ("x",), (Factor("f", ("x",), ("cost",)),))
     with pytest.raises(InputError, match="the column 'cost' is an intervention too; rename the intervention"):

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
-from ifm_ident.design import Design
+from ifm_ident.design.design import Design
 from ifm_ident.errors import InputError
+from ifm_ident.planning._directions import Directions
 from ifm_ident.planning.candidates import Candidates
-from ifm_ident.planning.directions import Directions
 from ifm_ident.planning.drop import droppable
-from ifm_ident.planning.plan import plan
+from ifm_ident.planning.planner import plan
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.samples import allocate, variance_factor
 from ifm_ident.planning.single import single_regimes
@@ -188,7 +188,7 @@ def test_directions_are_rows_up_to_multiples(batches):
 
 
 def test_directions_survive_equal_fingerprints(monkeypatch):
-    from ifm_ident.planning import directions
+    from ifm_ident.planning import _directions as directions
 
     honest = directions._fingerprints
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ifm_ident.answer.identification import Identification
+from ifm_ident.design.model import Factor, Intervention, Model
 from ifm_ident.errors import InputError, MissingExtraError
-from ifm_ident.identification import Identification
-from ifm_ident.model import Factor, Intervention, Model
 from ifm_ident.plots import (
     Interval,
     canvas,
@@ -24,9 +24,9 @@ from ifm_ident.plots import (
     sigma_graph,
     variance_factors,
 )
-from ifm_ident.plots.layout import graph_places, tree_places
-from ifm_ident.plots.verdicts import LOOKS, verdict_codes
-from ifm_ident.study import Study, load
+from ifm_ident.plots._layout import graph_places, tree_places
+from ifm_ident.plots._verdicts import LOOKS, verdict_codes
+from ifm_ident.study.study import Study, load
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")

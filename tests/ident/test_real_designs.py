@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from ifm_ident.identification import Criterion, Identification, Status
-from ifm_ident.identify import CriterionName, Identifier
-from ifm_ident.study import Study, load
-from ifm_ident.verification.verify import verify
+from ifm_ident.answer.identification import Criterion, Identification, Status
+from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.study.study import Study, load
+from ifm_ident.verification.checking import verify
 from tests.oracles import codes_of
 from tests.scripts import loaded
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifm_ident.design import Design
+from ifm_ident.arrays import ragged_arange
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes, regime_map
 from ifm_ident.errors import InputError
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Regimes, ragged_arange, regime_map
 from tests.oracles import Codes, codes_of, regimes_of
 
 QUICK = settings(max_examples=200, deadline=None, derandomize=True)

@@ -13,25 +13,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifm_ident.certificate import KernelCertificate
-from ifm_ident.design import Design
+from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.exact_text import integer_column
+from ifm_ident.answer.formula import Formula
+from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status, Terms
+from ifm_ident.answer.tabulated import TabulatedModel, largest_error, predicted
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.exact_text import integer_column
-from ifm_ident.formula import Formula
-from ifm_ident.identification import JOINT, Criterion, Identification, Status, Terms
-from ifm_ident.identify import CriterionName, Identifier
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Regimes
 from ifm_ident.results.header import Heading
+from ifm_ident.show._formula_texts import LONGEST, formula_texts
 from ifm_ident.show.demonstration import EXAMPLES, example
 from ifm_ident.show.explanation import Explanation, explain
-from ifm_ident.show.formula_texts import LONGEST, formula_texts
 from ifm_ident.show.incidence_table import check_lines, full_table, shown_table
 from ifm_ident.show.latex import write_latex
 from ifm_ident.show.table import write_table
-from ifm_ident.show.tabulated import TabulatedModel, largest_error, predicted
 from ifm_ident.show.words import Tally, listed, refusal_words
-from ifm_ident.study import Study
+from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.study.study import Study
 from tests.cases import CASES, CHAIN, CONDITIONAL, UNTOUCHED, Case, codes
 from tests.oracles import Oracle, PlainDesign, conditional_verdicts, formula_holds, regimes_of
 from tests.strategies import plain_designs

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ifm_ident.certificate import KernelCertificate
+from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.identification import Criterion, Identification, Status
 from ifm_ident.errors import InputError
-from ifm_ident.identification import Criterion, Identification, Status
 from ifm_ident.results.cells import cell_text, parse_cell
 from ifm_ident.results.claims import Claims
 from ifm_ident.results.read import read_result
@@ -74,7 +74,7 @@ def test_small_blocks_read_the_same(kind: str, tmp_path: Path, monkeypatch: pyte
     found = answer(case.design, all_codes(case.design.model))
     many = Identification.concatenate([found] * 40)
     expected = rows_of(Claims.of(many))
-    monkeypatch.setattr("ifm_ident.results.csv_read._BLOCK_BYTES", 700)
+    monkeypatch.setattr("ifm_ident.results._csv_read._BLOCK_BYTES", 700)
     for module in ("claims", "json_read", "parquet"):
         monkeypatch.setattr(f"ifm_ident.results.{module}.CLAIM_BLOCK", 3)
     assert read_rows(saved(tmp_path, case, [many], kind), case) == expected

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ifm_ident.errors import IfmError
-from ifm_ident.exact import dense as dense_module
-from ifm_ident.exact import rowspace as rowspace_module
-from ifm_ident.exact.elimination import DENSE_AREA
-from ifm_ident.exact.rowspace import RowSpace
+from ifm_ident.solve.exact import _dense as dense_module
+from ifm_ident.solve.exact import rowspace as rowspace_module
+from ifm_ident.solve.exact._elimination import DENSE_AREA
+from ifm_ident.solve.exact.rowspace import RowSpace
 from tests.oracles import greedy_basis
 
 Matrix = NDArray[np.int64]

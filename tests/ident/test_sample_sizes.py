@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from ifm_ident.commands.identify import command
 from ifm_ident.errors import InputError
-from ifm_ident.study import load
+from ifm_ident.study.study import load
 
 STUDY = {
     "interventions": {"A": [0, 1], "B": [0, 1]},

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Active, Regimes
+from ifm_ident.design.spaces import AllRegimes, Listed, Space, UpToOrder, require_feasible
 from ifm_ident.errors import InputError
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.regimes import Active, Regimes
-from ifm_ident.spaces import AllRegimes, Listed, Space, UpToOrder, require_feasible
 
 
 def model_of(counts: list[int]) -> Model:

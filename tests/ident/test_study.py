@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import yaml
 
+from ifm_ident.design.notation import format_regimes
+from ifm_ident.design.spaces import AllRegimes, Listed, UpToOrder
 from ifm_ident.errors import InputError
-from ifm_ident.identify import Identifier
-from ifm_ident.notation import format_regimes
-from ifm_ident.reading.yaml_nodes import parse_yaml
-from ifm_ident.spaces import AllRegimes, Listed, UpToOrder
-from ifm_ident.study import Study
+from ifm_ident.solve.identifier import Identifier
+from ifm_ident.study.reading._yaml_nodes import parse_yaml
+from ifm_ident.study.study import Study
 from tests.ident.study_files import CONDITIONAL, CYCLE, POSTER, SMALL, study
 
 
@@ -148,7 +148,7 @@ def test_a_byte_order_mark_and_aliases_are_legal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
 def test_both_yaml_parsers_are_read_alike(loader: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ifm_ident.reading.yaml_nodes._LOADER", loader)
+    monkeypatch.setattr("ifm_ident.study.reading._yaml_nodes._LOADER", loader)
     text = (
         "%YAML 1.2\n---\na: [yes, on, 010, 0o10, 0x10, 1_0, 1e3, .5, '1', \"\\x41\", !!str 5, ! 5, !!float 1]\n"
         "b: {c: 1:30, d: ~, e: , f: False, <<: x, g: =}\n? k\n: |\n  v\n"
@@ -198,7 +198,7 @@ def test_with_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():
         with pytest.raises(InputError) as caught:
             one.with_test(["A", spec])
-        assert str(caught.value).startswith(f"--test {spec}: ")
+        assert str(caught.value).startswith(f"test {spec}: ")
         assert message in str(caught.value)
 
 
@@ -206,7 +206,7 @@ def test_calls_that_make_no_sense_are_refused_in_words(tmp_path: Path) -> None:
     one = study(tmp_path, SMALL + "train: [ctrl, A]\ntest: all\n")
     assert targets_of(one.with_test("A")) == [[1, 0]]
     unknown: Any = [5]
-    with pytest.raises(InputError, match=r"^--test 5: a regime is text here; write it in quotes"):
+    with pytest.raises(InputError, match=r"^test 5: a regime is text here; write it in quotes"):
         one.with_test(unknown)
     for regime in (5, None, ["A"]):
         given: Any = regime

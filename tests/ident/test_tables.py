@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ifm_ident.design.model import Factor, Intervention, Model
 from ifm_ident.errors import InputError
-from ifm_ident.model import Factor, Intervention, Model
-from ifm_ident.reading.table_files import RowError
-from ifm_ident.reading.tables import read_counts, read_regimes
+from ifm_ident.study.reading._table import RowError
+from ifm_ident.study.reading._tables import read_counts, read_regimes
 
 INTERVENTIONS = (
     Intervention("A", (0, 1)),

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifm_ident.certificate import KernelCertificate
-from ifm_ident.design import Design
+from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.exact_text import integer_column
+from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Factor, Model
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.exact_text import integer_column
-from ifm_ident.identification import JOINT, Criterion, Identification, Status
-from ifm_ident.model import Factor, Model
-from ifm_ident.regimes import Regimes
 from ifm_ident.results.claims import Claims
-from ifm_ident.verification.verify import verify, verify_file
+from ifm_ident.verification.checking import verify, verify_file
 from tests.ident.answers import (
     CASES,
     Columns,

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifm_ident.certificate import KernelCertificate
-from ifm_ident.design import Design
+from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.identification import JOINT, Criterion, Status
+from ifm_ident.design.design import Design
 from ifm_ident.errors import InputError
-from ifm_ident.identification import JOINT, Criterion, Status
-from ifm_ident.identify import CriterionName, Identifier, System
 from ifm_ident.messages.by_messages import identify_by_messages
-from ifm_ident.show.nearest import nearest_identified
 from ifm_ident.show.witness import Witness, short_integer, witness
-from ifm_ident.verification.verify import verify
+from ifm_ident.solve.identifier import CriterionName, Identifier, System
+from ifm_ident.solve.nearest import nearest_identified
+from ifm_ident.verification.checking import verify
 from tests.cases import CASES, CHAIN, CONDITIONAL, CYCLE, NEVER_SEEN, SATURATED, Case, codes
 from tests.oracles import Codes, Oracle, PlainDesign, codes_of, conditional_verdicts, regimes_of
 from tests.strategies import plain_designs

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Design, Regimes, Study
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
+from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.cells import FactorCells
+from ifm_learn.energies.grid import Grid
 from ifm_learn.fitting.report import FitReport
-from ifm_learn.grid import Grid
-
-Floats = NDArray[np.float64]
 
 
 def cycle_design(train: list[str]) -> Design:

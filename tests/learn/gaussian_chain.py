@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Study
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-
-Floats = NDArray[np.float64]
 
 CHAIN = Study.from_dict(
     {

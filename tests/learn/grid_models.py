@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Design, Regimes, Study
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies.cells import FactorCells
-
-Floats = NDArray[np.float64]
 
 STUDIES = {
     # several interventions in a factor, three levels, a factor without interventions, a loop of x-scopes

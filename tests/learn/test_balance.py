@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import norm
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats
 from ifm_learn.ratios.balance import BalanceWeights, balance_weights, regime_weights
-
-Floats = NDArray[np.float64]
 
 SIZES = np.array([5000, 500, 500, 500])
 MEAN = np.array([0.0, 1.0, -1.0, 2.0])

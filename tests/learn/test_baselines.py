@@ -6,23 +6,20 @@ from itertools import product
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 
 from ifm_ident import Design, InputError, Regimes, Study
 from ifm_learn.data.samples import Samples
+from ifm_learn.outcome.baselines._regime_means import RegimeSums, level_columns
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.baselines.blackbox import BlackBox
 from ifm_learn.outcome.baselines.control import Control
 from ifm_learn.outcome.baselines.dag import DagBaseline
 from ifm_learn.outcome.baselines.mean import MeanOfTraining
 from ifm_learn.outcome.baselines.pooled import Pooled
-from ifm_learn.outcome.baselines.regime_means import RegimeSums, level_columns
 from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors
-
-Floats = NDArray[np.float64]
 
 
 def plain(levels: dict[str, int], train: list[str]) -> Design:

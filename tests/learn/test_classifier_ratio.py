@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import log_loss
@@ -17,6 +16,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from ifm_ident import InputError, MissingExtraError
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ratios.classifier import ClassifierRatio
 from ifm_learn.ratios.formula import FormulaRatio, undo_class_sizes
@@ -33,8 +33,6 @@ from tests.learn.gaussian_chain import (
     within,
 )
 from tests.learn.gaussian_pair import PAIR, pair_samples
-
-Floats = NDArray[np.float64]
 
 
 def quadratic(**options: Any) -> Any:

@@ -7,10 +7,10 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from ifm_ident import InputError, Study
-from ifm_learn.compare import Comparison, compare_methods
 from ifm_learn.data.samples import Samples
-from ifm_learn.estimate import estimate_study
-from ifm_learn.falsification.falsify import falsify
+from ifm_learn.estimation.comparison import Comparison, compare_methods
+from ifm_learn.estimation.of_study import estimate_study
+from ifm_learn.falsification.testing import falsify
 from ifm_learn.outcome.methods import METHODS
 
 STUDY = Study.from_dict(

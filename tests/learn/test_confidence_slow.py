@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.stats import binom, t
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -15,8 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from ifm_ident import Regimes, Study
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.outcome.balance import Balance
 from ifm_learn.outcome.doubly_robust import DoublyRobust
@@ -25,8 +25,6 @@ from ifm_learn.outcome.identified import IdentifiedEstimator
 from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.outcome.ifm2 import Ifm2
 from tests.learn.discrete_truth import CYCLE, DiscreteTruth
-
-Floats = NDArray[np.float64]
 
 STUDIES, ROWS, REPLICATES = 400, 500, 40
 LIMITS = binom.ppf([0.0005, 0.9995], STUDIES, 0.95) / STUDIES

@@ -15,8 +15,8 @@ from ifm_learn.conformal.ranks import conformal_quantile
 from ifm_learn.conformal.scores import RegimeResidual
 from ifm_learn.conformal.split import Calibration, trimmed_unit_interval
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
+from ifm_learn.density.model import DensityModel
 
 MODEL = Model(
     (Intervention("A", (0, 1)), Intervention("B", (0, 1)), Intervention("C", (0, 1))),

@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression
 
 from ifm_ident import Design, InputError, Regimes, Study
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.baselines.conditionals import Conditional, Noise
+from ifm_learn.outcome.baselines._conditionals import Conditional, Noise
+from ifm_learn.outcome.baselines._dag_structure import Dag
 from ifm_learn.outcome.baselines.dag import DagBaseline
-from ifm_learn.outcome.baselines.dag_structure import Dag
-
-Floats = NDArray[np.float64]
 
 
 def design(factors: list[dict[str, Any]], variables: list[str], train: list[str]) -> Design:

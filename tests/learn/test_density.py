@@ -13,15 +13,15 @@ import pytest
 
 from ifm_ident import InputError, NotIdentifiableError
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
+from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import layout_of
+from ifm_learn.energies.grid import Grid
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.fitting.fit import RIDGES, Problem, choose_ridge, split_rows
 from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.report import FitWarning
-from ifm_learn.grid import Grid
 from ifm_learn.ratios.formula import FormulaRatio
 from tests.learn.grid_models import design, draw, log_mass, probabilities, random_tables, regimes
 

@@ -7,16 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ifm_ident import InputError, MissingExtraError
-from ifm_learn.energies.bases import Powers, Spline
+from ifm_ident.arrays import Floats
+from ifm_learn.energies._bases import Powers, Spline
+from ifm_learn.energies._linear import Pairwise, Saturated
 from ifm_learn.energies.deep import Deep
 from ifm_learn.energies.energy import Energy, LinearEnergy, SmoothEnergy
-from ifm_learn.energies.linear import Pairwise, Saturated
 from ifm_learn.energies.mlp import Mlp
-
-Floats = NDArray[np.float64]
 
 ROWS = np.random.default_rng(0).normal(size=(300, 3)) * [1.0, 2.0, 0.5] + [0.0, 5.0, -1.0]
 LEVELS = np.random.default_rng(1).integers(0, [2, 3, 4], size=(200, 3)).astype(float)

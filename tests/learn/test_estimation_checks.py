@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ifm_ident import Study
-from ifm_learn.estimate import estimate_study
+from ifm_learn.estimation.of_study import estimate_study
 
 
 @pytest.mark.parametrize(

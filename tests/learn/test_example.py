@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ifm_ident import InputError, Regimes, Study, load
-from ifm_ident.reading.frames import table_of
-from ifm_ident.reading.tables import read_regimes
+from ifm_ident.study.reading._sources import table_of
+from ifm_ident.study.reading._tables import read_regimes
 from ifm_learn.data.columns import numbers
 from ifm_learn.data.reading import read_samples
 from tests.scripts import loaded

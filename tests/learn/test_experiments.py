@@ -14,8 +14,8 @@ import pytest
 
 from ifm_ident import InputError, NotIdentifiableError, Regimes, Study
 from ifm_learn.data.samples import Samples
-from ifm_learn.density import DensityModel
-from ifm_learn.experiments.folder import Folder
+from ifm_learn.density.model import DensityModel
+from ifm_learn.experiments._folder import Folder
 from ifm_learn.experiments.methods import fit_shared
 from ifm_learn.experiments.problems import draw_problems
 from ifm_learn.experiments.protocol import METHODS, Protocol

@@ -12,8 +12,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from ifm_learn.experiments._report import identification_tables, page
 from ifm_learn.experiments.protocol import METHODS
-from ifm_learn.experiments.report import identification_tables, page
 from ifm_learn.experiments.results import Results
 from ifm_learn.experiments.table import best
 from tests.scripts import loaded

@@ -8,8 +8,8 @@ from scipy.stats import binom
 
 from ifm_ident import Factor
 from ifm_learn.data.samples import Samples
-from ifm_learn.falsification.falsify import Falsification, falsify
-from ifm_learn.falsification.overlap import side_by_side
+from ifm_learn.falsification._overlap import side_by_side
+from ifm_learn.falsification.testing import Falsification, falsify
 from tests.learn.falsification_truths import CODES, model, samples_of
 
 

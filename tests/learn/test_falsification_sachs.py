@@ -10,8 +10,8 @@ import pytest
 
 from ifm_ident import Design, Factor, Intervention, Model, Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.falsification.falsify import falsify
 from ifm_learn.falsification.repair import suggestions
+from ifm_learn.falsification.testing import falsify
 
 FILES = {
     "cd3cd28": (),

@@ -8,15 +8,13 @@ from itertools import product
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ifm_ident import Design, Identifier, InputError, NotIdentifiableError, Regimes
+from ifm_ident.arrays import Floats
 from ifm_ident.show.demonstration import example
 from ifm_learn.ratios.formula import FormulaRatio, exponent_matrix, log_ratio, log_ratios
 from ifm_learn.ratios.per_regime import GaussianDensities
 from tests.learn.gaussian_chain import CHAIN, TARGET
-
-Floats = NDArray[np.float64]
 
 CYCLE = example("conditional").design
 ALL_ONE = ((0, 1), (1, 1), (2, 1))

@@ -5,16 +5,14 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Identifier, Regimes
+from ifm_ident.arrays import Floats
 from ifm_ident.show.demonstration import example
 from ifm_learn.ratios.formula import FormulaRatio
 from ifm_learn.ratios.gaussian_target import gaussian_targets
 from ifm_learn.ratios.per_regime import GaussianDensities
 from tests.learn.gaussian_chain import CHAIN, TARGET, gaussian
-
-Floats = NDArray[np.float64]
 
 CYCLE = example("conditional").design
 ALL_ONE = ((0, 1), (1, 1), (2, 1))

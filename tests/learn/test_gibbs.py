@@ -9,11 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ifm_ident import InputError, MissingExtraError
+from ifm_ident.arrays import Floats
 from ifm_learn.inference import gibbs as module
 from ifm_learn.inference.gibbs import RHAT, GibbsDraws, MixingWarning, gibbs
 from ifm_learn.inference.grid_tree import GridTree
-
-Floats = NDArray[np.float64]
 
 # a cycle of four with scopes in any order, one factor with two cells and one of three variables
 SCOPES = [(1, 0), (1, 2), (3, 2), (0, 3), (2, 0, 4)]

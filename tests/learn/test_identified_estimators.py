@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -25,8 +24,6 @@ from ifm_learn.outcome.methods import METHODS
 from ifm_learn.outcome.weighted import WeightedEstimator
 from ifm_learn.ratios.classifier import ClassifierRatio
 from tests.learn.discrete_truth import CYCLE, DiscreteTruth, cycle_design
-
-Floats = NDArray[np.float64]
 
 SIZE = 4000
 SATURATED = make_pipeline(PolynomialFeatures(3, interaction_only=True, include_bias=False), LinearRegression())

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from ifm_learn.inference._max_product import maximise
 from ifm_learn.inference.grid_tree import GridTree
 from ifm_learn.inference.largest_ratio import TIGHT, GridRatio
-from ifm_learn.inference.max_product import maximise
 
 SHAPES = [
     ([(0, 1), (1, 2), (2, 3)], [4, 3, 5, 2]),

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from ifm_ident import InputError, Study
 from ifm_learn.conformal.bands import histogram_band, sup_t_band
 from ifm_learn.conformal.regimes import RegimeErrors
-from ifm_learn.estimate import estimate_study
-from ifm_learn.falsification.falsify import falsify
+from ifm_learn.estimation.of_study import estimate_study
+from ifm_learn.estimation.sensitivity import TargetValues, sensitivity_curve, tipping_point
+from ifm_learn.falsification.testing import falsify
 from ifm_learn.inference.support import FactorSupport
 from ifm_learn.plots import (
     coverage_by_regime,
@@ -25,7 +26,6 @@ from ifm_learn.plots import (
     sensitivity,
     support,
 )
-from ifm_learn.sensitivity import TargetValues, sensitivity_curve, tipping_point
 from tests.learn.falsification_truths import CODES, joint_model, samples_of, shifted
 
 

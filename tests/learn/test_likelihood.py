@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ifm_ident.arrays import Floats
 from ifm_learn.energies.cells import FactorCells
+from ifm_learn.energies.grid import Grid
 from ifm_learn.energies.layout import Layout, Ridge
 from ifm_learn.energies.mlp import Mlp
 from ifm_learn.fitting.fit import average
 from ifm_learn.fitting.likelihood import Counts, ExactLikelihood
-from ifm_learn.grid import Grid
 from ifm_learn.inference.grid_tree import GridTree
 from tests.learn.grid_models import design, draw, log_mass, random_tables
 
-Floats = NDArray[np.float64]
 SIZES = [3, 2, 4, 3]
 
 

@@ -9,24 +9,23 @@ import pytest
 from numpy.typing import NDArray
 
 from ifm_ident import Design, Factor, InputError, Intervention, Model, NotIdentifiableError, Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.density_fit import fit_density
+from ifm_learn.density.fit import fit_density
+from ifm_learn.energies._linear import Pairwise, Saturated
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import layout_of
 from ifm_learn.energies.layout import Layout, Ridge
-from ifm_learn.energies.linear import Pairwise, Saturated
 from ifm_learn.energies.mlp import Mlp
-from ifm_learn.fitting import contexts
+from ifm_learn.fitting import _contexts as contexts
+from ifm_learn.fitting._folds import best
 from ifm_learn.fitting.contrast import RegimeContrast, fit_contrast
-from ifm_learn.fitting.folds import best
 from ifm_learn.fitting.optimise import minimise
 from ifm_learn.fitting.pseudo import PseudoLikelihood
 from ifm_learn.fitting.report import FitWarning
 from ifm_learn.fitting.score_matching import ScoreMatching, fit_score_matching, penalty_matrix
 from ifm_learn.simulate.discrete import DiscreteIFM
 from ifm_learn.simulate.gaussian import GaussianIFM
-
-Floats = NDArray[np.float64]
 
 # a 3-cycle of factors with two interventions each: 111 is identified by conditionals alone (THEORY 3)
 MODEL = Model(

@@ -7,7 +7,7 @@ import pytest
 
 from ifm_ident import Design, Factor, InputError, Intervention, Model, NotIdentifiableError, Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.estimation.sensitivity import regime_sensitivities
+from ifm_learn.estimation.regime_sensitivity import regime_sensitivities
 from ifm_learn.outcome.ifm1 import Ifm1
 
 MODEL = Model(

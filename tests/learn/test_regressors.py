@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
@@ -12,7 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ifm_ident import InputError
-from ifm_learn.outcome.feature_ridge import FeatureRidge
+from ifm_ident.arrays import Floats
+from ifm_learn.outcome._feature_ridge import FeatureRidge
 from ifm_learn.outcome.regressors import (
     SmoothRegressor,
     TanhNetwork,
@@ -22,8 +22,6 @@ from ifm_learn.outcome.regressors import (
     outcome_regressor,
 )
 from ifm_learn.randomness import stream
-
-Floats = NDArray[np.float64]
 
 
 def rows(n: int, p: int, seed: int) -> Floats:

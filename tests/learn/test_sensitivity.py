@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import linprog
 
 from ifm_ident import InputError
-from ifm_learn.sensitivity import TargetValues, sensitivity_curve, tipping_between, tipping_point
+from ifm_learn.estimation.sensitivity import TargetValues, sensitivity_curve, tipping_between, tipping_point
 
 
 def by_linear_programme(draws: TargetValues, gamma: float, sign: float) -> float:

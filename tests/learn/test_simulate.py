@@ -15,12 +15,12 @@ from scipy.optimize import fsolve
 from scipy.stats import multivariate_normal, norm
 
 from ifm_ident import Design, Factor, InputError, Intervention, Model, Regimes, Study
-from ifm_ident.spaces import AllRegimes
+from ifm_ident.design.spaces import AllRegimes
+from ifm_learn.simulate._simulator import Simulator
 from ifm_learn.simulate.cyclic import CyclicSystem, gene_network
 from ifm_learn.simulate.discrete import DiscreteIFM
 from ifm_learn.simulate.gaussian import GaussianIFM
 from ifm_learn.simulate.outcome import TanhOutcome
-from ifm_learn.simulate.simulator import Simulator
 from tests.oracles import PlainDesign
 from tests.strategies import plain_designs
 

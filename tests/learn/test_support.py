@@ -10,11 +10,11 @@ import pytest
 
 from ifm_ident import InputError, NotIdentifiableError, Regimes, Study
 from ifm_learn import GaussianIFM, Samples, estimate_study, fit_density, read_samples
-from ifm_learn.density import DensityModel
+from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.layout import Ridge
-from ifm_learn.estimate import Estimates
 from ifm_learn.estimation.extrapolation import extrapolation_words
+from ifm_learn.estimation.of_study import Estimates
 from ifm_learn.inference.grid_tree import GridTree
 from ifm_learn.inference.support import factor_support
 from ifm_learn.outcome.plug_in import exact_means
@@ -116,7 +116,7 @@ def one_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def quickly(samples: Samples, seed: int, jobs: int) -> DensityModel:
         return fit_density(samples, starts=1, seed=seed)
 
-    monkeypatch.setattr("ifm_learn.fitted.fit_density", quickly)
+    monkeypatch.setattr("ifm_learn.density.fitted.fit_density", quickly)
 
 
 def estimated(baseline: Law, a: Law, b: Law, method: str = "ifm1") -> Estimates:

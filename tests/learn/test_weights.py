@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.stats import genpareto
 
 from ifm_ident import InputError, MissingExtraError
+from ifm_ident.arrays import Floats
 from ifm_learn.ratios.combine import regime_means
 from ifm_learn.ratios.diagnostics import diagnose
-
-Floats = NDArray[np.float64]
 
 
 def generalised_pareto(k: float, n: int, seed: int) -> Floats:

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from scipy.linalg import pinv
 
 from ifm_ident import Design, Factor, Identifier, Model, Regimes
-from ifm_ident.notation import format_regime
+from ifm_ident.arrays import Floats
+from ifm_ident.design import format_regime
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.baselines.regime_means import LinearInMeans, level_columns
-
-Floats = NDArray[np.float64]
+from ifm_learn.outcome.baselines._regime_means import LinearInMeans, level_columns
 
 
 class Additive(LinearInMeans):

@@ -6,23 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError, Regimes
+from ifm_ident.arrays import Floats, Ints
+from ifm_ident.design import format_regime, level_text
 from ifm_ident.errors import nearest
-from ifm_ident.model import level_text
-from ifm_ident.notation import format_regime
 from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies.cells import FactorCells
-from ifm_learn.outcome.baselines.conditionals import Conditional, Noise
-from ifm_learn.outcome.baselines.dag_structure import Dag
+from ifm_learn.outcome.baselines._conditionals import Conditional, Noise
+from ifm_learn.outcome.baselines._dag_structure import Dag
 from ifm_learn.outcome.estimator import OutcomeEstimator, shaped
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
 from ifm_learn.randomness import stream
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _CELLS = 20_000_000
 """Entries of the array of draws that are held at once."""

@@ -13,16 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats
+from ifm_ident.design import Active, format_regime
 from ifm_ident.errors import nearest
-from ifm_ident.notation import format_regime
-from ifm_ident.regimes import Active
 from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.baselines.dag_structure import first_child
+from ifm_learn.outcome.baselines._dag_structure import first_child
 from ifm_learn.outcome.estimator import OutcomeEstimator
 from ifm_learn.outcome.regressors import fit_regressor
-
-Floats = NDArray[np.float64]
 
 ALPHAS = tuple(float(a) for a in np.geomspace(1e-8, 1e3, 12))
 """Ridge penalties tried on standardised features, the best by leave-one-out error."""

@@ -1,0 +1,9 @@
+"""What is answered: formulas, certificates, verdicts in columns, and numbers as exact text."""
+
+from ifm_ident.answer.identification import JOINT
+from ifm_ident.answer.tabulated import TabulatedModel
+
+__all__ = [
+    "JOINT",
+    "TabulatedModel",
+]

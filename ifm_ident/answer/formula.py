@@ -1,0 +1,184 @@
+"""Formulas: p(x; sigma*) as a product of powers of training densities, with exact rational exponents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ifm_ident.answer.exact_text import exponent_text
+from ifm_ident.errors import InputError
+
+if TYPE_CHECKING:
+    import sympy
+
+RegimeText = Callable[[int], str]
+"""Names a training regime by its index."""
+
+
+_SHOWN = 40
+_LONGEST = 200
+
+
+def _default_name(train: int) -> str:
+    return f"train[{train}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """prod_i p(x; sigma^i)^{q_i}: a sparse map from training index to a nonzero exact exponent.
+
+    Equality, products and powers act on the exponents (THEORY 2). `names` tells how training regimes are
+    written and takes no part in equality. Terms come in canonical order: positive exponents first, then
+    negative ones, each by training index.
+
+    >>> f = Formula.of({3: 1, 5: 1, 1: -1}, names=("000", "010", "100", "110", "001", "011"))
+    >>> print(f)
+    p(110) p(011) / p(010)
+    >>> print(f ** Fraction(1, 2))
+    p(110)^(1/2) p(011)^(1/2) / p(010)^(1/2)
+    >>> print(f / f)
+    1
+    >>> f == Formula.of({1: -1, 5: 1, 3: 1})
+    True
+    """
+
+    terms: tuple[tuple[int, Fraction], ...]
+    names: Sequence[str] | RegimeText | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls, exponents: Mapping[int, int | Fraction], names: Sequence[str] | RegimeText | None = None
+    ) -> Formula:
+        """From a map of training index to exponent; zeros are dropped, the order is made canonical."""
+        kept = [(int(i), Fraction(q)) for i, q in exponents.items() if q != 0]
+        return cls(tuple(sorted(kept, key=lambda term: (term[1] < 0, term[0]))), names)
+
+    def __eq__(self, other: object) -> bool:
+        return self.terms == other.terms if isinstance(other, Formula) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.terms)
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+    def __iter__(self) -> Iterator[tuple[int, Fraction]]:
+        return iter(self.terms)
+
+    @property
+    def exponents(self) -> dict[int, Fraction]:
+        """Training index to exponent, in canonical order."""
+        return dict(self.terms)
+
+    def __mul__(self, other: Formula) -> Formula:
+        total = self.exponents
+        for i, q in other.terms:
+            total[i] = total.get(i, Fraction(0)) + q
+        return Formula.of(total, self.names if self.names is not None else other.names)
+
+    def __truediv__(self, other: Formula) -> Formula:
+        return self * other**-1
+
+    def __pow__(self, power: int | Fraction) -> Formula:
+        return Formula.of({i: q * Fraction(power) for i, q in self.terms}, self.names)
+
+    def __call__(self, log_densities: Mapping[int, ArrayLike] | ArrayLike) -> NDArray[np.float64]:
+        """log p(x; sigma*) in nats up to a constant: sum_i q_i log p(x; sigma^i).
+
+        `log_densities` holds log p(x; sigma^i) for every training index i of the formula: a mapping, or an
+        array whose first axis is the training index. Raises InputError when one is missing.
+
+        >>> Formula.of({0: 2, 1: -1})([[1.0, 0.0], [0.5, 0.5]]).tolist()
+        [1.5, -0.5]
+        """
+        total: NDArray[np.float64] | float = 0.0
+        for i, q in self.terms:
+            try:
+                values = log_densities[i]  # type: ignore[index]
+            except (KeyError, IndexError):
+                raise InputError(f"the formula needs the log-density of {self.name(i)} (index {i})") from None
+            total = total + float(q) * np.asarray(values, dtype=np.float64)
+        return np.asarray(total, dtype=np.float64)
+
+    def name(self, train: int) -> str:
+        """How training regime `train` is written."""
+        if self.names is None:
+            return _default_name(train)
+        return self.names(train) if callable(self.names) else self.names[train]
+
+    def __str__(self) -> str:
+        def power(train: int, q: Fraction) -> str:
+            base = f"p({self.name(train)})"
+            if q == 1:
+                return base
+            shown = exponent_text(q)
+            return f"{base}^{shown}" if q.denominator == 1 else f"{base}^({shown})"
+
+        above = [power(i, q) for i, q in self.terms if q > 0]
+        below = [power(i, -q) for i, q in self.terms if q < 0]
+        text = " ".join(above) or "1"
+        if below:
+            text += " / " + (below[0] if len(below) == 1 else f"({' '.join(below)})")
+        return text
+
+    def latex(self) -> str:
+        r"""As LaTeX.
+
+        >>> print(Formula.of({0: 1, 1: 1, 2: -1}, names=("10", "01", "00")).latex())
+        \frac{p(x; \mathtt{10})\, p(x; \mathtt{01})}{p(x; \mathtt{00})}
+        """
+
+        def power(train: int, q: Fraction) -> str:
+            base = rf"p(x; \mathtt{{{latex_escape(self.name(train))}}})"
+            return base if q == 1 else f"{base}^{{{exponent_text(q)}}}"
+
+        above = r"\, ".join(power(i, q) for i, q in self.terms if q > 0) or "1"
+        below = r"\, ".join(power(i, -q) for i, q in self.terms if q < 0)
+        return rf"\frac{{{above}}}{{{below}}}" if below else above
+
+    def __repr__(self) -> str:
+        """The product as text, cut where it is long.
+
+        >>> Formula.of({1: 1, 0: -2}, names=("00", "10"))
+        Formula('p(10) / p(00)^2')
+        """
+        few = Formula(self.terms[:_SHOWN], self.names)
+        text = str(few)
+        if len(text) > _LONGEST or len(few) < len(self):
+            text = f"{text[:_LONGEST]} ... ({len(self):,} densities)"
+        return f"Formula({text!r})"
+
+    def _repr_latex_(self) -> str:
+        if len(self) <= _SHOWN:
+            return f"${self.latex()}$"
+        few = Formula(self.terms[:_SHOWN], self.names).latex()
+        return rf"${few} \cdots \text{{ ({len(self):,} densities in all)}}$"
+
+    def sympy(self) -> sympy.Expr:
+        """As a sympy product of powers of positive symbols p(...), one for each training regime.
+
+        >>> Formula.of({0: 1, 1: -1}, names=("10", "00")).sympy()
+        p(10)/p(00)
+        """
+        import sympy
+
+        factors = [
+            sympy.Symbol(f"p({self.name(i)})", positive=True) ** sympy.Rational(q.numerator, q.denominator)
+            for i, q in self.terms
+        ]
+        return sympy.Mul(*factors)
+
+
+def latex_escape(text: str) -> str:
+    r"""Text made safe inside a LaTeX group.
+
+    >>> print(latex_escape("A_1 & B"))
+    A\_1 \& B
+    """
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c) or ("\\" + c if c in "#$%&_{}" else c) for c in text)

@@ -1,0 +1,294 @@
+"""The answer for a batch of regimes, in columns: verdicts, exact exponents, certificates."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident.answer.certificate import KernelCertificate, NotIdentifiableError
+from ifm_ident.answer.formula import Formula, latex_escape
+from ifm_ident.arrays import Ints, fixed, ragged_arange
+from ifm_ident.design.design import Design
+from ifm_ident.design.model import Level, Model
+from ifm_ident.design.notation import Notation, format_regime
+from ifm_ident.design.regimes import Active, Regimes, regime_map
+from ifm_ident.tabular import Tabular
+from ifm_ident.views import Shown, view
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+JOINT = -1
+"""The block of an exponent that belongs to the joint formula; others index `Model.covers`."""
+
+
+class Status(IntEnum):
+    """The verdict on a regime, in SPEC's words."""
+
+    OBSERVED = 0
+    IDENTIFIED = 1
+    NOT_IDENTIFIED = 2
+    UNDECIDED = 3
+
+    @property
+    def word(self) -> str:
+        """The word that results use."""
+        return self.name.lower()
+
+
+class Criterion(IntEnum):
+    """The criterion that decided a regime; NONE for observed and undecided ones."""
+
+    NONE = -1
+    JOINT = 0
+    CONDITIONAL = 1
+
+    @property
+    def word(self) -> str:
+        """The word that results use."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """Exponents in compressed rows: target row t owns entries indptr[t] to indptr[t + 1].
+
+    block, train, numerator, denominator: shape (number of terms,). A row's entries are sorted by block, then
+    positive exponents before negative ones, then training index (first occurrences only). Fractions are
+    reduced, denominators positive. numerator and denominator are int64, or object arrays of Python
+    integers where int64 does not hold them.
+    """
+
+    indptr: Ints
+    block: Ints
+    train: Ints
+    numerator: NDArray[np.int64] | NDArray[np.object_]
+    denominator: NDArray[np.int64] | NDArray[np.object_]
+
+    def __post_init__(self) -> None:
+        for name in ("indptr", "block", "train", "numerator", "denominator"):
+            object.__setattr__(self, name, fixed(getattr(self, name)))
+
+    @classmethod
+    def empty(cls, rows: int) -> Terms:
+        """No term in any of `rows` rows."""
+        none = np.empty(0, dtype=np.int64)
+        return cls(np.zeros(rows + 1, dtype=np.int64), none, none, none, none)
+
+    def take(self, rows: Ints) -> Terms:
+        """The chosen rows, in the order given."""
+        counts = np.diff(self.indptr)[rows]
+        flat = ragged_arange(self.indptr[:-1][rows], counts)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Terms(indptr, self.block[flat], self.train[flat], self.numerator[flat], self.denominator[flat])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Terms]) -> Terms:
+        """The parts one after the other; at least one."""
+        counts = np.concatenate([np.diff(part.indptr) for part in parts])
+        return cls(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            np.concatenate([part.block for part in parts]),
+            np.concatenate([part.train for part in parts]),
+            np.concatenate([part.numerator for part in parts]),
+            np.concatenate([part.denominator for part in parts]),
+        )
+
+    def exponents(self, row: int) -> dict[int, dict[int, Fraction]]:
+        """Block to training index to exponent, for one row."""
+        found: dict[int, dict[int, Fraction]] = {}
+        for e in range(int(self.indptr[row]), int(self.indptr[row + 1])):
+            q = Fraction(int(self.numerator[e]), int(self.denominator[e]))
+            found.setdefault(int(self.block[e]), {})[int(self.train[e])] = q
+        return found
+
+
+@dataclass(repr=False, frozen=True, eq=False)
+class Identification(Tabular):
+    """Verdicts on n target regimes of a design, with what proves each; shows its first rows as a table.
+
+    status, criterion: Status and Criterion codes, shape (n,); train: index of the equal training regime of
+    an observed target, else -1; kernel: index into `kernels` of a refused target's certificate, else -1;
+    missing: for undecided targets the regimes that the route lacks; `missing_indptr` tells whose they are.
+    """
+
+    design: Design
+    targets: Regimes
+    status: NDArray[np.int8]
+    criterion: NDArray[np.int8]
+    train: Ints
+    terms: Terms
+    kernel: Ints
+    kernels: tuple[KernelCertificate, ...]
+    notation: Notation = "assignment"
+    missing: Regimes | None = None
+    missing_indptr: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def rows_with(self, status: Status) -> Ints:
+        """The rows with a verdict, ascending."""
+        return np.flatnonzero(self.status == status)
+
+    def counts(self) -> dict[str, int]:
+        """How many targets have each verdict, in SPEC's words."""
+        return {status.word: int(np.count_nonzero(self.status == status)) for status in Status}
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Identification]) -> Identification:
+        """The parts one after the other, for one design; at least one."""
+        shifts = np.cumsum([0] + [len(part.kernels) for part in parts])
+        kernel = [np.where(p.kernel >= 0, p.kernel + s, -1) for p, s in zip(parts, shifts, strict=False)]
+        missing = missing_indptr = None
+        if parts[0].missing is not None:
+            missing = Regimes.concatenate([p.missing for p in parts if p.missing is not None])
+            per_row = np.concatenate([np.diff(p.missing_indptr) for p in parts if p.missing_indptr is not None])
+            missing_indptr = np.concatenate([[0], np.cumsum(per_row)]).astype(np.int64)
+        return cls(
+            parts[0].design,
+            Regimes.concatenate([part.targets for part in parts]),
+            np.concatenate([part.status for part in parts]),
+            np.concatenate([part.criterion for part in parts]),
+            np.concatenate([part.train for part in parts]),
+            Terms.concatenate([part.terms for part in parts]),
+            np.concatenate(kernel),
+            tuple(kernel for part in parts for kernel in part.kernels),
+            parts[0].notation,
+            missing,
+            missing_indptr,
+        )
+
+    def __iter__(self) -> Iterator[Answer]:
+        return (self[row] for row in range(len(self)))
+
+    def take(self, rows: Ints) -> Identification:
+        """The chosen rows, in the order given, with the certificates that they need."""
+        used, kernel = np.unique(self.kernel[rows], return_inverse=True)
+        used_kernels = used[used >= 0]
+        missing = missing_indptr = None
+        if self.missing is not None and self.missing_indptr is not None:
+            counts = np.diff(self.missing_indptr)[rows]
+            missing = self.missing.take(ragged_arange(self.missing_indptr[:-1][rows], counts))
+            missing_indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Identification(
+            self.design,
+            self.targets.take(rows),
+            self.status[rows],
+            self.criterion[rows],
+            self.train[rows],
+            self.terms.take(rows),
+            kernel.reshape(-1).astype(np.int64) - (len(used) - len(used_kernels)),
+            tuple(self.kernels[k] for k in used_kernels.tolist()),
+            self.notation,
+            missing,
+            missing_indptr,
+        )
+
+    @overload
+    def __getitem__(self, row: int) -> Answer: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> Identification: ...
+
+    def __getitem__(self, row: int | slice) -> Answer | Identification:
+        """One row as an `Answer`, or a slice of them; negative rows count from the end, IndexError past it."""
+        if isinstance(row, slice):
+            return self.take(np.arange(len(self), dtype=np.int64)[row])
+        try:
+            row = operator.index(row)
+        except TypeError:
+            raise TypeError(
+                f"results are numbered by row, got {row!r}; for the answer on one regime ask for it alone, as in "
+                "study.with_test('ctrl').identify()[0]"
+            ) from None
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)} results")
+        row %= len(self)
+        model = self.design.model
+        found = self.terms.exponents(row)
+        joint, conditionals = None, {}
+        if JOINT in found:
+            joint = Formula.of(found[JOINT], self.train_name)
+        elif found:
+            formulas = {block: Formula.of(exponents, self.train_name) for block, exponents in found.items()}
+            conditionals = {v: formulas[model.cover_index[v]] for v in model.variables}
+        missing: tuple[Active, ...] = ()
+        if self.missing is not None and self.missing_indptr is not None:
+            missing = tuple(self.missing.take(slice(*self.missing_indptr[row : row + 2].tolist())))
+        return Answer(
+            format_regime(model, self.targets[row], self.notation),
+            regime_map(model, self.targets[row]),
+            Status(int(self.status[row])),
+            Criterion(int(self.criterion[row])),
+            int(self.train[row]) if self.train[row] >= 0 else None,
+            joint,
+            conditionals,
+            self.kernels[self.kernel[row]] if self.kernel[row] >= 0 else None,
+            missing,
+            model,
+        )
+
+    def train_name(self, train: int) -> str:
+        """How training regime `train` is written."""
+        return format_regime(self.design.model, self.design.train[train], self.notation)
+
+    def require(self, row: int) -> Answer:
+        """The answer of a row that is observed or identified; raises NotIdentifiableError with the certificate."""
+        answer = self[row]
+        if answer.status in (Status.OBSERVED, Status.IDENTIFIED):
+            return answer
+        words = answer.status.word.replace("_", " ")
+        raise NotIdentifiableError(f"{answer.name} is {words} in this design", answer.certificate)
+
+    def require_all(self) -> None:
+        """Raise NotIdentifiableError, with the certificate, for the first row neither observed nor identified."""
+        refused = ~np.isin(self.status, (Status.OBSERVED, Status.IDENTIFIED))
+        if refused.any():
+            self.require(int(np.argmax(refused)))
+
+    def to_arrow(self) -> pa.Table:
+        """One row a regime, as `ifm identify --format parquet` writes it, the design in the table's metadata."""
+        return view(self, "arrow")
+
+
+@dataclass(repr=False, frozen=True)
+class Answer(Shown):
+    """The verdict on one regime: `formula` where one product gives the joint density, `conditionals` where each
+    variable's full conditional has its own (THEORY 3), `certificate` of a refusal, `missing` of an undecided one.
+    `model` lets a refusal be shown in words.
+    """
+
+    name: str
+    regime: dict[str, Level]
+    status: Status
+    criterion: Criterion
+    train: int | None
+    formula: Formula | None
+    conditionals: dict[str, Formula]
+    certificate: KernelCertificate | None
+    missing: tuple[Active, ...]
+    model: Model | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        head = f"p({self.name})"
+        if self.status == Status.OBSERVED:
+            return f"{head} is observed"
+        if self.formula is not None:
+            return f"{head} ∝ {self.formula}"
+        if self.conditionals:
+            return "\n".join(f"{head}, {v} given the rest: ∝ {f}" for v, f in self.conditionals.items())
+        return f"{head} is {self.status.word.replace('_', ' ')}"
+
+    def _repr_latex_(self) -> str | None:
+        """The formula where there is one for the joint density."""
+        if self.formula is None:
+            return None
+        return rf"$p(x; \mathtt{{{latex_escape(self.name)}}}) \propto {self.formula._repr_latex_()[1:]}"

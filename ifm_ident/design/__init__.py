@@ -1,0 +1,16 @@
+"""The model, its regimes and how these are written: what everything else speaks of."""
+
+from ifm_ident.design.model import level_text
+from ifm_ident.design.notation import Notation, format_regime, format_regimes
+from ifm_ident.design.regimes import Active, regime_map
+from ifm_ident.design.spaces import UpToOrder
+
+__all__ = [
+    "Active",
+    "Notation",
+    "UpToOrder",
+    "format_regime",
+    "format_regimes",
+    "level_text",
+    "regime_map",
+]

@@ -1,0 +1,58 @@
+"""A design: an interventional factor model together with the training regimes that were observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ifm_ident.arrays import Ints, fixed
+from ifm_ident.design.model import Model
+from ifm_ident.design.regimes import Regimes, require_legal
+from ifm_ident.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A model and its training regimes, in the order written; repeats are legal.
+
+    Raises InputError when there is no training regime or a level index does not exist.
+
+    >>> from ifm_ident.design.model import Factor, Intervention
+    >>> model = Model((Intervention("A", (0, 1)),), ("x",), (Factor("f", ("x",), ("A",)),))
+    >>> Design(model, Regimes.from_active([()], 1))
+    Design(interventions: A; variables: x; factors: f; 1 training regime)
+    """
+
+    model: Model
+    train: Regimes
+
+    def __post_init__(self) -> None:
+        if len(self.train) == 0:
+            raise InputError("there is no training regime; list at least one under `train`", ("train",))
+        try:
+            require_legal(self.model, self.train)
+        except InputError as error:
+            raise InputError(f"training {error}", ("train",)) from None
+
+    def __repr__(self) -> str:
+        count = len(self.train)
+        return f"Design({self.model.words}; {count:,} training regime{'s' * (count != 1)})"
+
+    @cached_property
+    def first(self) -> Ints:
+        """For every training regime the index of its first occurrence, shape (m,)."""
+        return fixed(self.train.first_equal(self.train))
+
+    @cached_property
+    def distinct(self) -> Ints:
+        """Indices of the first occurrences, ascending: the rows that rank and formulas use."""
+        return fixed(np.unique(self.first))
+
+    def equals(self, other: Design) -> bool:
+        """Whether two designs have equal models and training regimes, in order."""
+        one, two = self.train, other.train
+        return self.model == other.model and all(
+            np.array_equal(getattr(one, name), getattr(two, name)) for name in ("indptr", "position", "level")
+        )

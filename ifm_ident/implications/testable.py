@@ -1,0 +1,314 @@
+"""What a design claims about its own training densities, and data can refute (THEORY 6)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csc_array, csr_array, eye_array, vstack
+
+from ifm_ident.answer.formula import Formula
+from ifm_ident.arrays import Ints
+from ifm_ident.design.model import Model
+from ifm_ident.design.notation import format_regimes
+from ifm_ident.errors import InputError, nearest
+from ifm_ident.implications._lattice import complement_modulo, split, tidy
+from ifm_ident.solve.exact.rowspace import RowSpace
+from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.solve.incidence import BaselineSystem
+from ifm_ident.tabular import Tabular
+from ifm_ident.views import view
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Kind = Literal["joint", "conditional", "interaction"]
+SET_LIMIT = 100_000
+
+
+@dataclass(frozen=True)
+class Implication:
+    """One claim about sum_i c_i log p(x; sigma^i), whose integers c are the exponents of `formula`.
+
+    joint: it is constant in x. conditional: given the rest it is constant in `variables`, those with one K(v), the
+    first one first. interaction: its interaction of all of `variables` vanishes.
+    """
+
+    kind: Kind
+    variables: tuple[str, ...]
+    formula: Formula
+
+
+@dataclass(frozen=True, eq=False)
+class Claims:
+    """Claims of one kind about the same variables: the rows of `vectors` over the distinct training regimes.
+
+    `independence` marks an interaction that no factor holds: it vanishes in every regime by itself.
+    """
+
+    kind: Kind
+    variables: tuple[str, ...]
+    vectors: csr_array
+    independence: bool = False
+
+    def __len__(self) -> int:
+        return int(self.vectors.shape[0])
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A training regime by the others: one product, or for every variable one of full conditionals (THEORY 3)."""
+
+    train: int
+    formula: Formula | None
+    conditionals: dict[str, Formula]
+
+
+@dataclass(repr=False, frozen=True, eq=False)
+class Implications(Tabular):
+    """The testable implications of a design; iterates over `Implication`, joint ones first.
+
+    refutable: whether any densities of the training regimes at all contradict the model.
+    """
+
+    identifier: Identifier
+    criterion: CriterionName
+    claims: tuple[Claims, ...]
+    refutable: bool
+
+    def __len__(self) -> int:
+        return sum(map(len, self.claims))
+
+    def __iter__(self) -> Iterator[Implication]:
+        for claims in self.claims:
+            for row in range(len(claims)):
+                yield Implication(claims.kind, claims.variables, self._formula(claims.vectors, row))
+
+    def counts(self) -> dict[Kind, int]:
+        """How many there are of each kind."""
+        return {kind: sum(len(c) for c in self.claims if c.kind == kind) for kind in get_args(Kind)}
+
+    def to_arrow(self) -> pa.Table:
+        """One row an implication: kind, variables, formula (as text) and exponents (training index and text)."""
+        return view(self, "arrow")
+
+    def name(self, train: int) -> str:
+        """How training regime `train` is written."""
+        return self._names[train]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        design = self.identifier.design
+        texts: list[str] = format_regimes(design.model, design.train, self.identifier.notation).to_pylist()
+        return texts
+
+    @cached_property
+    def predicted(self) -> Ints:
+        """The training regimes, first occurrences, that the others identify by the listed claims; ascending."""
+        width = len(self.identifier.design.distinct)
+        mask = np.ones(width, dtype=bool)
+        for vectors in self._per_cover.values():
+            mask &= _touched(vectors)
+        return self.identifier.design.distinct[mask | _touched(self._joint)]
+
+    def prediction(self, train: int) -> Prediction:
+        """How the others predict a training regime; ValueError for one not in `predicted`."""
+        if train not in self.predicted:
+            raise ValueError(f"training regime {train} is not predicted by the others")
+        design = self.identifier.design
+        column = int(np.searchsorted(design.distinct, train))
+        if _touched(self._joint)[column]:
+            return Prediction(train, self._solved(self._joint, column), {})
+        formulas = {cover: self._solved(vectors, column) for cover, vectors in self._per_cover.items()}
+        return Prediction(train, None, {v: formulas[design.model.cover_index[v]] for v in design.model.variables})
+
+    @cached_property
+    def _joint(self) -> csr_array:
+        width = len(self.identifier.design.distinct)
+        found = [c.vectors for c in self.claims if c.kind == "joint"]
+        return found[0] if found else csr_array((0, width), dtype=np.int64)
+
+    @cached_property
+    def _per_cover(self) -> dict[int, csr_array]:
+        """For every cover the claims that make its full conditionals predictable; the joint ones always do."""
+        model = self.identifier.design.model
+        own = {model.cover_index[c.variables[0]]: c.vectors for c in self.claims if c.kind == "conditional"}
+        parts = {k: [self._joint, own[k]] if k in own else [self._joint] for k in range(len(model.covers))}
+        return {k: csr_array(vstack(part, format="csr")) for k, part in parts.items()}
+
+    def _solved(self, vectors: csr_array, column: int) -> Formula:
+        """The claim with the smallest, then fewest, exponents on a regime, solved for it."""
+        by_column = csc_array(vectors)
+        at = slice(by_column.indptr[column], by_column.indptr[column + 1])
+        rows, sizes = by_column.indices[at], np.abs(by_column.data[at])
+        row = int(rows[np.lexsort((rows, np.diff(vectors.indptr)[rows], sizes))[0]])
+        exponents = self._formula(vectors, row).exponents
+        own = exponents.pop(int(self.identifier.design.distinct[column]))
+        return Formula.of({i: -c / own for i, c in exponents.items()}, self.name)
+
+    def _formula(self, vectors: csr_array, row: int) -> Formula:
+        at = slice(vectors.indptr[row], vectors.indptr[row + 1])
+        train = self.identifier.design.distinct[vectors.indices[at]]
+        pairs = zip(train.tolist(), vectors.data[at].tolist(), strict=True)
+        return Formula.of({i: Fraction(c) for i, c in pairs}, self.name)
+
+
+def _touched(vectors: csr_array) -> NDArray[np.bool_]:
+    mask = np.zeros(vectors.shape[1], dtype=bool)
+    mask[vectors.indices] = True
+    return mask
+
+
+def variable_sets(model: Model, size: int) -> list[tuple[str, ...]]:
+    """All sets of 2 to `size` variables, small ones first; InputError for a size below 2 or too many sets.
+
+    >>> from ifm_ident.design.model import Factor
+    >>> variable_sets(Model((), ("x1", "x2"), (Factor("f", ("x1", "x2"), ()),)), 2)
+    [('x1', 'x2')]
+    """
+    if size < 2:
+        raise InputError(f"interactions are of 2 variables or more, got {size}; ask for 2")
+    sizes = range(2, min(size, len(model.variables)) + 1)
+    found = list(
+        itertools.islice(
+            itertools.chain(*(itertools.combinations(model.variables, k) for k in sizes)), SET_LIMIT + 1
+        )
+    )
+    if len(found) > SET_LIMIT:
+        raise InputError(
+            f"there are more than {SET_LIMIT:,} sets of up to {size} variables; name the sets you mean"
+        )
+    return found
+
+
+def implications(
+    identifier: Identifier, criterion: CriterionName = "auto", interactions: Iterable[Sequence[str]] = ()
+) -> Implications:
+    """The testable implications of a design (THEORY 6).
+
+    `joint`: a saturated basis of {c : c^T A = 0}. `conditional`: one of {c : c^T A_v = 0} for each distinct K(v).
+    `auto`: the joint basis, then for each distinct K(v) vectors that complete it: listed and joint ones together
+    generate every integer relation of K(v), none of the listed ones is implied by the others. `interactions` adds
+    for each set U of variables what the sets within U do not imply already: the completion of their
+    relations to those of K(U); where K(U) is empty, every distinct training regime by itself.
+
+    Raises InputError for an unknown criterion or a bad set of variables.
+
+    >>> from ifm_ident.study.study import Study
+    >>> study = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]},
+    ...     "variables": ["x1", "x2"],
+    ...     "factors": [{"x": ["x1"], "sigma": ["A"]}, {"x": ["x2"], "sigma": ["B"]}],
+    ...     "train": ["00", "10", "11"],
+    ... })
+    >>> identifier = Identifier(study.design, study.notation)
+    >>> for claim in implications(identifier, interactions=[("x1", "x2")]):
+    ...     print(claim.kind, claim.variables, claim.formula)
+    conditional ('x1',) p(10) / p(11)
+    conditional ('x2',) p(00) / p(10)
+    interaction ('x1', 'x2') p(00)
+    interaction ('x1', 'x2') p(10)
+    interaction ('x1', 'x2') p(11)
+    >>> len(implications(identifier, "joint"))
+    0
+    >>> implications(identifier, interactions=[("x1", "y")])
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: the set x1,y holds 'y', which is no variable; legal: x1, x2
+    """
+    if criterion not in get_args(CriterionName):
+        raise InputError(f"unknown criterion {criterion!r}; {nearest(criterion, get_args(CriterionName))}")
+    sets = [_checked_set(identifier.design.model, names) for names in interactions]
+    lattices = _Lattices(identifier)
+    claims: list[Claims] = []
+    if criterion != "conditional":
+        claims.append(Claims("joint", (), lattices.of(lattices.all_factors)))
+    if criterion != "joint":
+        claims.extend(lattices.conditional(cover, criterion) for cover in range(len(lattices.model.covers)))
+    claims.extend(map(lattices.interaction, dict.fromkeys(sets)))
+    whole = lattices.holding(lattices.model.variables)
+    return Implications(identifier, criterion, tuple(filter(len, claims)), bool(lattices.of(whole).shape[0]))
+
+
+def _checked_set(model: Model, names: Sequence[str]) -> tuple[str, ...]:
+    text = ",".join(names)
+    for name in names:
+        if name not in model.variables:
+            raise InputError(
+                f"the set {text} holds {name!r}, which is no variable; {nearest(name, model.variables)}"
+            )
+    if len(set(names)) < max(2, len(names)):
+        raise InputError(f"the set {text} is not one of two or more distinct variables; write it as x1,x2")
+    return tuple(v for v in model.variables if v in names)
+
+
+class _Lattices:
+    """The relations {c : c^T A_K = 0} of sets K of factors, each computed once."""
+
+    def __init__(self, identifier: Identifier) -> None:
+        self.identifier, self.model = identifier, identifier.design.model
+        self.all_factors = tuple(range(len(self.model.factors)))
+        self.width = len(identifier.design.distinct)
+        self._relations: dict[tuple[int, ...], csr_array] = {}
+        self._completions: dict[tuple[tuple[int, ...], ...], csr_array] = {}
+
+    def holding(self, variables: Sequence[str]) -> tuple[int, ...]:
+        """K(U): the factors whose x-scope contains all of some variables."""
+        wanted = set(variables)
+        return tuple(k for k, factor in enumerate(self.model.factors) if wanted <= set(factor.x))
+
+    def of(self, factors: tuple[int, ...]) -> csr_array:
+        """A short saturated basis, shape (distinct training regimes - rank, distinct training regimes)."""
+        if factors not in self._relations:
+            self._relations[factors] = tidy(self._kernel(factors))
+        return self._relations[factors]
+
+    def _kernel(self, factors: tuple[int, ...]) -> csr_array:
+        if not factors:
+            return csr_array(eye_array(self.width, dtype=np.int64, format="csr"))
+        if factors == self.all_factors:
+            system = self.identifier.joint
+        elif factors in self.model.covers:
+            system = self.identifier.conditional(self.model.covers.index(factors))
+        else:
+            train = self.identifier.design.train.take(self.identifier.design.distinct)
+            rows, _ = BaselineSystem(self.model, factors, train).rows(train)
+            return split(rows, RowSpace(rows)).kernel
+        return split(system.rows, system.space).kernel
+
+    def conditional(self, cover: int, criterion: CriterionName) -> Claims:
+        """The relations of one K(v): all of them, or under `auto` a completion of the joint ones."""
+        factors = self.model.covers[cover]
+        variables = tuple(v for v in self.model.variables if self.model.cover_index[v] == cover)
+        vectors, joint = self.of(factors), self.of(self.all_factors)
+        if criterion == "auto":
+            if vectors.shape[0] == joint.shape[0]:
+                vectors = csr_array((0, self.width), dtype=np.int64)
+            elif joint.shape[0]:
+                vectors = tidy(complement_modulo(vectors, self.identifier.joint.rows), joint)
+        return Claims("conditional", variables, vectors)
+
+    def interaction(self, variables: tuple[str, ...]) -> Claims:
+        """The relations of K(U) that those of the sets within U do not imply."""
+        factors = self.holding(variables)
+        smaller = sorted({self.holding(part) for part in itertools.combinations(variables, len(variables) - 1)})
+        independence = not factors and () not in smaller
+        key = (factors, *smaller)
+        if key not in self._completions:
+            self._completions[key] = self.of(()) if independence else self._completion(factors, smaller)
+        return Claims("interaction", variables, self._completions[key], independence)
+
+    def _completion(self, factors: tuple[int, ...], smaller: list[tuple[int, ...]]) -> csr_array:
+        vectors, known = self.of(factors), csr_array(vstack([self.of(part) for part in smaller], format="csr"))
+        if not known.shape[0]:
+            return vectors
+        space = RowSpace(known)
+        if space.rank == vectors.shape[0]:
+            return csr_array((0, self.width), dtype=np.int64)
+        return tidy(complement_modulo(vectors, space.kernel), known)

@@ -1,0 +1,107 @@
+"""The pictures of a page, each with its caption and what a reader who cannot see it should know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ifm_ident.answer.identification import JOINT, Identification, Status
+from ifm_ident.design.notation import format_regime
+from ifm_ident.plots import (
+    MOST,
+    Interval,
+    formula_lengths,
+    incidence,
+    intervals,
+    regime_map,
+    sigma_graph,
+    variance_factors,
+)
+from ifm_ident.report._pictures import Drawing, drawing
+from ifm_ident.study.study import Study
+
+_FEW = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture under its title, above its caption."""
+
+    title: str
+    drawing: Drawing
+    caption: str
+
+
+def gallery(study: Study, kept: Identification, total: int) -> list[Picture]:
+    """The pictures of a study, of whose `total` test regimes `kept` answers the first."""
+    model = study.model
+    part = f" Drawn from the first {len(kept):,} of {total:,} regimes." if len(kept) < total else ""
+    counts = ", ".join(f"{n:,} {word.replace('_', ' ')}" for word, n in kept.counts().items() if n)
+    small = int(np.prod(model.level_counts.astype(object))) <= MOST
+    arranged = (
+        "the strips above and on the left say the level of each intervention, light for the baseline"
+        if small
+        else "regimes are grouped by the number of interventions off baseline"
+    )
+    pictures = [
+        Picture(
+            "Which interventions act together",
+            drawing(lambda: sigma_graph(model), "g-", "sigma-graph and junction tree"),
+            "The interventions, joined where some factor holds both, and the cliques of that graph, joined where "
+            "they share interventions.",
+        ),
+        Picture(
+            "Map of the regimes",
+            drawing(lambda: regime_map(kept), "m-", f"map of the regimes: {counts}"),
+            f"Each cell is a regime; {arranged}.{part}",
+        ),
+    ]
+    if (row := _example(kept)) is not None:
+        target = kept.targets[row]
+        pictures.append(
+            Picture(
+                f"How the formula of {format_regime(model, target, study.notation)} comes about",
+                drawing(
+                    lambda: incidence(study.design, target, notation=study.notation), "i-", "incidence matrix"
+                ),
+                "A row for each training regime, a column for each cell of a factor. In every column the "
+                "exponents add up to 1 where the target shows the cell, and to 0 where it does not.",
+            )
+        )
+    if len(kept.rows_with(Status.IDENTIFIED)):
+        sizes = study.sample_sizes()
+        if sizes is not None and not (sizes[study.design.distinct] > 0).all():
+            sizes = None
+        each = ", each divided by its sample size" if sizes is not None else ""
+        pictures += [
+            Picture(
+                "Length of the formulas",
+                drawing(lambda: formula_lengths(kept), "l-", "number of formulas by number of densities"),
+                f"Short formulas need fewer regimes to be estimated well.{part}",
+            ),
+            Picture(
+                "Variance factors",
+                drawing(lambda: variance_factors(kept, sizes), "v-", "variance factors of the formulas"),
+                "By how much a formula multiplies the variance of estimated log-densities: the sum of squared "
+                f"exponents{each}.{part}",
+            ),
+        ]
+    return pictures
+
+
+def interval_picture(drawn: list[Interval]) -> Drawing | None:
+    """Estimates with their intervals; None where there is none."""
+    return drawing(lambda: intervals(drawn), "e-", "estimates with their intervals") if drawn else None
+
+
+def _example(kept: Identification) -> int | None:
+    """The regime with most interventions off baseline whose joint formula is short enough to be drawn well."""
+    sizes = np.diff(kept.terms.indptr)
+    joint = np.zeros(len(kept), dtype=bool)
+    joint[np.repeat(np.arange(len(kept)), sizes)[kept.terms.block == JOINT]] = True
+    rows = np.flatnonzero(joint & (kept.status == Status.IDENTIFIED))
+    if not len(rows):
+        return None
+    rank = np.where(sizes[rows] <= _FEW, kept.targets.active_counts[rows], -sizes[rows])
+    return int(rows[np.argmax(rank)])

@@ -1,0 +1,229 @@
+"""JSON results read back; whatever is not as the contract says is refused by place (SPEC, Result of identify)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ifm_ident.answer.exact_text import (
+    integer_column,
+    parse_exponent,
+    parse_integer,
+)
+from ifm_ident.answer.identification import JOINT, Criterion, Status, Terms
+from ifm_ident.design.design import Design
+from ifm_ident.design.regimes import Active, Regimes
+from ifm_ident.errors import InputError, nearest
+from ifm_ident.results._json_write import ROUTE
+from ifm_ident.results.cells import Weights
+from ifm_ident.results.claims import CLAIM_BLOCK, Claims
+from ifm_ident.results.header import (
+    HEADER_KEYS,
+    Heading,
+    MapReader,
+    parse_header,
+    record,
+    shown,
+    typed_integer,
+    typed_list,
+    typed_text,
+)
+
+
+def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for i, key in enumerate(names) if key in names[:i])
+        raise InputError(f"the key {shown(twice)} appears twice in one object")
+    return fields
+
+
+def _no_constant(text: str) -> Any:
+    raise InputError(f"{text} is no JSON number")
+
+
+def load_json(text: str | bytes) -> Any:
+    """The value of a JSON text; InputError names line and column of what is wrong.
+
+    Duplicate keys, NaN, infinities and nesting too deep to read are refused; integers may be long.
+
+    >>> load_json('{"a": 1, "a": 2}')
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: the key 'a' appears twice in one object
+    """
+
+    def load(**hooks: Any) -> Any:
+        return json.loads(text, object_pairs_hook=_distinct_keys, parse_constant=_no_constant, **hooks)
+
+    try:
+        try:
+            return load()
+        except (json.JSONDecodeError, UnicodeDecodeError, InputError):
+            raise
+        except ValueError:  # an integer of more digits than Python converts at once
+            return load(parse_int=parse_integer)
+    except json.JSONDecodeError as error:
+        raise InputError(f"line {error.lineno}, column {error.colno}: no JSON: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"byte {error.start + 1} is not UTF-8 text; results are UTF-8") from None
+    except RecursionError:
+        raise InputError("the JSON is nested too deeply for a result") from None
+
+
+def read_json(path: Path) -> tuple[Heading, Iterator[Claims]]:
+    """The study and the claims of a JSON result.
+
+    Raises InputError, without the file's name, for everything that is no such result.
+    """
+    data = record(load_json(path.read_bytes()), (*HEADER_KEYS, "results"), "the file")
+    heading = parse_header(data)
+    return heading, _claims(heading.design, typed_list(data["results"], "results"))
+
+
+def _claims(design: Design, entries: list[Any]) -> Iterator[Claims]:
+    for start in range(0, len(entries), CLAIM_BLOCK):
+        builder = _Builder(design)
+        for i, entry in enumerate(entries[start : start + CLAIM_BLOCK], start):
+            builder.add(entry, f"results, entry {i}")
+        yield builder.build()
+
+
+_STATUS = {status.word: status for status in Status}
+_CRITERION = {criterion.word: criterion for criterion in (Criterion.JOINT, Criterion.CONDITIONAL)}
+
+
+@dataclass(eq=False)
+class _Builder:
+    """Collects the claims of JSON entries."""
+
+    design: Design
+    targets: list[Active] = field(default_factory=list)
+    heads: list[tuple[int, int, int, int]] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    terms: list[tuple[int, int, int, int]] = field(default_factory=list)
+    kernels: dict[tuple[int, Weights], int] = field(default_factory=dict)
+    missing: list[Active] = field(default_factory=list)
+    missing_ends: list[int] = field(default_factory=list)
+    undecided: bool = False
+    exponents: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        model = self.design.model
+        self.reader = MapReader(model)
+        self.variable = {name: v for v, name in enumerate(model.variables)}
+        self.factor = {factor.name: k for k, factor in enumerate(model.factors)}
+
+    def add(self, entry: object, place: str) -> None:
+        if not isinstance(entry, dict):
+            raise InputError(f"{place}: an object is needed, got {shown(entry)}")
+        word = entry.get("status")
+        status = _STATUS.get(word) if isinstance(word, str) else None
+        if status is None:
+            raise InputError(f"{place}: unknown status {shown(word)}; {nearest(word, _STATUS)}")
+        criterion, train, kernel = Criterion.NONE, -1, -1
+        if status in (Status.IDENTIFIED, Status.NOT_IDENTIFIED):
+            word = entry.get("criterion")
+            found = _CRITERION.get(word) if isinstance(word, str) else None
+            if found is None:
+                raise InputError(f"{place}: unknown criterion {shown(word)}; {nearest(word, _CRITERION)}")
+            criterion = found
+        if status == Status.OBSERVED:
+            record(entry, ("regime", "status", "train"), place)
+            train = self._train(entry["train"], place)
+        elif status == Status.UNDECIDED:
+            self._undecided(entry, place)
+        elif status == Status.NOT_IDENTIFIED:
+            record(entry, ("regime", "status", "criterion", "certificate"), place)
+            kernel = self._certificate(entry["certificate"], criterion, f"{place}, certificate")
+        elif criterion == Criterion.JOINT:
+            record(entry, ("regime", "status", "criterion", "exponents"), place)
+            self._formula(entry["exponents"], JOINT, f"{place}, exponents")
+        else:
+            record(entry, ("regime", "status", "criterion", "conditionals"), place)
+            conditionals = record(entry["conditionals"], self.design.model.variables, f"{place}, conditionals")
+            for name, v in self.variable.items():
+                self._formula(conditionals[name], v, f"{place}, conditionals, {name}")
+        self.targets.append(self.reader.read(entry["regime"], f"{place}, regime"))
+        self.heads.append((status, criterion, train, kernel))
+        self.ends.append(len(self.terms))
+        self.missing_ends.append(len(self.missing))
+
+    def _train(self, value: object, place: str) -> int:
+        train = typed_integer(value, f"{place}, train")
+        if not 0 <= train < len(self.design.train):
+            last = len(self.design.train) - 1
+            raise InputError(f"{place}: there is no training regime {shown(train)}; they go from 0 to {last}")
+        return train
+
+    def _undecided(self, entry: dict[str, Any], place: str) -> None:
+        record(entry, ("regime", "status", "method", "missing"), place)
+        if entry["method"] != ROUTE:
+            raise InputError(f"{place}: unknown method {shown(entry['method'])}; only {ROUTE!r} leaves undecided")
+        for j, regime in enumerate(typed_list(entry["missing"], f"{place}, missing")):
+            self.missing.append(self.reader.read(regime, f"{place}, missing, entry {j}"))
+        self.undecided = True
+
+    def _formula(self, value: object, variable: int, place: str) -> None:
+        for j, item in enumerate(typed_list(value, place)):
+            fields = record(item, ("train", "exponent"), f"{place}, entry {j}")
+            text = typed_text(fields["exponent"], f"{place}, entry {j}, exponent")
+            if text not in self.exponents:
+                try:
+                    self.exponents[text] = parse_exponent(text)
+                except InputError as error:
+                    raise InputError(f"{place}, entry {j}: {error}") from None
+            train = self._train(fields["train"], f"{place}, entry {j}")
+            self.terms.append((variable, train, *self.exponents[text]))
+
+    def _certificate(self, value: object, criterion: Criterion, place: str) -> int:
+        keys = ("kernel",) if criterion == Criterion.JOINT else ("variable", "kernel")
+        fields = record(value, keys, place)
+        variable = JOINT
+        if criterion == Criterion.CONDITIONAL:
+            variable = self._known(self.variable, fields["variable"], "variable", place)
+        weights = []
+        for j, item in enumerate(typed_list(fields["kernel"], f"{place}, kernel")):
+            at = f"{place}, kernel, entry {j}"
+            entry = record(item, ("factor", "levels", "weight"), at)
+            factor = self._known(self.factor, entry["factor"], "factor", at)
+            cell = self.reader.read_cell(entry["levels"], factor, f"{at}, levels")
+            weights.append((cell, typed_integer(entry["weight"], f"{at}, weight")))
+        return self.kernels.setdefault((variable, tuple(weights)), len(self.kernels))
+
+    @staticmethod
+    def _known(index: dict[str, int], value: object, kind: str, place: str) -> int:
+        if not isinstance(value, str) or value not in index:
+            raise InputError(f"{place}: unknown {kind} {shown(value)}; {nearest(shown(value), index)}")
+        return index[value]
+
+    def build(self) -> Claims:
+        width = len(self.design.model)
+        status, criterion, train, kernel = np.array(self.heads, dtype=np.int64).reshape(-1, 4).T
+        variable = np.array([term[0] for term in self.terms], dtype=np.int64)
+        terms = Terms(
+            np.array([0, *self.ends], dtype=np.int64),
+            variable,
+            np.array([term[1] for term in self.terms], dtype=np.int64),
+            integer_column([term[2] for term in self.terms]),
+            integer_column([term[3] for term in self.terms]),
+        )
+        return Claims(
+            self.design,
+            Regimes.from_active(self.targets, width),
+            status.astype(np.int8),
+            criterion.astype(np.int8),
+            train,
+            terms,
+            kernel,
+            tuple(weights for _, weights in self.kernels),
+            np.array([variable for variable, _ in self.kernels], dtype=np.int64),
+            Regimes.from_active(self.missing, width) if self.undecided else None,
+            np.array([0, *self.missing_ends], dtype=np.int64) if self.undecided else None,
+        )

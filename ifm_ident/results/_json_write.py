@@ -1,0 +1,113 @@
+"""Results as JSON, `ifm-identification/1` (SPEC, Result of identify)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow.compute as pc
+
+from ifm_ident.answer.exact_text import (
+    exponent_texts,
+    integer_text,
+    integer_texts,
+)
+from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
+from ifm_ident.design.model import Model
+from ifm_ident.results.cells import Weights
+from ifm_ident.results.claims import Claims
+from ifm_ident.results.header import (
+    MapTexts,
+    StudyLike,
+    header_lines,
+    quoted,
+)
+
+ROUTE = "message-passing"
+"""The only method that leaves a regime undecided."""
+
+
+def write_json(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identification]) -> None:
+    """Writes a result, one line a regime, chunk by chunk.
+
+    >>> import io, json
+    >>> from ifm_ident.design.design import Design
+    >>> from ifm_ident.design.model import Factor, Intervention
+    >>> from ifm_ident.design.regimes import Regimes
+    >>> from ifm_ident.results.header import Heading
+    >>> model = Model((Intervention("A", (0, 1)),), ("x",), (Factor("f", ("x",), ("A",)),))
+    >>> study = Heading("tiny", Design(model, Regimes.from_active([()], 1)))
+    >>> write_json(stream := io.BytesIO(), study, [])
+    >>> json.loads(stream.getvalue())["factors"]
+    [{'name': 'f', 'x': ['x'], 'sigma': ['A']}]
+    """
+    texts = _Texts(study.design.model)
+    stream.write(("{" + ",\n ".join(header_lines(study)) + ',\n "results": [').encode())
+    separator = "\n  "
+    for chunk in chunks:
+        for claims in Claims.blocks_of(chunk):
+            for row in texts.rows(claims):
+                stream.write((separator + row).encode())
+                separator = ",\n  "
+    stream.write(b"]}\n")
+
+
+class _Texts:
+    """The JSON texts of one model's regimes, cells and variables, made once."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.maps = MapTexts(model)
+        self.variables = [quoted(variable) for variable in model.variables]
+
+    def certificate(self, weights: Weights, variable: int) -> str:
+        about = f'"variable": {self.variables[variable]}, ' if variable != JOINT else ""
+        cells = []
+        for (factor, levels), weight in weights:
+            shown = (self.maps.pairs[i][j] for i, j in zip(self.model.scopes[factor], levels, strict=True))
+            cells.append(
+                f'{{"factor": {quoted(self.model.factors[factor].name)}, '
+                f'"levels": {{{", ".join(shown)}}}, "weight": {integer_text(weight)}}}'
+            )
+        return f'{{{about}"kernel": [{", ".join(cells)}]}}'
+
+    def rows(self, claims: Claims) -> Iterator[str]:
+        terms = claims.terms
+        exponents = exponent_texts(terms.numerator, terms.denominator).dictionary_decode()
+        trains = integer_texts(terms.train).dictionary_decode()
+        entries = pc.binary_join_element_wise(
+            '{"train": ', trains, ', "exponent": "', exponents, '"}', ""
+        ).to_pylist()
+        bounds, variable = terms.indptr.tolist(), terms.block
+        certificates: dict[int, str] = {}
+        for i, (regime, status) in enumerate(zip(claims.targets, claims.status.tolist(), strict=True)):
+            start = f'{{"regime": {self.maps.full(regime)}, "status": "{Status(status).word}"'
+            if status == Status.OBSERVED:
+                yield f'{start}, "train": {int(claims.train[i])}}}'
+            elif status == Status.UNDECIDED:
+                yield f'{start}, "method": "{ROUTE}", "missing": [{", ".join(self._missing(claims, i))}]}}'
+            else:
+                start += f', "criterion": "{Criterion(claims.criterion[i]).word}"'
+                low, high = bounds[i], bounds[i + 1]
+                if status == Status.NOT_IDENTIFIED:
+                    j = int(claims.kernel[i])
+                    if j not in certificates:
+                        about = int(claims.kernel_variable[j])
+                        certificates[j] = self.certificate(claims.kernels[j], about)
+                    yield f'{start}, "certificate": {certificates[j]}}}'
+                elif claims.criterion[i] == Criterion.JOINT:
+                    yield f'{start}, "exponents": [{", ".join(entries[low:high])}]}}'
+                else:
+                    cuts = low + np.searchsorted(variable[low:high], np.arange(len(self.variables) + 1))
+                    formulas = (
+                        f"{name}: [{', '.join(entries[a:b])}]"
+                        for name, a, b in zip(self.variables, cuts[:-1], cuts[1:], strict=True)
+                    )
+                    yield f'{start}, "conditionals": {{{", ".join(formulas)}}}}}'
+
+    def _missing(self, claims: Claims, row: int) -> Iterator[str]:
+        if claims.missing is None or claims.missing_indptr is None:
+            return
+        for j in range(int(claims.missing_indptr[row]), int(claims.missing_indptr[row + 1])):
+            yield self.maps.full(claims.missing[j])

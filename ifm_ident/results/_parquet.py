@@ -1,0 +1,259 @@
+"""Results as Parquet: one row a regime, the study in the file's metadata (SPEC, Parquet)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ifm_ident.answer.exact_text import exponent_texts
+from ifm_ident.answer.identification import Identification, Terms
+from ifm_ident.arrays import Ints
+from ifm_ident.design.design import Design
+from ifm_ident.design.notation import format_regimes, parse_labels
+from ifm_ident.design.regime_text import Notation
+from ifm_ident.errors import InputError
+from ifm_ident.results._columns import (
+    CRITERION_WORDS,
+    STATUS_WORDS,
+    Place,
+    check_train,
+    index_of,
+    kernel_cells,
+    no_nulls,
+    read_cells,
+    read_exponents,
+    read_kernels,
+    texts_at,
+)
+from ifm_ident.results._json_read import load_json
+from ifm_ident.results.claims import CLAIM_BLOCK, Claims
+from ifm_ident.results.header import HEADER_KEYS, Heading, StudyLike, header_lines, parse_header, record
+
+METADATA_KEY = b"study"
+"""File metadata under this key hold the JSON result without `results`."""
+
+_FULL_MAPS = 1_000_000
+"""Metadata are small by nature: training lists of more entries name only what is off baseline."""
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_TERM = [("variable", _TEXT), ("train", pa.int64()), ("exponent", _TEXT)]
+_CELL = [("variable", _TEXT), ("factor", _TEXT), ("levels", _TEXT), ("weight", pa.string())]
+_COLUMNS = [
+    ("regime", pa.large_string()),
+    ("status", _TEXT),
+    ("criterion", _TEXT),
+    ("train", pa.int64()),
+    ("terms", pa.list_(pa.struct(_TERM))),
+    ("kernel", pa.list_(pa.struct(_CELL))),
+]
+_MISSING = ("missing", pa.list_(pa.large_string()))
+
+
+def write_parquet(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identification]) -> None:
+    """Writes a result as Parquet, a row group a block of rows; no Python work a regime.
+
+    The file has a `missing` column (the texts of missing regimes) only when the chunks, all or none, have one.
+    """
+    texts = "{" + ", ".join(header_lines(study, _FULL_MAPS)) + "}"
+    writer = None
+    try:
+        for chunk in chunks:
+            for claims in Claims.blocks_of(chunk):
+                table = _table(claims, study.notation)
+                writer = writer or _writer(stream, table.schema)
+                writer.write_table(table)
+        writer = writer or _writer(stream, pa.schema(_COLUMNS))
+        writer.add_key_value_metadata({METADATA_KEY: texts.encode()})
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _writer(stream: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
+    # without the Arrow schema, dictionary-encoded texts are plain texts to whoever reads the file
+    return pq.ParquetWriter(
+        stream,
+        schema,
+        compression="zstd",
+        store_schema=False,
+        write_statistics=False,
+        write_page_checksum=True,
+    )
+
+
+def _table(claims: Claims, notation: Notation) -> pa.Table:
+    model, terms = claims.design.model, claims.terms
+    term = pa.StructArray.from_arrays(
+        [
+            texts_at(model.variables, terms.block),
+            pa.array(terms.train),
+            exponent_texts(terms.numerator, terms.denominator),
+        ],
+        fields=[pa.field(*field) for field in _TERM],
+    )
+    columns = [
+        format_regimes(model, claims.targets, notation).cast(pa.large_string()),
+        texts_at(STATUS_WORDS, claims.status),
+        texts_at(CRITERION_WORDS, claims.criterion),
+        pa.array(claims.train, mask=claims.train < 0),
+        _lists(terms.indptr, term),
+        _kernel_lists(claims),
+    ]
+    names = [name for name, _ in _COLUMNS]
+    if claims.missing is not None and claims.missing_indptr is not None:
+        missing = format_regimes(model, claims.missing, notation).cast(pa.large_string())
+        columns.append(_lists(claims.missing_indptr, missing))
+        names.append(_MISSING[0])
+    return pa.table(columns, names=names)
+
+
+def _lists(indptr: Ints, values: pa.Array) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(indptr.astype(np.int32)), values)
+
+
+def _kernel_lists(claims: Claims) -> pa.ListArray:
+    model, cells = claims.design.model, kernel_cells(claims)
+    entries = pa.StructArray.from_arrays(
+        [
+            texts_at(model.variables, cells.variable),
+            texts_at([factor.name for factor in model.factors], cells.factor),
+            texts_at(cells.cells, cells.cell),
+            pa.array(cells.weights, type=pa.string()),
+        ],
+        fields=[pa.field(*field) for field in _CELL],
+    )
+    lists = _lists(np.append(cells.indptr, cells.indptr[-1]), entries)  # the last list is empty
+    return lists.take(pa.array(np.where(claims.kernel < 0, len(claims.kernels), claims.kernel)))
+
+
+def read_parquet(path: Path) -> tuple[Heading, Iterator[Claims]]:
+    """The study and the claims of a Parquet result, read block by block.
+
+    Raises InputError, without the file's name, for everything that is no such result.
+    """
+    try:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"no Parquet: {_first_line(error)}") from None
+    metadata = file.metadata.metadata or {}
+    if METADATA_KEY not in metadata:
+        raise InputError("the file metadata lack the key `study`; `ifm identify --format parquet` writes it")
+    heading = parse_header(
+        record(load_json(metadata[METADATA_KEY]), HEADER_KEYS, "the metadata `study`"), sparse=True
+    )
+    names = [name for name, _ in _COLUMNS]
+    have = file.schema_arrow.names
+    if have not in (names, [*names, _MISSING[0]]):
+        raise InputError(f"the columns are {', '.join(have)}; a result has {', '.join(names)}")
+    return heading, _blocks(heading.design, file)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _blocks(design: Design, file: pq.ParquetFile) -> Iterator[Claims]:
+    before = 0
+    batches = file.iter_batches(batch_size=CLAIM_BLOCK)
+    while True:
+        try:
+            batch = next(batches, None)
+            if batch is None:
+                return
+            batch.validate(full=True)
+            columns = {
+                name: batch.column(name).cast(_plain(kind))
+                for name, kind in [*_COLUMNS, _MISSING]
+                if name in batch.schema.names
+            }
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise InputError(f"after row {before}: {_first_line(error)}") from None
+        yield _claims(design, columns, before)
+        before += batch.num_rows
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type with texts for dictionaries of texts."""
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        fields = (kind.field(i) for i in range(kind.num_fields))
+        return pa.struct([(field.name, _plain(field.type)) for field in fields])
+    return pa.string() if pa.types.is_dictionary(kind) else kind
+
+
+def _claims(design: Design, columns: dict[str, pa.Array], before: int) -> Claims:
+    model = design.model
+
+    def row(i: int) -> str:
+        return f"row {before + i + 1}"
+
+    regimes = no_nulls(columns["regime"], "regime", row)
+    try:
+        targets = parse_labels(model, pa.chunked_array([regimes]))
+    except InputError as error:
+        raise InputError(f"after row {before}: {error}" if before else str(error)) from None
+    status = index_of(no_nulls(columns["status"], "status", row), STATUS_WORDS, "status", row)
+    criterion = index_of(columns["criterion"], CRITERION_WORDS, "criterion", row)
+    train = pc.fill_null(columns["train"], -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    given = np.flatnonzero(columns["train"].is_valid().to_numpy(zero_copy_only=False))
+    check_train(train[given], len(design.train), lambda i: row(int(given[i])))
+    indptr, entries, place = _flat(columns["terms"], row)
+    variable, index, exponent = entries.flatten()
+    numerator, denominator = read_exponents(no_nulls(exponent, "exponent", place), place)
+    index = no_nulls(index, "training index", place).to_numpy(zero_copy_only=False).astype(np.int64)
+    terms = Terms(
+        indptr,
+        index_of(variable, model.variables, "variable", place),
+        check_train(index, len(design.train), place),
+        numerator,
+        denominator,
+    )
+    indptr, entries, place = _flat(columns["kernel"], row)
+    variable, factor, levels, weight = entries.flatten()
+    about = index_of(variable, model.variables, "variable", place)
+    read = read_cells(model, about, factor, levels, weight, place)
+    kernel, kernels, kernel_variable = read_kernels(read, indptr, place)
+    missing = missing_indptr = None
+    if "missing" in columns:
+        missing_indptr, entries, place = _flat(columns["missing"], row)
+        missing = parse_labels(model, pa.chunked_array([no_nulls(entries, "missing regime", place)]))
+    return Claims(
+        design,
+        targets,
+        status.astype(np.int8),
+        criterion.astype(np.int8),
+        train,
+        terms,
+        kernel,
+        kernels,
+        kernel_variable,
+        missing,
+        missing_indptr,
+    )
+
+
+def _flat(lists: pa.ListArray, row: Place) -> tuple[Ints, pa.Array, Place]:
+    """Row bounds, the entries of all rows and the place of an entry; a null list is an empty one."""
+    counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    def place(entry: int) -> str:
+        at = int(np.searchsorted(indptr, entry, side="right")) - 1
+        return f"{row(at)}, entry {entry - int(indptr[at])}"
+
+    return indptr, no_nulls(lists.flatten(), "entry", place), place
+
+
+def identification_table(found: Identification) -> pa.Table:
+    """What `write_parquet` writes, as an Arrow table: one row a regime, the design in its metadata."""
+    stream = BytesIO()
+    write_parquet(stream, Heading("identification", found.design, found.notation), [found])
+    return pq.read_table(stream)

@@ -1,0 +1,216 @@
+"""Plans as tables for people and as JSON (`ifm-plan/1`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from ifm_ident.design.model import Model
+from ifm_ident.design.notation import format_regimes
+from ifm_ident.design.regimes import Regimes, regime_map
+from ifm_ident.planning.drop import Droppable
+from ifm_ident.planning.planner import Plan
+from ifm_ident.planning.samples import variance_factor
+from ifm_ident.planning.single import Singles
+from ifm_ident.results.header import quoted
+from ifm_ident.show.table import wrapped
+from ifm_ident.show.words import counted, listed
+from ifm_ident.study.study import Study
+
+_SHOWN = 20
+
+
+def number(value: Fraction) -> int | float:
+    """A cost as a JSON number: whole numbers as such, others as the nearest float.
+
+    >>> number(Fraction(3)), number(Fraction("0.1") + Fraction("0.2"))
+    (3, 0.3)
+    """
+    return value.numerator if value.denominator == 1 else float(value)
+
+
+def plan_json(plan: Plan) -> Iterator[str]:
+    """A plan as JSON, one regime a line; `booked` is there only when regimes were booked."""
+    model = plan.design.model
+    yield '{"schema": "ifm-plan/1",'
+    yield f' "criterion": {quoted(plan.criterion)},'
+    yield f' "cost": {quoted(number(plan.cost))}, "optimal": {quoted(plan.optimal)},'
+    yield f' "gap": {quoted(number(plan.gap))},'
+    samples = plan.samples or [None] * (len(plan.add) + len(plan.booked))
+    yield from _runs("add", model, plan.add, samples[: len(plan.add)])
+    if len(plan.booked):
+        yield from _runs("booked", model, plan.booked, samples[len(plan.add) :])
+    yield f' "identified_before": {plan.identified_before}, "identified_after": {plan.identified_after},'
+    yield f' "targets": {plan.targets},'
+    yield from _array("unreachable", (quoted(regime_map(model, regime)) for regime in plan.unreachable), "}")
+
+
+def singles_json(found: Singles, model: Model) -> Iterator[str]:
+    """The single regimes that identify most, as JSON (`ifm-plan-next/1`)."""
+    yield '{"schema": "ifm-plan-next/1",'
+    yield f' "criterion": {quoted(found.criterion)}, "one_after_the_other": {quoted(found.one_after_the_other)},'
+    yield f' "every_candidate": {quoted(found.every_candidate)},'
+    yield f' "identified_before": {found.identified_before}, "targets": {found.targets},'
+    entries = (
+        f'{{"regime": {quoted(regime_map(model, regime))}, "identifies": {gain}, "cost": {quoted(number(cost))}}}'
+        for regime, gain, cost in zip(found.regimes, found.gains, found.costs, strict=True)
+    )
+    yield from _array("next", entries, "}")
+
+
+def droppable_json(found: Droppable) -> Iterator[str]:
+    """Which training regimes could be dropped, as JSON (`ifm-plan-drop/1`)."""
+    yield '{"schema": "ifm-plan-drop/1",'
+    yield f' "criterion": {quoted(found.criterion)},'
+    yield f' "each": {quoted(found.each)},'
+    yield f' "together": {quoted(found.together)}, "gap": {quoted(number(found.gap))},'
+    yield f' "identified": {found.identified}, "targets": {found.targets}}}'
+
+
+def plan_text(study: Study, plan: Plan) -> Iterator[str]:
+    """A plan for people: what to add, what that achieves, and whether anything cheaper could."""
+    yield from _heading(study, plan.criterion, plan.targets, plan.identified_before, len(plan.booked))
+    runs = Regimes.concatenate([plan.booked, plan.add])
+    if len(runs):
+        cost = ["booked"] * len(plan.booked) + [cost_text(cost) for cost in plan.costs]
+        columns = [
+            ["regime", *format_regimes(plan.design.model, runs, study.notation).to_pylist()],
+            ["cost", *cost],
+        ]
+        if plan.samples is not None:
+            samples = (*plan.samples[len(plan.add) :], *plan.samples[: len(plan.add)])
+            columns.append(["samples", *(f"{n:,}" for n in samples)])
+        yield from _table(columns)
+        yield ""
+    if len(plan.unreachable):
+        shown = format_regimes(plan.design.model, plan.unreachable.take(slice(_SHOWN)), study.notation).to_pylist()
+        more = len(plan.unreachable) - len(shown)
+        names = [*shown, f"{more:,} more"] if more else shown
+        yield from wrapped(f"Not identified even then: {listed(names, _SHOWN + 1)}.", "  ")
+    if plan.samples is not None and len(runs):
+        yield from wrapped(_variance_words(plan, len(runs)))
+    yield from wrapped(_closing(plan))
+
+
+def _variance_words(plan: Plan, runs: int) -> str:
+    assert plan.samples is not None
+    count = plan.identified_after * (1 if plan.criterion == "joint" else len(plan.design.model.variables))
+    with_these = variance_factor(plan.squares, plan.samples) / max(count, 1)
+    share, over = divmod(sum(plan.samples), runs)
+    alike = [share + 1] * over + [share] * (runs - over)
+    even = variance_factor(plan.squares, alike) / max(count, 1)
+    return (
+        f"Samples are {sum(plan.samples):,} in all, divided so that the mean over identified targets of sum q^2/n "
+        f"over these regimes is least: {float(with_these):.3g}, against {float(even):.3g} if divided evenly."
+    )
+
+
+def _closing(plan: Plan) -> str:
+    done = f"{plan.identified_after:,} of {counted(plan.targets, 'target')} identified"
+    if not len(plan.add):
+        text = f"Nothing to add: {done}"
+    else:
+        text = f"{counted(len(plan.add), 'regime')} to add at cost {cost_text(plan.cost)}: {done}"
+    if plan.limited:
+        if not plan.gap:
+            return f"{text}. No allowed plan of that size identifies more."
+        return f"{text}. At most {_percent(plan.gap)} of the new targets that might be within reach are missed."
+    whose = "No allowed plan" if not len(plan.unreachable) else "No allowed plan for the same targets"
+    if not plan.gap:
+        return f"{text}. {whose} costs less." if len(plan.add) else f"{text}."
+    return f"{text}. {whose} costs less than {cost_text(plan.bound)} (gap {_percent(plan.gap)})."
+
+
+def singles_text(study: Study, found: Singles) -> Iterator[str]:
+    """The single regimes that identify most, for people."""
+    yield from _heading(study, found.criterion, found.targets, found.identified_before, 0)
+    if not len(found.regimes):
+        yield from wrapped("No single regime identifies a further target.")
+        return
+    names = format_regimes(study.model, found.regimes, study.notation).to_pylist()
+    gains = [f"{gain:,}" for gain in found.gains]
+    costs = [cost_text(cost) for cost in found.costs]
+    yield from _table([["regime", *names], ["identifies", *gains], ["cost", *costs]])
+    yield ""
+    how = "one after the other" if found.one_after_the_other else "each by itself"
+    text = f"{counted(len(names), 'regime')}, {how}, with the number of new targets that each identifies."
+    if not found.every_candidate:
+        text += " There are too many regimes to look at all: others might identify more."
+    yield from wrapped(text)
+
+
+def droppable_text(study: Study, found: Droppable) -> Iterator[str]:
+    """Which training regimes could be dropped, for people."""
+    yield from _heading(study, found.criterion, found.targets, found.identified, 0)
+    names = format_regimes(study.model, study.design.train, study.notation).to_pylist()
+    if not found.each:
+        yield from wrapped("Every training regime is needed: without it some target is lost.")
+        return
+    for title, chosen in (("Each of these alone", found.each), ("All of these at once", found.together)):
+        shown = ", ".join(names[i] for i in chosen)
+        yield from wrapped(f"{title} could be dropped without losing a target: {shown}.", "  ")
+    if not found.gap:
+        yield from wrapped(f"No more than {counted(len(found.together), 'regime')} can be dropped at once.")
+    else:
+        yield from wrapped(
+            f"More might be dropped: {_percent(found.gap)} of the regimes kept are not proven necessary."
+        )
+
+
+def cost_text(cost: Fraction) -> str:
+    """A cost as a decimal, exact: costs are read as decimals.
+
+    >>> cost_text(Fraction(5, 2)), cost_text(Fraction(1200)), cost_text(Fraction(1, 1000))
+    ('2.5', '1200', '0.001')
+    """
+    digits = 0
+    while (cost * 10**digits).denominator != 1:
+        digits += 1
+    text = str(int(cost * 10**digits)).rjust(digits + 1, "0")
+    return f"{text[:-digits]}.{text[-digits:]}" if digits else text
+
+
+def _percent(share: Fraction) -> str:
+    return f"{float(100 * share):.3g}%"
+
+
+def _heading(study: Study, criterion: str, targets: int, before: int, booked: int) -> Iterator[str]:
+    model, train = study.model, study.design.train
+    parts = [counted(len(model), "intervention"), counted(len(model.factors), "factor")]
+    parts.append(counted(len(train), "training regime"))
+    if booked:
+        parts.append(f"{booked:,} booked")
+    yield from wrapped(f"{' '.join(study.name.split())}: {', '.join(parts)}", "  ")
+    yield from wrapped(
+        f"By the {criterion} criterion {before:,} of {counted(targets, 'target')} "
+        f"{'is' if before == 1 else 'are'} identified now."
+    )
+    yield ""
+
+
+def _table(columns: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in columns]
+    for cells in zip(*columns, strict=True):
+        name, *rest = zip(cells, widths, strict=True)
+        yield "  ".join([f"  {name[0]:<{name[1]}}", *(f"{cell:>{width}}" for cell, width in rest)]).rstrip()
+
+
+def _runs(key: str, model: Model, regimes: Regimes, samples: Sequence[int | None]) -> Iterator[str]:
+    entries = (
+        f'{{"regime": {quoted(regime_map(model, regime))}, "samples": {quoted(n)}}}'
+        for regime, n in zip(regimes, samples, strict=True)
+    )
+    yield from _array(key, entries, ",")
+
+
+def _array(key: str, entries: Iterator[str], end: str) -> Iterator[str]:
+    """A JSON array, one entry a line; `end` follows it."""
+    before = next(entries, None)
+    if before is None:
+        yield f' "{key}": []{end}'
+        return
+    yield f' "{key}": ['
+    for entry in entries:
+        yield f"  {before},"
+        before = entry
+    yield f"  {before}]{end}"

@@ -1,0 +1,7 @@
+"""From a design to answers: the incidence system, exact elimination, and which formula to take."""
+
+from ifm_ident.solve.identifier import CriterionName
+
+__all__ = [
+    "CriterionName",
+]

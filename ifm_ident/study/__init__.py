@@ -1,0 +1,16 @@
+"""Study files and tables of labels read into a design with its test regimes."""
+
+from ifm_ident.study.reading._sources import open_table, table_of
+from ifm_ident.study.reading._study_fields import DataSpec
+from ifm_ident.study.reading._table import RowError, Table
+from ifm_ident.study.reading._tables import read_data_regimes, read_regimes
+
+__all__ = [
+    "DataSpec",
+    "RowError",
+    "Table",
+    "open_table",
+    "read_data_regimes",
+    "read_regimes",
+    "table_of",
+]

@@ -1,0 +1,76 @@
+"""Whatever a user calls a table, read: files by their suffix, data frames, AnnData, lists of labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ifm_ident.errors import InputError
+from ifm_ident.study.reading._anndata_files import anndata_table, is_anndata
+from ifm_ident.study.reading._frames import LABELS, columns_table, frame_table, is_lazy, is_series
+from ifm_ident.study.reading._table import Table
+from ifm_ident.study.reading._table_files import ANNDATA_SUFFIX, SUFFIXES, read_table_file
+
+
+def open_table(path: Path, columns: Sequence[str] = ()) -> Table:
+    """The table of a CSV, TSV, Parquet or .h5ad file, told apart by the suffix; cells of CSV and TSV stay text.
+
+    `columns` are wanted from X of an .h5ad file beside those of obs (`anndata_table`); other files give all.
+    Raises InputError for a missing, unreadable, empty or corrupt file, an unknown suffix, duplicate column
+    names, and RowError for rows with too few or too many fields or not in UTF-8.
+
+    >>> open_table(Path("regimes.xlsx"))
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: regimes.xlsx: tables end in .csv, .tsv, .txt, .parquet, .pq, .h5ad; save it as one
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{path}: tables end in {', '.join(SUFFIXES)}; save it as one")
+    if path.is_dir():
+        raise InputError(f"{path}: this is a directory, not a table")
+    if suffix == ANNDATA_SUFFIX:
+        return anndata_table(path, columns)
+    return read_table_file(path)
+
+
+def is_tabular(value: object) -> bool:
+    """Whether a value is a data frame, a column of one or an AnnData: what `table_of` takes beside paths."""
+    arrow = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
+    return arrow or hasattr(value, "__dataframe__") or is_series(value) or is_anndata(value) or is_lazy(value)
+
+
+def table_of(source: object, columns: Sequence[str] = ()) -> Table:
+    """The table of a file, a data frame, an AnnData (its obs) or a list of labels.
+
+    A file is a path to CSV, TSV, Parquet or .h5ad. A frame is of pandas, polars, pyarrow or another library
+    that narwhals knows; a map of columns or one column (a list, array or series, then called `label` unless it
+    has a name) will do too. `columns` are wanted from X of an AnnData (`anndata_table`). Missing values of
+    pandas, NaN among them, are nulls; an index is no column. Columns of other types than text and numbers
+    are refused when they are asked for.
+
+    Raises InputError for anything else and for column names that are there twice.
+
+    >>> table_of({"A": [1, None], "label": ["x", "y"]}).texts("A").to_pylist()
+    ['1', None]
+    >>> table_of(7)
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: a table is a path, a data frame, an AnnData, or a list of labels, got a int
+    """
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return open_table(Path(source), columns)
+    if is_anndata(source):
+        return anndata_table(source, columns)
+    if isinstance(source, Mapping):
+        return columns_table("the table", source.items())
+    if isinstance(source, (list, tuple, np.ndarray)):
+        if isinstance(source, np.ndarray) and source.ndim != 1:
+            raise InputError(f"labels are a list or an array of one axis, got shape {source.shape}")
+        return columns_table("the labels", [(LABELS, source)])
+    return frame_table(source)

@@ -1,0 +1,312 @@
+"""The fields of a study, checked and turned into models, regimes and spaces (SPEC, Study file)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+
+from ifm_ident.arrays import Ints
+from ifm_ident.design.model import Factor, Intervention, Level, Model
+from ifm_ident.design.notation import format_regime
+from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader
+from ifm_ident.design.regimes import Active, Regimes
+from ifm_ident.design.spaces import AllRegimes, Listed, Space, UpToOrder
+from ifm_ident.errors import InputError, nearest
+from ifm_ident.study.reading._nodes import Node, Place
+from ifm_ident.study.reading._sources import table_of
+from ifm_ident.study.reading._table import RowError
+from ifm_ident.study.reading._tables import RegimeTable, read_counts, read_regimes
+from ifm_ident.study.reading.label_conventions import LabelConvention
+
+Scale = Literal["none", "paper", "standard"]
+_SCALES = ("none", "paper", "standard")
+_TABLE_KEYS = ("file", "label", "labels")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Where the data table is and how to read it: outcome, label column and convention, scaling, logarithms."""
+
+    file: Path
+    outcome: str | None = None
+    label: str | None = None
+    scale: Scale = "none"
+    log: tuple[str, ...] = ()
+    labels: LabelConvention | None = None
+
+
+def require_keys(node: Node, place: Place, legal: Collection[str], required: Collection[str] = ()) -> None:
+    """Raise InputError unless the node is a map with legal keys only, the required ones among them."""
+    what = f"`{place[-1]}`" if place and isinstance(place[-1], str) else "this entry" if place else "a study"
+    if node.kind != "map":
+        raise InputError(f"{what} is a map with the keys {', '.join(sorted(legal))}; got {node.shown}", place)
+    for key in node.entries:
+        if key not in legal:
+            raise InputError(f"unknown key {key!r} in {what}; {nearest(key, legal)}", (*place, key))
+    for key in required:
+        if key not in node.entries:
+            raise InputError(f"{what} has no key `{key}`; add it", place)
+
+
+def text_of(node: Node, place: Place, what: str) -> str:
+    """The text of a node; InputError, naming the quoted spelling, for anything else and for no text."""
+    if node.kind in ("map", "seq"):
+        raise InputError(f"{what} is text, got {node.words}", place)
+    if node.kind != "str":
+        raise InputError(f'{what} is text, got {node.shown}; write it in quotes: "{node.raw}"', place)
+    if node.value == "":
+        raise InputError(f"{what} is empty; write some text or leave the key out", place)
+    return str(node.value)
+
+
+def list_of(node: Node, place: Place, what: str, example: str) -> list[Node]:
+    """The items of a list node; InputError for anything else."""
+    if node.kind != "seq":
+        raise InputError(f"{what} is a list such as {example}, got {node.shown}", place)
+    return node.items
+
+
+def level_of(node: Node, place: Place) -> Level:
+    """The level that a node holds; InputError, naming the quoted spelling, for what cannot be one."""
+    if node.kind in ("map", "seq"):
+        raise InputError(f"a level is text or a number, got {node.words}", place)
+    infinite = node.kind == "float" and not math.isfinite(float(node.value or 0))
+    if node.kind not in ("str", "int", "float") or infinite:
+        why = "not finite" if infinite else node.words
+        raise InputError(
+            f'a level is text or a number, got {node.shown}, which is {why}; write "{node.raw or "null"}" in '
+            "quotes, or another level",
+            place,
+        )
+    return cast(Level, node.value)
+
+
+def model_from(root: Node) -> Model:
+    """The model of a study's `interventions`, `variables` and `factors`."""
+    node = root.entries["interventions"]
+    if node.kind != "map":
+        raise InputError(
+            f"`interventions` is a map from names to levels such as {{A: [0, 1]}}, got {node.shown}",
+            ("interventions",),
+        )
+    if not node.entries:
+        raise InputError("`interventions` is empty; name at least one, such as {A: [0, 1]}", ("interventions",))
+    interventions = []
+    for name, levels in node.entries.items():
+        place: Place = ("interventions", name)
+        items = list_of(levels, place, f"the levels of {name!r}", "[0, 1], baseline first")
+        values = tuple(level_of(item, (*place, i)) for i, item in enumerate(items))
+        interventions.append(Intervention(name, values))
+    variables: tuple[str, ...] = ("x",)
+    if "variables" in root.entries:
+        variables = _names(root.entries["variables"], ("variables",), "a variable")
+    nodes = list_of(root.entries["factors"], ("factors",), "`factors`", "[{x: [x], sigma: [A]}]")
+    factors = tuple(_factor(node, k, variables) for k, node in enumerate(nodes))
+    return Model(tuple(interventions), variables, factors)
+
+
+def _names(node: Node, place: Place, what: str) -> tuple[str, ...]:
+    items = list_of(node, place, f"`{place[-1]}`", "[a, b]")
+    return tuple(text_of(item, (*place, i), what) for i, item in enumerate(items))
+
+
+def _factor(node: Node, k: int, variables: tuple[str, ...]) -> Factor:
+    place: Place = ("factors", k)
+    require_keys(node, place, ("name", "x", "sigma"))
+    if "sigma" not in node.entries:
+        raise InputError("this factor has no key `sigma`; write sigma: [] if no intervention acts on it", place)
+    name, x = node.entries.get("name"), node.entries.get("x")
+    return Factor(
+        f"f{k + 1}" if name is None else text_of(name, (*place, "name"), "the name of a factor"),
+        variables if x is None else _names(x, (*place, "x"), "a variable"),
+        _names(node.entries["sigma"], (*place, "sigma"), "an intervention"),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class FieldReader:
+    """Reads the fields that hold regimes; table files are relative to `folder`."""
+
+    reader: RegimeReader
+    folder: Path
+
+    @property
+    def model(self) -> Model:
+        """The model whose regimes are read."""
+        return self.reader.model
+
+    def train(self, node: Node) -> tuple[Regimes, Notation | None]:
+        """The training regimes and the notation they are written in, None when all are maps."""
+        if node.kind in ("map", "table"):
+            table = self._table(node, ("train",))
+            return table.regimes, table.notation
+        items = list_of(node, ("train",), "`train`", '["00", "10"] or a map with the key file')
+        return self._listed(items, ("train",))
+
+    def test(self, node: Node) -> tuple[Space, Notation | None]:
+        """The test regimes and the notation that texts among them are written in."""
+        place: Place = ("test",)
+        if node.kind in ("map", "table"):
+            if "order" in node.entries:
+                require_keys(node, place, ("order",))
+                return UpToOrder(self.model, self._order(node.entries["order"])), None
+            if node.kind == "map":
+                require_keys(node, place, ("order", *_TABLE_KEYS))
+            return Listed(self._table(node, place).regimes), None
+        if node.kind == "str" and node.value == "all":
+            return AllRegimes(self.model), None
+        if node.kind != "seq":
+            order = str(node.raw).removeprefix("order:")
+            hint = f"; write {{order: {order.strip()}}}" if order != node.raw else f'; write ["{node.raw}"]'
+            hint = hint if node.raw else ""
+            raise InputError(
+                f"`test` is all, {{order: 2}}, {{file: test.csv}} or a list of regimes, got {node.shown}{hint}",
+                place,
+            )
+        if not node.items:
+            raise InputError("`test` is an empty list; list a regime, or leave the key out for all", place)
+        regimes, notation = self._listed(node.items, place)
+        return Listed(regimes), notation
+
+    def samples(self, node: Node, train: Regimes) -> Ints:
+        """The sample size of every training regime as written, shape (m,), from the counts table.
+
+        A repeated training regime has its size at its first index and 0 at the others, as sizes of repeats add up.
+        """
+        place: Place = ("samples",)
+        if node.kind != "table":
+            require_keys(node, place, _TABLE_KEYS, required=("file",))
+        try:
+            table = table_of(self._source(node, place))
+            file = table.path
+            regimes, counts, rows = read_counts(self.model, table, *self._labels(node, place))
+        except RowError:
+            raise
+        except InputError as error:
+            raise InputError(str(error), error.path or ("samples", "file")) from None
+        first = regimes.first_equal(regimes)
+        for row in np.flatnonzero(first != np.arange(len(first)))[:1]:
+            raise RowError(file, int(rows[row]) - 1, f"repeats the regime of row {rows[first[row]]}; merge them")
+        found = train.first_equal(regimes)
+        for k in np.flatnonzero(found < 0)[:1]:
+            regime = format_regime(self.model, train[int(k)], "assignment")
+            raise InputError(
+                f"{file}: training regime {k + 1} ({regime}) has no row; add it with its n", ("samples", "file")
+            )
+        once = train.first_equal(train) == np.arange(len(train))
+        sizes: Ints = np.where(once, counts[found], 0)
+        return sizes
+
+    def data(self, node: Node) -> DataSpec:
+        """The data table's description; the file itself is not looked at."""
+        place: Place = ("data",)
+        require_keys(node, place, ("file", "outcome", "label", "labels", "scale", "log"), required=("file",))
+        file = self._source(node, place)
+        if not isinstance(file, Path):
+            raise InputError(
+                "the `file` of `data` is a path; data frames go to what reads samples", (*place, "file")
+            )
+        label, labels = self._labels(node, place)
+        outcome, scale, log = (node.entries.get(key) for key in ("outcome", "scale", "log"))
+        if scale is not None and (scale.kind != "str" or scale.value not in _SCALES):
+            raise InputError(f"unknown scale {scale.shown}; {nearest(scale.raw, _SCALES)}", (*place, "scale"))
+        return DataSpec(
+            file,
+            None if outcome is None else text_of(outcome, (*place, "outcome"), "the outcome"),
+            label,
+            "none" if scale is None else cast(Scale, scale.value),
+            () if log is None else _names(log, (*place, "log"), "a column"),
+            labels,
+        )
+
+    def _order(self, node: Node) -> int:
+        if node.kind != "int" or cast(int, node.value) < 0:
+            raise InputError(f"`order` is a whole number of 0 or more, got {node.shown}", ("test", "order"))
+        return cast(int, node.value)
+
+    def _table(self, node: Node, place: Place) -> RegimeTable:
+        if node.kind != "table":
+            require_keys(node, place, ("order", *_TABLE_KEYS) if place == ("test",) else _TABLE_KEYS, ("file",))
+        source, given = self._source(node, place), self._labels(node, place)
+        try:
+            found = read_regimes(self.model, source, *given)
+        except RowError:
+            raise
+        except InputError as error:
+            raise InputError(str(error), (*place, "file")) from None
+        if not len(found.regimes):
+            file, what = table_of(source).path, "test" if place == ("test",) else "training"
+            raise InputError(f"{file}: the table has no rows; list at least one {what} regime", place)
+        return found
+
+    def _source(self, node: Node, place: Place) -> object:
+        """The path that `file` names, or the data frame in its place."""
+        entry = node if node.kind == "table" else node.entries["file"]
+        if entry.kind == "table":
+            return entry.table
+        file = text_of(entry, (*place, "file"), "`file`")
+        if "\0" in file:
+            raise InputError("`file` holds a null character; write a path", (*place, "file"))
+        return self.folder / file
+
+    def _labels(self, node: Node, place: Place) -> tuple[str | None, LabelConvention | None]:
+        """The label column and how its labels are written."""
+        label, labels = node.entries.get("label"), node.entries.get("labels")
+        name = None if label is None else text_of(label, (*place, "label"), "`label`")
+        if labels is None:
+            return name, None
+        inside: Place = (*place, "labels")
+        require_keys(labels, inside, ("separator", "control"))
+        separator, control = labels.entries.get("separator"), labels.entries.get("control")
+        what = "a name of the control"
+        controls = (
+            None
+            if control is None
+            else _names(control, (*inside, "control"), what)
+            if control.kind == "seq"
+            else (text_of(control, (*inside, "control"), what),)
+        )
+        between = None if separator is None else text_of(separator, (*inside, "separator"), "the separator")
+        try:
+            return name, LabelConvention(between, controls)
+        except InputError as error:
+            raise InputError(str(error), inside) from None
+
+    def _listed(self, items: list[Node], place: Place) -> tuple[Regimes, Notation | None]:
+        regimes: list[Active] = []
+        notation: Notation | None = None
+        baseline_only = True
+        for i, node in enumerate(items):
+            regime, written = self._regime(node, (*place, i))
+            regimes.append(regime)
+            if written is not None and baseline_only:
+                notation, baseline_only = written, node.value == BASELINE
+        return Regimes.from_active(regimes, len(self.model)), notation
+
+    def _regime(self, node: Node, place: Place) -> tuple[Active, Notation | None]:
+        if node.kind == "map":
+            levels = {}
+            for name, level in node.entries.items():
+                if name in self.model.position:
+                    levels[name] = level_of(level, (*place, name))
+                else:
+                    levels[name] = 0
+            try:
+                return self.reader.read_map(levels), None
+            except InputError as error:
+                raise InputError(str(error), (*place, *error.path)) from None
+        if node.kind == "seq":
+            raise InputError("a regime is text or a map, got a list; write {A: 1} or a text in quotes", place)
+        if node.kind != "str":
+            raise InputError(
+                f'a regime is text or a map, got {node.shown}; write it in quotes: "{node.raw}"', place
+            )
+        try:
+            return self.reader.read(str(node.value))
+        except InputError as error:
+            raise InputError(str(error), place) from None

@@ -1,0 +1,200 @@
+"""Prediction intervals for a fresh unit of each regime, from rows that nothing was fitted to (THEORY 9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import Identification, Regimes, Status
+from ifm_ident.answer import JOINT
+from ifm_ident.arrays import Floats, Ints
+from ifm_learn.conformal.intervals import Intervals
+from ifm_learn.conformal.mixture import balance_log_weights
+from ifm_learn.conformal.ranks import conformal_quantile, fewest_scores
+from ifm_learn.conformal.scores import RegimeResidual
+from ifm_learn.conformal.split import Calibration, fresh_unit_interval, trimmed_unit_interval
+from ifm_learn.data.held import Held
+from ifm_learn.data.samples import Samples
+from ifm_learn.density.model import DensityModel
+from ifm_learn.outcome.estimator import targets_of
+from ifm_learn.randomness import stream
+from ifm_learn.ratios.balance import balance_weights
+
+_DRAWS = 10_000
+"""Draws from a regime that tell how large a fresh unit's weight gets; enough for alpha above 1/1,000."""
+
+_SMALL_SHARE = 0.1
+"""The largest weight's part of alpha up to which it is counted in full."""
+
+_LAST_DIGITS = 1e-9
+"""Sums over factors in another order differ in the last digits."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnitIntervals:
+    """Ends, shape (r, k), effective calibration rows and guarantees ("" for none) of the same shape."""
+
+    low: Floats
+    high: Floats
+    ess: Floats
+    guarantee: NDArray[np.str_]
+
+    @classmethod
+    def none(cls, shape: tuple[int, int]) -> UnitIntervals:
+        """No interval anywhere."""
+        missing = np.full(shape, np.nan)
+        return cls(missing, missing.copy(), missing.copy(), np.full(shape, "", dtype="<U15"))
+
+
+def by_ratio(
+    held: Held,
+    rows: Samples,
+    density: DensityModel,
+    identification: Identification,
+    centres: Floats,
+    level: Fraction,
+) -> UnitIntervals:
+    """Weighted split conformal intervals about the estimated means, shape (r, k), each tail at half of alpha.
+
+    rows: the calibration rows of `held`. Where a training regime has the target's density, its own calibration
+    rows are exchangeable with a fresh unit: weights are known, the guarantee exact. Elsewhere the rows of all
+    regimes are weighted relative to their mixture by the fitted ratios. The unit's own weight is then at most the
+    largest over the grid, where that is a small part of all; else units of rare x are given up
+    (`trimmed_unit_interval`). Where that leaves an infinite interval, or inference is not exact, the unit's weight
+    is left out and the guarantee says `asymptotic`: the rows are too few, or the overlap is too little. None of
+    this looks at y.
+    """
+    found, values, targets = UnitIntervals.none(centres.shape), targets_of(rows), identification.targets
+    enough = fewest_scores(level / 2)
+    mixture = _Mixture.of(held.fitted, rows, density, targets)
+    weights, bounds = mixture.log_weights(rows.x, np.arange(len(targets))), mixture.bounds()
+    small = np.log(len(rows) * float(level) * _SMALL_SHARE)
+    for r in range(len(centres)):
+        own = np.flatnonzero(rows.regime == _twin(identification, r))
+        exact = len(own) >= enough
+        drawn = None if exact or not density.exact or bounds[r] <= small else mixture.drawn(r)
+        for k in range(centres.shape[1]):
+            score = RegimeResidual(float(centres[r, k]), held.fitted_rows, separate_tails=True)
+            if exact:
+                known = Calibration(held.calibration_rows[own], values[own, k], np.zeros(len(own)), "exact")
+                one = fresh_unit_interval(known, score, 0.0, level)
+            else:
+                pooled = Calibration(
+                    held.calibration_rows, values[:, k], weights[:, r], "estimated", held.fitted_rows
+                )
+                one = _by_fit(pooled, score, float(bounds[r]), drawn, level)
+            _put(found, r, k, one)
+    return found
+
+
+def _by_fit(
+    rows: Calibration, score: RegimeResidual, bound: float, drawn: Floats | None, level: Fraction
+) -> Intervals:
+    if drawn is not None:
+        one = trimmed_unit_interval(rows, score, drawn, level)
+    else:
+        one = fresh_unit_interval(rows, score, bound, level)
+    if np.isfinite([one.lower[0], one.upper[0]]).all():
+        return one
+    return fresh_unit_interval(rows, score, np.inf, level, asymptotic=True)
+
+
+def without_ratio(rows: Samples, own: Floats, centres: Floats, level: Fraction) -> UnitIntervals:
+    """Intervals that carry the spread about the regimes' predicted means over to the target; no guarantee.
+
+    rows: calibration rows; own: predicted means of every distinct training regime, shape (m, k); centres: of the
+    targets, shape (r, k).
+    """
+    found = UnitIntervals.none(centres.shape)
+    place = np.searchsorted(rows.present, rows.regime)
+    residuals = targets_of(rows) - own[place]
+    for k, column in enumerate(residuals.T):
+        known = column[~np.isnan(column)]
+        if len(known):
+            found.low[:, k] = centres[:, k] - conformal_quantile(-known, level / 2)
+            found.high[:, k] = centres[:, k] + conformal_quantile(known, level / 2)
+            found.ess[:, k] = len(known)
+    return found
+
+
+def _put(found: UnitIntervals, r: int, k: int, one: Intervals) -> None:
+    found.low[r, k], found.high[r, k] = one.lower[0], one.upper[0]
+    found.ess[r, k], found.guarantee[r, k] = one.ess[0], str(one.guarantee[0])
+
+
+def _twin(identification: Identification, row: int) -> int:
+    """The training regime with the target's density, given the model: itself, or one of exponent 1; else -1."""
+    first = identification.design.first
+    if identification.status[row] == Status.OBSERVED:
+        return int(first[identification.train[row]])
+    joint = identification.terms.exponents(row).get(JOINT, {})
+    if len(joint) == 1:
+        return int(first[next(iter(joint))])
+    return -1
+
+
+@dataclass(frozen=True, eq=False)
+class _Mixture:
+    """Target regimes against the mixture of training regimes in the shares of the calibration rows, by the fit.
+
+    sizes: calibration rows of every distinct training regime, shape (m,); constants: log-normalisers of these,
+    then of the targets, shape (m + r,), zeros for the targets where inference is not exact.
+    """
+
+    density: DensityModel
+    train: Regimes
+    targets: Regimes
+    sizes: Ints
+    constants: Floats
+
+    @classmethod
+    def of(cls, fitted: Samples, rows: Samples, density: DensityModel, targets: Regimes) -> _Mixture:
+        present = fitted.present
+        train = fitted.design.train.take(present)
+        if density.exact:
+            constants = density.log_normalisers(Regimes.concatenate([train, targets]))
+        else:
+            potentials = density.log_potentials(fitted.x, train)
+            known = balance_weights(potentials, potentials, fitted.sizes[present]).log_constants
+            constants = np.concatenate([known, np.zeros(len(targets))])
+        return cls(density, train, targets, rows.sizes[present], constants)
+
+    def log_weights(self, x: Floats, some: Ints) -> Floats:
+        """log of p*(x) over the mixture's density, for some of the targets, shape (n, some)."""
+        m, targets = len(self.train), self.targets.take(some)
+        both = self.density.log_potentials(x, Regimes.concatenate([self.train, targets]))
+        normalised = both - self.constants[np.concatenate([np.arange(m), m + some])]
+        return balance_log_weights(normalised[:, m:], normalised[:, :m], self.sizes)
+
+    def drawn(self, r: int) -> Floats:
+        """Log-weights of draws from one target, shape (draws,)."""
+        one = np.array([r])
+        x = self.density.sample(self.targets.take(one), _DRAWS, stream(0, "units"))[0]
+        return self.log_weights(x, one)[:, 0]
+
+    def bounds(self) -> Floats:
+        """Bounds of the log-weights over the grid, shape (r,): the best of those against one training regime.
+
+        p*/p_mix <= p*/((n_i/n) p_i), and log p*/p_i is a sum of differences of factor tables, at most the sum of
+        their maxima. Infinite where inference is not exact.
+        """
+        found = np.full(len(self.targets), np.inf)
+        if not self.density.exact:
+            return found
+        m, cells, tables = len(self.train), self.density.cells, self.density.tables
+        offsets = self.constants[:m] - np.log(self.sizes / self.sizes.sum())
+        largest: dict[tuple[int, int], float] = {}
+        train = cells.choice(self.train).tolist()
+        for r, ours in enumerate(cells.choice(self.targets).tolist()):
+            for i, theirs in enumerate(train):
+                total = float(offsets[i] - self.constants[m + r])
+                for pair in zip(ours, theirs, strict=True):
+                    if pair[0] != pair[1]:
+                        if pair not in largest:
+                            largest[pair] = float((tables[pair[0]] - tables[pair[1]]).max())
+                        total += largest[pair]
+                found[r] = min(found[r], total)
+        return found + _LAST_DIGITS

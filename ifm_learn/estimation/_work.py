@@ -1,0 +1,163 @@
+"""A fitted estimator asked about regimes: numbers, errors, intervals of units, and what to know beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t
+
+from ifm_ident import Identification, Identifier, Regimes, Status
+from ifm_ident.arrays import Floats, Ints
+from ifm_learn.data.held import Held
+from ifm_learn.data.samples import Samples
+from ifm_learn.density.model import DensityModel
+from ifm_learn.estimation._checks import density_warnings, outcome_warnings, overlap_warnings
+from ifm_learn.estimation._prediction import UnitIntervals, by_ratio, without_ratio
+from ifm_learn.estimation.extrapolation import extrapolation_words
+from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, regime_sensitivities
+from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_row
+from ifm_learn.outcome.identified import IdentifiedEstimator
+from ifm_learn.outcome.ifm1 import Ifm1
+from ifm_learn.randomness import stream
+
+Say = Callable[[str], None]
+
+REPLICATES = 30
+"""Bootstrap refits for methods without a closed form of the error."""
+
+
+@dataclass(eq=False)
+class Columns:
+    """The columns of `Estimates` that the estimator fills."""
+
+    mean: Floats
+    se: Floats
+    confidence_low: Floats
+    confidence_high: Floats
+    prediction_low: Floats
+    prediction_high: Floats
+    ess: Floats
+    prediction_ess: Floats
+    guarantee: NDArray[np.str_]
+    note: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A fitted estimator with what its intervals and checks need."""
+
+    estimator: OutcomeEstimator
+    held: Held
+    density: DensityModel | None
+    level: Fraction
+    seed: int
+    say: Say
+
+    @property
+    def samples(self) -> Samples:
+        """The rows fitted to."""
+        return self.held.fitted
+
+    def columns(self, found: Identification, notes: list[str]) -> Columns:
+        """All numbers; nan for regimes that the method refuses."""
+        asked = self._asked(found)
+        k = 1 if self.samples.y is not None else self.samples.x.shape[1]
+        empty = np.full((len(found), k), np.nan)
+        units = UnitIntervals.none(empty.shape)
+        reasons = [word or "" for word in self.estimator.reasons(found.targets)]
+        columns = Columns(
+            empty, empty.copy(), empty.copy(), empty.copy(), units.low, units.high, np.full(len(found), np.nan),
+            units.ess, units.guarantee, (),
+        )  # fmt: skip
+        if len(asked):
+            wanted = found.targets.take(asked)
+            mean = self.estimator.predict(wanted).reshape(len(asked), k)
+            self.say("standard errors")
+            se = self._errors(wanted, notes).reshape(len(asked), k)
+            half = float(t.isf(float(self.level / 2), self._freedom())) * se
+            columns.mean[asked], columns.se[asked] = mean, se
+            columns.confidence_low[asked], columns.confidence_high[asked] = mean - half, mean + half
+            self._fill_units(columns, wanted, asked, mean)
+            if isinstance(self.estimator, IdentifiedEstimator):
+                overlap = self.estimator.diagnostics(wanted)
+                columns.ess[asked] = overlap.ess
+                for row, fine, words in zip(asked.tolist(), overlap.reliable, overlap.verdict, strict=True):
+                    reasons[row] = "" if fine else str(words)
+        return replace(columns, note=tuple(reasons))
+
+    def extrapolation(self, found: Identification) -> list[str]:
+        """For every regime how much of it lies beyond what rows tell, "" for little."""
+        words = [""] * len(found)
+        if self.density is not None:
+            asked = self._asked(found)
+            said = extrapolation_words(self.density, found.targets.take(asked))
+            for row, word in zip(asked.tolist(), said, strict=True):
+                words[row] = word
+        return words
+
+    def sensitivities(self, found: Identification, gamma: float) -> Iterator[RegimeSensitivity]:
+        """Of the regimes that have numbers and were not observed, against the baseline's mean."""
+        assert isinstance(self.estimator, Ifm1)
+        self.say("sensitivity to an interaction left out")
+        asked = self._asked(found)
+        wanted = found.targets.take(asked)
+        for one in regime_sensitivities(self.estimator, wanted, [gamma], alpha=self.level):
+            yield replace(one, row=int(asked[one.row]))
+
+    def _asked(self, found: Identification) -> Ints:
+        if self.density is None:
+            return np.arange(len(found))
+        return np.flatnonzero((found.status == Status.OBSERVED) | (found.status == Status.IDENTIFIED))
+
+    def _freedom(self) -> float:
+        """Degrees of freedom of the errors: replicates less one, no limit for a closed form."""
+        if isinstance(self.estimator, IdentifiedEstimator):
+            return self.estimator.replicates - 1
+        return np.inf if hasattr(self.estimator, "standard_errors") else REPLICATES - 1
+
+    def _errors(self, wanted: Regimes, notes: list[str]) -> Floats:
+        """Standard errors; nan, and why among the notes, where rows or density do not tell."""
+        closed = getattr(self.estimator, "standard_errors", None)
+        if closed is not None and self.density is not None and self.density.spread is None:
+            notes.append("no standard errors: the density was not fitted by exact likelihood")
+            return np.full(self.estimator.predict(wanted).shape, np.nan)
+        if closed is not None:
+            found = np.asarray(closed(wanted), dtype=np.float64)
+        else:
+            rng = stream(self.seed, "bootstrap")
+            found = bootstrap_errors(self.estimator.settled(), self.samples, wanted, rng, REPLICATES)
+        single = one_row(self.samples)
+        if single is not None and np.isnan(found).any():
+            notes.append(
+                f"standard errors are missing: train[{single}] has one row, which tells nothing of their spread"
+            )
+        return found
+
+    def _fill_units(self, columns: Columns, wanted: Regimes, asked: Ints, mean: Floats) -> None:
+        rows = self.held.calibration
+        if rows is None:
+            return
+        if self.density is not None:
+            identification = Identifier(self.samples.design).identify(wanted)
+            some = by_ratio(self.held, rows, self.density, identification, mean, self.level)
+        else:
+            train = self.samples.design.train.take(self.samples.present)
+            own = self.estimator.predict(train).reshape(len(train), -1)
+            some = without_ratio(rows, own, mean, self.level)
+        columns.prediction_low[asked], columns.prediction_high[asked] = some.low, some.high
+        columns.prediction_ess[asked], columns.guarantee[asked] = some.ess, some.guarantee
+
+    def warnings(self, found: Identification, columns: Columns) -> Iterator[str]:
+        """What to know beside the numbers."""
+        if self.density is not None:
+            asked = self._asked(found)
+            poor = [row for row in asked.tolist() if columns.note[row]]
+            worst = sorted(poor, key=lambda row: float(columns.ess[row]))[:4]
+            named = [(found[row].name, float(columns.ess[row])) for row in worst]
+            yield from overlap_warnings(named, len(poor), len(asked))
+            yield from density_warnings(self.density, self.samples, found.notation)
+        yield from outcome_warnings(self.estimator, self.samples, found.notation)

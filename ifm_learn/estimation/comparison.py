@@ -1,0 +1,179 @@
+"""All methods on training regimes left out, of those that the other training regimes identify."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from ifm_ident import IfmError, InputError, MissingExtraError
+from ifm_ident.arrays import Floats
+from ifm_ident.design import Notation, format_regimes
+from ifm_ident.tabular import Tabular
+from ifm_ident.views import view
+from ifm_learn.conformal.regimes import identified_when_left_out, without_regime
+from ifm_learn.data.samples import Samples
+from ifm_learn.density.fit import fit_density
+from ifm_learn.outcome.estimator import targets_of
+from ifm_learn.outcome.methods import METHODS, method_of
+from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
+from ifm_learn.randomness import checked_seed, one_thread
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]
+
+FEWEST = 3
+"""With fewer regimes left out the methods are not ranked."""
+
+
+@dataclass(repr=False, frozen=True, eq=False)
+class Comparison(Tabular):
+    """Errors of predicted means at k training regimes, each left out of the fits that predicted it.
+
+    regimes: their names; methods: names; errors: (predicted - observed mean) in units of the outcome's spread
+    within the regime, shape (methods, k), nan where a method has no number; without an outcome the root mean
+    square over the variables, never negative. noise: standard error of the observed mean, same units, shape (k,).
+    predicted, observed: means, shape (methods, k) and (k,), without an outcome nan. reasons: why a method has no
+    number, by method. dependent: training regimes that the others do not identify.
+    """
+
+    regimes: tuple[str, ...]
+    dependent: tuple[str, ...]
+    methods: tuple[str, ...]
+    errors: Floats
+    noise: Floats
+    predicted: Floats
+    observed: Floats
+    reasons: dict[str, str]
+    without_outcome: bool
+    seed: int
+
+    @property
+    def squared(self) -> Floats:
+        """Mean squared error over regimes, in units of the variance, shape (methods,); nan without a number."""
+        if not len(self.regimes):
+            return np.full(len(self.methods), np.nan)
+        found: Floats = (self.errors**2).mean(axis=1)
+        return found
+
+    def to_arrow(self) -> pa.Table:
+        """One row a method and regime left out; null where there is no number."""
+        return view(self, "arrow")
+
+    @property
+    def rank_correlation(self) -> Floats:
+        """Spearman's correlation of predicted and observed means, shape (methods,); nan where it means nothing."""
+        found = np.full(len(self.methods), np.nan)
+        if len(self.regimes) < FEWEST or self.without_outcome:
+            return found
+        for i, row in enumerate(self.predicted):
+            if not np.isnan(row).any() and np.ptp(row) > 0 and np.ptp(self.observed) > 0:
+                found[i] = float(spearmanr(row, self.observed)[0])
+        return found
+
+
+def compare_methods(
+    samples: Samples,
+    methods: Sequence[str] = tuple(METHODS),
+    *,
+    seed: int = 0,
+    jobs: int = 1,
+    notation: Notation = "assignment",
+    watch: Watch | None = None,
+) -> Comparison:
+    """Leave out, one at a time, every training regime that the others identify, and predict it by every method.
+
+    Density and outcome model are fitted once for each regime left out. jobs: processes; the result is the same for
+    any number. watch: wraps the iteration over regimes, to show progress. Raises InputError for an unknown method,
+    a negative seed and less than one process.
+
+    >>> from ifm_ident import Study
+    >>> design = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
+    ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],
+    ... }).design
+    >>> regime = np.repeat([0, 1, 2], 5)
+    >>> compare_methods(Samples(design, regime, regime[:, None] + np.arange(15.0)[:, None])).regimes
+    ()
+    """
+    design, seed = samples.design, checked_seed(seed)
+    for name in methods:
+        method_of(name)
+    if jobs < 1:
+        raise InputError(f"at least one process does the work, got jobs={jobs}")
+    chosen = identified_when_left_out(design)
+    others = np.setdiff1d(design.distinct, chosen)
+    names, rest = (
+        tuple(format_regimes(design.model, design.train.take(t), notation).to_pylist()) for t in (chosen, others)
+    )
+    values = targets_of(samples)
+    k, width = len(chosen), values.shape[1]
+    predicted = np.full((len(methods), k, width), np.nan)
+    reasons: dict[str, str] = {}
+    steps: Iterable[Any] = _each(samples, chosen.tolist(), tuple(methods), seed, jobs)
+    for place, found in enumerate(steps if watch is None else watch(steps, k)):
+        for m, (mean, reason) in enumerate(found):
+            predicted[m, place] = mean
+            if reason:
+                reasons.setdefault(methods[m], reason)
+    own = [values[samples.regime == train] for train in chosen.tolist()]
+    observed = np.array([rows.mean(axis=0) for rows in own]).reshape(k, width)
+    spread = np.array([rows.std(axis=0, ddof=1) if len(rows) > 1 else np.ones(width) for rows in own]).reshape(
+        k, width
+    )
+    spread = np.where(spread > 0, spread, 1.0)
+    gaps = (predicted - observed) / spread
+    without = samples.y is None
+    return Comparison(
+        names,
+        rest,
+        tuple(methods),
+        np.sqrt((gaps**2).mean(axis=2)) if without else gaps[:, :, 0],
+        np.array([1 / np.sqrt(len(rows)) for rows in own]),
+        np.full((len(methods), k), np.nan) if without else predicted[:, :, 0],
+        np.full(k, np.nan) if without else observed[:, 0],
+        reasons,
+        without,
+        seed,
+    )
+
+
+def _each(samples: Samples, chosen: list[int], methods: tuple[str, ...], seed: int, jobs: int) -> Iterator[Any]:
+    if jobs == 1 or len(chosen) < 2:
+        yield from (_predict(samples, train, methods, seed) for train in chosen)
+        return
+    try:
+        joblib: Any = importlib.import_module("joblib")
+    except ImportError:
+        raise MissingExtraError("joblib", "learn") from None
+    tasks = (joblib.delayed(_predict)(samples, train, methods, seed) for train in chosen)
+    yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
+
+
+@one_thread()
+def _predict(samples: Samples, train: int, methods: tuple[str, ...], seed: int) -> list[tuple[Floats, str]]:
+    """The mean of one regime by every method without its rows, or nan and why."""
+    rest, regime = without_regime(samples, train), samples.design.train.take(np.array([train]))
+    width = targets_of(samples).shape[1]
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one regime's fit among many; the estimate itself tells
+        density = fit_density(rest, seed=seed) if any(METHODS[m].needs_identification for m in methods) else None
+        regressor = None
+        if rest.y is not None:
+            regressor = settled(fit_regressor(outcome_regressor(None, seed), rest.x, rest.y))
+        for name in methods:
+            try:
+                mean = METHODS[name].build(density, regressor, seed).fit(rest).predict(regime).reshape(width)
+                reason = "" if np.isfinite(mean).all() else "no number for a regime left out"
+            except IfmError as error:
+                mean, reason = np.full(width, np.nan), str(error)
+            found.append((mean, reason))
+    return found
