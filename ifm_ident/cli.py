@@ -1,4 +1,4 @@
-"""The command line: `ifm COMMAND STUDY [options]` (SPEC, Commands)."""
+"""The command line: `ifm COMMAND STUDY [options]` (docs/reference/commands.md)."""
 
 from __future__ import annotations
 

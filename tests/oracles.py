@@ -1,6 +1,7 @@
 """Independent oracles: designs as plain tuples, the full incidence system as dictionaries, ranks by flint.
 
-Nothing here uses the engine: a regime is a tuple of level indices, a row of the incidence system (THEORY 1) is a
+Nothing here uses the engine: a regime is a tuple of level indices, a row of the incidence system
+(docs/theory/model.md) is a
 set of (factor, levels) cells, ranks and null spaces come from dense integer elimination on the one-hot columns.
 """
 
@@ -105,7 +106,7 @@ class Oracle:
 
 
 def conditional_verdicts(plain: PlainDesign, regimes: Sequence[Codes]) -> list[bool]:
-    """THEORY 3 variable by variable: identified when every A_v system is solvable."""
+    """docs/theory/conditional.md variable by variable: identified when every A_v system is solvable."""
     verdict = [True] * len(regimes)
     for variable in plain.variables:
         holds = Oracle(plain, plain.holding(variable)).holds(regimes)

@@ -9,10 +9,11 @@ from sphinx.application import Sphinx
 
 _CODE = re.compile(r"`+([^`]+)`+")
 _SPECIAL = re.compile(r"([\\*|_])")
+_PAGE = re.compile(r"docs/((?:theory|reference)/[\w-]+)\.md")
 
 
 def as_rst(lines: Iterable[str]) -> Iterator[str]:
-    """The lines in reStructuredText: code as literals, every other mark as itself; examples are left alone.
+    """The lines in reStructuredText: code as literals, pages of docs/ as links; examples are left alone.
 
     >>> list(as_rst(["Sum |q| of `x_v` in p*.", "", ">>> a * b", "2"]))
     ['Sum \\\\|q\\\\| of ``x_v`` in p\\\\*.', '', '>>> a * b', '2']
@@ -25,7 +26,8 @@ def as_rst(lines: Iterable[str]) -> Iterator[str]:
             continue
         parts = _CODE.split(line)
         yield "".join(
-            f"``{part.strip()}``" if i % 2 else _SPECIAL.sub(r"\\\1", part) for i, part in enumerate(parts)
+            f"``{part.strip()}``" if i % 2 else _PAGE.sub(r":doc:`/\1`", _SPECIAL.sub(r"\\\1", part))
+            for i, part in enumerate(parts)
         )
 
 

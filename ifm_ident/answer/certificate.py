@@ -11,7 +11,9 @@ from ifm_ident.errors import IfmError
 
 @dataclass(frozen=True, slots=True)
 class KernelCertificate:
-    """Integer weights w on (factor, levels) cells with A w = 0 and b·w != 0 (THEORY 2 and 3).
+    """Integer weights w on (factor, levels) cells with A w = 0 and b·w != 0.
+
+    Theory: docs/theory/joint.md and docs/theory/conditional.md.
 
     cells: (factor index, level indices of its sigma-scope in order) and nonzero weight, sorted. `block`
     indexes `Model.covers` for a conditional certificate (all its factors then hold the variables of that

@@ -1,4 +1,4 @@
-"""The joint density from formulas for full conditionals (THEORY 3)."""
+"""The joint density from formulas for full conditionals (docs/theory/conditional.md)."""
 
 from __future__ import annotations
 
@@ -135,7 +135,10 @@ class ConditionalFormula:
         return [position[variable] for variable in order]
 
     def _weights(self, path: list[int], step: int) -> dict[int, Fraction]:
-        """Exponents of the densities at the point that has its first `step` variables from x (THEORY 3)."""
+        """Exponents of the densities at the point that has its first `step` variables from x.
+
+        Theory: docs/theory/conditional.md.
+        """
         arrived = self.formulas[path[step - 1]][1].exponents if step else {}
         leaving = self.formulas[path[step]][1].exponents if step < len(path) else {}
         weights = {i: arrived.get(i, Fraction(0)) - leaving.get(i, Fraction(0)) for i in {**arrived, **leaving}}

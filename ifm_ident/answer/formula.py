@@ -32,8 +32,8 @@ def _default_name(train: int) -> str:
 class Formula:
     """prod_i p(x; sigma^i)^{q_i}: a sparse map from training index to a nonzero exact exponent.
 
-    Equality, products and powers act on the exponents (THEORY 2). `names` tells how training regimes are
-    written and takes no part in equality. Terms come in canonical order: positive exponents first, then
+    Equality, products and powers act on the exponents (docs/theory/joint.md). `names` tells how training regimes
+    are written and takes no part in equality. Terms come in canonical order: positive exponents first, then
     negative ones, each by training index.
 
     >>> f = Formula.of({3: 1, 5: 1, 1: -1}, names=("000", "010", "100", "110", "001", "011"))

@@ -30,7 +30,7 @@ JOINT = -1
 
 
 class Status(IntEnum):
-    """The verdict on a regime, in SPEC's words."""
+    """The verdict on a regime, in the words of results."""
 
     OBSERVED = 0
     IDENTIFIED = 1
@@ -139,7 +139,7 @@ class Identification(Tabular):
         return np.flatnonzero(self.status == status)
 
     def counts(self) -> dict[str, int]:
-        """How many targets have each verdict, in SPEC's words."""
+        """How many targets have each verdict, in the words of results."""
         return {status.word: int(np.count_nonzero(self.status == status)) for status in Status}
 
     @classmethod
@@ -262,8 +262,8 @@ class Identification(Tabular):
 @dataclass(repr=False, frozen=True)
 class Answer(Shown):
     """The verdict on one regime: `formula` where one product gives the joint density, `conditionals` where each
-    variable's full conditional has its own (THEORY 3), `certificate` of a refusal, `missing` of an undecided one.
-    `model` lets a refusal be shown in words.
+    variable's full conditional has its own (docs/theory/conditional.md), `certificate` of a refusal, `missing` of
+    an undecided one. `model` lets a refusal be shown in words.
     """
 
     name: str

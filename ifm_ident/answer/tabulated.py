@@ -51,7 +51,7 @@ class TabulatedModel:
         return cls(model, values, tuple(np.exp(rng.standard_normal(shape)) for shape in shapes))
 
     def density(self, regime: Active) -> NDArray[np.float64]:
-        """p(x; regime) enumerated, one axis for each variable of the model (THEORY, opening definition)."""
+        """p(x; regime) enumerated, one axis for each variable of the model (docs/theory/model.md)."""
         levels = dict(regime)
         place = {variable: axis for axis, variable in enumerate(self.model.variables)}
         total = np.zeros((self.values,) * len(self.model.variables))

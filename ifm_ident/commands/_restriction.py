@@ -1,4 +1,7 @@
-"""A study restricted to some variables and those connected to them, in words too (THEORY 3, last line)."""
+"""A study restricted to some variables and those connected to them, in words too.
+
+Theory: docs/theory/conditional.md.
+"""
 
 from __future__ import annotations
 

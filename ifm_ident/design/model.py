@@ -1,4 +1,4 @@
-"""Interventional factor models: interventions, variables and factors (THEORY, opening definitions)."""
+"""Interventional factor models: interventions, variables and factors (docs/theory/model.md)."""
 
 from __future__ import annotations
 
@@ -235,7 +235,10 @@ class Model:
 
     @cached_property
     def covers(self) -> tuple[tuple[int, ...], ...]:
-        """The distinct sets K(v) of factors that hold a variable, in order of first variable (THEORY 3)."""
+        """The distinct sets K(v) of factors that hold a variable, in order of first variable.
+
+        Theory: docs/theory/conditional.md.
+        """
         return tuple(dict.fromkeys(self._cover_of_variable.values()))
 
     @cached_property

@@ -28,7 +28,7 @@ _BLOCK_BYTES = 2**29
 
 
 def parse_regime(model: Model, text: str) -> Active:
-    """The regime that a label, a level string or an assignment writes (SPEC, Regimes).
+    """The regime that a label, a level string or an assignment writes (docs/reference/study-file.md).
 
     Raises InputError when no notation fits, or when two fit with different regimes.
 

@@ -1,4 +1,4 @@
-"""Testable implications and alias tables (THEORY 6)."""
+"""Testable implications and alias tables (docs/theory/implications.md)."""
 
 from ifm_ident.implications.testable import Implication, Implications, implications
 

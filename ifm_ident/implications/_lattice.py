@@ -1,4 +1,4 @@
-"""Integer relations among the rows of a sparse matrix: a sparse, saturated basis (THEORY 6).
+"""Integer relations among the rows of a sparse matrix: a sparse, saturated basis (docs/theory/implications.md).
 
 A lattice is a row-compressed int64 matrix whose rows are a basis of it. Saturated: every integer vector of its
 rational span is an integer combination of the basis.

@@ -66,7 +66,8 @@ class Aliases:
 
 
 def aliases(design: Design, order: int = DEFAULT_ORDER) -> Aliases:
-    """Which effects the training design confounds with those of the model (its columns (T, t), THEORY 1).
+    """Which effects the training design confounds with those of the model (its columns (T, t),
+    docs/theory/model.md).
 
     Raises InputError where an intervention has more than two levels, and where there are too many effects.
 

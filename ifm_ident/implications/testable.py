@@ -1,4 +1,4 @@
-"""What a design claims about its own training densities, and data can refute (THEORY 6)."""
+"""What a design claims about its own training densities, and data can refute (docs/theory/implications.md)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ class Claims:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A training regime by the others: one product, or for every variable one of full conditionals (THEORY 3)."""
+    """A training regime by the others: one product, or for every variable one of full conditionals.
+
+    Theory: docs/theory/conditional.md.
+    """
 
     train: int
     formula: Formula | None
@@ -190,7 +193,7 @@ def variable_sets(model: Model, size: int) -> list[tuple[str, ...]]:
 def implications(
     identifier: Identifier, criterion: CriterionName = "auto", interactions: Iterable[Sequence[str]] = ()
 ) -> Implications:
-    """The testable implications of a design (THEORY 6).
+    """The testable implications of a design (docs/theory/implications.md).
 
     `joint`: a saturated basis of {c : c^T A = 0}. `conditional`: one of {c : c^T A_v = 0} for each distinct K(v).
     `auto`: the joint basis, then for each distinct K(v) vectors that complete it: listed and joint ones together

@@ -1,4 +1,4 @@
-"""Message passing on junction trees (THEORY 4)."""
+"""Message passing on junction trees (docs/theory/messages.md)."""
 
 from ifm_ident.messages.junction_tree import Graph, JunctionTree, junction_tree
 

@@ -1,8 +1,8 @@
-"""The terms of the junction-tree formula for many regimes at once (THEORY 4).
+"""The terms of the junction-tree formula for many regimes at once (docs/theory/messages.md).
 
 Eliminating the vertices of a chordal graph in a perfect order, with M(v) the later neighbours of v, the
-formula of THEORY 4 reads prod_v p(sigma*[{v} + M(v)]) / p(sigma*[M(v)]) times the baseline: what a clique
-and its separator share cancels. Only the interventions a regime has off baseline count, so each regime has
+formula of docs/theory/messages.md reads prod_v p(sigma*[{v} + M(v)]) / p(sigma*[M(v)]) times the baseline: what a
+clique and its separator share cancels. Only the interventions a regime has off baseline count, so each regime has
 its own induced sigma-graph.
 """
 

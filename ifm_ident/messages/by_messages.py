@@ -1,4 +1,4 @@
-"""Message passing as an `Identification`, so that every writer and check can take it (THEORY 4)."""
+"""Message passing as an `Identification`, so that every writer and check can take it (docs/theory/messages.md)."""
 
 from __future__ import annotations
 

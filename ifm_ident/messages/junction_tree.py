@@ -1,4 +1,4 @@
-"""The sigma-graph of a model and its junction tree (THEORY 4)."""
+"""The sigma-graph of a model and its junction tree (docs/theory/messages.md)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class JunctionTree:
     joined by empty separators; a graph without vertices has the one clique (). `chordal` says whether the
     graph itself was; if not, `fill` lists the edges that triangulate it, ascending, and `capped` says that
     the graph is too entangled (MAX_WIDTH): one clique per such component was completed, edges not listed.
-    Source: THEORY 4.
+    Source: docs/theory/messages.md.
 
     >>> junction_tree({0: {1}, 1: {0, 2}, 2: {1}})
     JunctionTree(cliques=((0, 1), (1, 2)), parent=(-1, 0), separators=((), (1,)), chordal=True, fill=(), \

@@ -1,4 +1,4 @@
-"""Identification by message passing on the junction tree of the sigma-graph (THEORY 4)."""
+"""Identification by message passing on the junction tree of the sigma-graph (docs/theory/messages.md)."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def derive_many(
     A target that has the incidence row of a training regime is that regime. `max_work` bounds the vertices
     and edges, in all, of the induced sigma-graphs that are triangulated one by one; targets beyond it are
     `capped`. Where no context works, the one with fewest missing regimes counts, the first of them. Sound,
-    never complete: no target is ever said not to be identified. Source: THEORY 4.
+    never complete: no target is ever said not to be identified. Source: docs/theory/messages.md.
 
     >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> binary = tuple(Intervention(name, (0, 1)) for name in ("s1", "s2", "s3"))
@@ -228,7 +228,7 @@ def derive(
     """Derive one target with the first context that works (default: `candidate_contexts`).
 
     Where none does, the answer is 'undecided', with the regimes that are missing. It is the answer of
-    `derive_many` with the same contexts. Source: THEORY 4.
+    `derive_many` with the same contexts. Source: docs/theory/messages.md.
 
     >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> binary = tuple(Intervention(name, (0, 1)) for name in ("s1", "s2", "s3"))

@@ -1,4 +1,4 @@
-"""Which experiments to add, which to drop, and how many samples each (THEORY 7)."""
+"""Which experiments to add, which to drop, and how many samples each (docs/theory/planning.md)."""
 
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.drop import Droppable, droppable

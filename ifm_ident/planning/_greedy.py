@@ -21,7 +21,7 @@ def greedy_plan(problem: Spanning) -> Ints:
     """Candidates that span every target, all of which must be reachable: the cheapest of several greedy choices.
 
     With one block the result is minimal. It is the optimum when the targets use all of the cheapest basis, as the
-    set of all regimes does (a matroid, THEORY 7); `Spanning.least_cost` proves it then.
+    set of all regimes does (a matroid, docs/theory/planning.md); `Spanning.least_cost` proves it then.
     """
     best: Ints | None = None
     for order in _orders(problem):

@@ -1,4 +1,5 @@
-"""Least cost by implicit hitting sets (THEORY 5 and 7): exact where time allows, else a proven bound.
+"""Least cost by implicit hitting sets (docs/theory/choosing.md and docs/theory/planning.md): exact where time
+allows, else a proven bound.
 
 A plan spans a target exactly when it meets {candidates c : c·w != 0} for every w that the free rows do not see and
 the target does. The cheapest set that meets all the sets found so far bounds every plan from below; when it spans

@@ -1,4 +1,4 @@
-"""Which regimes may be added, and which few of them are enough to look at (THEORY 7)."""
+"""Which regimes may be added, and which few of them are enough to look at (docs/theory/planning.md)."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ class Candidates:
 
         Prices that follow a rule and `max_active` never refuse, nor charge more for, a regime with fewer
         interventions off baseline. Hence the row of every regime that they admit is spanned by rows of this set
-        that cost no more (THEORY 1: invert the unitriangular system of its restrictions), and a cheapest
-        independent set of any size is found among these.
+        that cost no more (docs/theory/model.md: invert the unitriangular system of its restrictions), and a
+        cheapest independent set of any size is found among these.
         """
         sizes = [self._cells(scope) for scope in self.model.scopes]
         if sum(sizes) > _CELLS:

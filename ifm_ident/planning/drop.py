@@ -1,4 +1,4 @@
-"""Training regimes that could be dropped without losing a target (THEORY 7, read backwards)."""
+"""Training regimes that could be dropped without losing a target (docs/theory/planning.md, read backwards)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans: which regimes to add, at least cost, so that targets become identified (THEORY 7)."""
+"""Plans: which regimes to add, at least cost, so that targets become identified (docs/theory/planning.md)."""
 
 from __future__ import annotations
 

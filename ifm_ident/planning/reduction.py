@@ -1,4 +1,7 @@
-"""Regimes modulo what training already shows: small integer rows that decide every plan (THEORY 7)."""
+"""Regimes modulo what training already shows: small integer rows that decide every plan.
+
+Theory: docs/theory/planning.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How many samples each added regime gets (THEORY 5 and 7): exact optimum over whole numbers."""
+"""How many samples each added regime gets (docs/theory/choosing.md and docs/theory/planning.md): exact optimum
+over whole numbers."""
 
 from __future__ import annotations
 

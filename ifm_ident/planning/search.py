@@ -180,7 +180,9 @@ class Search:
         return Outcome(choice, offer, self._spanned_by(offer, choice.chosen))
 
     def _places_of_joint(self, offer: Offer, max_add: int | None, deadline: float) -> Ints:
-        """The candidates of a joint plan: what is identified jointly is so conditionally (THEORY 3).
+        """The candidates of a joint plan: what is identified jointly is so conditionally.
+
+        Theory: docs/theory/conditional.md.
 
         The joint search takes half of the time that is left.
         """

@@ -1,4 +1,4 @@
-"""The single regimes that identify most: each by itself, or one after the other (THEORY 7)."""
+"""The single regimes that identify most: each by itself, or one after the other (docs/theory/planning.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sigma-graph of a model beside its junction tree (THEORY 4)."""
+"""The sigma-graph of a model beside its junction tree (docs/theory/messages.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The incidence matrix of one question with the exponents of its formula, as on the poster (THEORY 1 and 2)."""
+"""The incidence matrix of one question with the exponents of its formula, as on the poster.
+
+Theory: docs/theory/model.md and docs/theory/joint.md.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ GUARANTEES = {
     "of the normalised weights",
     "asymptotic": "too few calibration rows, or too little overlap: the coverage holds in the limit of many rows",
 }
-"""What each word of `guarantee` means (THEORY 9)."""
+"""What each word of `guarantee` means (docs/theory/conformal.md)."""
 
 _COLUMNS = (
     "regime",

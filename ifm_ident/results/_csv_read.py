@@ -1,4 +1,4 @@
-"""Long CSV results read back: lines grouped into regimes, texts into numbers (SPEC, CSV)."""
+"""Long CSV results read back: lines grouped into regimes, texts into numbers (docs/reference/results.md)."""
 
 from __future__ import annotations
 

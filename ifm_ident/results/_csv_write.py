@@ -1,4 +1,4 @@
-"""Results as long CSV: one line a term of a formula or a cell of a kernel (SPEC, CSV)."""
+"""Results as long CSV: one line a term of a formula or a cell of a kernel (docs/reference/results.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON results read back; whatever is not as the contract says is refused by place (SPEC, Result of identify)."""
+"""JSON results read back; whatever is not as the contract says is refused by place (docs/reference/results.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as JSON, `ifm-identification/1` (SPEC, Result of identify)."""
+"""Results as JSON, `ifm-identification/1` (docs/reference/results.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as Parquet: one row a regime, the study in the file's metadata (SPEC, Parquet)."""
+"""Results as Parquet: one row a regime, the study in the file's metadata (docs/reference/results.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells of factors as text (SPEC, CSV and Parquet: `levels`)."""
+"""Cells of factors as text (docs/reference/results.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a result file claims of regimes, in columns (SPEC, Result)."""
+"""What a result file claims of regimes, in columns (docs/reference/results.md)."""
 
 from __future__ import annotations
 

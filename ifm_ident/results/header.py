@@ -1,4 +1,4 @@
-"""The study as a result file tells it, and the typed reading of JSON values (SPEC, Result)."""
+"""The study as a result file tells it, and the typed reading of JSON values (docs/reference/results.md)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class MapTexts:
 
 
 def header_lines(study: StudyLike, largest: float = inf) -> list[str]:
-    """What a result is about: every key of a JSON result but `results`, with its value, in SPEC's order.
+    """What a result is about: every key of a JSON result but `results`, with its value, in the order written.
 
     Training regimes are full maps; where these would have more than `largest` entries together, they name
     only what is off baseline. Raises InputError for a text that UTF-8 cannot hold (half of a surrogate pair).

@@ -234,7 +234,8 @@ def _spans(system: System) -> bool:
 def _full_rank(system: System, most: int) -> int | None:
     """The rank of all regimes' rows, or None where it is above `most`.
 
-    That is one for each (T, t) of THEORY 1: the levels off baseline of every T inside a scope. Cells of a wide
+    That is one for each (T, t) of docs/theory/model.md: the levels off baseline of every T inside a scope. Cells
+    of a wide
     factor that no training row shows have no column; training rows have the rank that they would have with them.
     """
     incidence = system.incidence
@@ -303,7 +304,7 @@ class _Survey:
         return max(1, min(CHUNK, _CANDIDATES // (order + 1) ** 2, _DENSE // max(len(self.design.model), 1)))
 
     def verdicts(self, regimes: Regimes) -> Counts:
-        """How many regimes have each of the VERDICTS (THEORY 2 and 3)."""
+        """How many regimes have each of the VERDICTS (docs/theory/joint.md and docs/theory/conditional.md)."""
         unseen = np.flatnonzero(regimes.first_equal(self.train) < 0)
         left = regimes.take(unseen).restrict(self.design.model.relevant)
         joint = conditional = 0

@@ -132,7 +132,10 @@ def _explanation(name: str) -> Explanation:
 
 
 def _proof(seed: int) -> Iterator[str]:
-    """Formula against enumeration, for every identified unseen regime of the examples (THEORY 2, 3)."""
+    """Formula against enumeration, for every identified unseen regime of the examples.
+
+    Theory: docs/theory/joint.md.
+    """
     yield from wrapped(
         f"Every variable takes {_VALUES} values, every factor is a table of random positive numbers (seed {seed}) "
         "over its x-scope and its interventions. p(x; regime) is enumerated from the factors for the training "

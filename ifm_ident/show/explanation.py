@@ -220,7 +220,7 @@ class Explanation:
         return lines
 
     def message_lines(self) -> list[str]:
-        """The derivation by message passing, or where it stops (THEORY 4)."""
+        """The derivation by message passing, or where it stops (docs/theory/messages.md)."""
         derivation = derive(self.design, self.target)
         names = [intervention.name for intervention in self.design.model.interventions]
         lines = ["", "Message passing on the graph that joins interventions of one factor"]

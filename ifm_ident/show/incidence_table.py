@@ -1,4 +1,7 @@
-"""The incidence table of one question, drawn as on the poster, and its check in words (THEORY 1 and 2)."""
+"""The incidence table of one question, drawn as on the poster, and its check in words.
+
+Theory: docs/theory/model.md and docs/theory/joint.md.
+"""
 
 from __future__ import annotations
 

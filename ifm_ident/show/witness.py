@@ -1,4 +1,7 @@
-"""Numeric witnesses of refusals: two models, equal in training and different in the target (THEORY 2 and 3)."""
+"""Numeric witnesses of refusals: two models, equal in training and different in the target.
+
+Theory: docs/theory/joint.md and docs/theory/conditional.md.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Witness:
     e = `exponents[k, s]`; every other factor value is 1. at_target: p(variable = 1; target) in both models;
     at_train: the same for every training regime as written. scaled: the kernel's weights were divided by b·w.
     respects_scopes: every factor that is not 1 holds `variable` in the study, so that both models are models
-    of the study; otherwise they treat factors as functions of the whole x (THEORY 2).
+    of the study; otherwise they treat factors as functions of the whole x (docs/theory/joint.md).
     """
 
     design: Design

@@ -1,4 +1,7 @@
-"""Which regimes are identified, by the joint and the conditional criterion (THEORY 2 and 3)."""
+"""Which regimes are identified, by the joint and the conditional criterion.
+
+Theory: docs/theory/joint.md and docs/theory/conditional.md.
+"""
 
 from __future__ import annotations
 

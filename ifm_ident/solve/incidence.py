@@ -1,4 +1,4 @@
-"""The incidence system of a design, built by array look-ups (THEORY 1).
+"""The incidence system of a design, built by array look-ups (docs/theory/model.md).
 
 `BaselineSystem` holds the small coordinates used for solving, `OneHotSystem` the full system used for showing.
 """
@@ -98,7 +98,7 @@ class _SubsetTrie:
 
 
 class BaselineSystem:
-    """Baseline coordinates of some factors of a model: one column for each (T, t) of THEORY 1.
+    """Baseline coordinates of some factors of a model: one column for each (T, t) of docs/theory/model.md.
 
     `factors` are the factors that count: all for the joint criterion, K(v) for a conditional one. Wide factors
     contribute one column for each of their cells seen in `train`; a regime that shows a wide cell never seen
@@ -191,7 +191,9 @@ class BaselineSystem:
         return found
 
     def to_cells(self, weights: dict[int, int]) -> Cells:
-        """Column weights as weights on (factor, levels) cells, with the same value on every regime (THEORY 1).
+        """Column weights as weights on (factor, levels) cells, with the same value on every regime.
+
+        Theory: docs/theory/model.md.
 
         Column (T, t) is the sum of the cells that agree with t on T, in any one factor whose scope holds T.
         """
@@ -250,7 +252,9 @@ def _stack_entries(pieces: list[tuple[Ints, Ints]], n: int, columns: int) -> csr
 
 
 class OneHotSystem:
-    """The full incidence system: one column for each factor and each assignment of its sigma-scope (THEORY 1).
+    """The full incidence system: one column for each factor and each assignment of its sigma-scope.
+
+    Theory: docs/theory/model.md.
 
     Columns go by factor, then by levels with the last scope position fastest. Raises InputError when there
     would be more than ONE_HOT_LIMIT columns.

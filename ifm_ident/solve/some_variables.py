@@ -1,4 +1,7 @@
-"""Questions about some variables only: the design of these and of what factors connect to them (THEORY 3)."""
+"""Questions about some variables only: the design of these and of what factors connect to them.
+
+Theory: docs/theory/conditional.md.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from ifm_ident.solve.identifier import CriterionName, Identifier
 
 
 def needed_variables(model: Model, of: Iterable[str]) -> tuple[str, ...]:
-    """The variables connected to those named through factors, in the model's order (THEORY 3, last line).
+    """The variables connected to those named through factors, in the model's order.
+
+    Theory: docs/theory/conditional.md.
 
     Raises InputError for an unknown variable, and when none is named.
 

@@ -1,4 +1,4 @@
-"""Cost tables: the price of every regime, or of every intervention (SPEC, `ifm plan --cost`)."""
+"""Cost tables: the price of every regime, or of every intervention (`ifm plan --cost`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies: everything that a study file says, checked (SPEC, Study file)."""
+"""Studies: everything that a study file says, checked (docs/reference/study-file.md)."""
 
 from __future__ import annotations
 

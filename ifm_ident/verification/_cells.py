@@ -1,4 +1,4 @@
-"""The one-hot codes that verification works on: which cell a regime shows in every factor (THEORY 1).
+"""The one-hot codes that verification works on: which cell a regime shows in every factor (docs/theory/model.md).
 
 A cell is written as the factor and its levels off baseline, in order of position: a path. Equal paths get
 equal numbers through a trie, level by level, so a factor over many interventions costs only what is off

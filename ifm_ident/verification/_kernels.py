@@ -1,4 +1,7 @@
-"""Checks of refusals straight from the definition, in exact integers (THEORY 2 and 3, necessity)."""
+"""Checks of refusals straight from the definition, in exact integers.
+
+Theory: docs/theory/joint.md and docs/theory/conditional.md.
+"""
 
 from __future__ import annotations
 

@@ -77,7 +77,8 @@ class Verification:
 def verify(
     result: Identification | Claims | ResultFile, study: StudyLike | None = None, against: str | None = None
 ) -> Verification:
-    """Checks every claim in exact integers, from the definitions (THEORY 2 and 3), never by solving.
+    """Checks every claim in exact integers, from the definitions (docs/theory/joint.md and
+    docs/theory/conditional.md), never by solving.
 
     observed: the target is that training regime. identified: for every factor (of K(v), for every variable v,
     under the conditional criterion) and every cell of its sigma-scope, the exponents of the training regimes
@@ -299,7 +300,10 @@ def _illegal(design: Design, regimes: Regimes) -> NDArray[np.bool_]:
 
 
 def _check_undecided(claims: Claims, rows: Ints) -> Failures:
-    """Rows whose missing regimes are illegal, or are not missing: matched by incidence row (THEORY 4)."""
+    """Rows whose missing regimes are illegal, or are not missing: matched by incidence row.
+
+    Theory: docs/theory/messages.md.
+    """
     if claims.missing is None or claims.missing_indptr is None:
         return
     design, missing = claims.design, claims.missing

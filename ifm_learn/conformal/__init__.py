@@ -1,1 +1,4 @@
-"""Conformal intervals for units and for means of regimes never run, and bands for their densities (THEORY 9)."""
+"""Conformal intervals for units and for means of regimes never run, and bands for their densities.
+
+Theory: docs/theory/conformal.md.
+"""

@@ -27,7 +27,7 @@ GUARANTEES: dict[Guarantee, str] = {
         "unit's own weight is left out, and the ratio must be true or consistently estimated"
     ),
 }
-"""What each guarantee says (THEORY 9)."""
+"""What each guarantee says (docs/theory/conformal.md)."""
 
 
 @dataclass(frozen=True, eq=False)

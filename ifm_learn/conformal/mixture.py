@@ -1,4 +1,7 @@
-"""Weights of calibration rows relative to the mixture of training regimes (THEORY 8 and 9)."""
+"""Weights of calibration rows relative to the mixture of training regimes.
+
+Theory: docs/theory/learning.md and docs/theory/conformal.md.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,9 @@ def balance_log_weights(log_target: ArrayLike, log_train: ArrayLike, sizes: Arra
 
 
 def sup_log_weight_of_formula(exponents: Mapping[int, Fraction], sizes: ArrayLike) -> float:
-    """A bound of the log-weight over the whole support for p* = prod_i p_i^{q_i}, not normalised (THEORY 2, 9).
+    """A bound of the log-weight over the whole support for p* = prod_i p_i^{q_i}, not normalised.
+
+    Theory: docs/theory/joint.md.
 
     exponents: training index to q_i, adding up to 1; sizes: calibration rows of each regime, shape (m,). With q_i
     >= 0 the product is at most sum_i q_i p_i, so that w <= max_i q_i n / n_i whatever the densities are. With a

@@ -1,4 +1,7 @@
-"""Weights of a fitted density model relative to the mixture of training regimes, and their supremum (THEORY 9)."""
+"""Weights of a fitted density model relative to the mixture of training regimes, and their supremum.
+
+Theory: docs/theory/conformal.md.
+"""
 
 from __future__ import annotations
 

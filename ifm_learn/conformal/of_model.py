@@ -1,4 +1,4 @@
-"""Intervals and bands in regimes never run, from a fitted density model (THEORY 9)."""
+"""Intervals and bands in regimes never run, from a fitted density model (docs/theory/conformal.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact conformal ranks: alpha is a decimal read as text, every rank an integer (THEORY 9)."""
+"""Exact conformal ranks: alpha is a decimal read as text, every rank an integer (docs/theory/conformal.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How wrong may a predicted mean of an unseen regime be? Errors at regimes left out, ranked (THEORY 9)."""
+"""How wrong may a predicted mean of an unseen regime be? Errors at regimes left out, ranked.
+
+Theory: docs/theory/conformal.md.
+"""
 
 from __future__ import annotations
 

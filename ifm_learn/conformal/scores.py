@@ -1,4 +1,4 @@
-"""Conformity scores: for a unit whose x is known, and for a fresh unit of a regime (THEORY 9).
+"""Conformity scores: for a unit whose x is known, and for a fresh unit of a regime (docs/theory/conformal.md).
 
 Every score carries the ids of the rows that its models were fitted on; calibration refuses an overlap.
 """

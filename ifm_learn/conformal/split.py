@@ -1,4 +1,4 @@
-"""Weighted split conformal prediction in a target regime (THEORY 9)."""
+"""Weighted split conformal prediction in a target regime (docs/theory/conformal.md)."""
 
 from __future__ import annotations
 

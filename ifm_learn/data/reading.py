@@ -1,4 +1,4 @@
-"""Samples of a study from its data table: a file, a data frame or an AnnData (SPEC, Data table)."""
+"""Samples of a study from its data table: a file, a data frame or an AnnData (docs/reference/study-file.md)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ _REMEMBERED = 32
 
 @dataclass(frozen=True, eq=False)
 class DensityModel:
-    """p(x; sigma) on a grid for every regime that its design identifies, observed ones included (THEORY 3, 8).
+    """p(x; sigma) on a grid for every regime that its design identifies, observed ones included.
+
+    Theory: docs/theory/conditional.md.
 
     tables: one log-table for each cell of `cells`, axes in the order of its factor's variables, without the widths
     of the bins; single tables mean nothing, only identified combinations do. x is in the units of `scaling` (those

@@ -11,7 +11,7 @@ from ifm_ident.arrays import Floats
 
 
 class Energy(Protocol):
-    """A family of functions phi(x; theta) of `width` variables with `size` parameters (THEORY 8).
+    """A family of functions phi(x; theta) of `width` variables with `size` parameters (docs/theory/learning.md).
 
     Points have shape (n, width); an axis is the grid of one variable, shape (b,), in the same units. An energy
     holds no parameters: theta, shape (size,), is always passed in.

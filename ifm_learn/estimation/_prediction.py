@@ -1,4 +1,7 @@
-"""Prediction intervals for a fresh unit of each regime, from rows that nothing was fitted to (THEORY 9)."""
+"""Prediction intervals for a fresh unit of each regime, from rows that nothing was fitted to.
+
+Theory: docs/theory/conformal.md.
+"""
 
 from __future__ import annotations
 

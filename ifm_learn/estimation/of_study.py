@@ -1,4 +1,5 @@
-"""Estimates of a study's test regimes: means with confidence intervals, and intervals for fresh units (SPEC)."""
+"""Estimates of a study's test regimes: means with confidence intervals, and intervals for fresh units
+(docs/reference/results.md)."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class Estimates(Tabular):
         return Status(int(self.status[row])).word
 
     def mapping(self) -> Mapping[str, Any]:
-        """The result as the JSON object `ifm-estimate/1` (SPEC)."""
+        """The result as the JSON object `ifm-estimate/1` (docs/reference/results.md)."""
         found: Mapping[str, Any] = view(self, "json")
         return found
 

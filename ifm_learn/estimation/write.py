@@ -1,4 +1,4 @@
-"""Estimates as JSON (`ifm-estimate/1`), CSV, Parquet and Arrow (SPEC)."""
+"""Estimates as JSON (`ifm-estimate/1`), CSV, Parquet and Arrow (docs/reference/results.md)."""
 
 from __future__ import annotations
 

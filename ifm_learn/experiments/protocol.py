@@ -22,7 +22,9 @@ _LEAST = {"rows": 10, "baseline_rows": 10, "truth_draws": 100, "draws": 100, "bi
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a ground truth is fitted and sampled, and how the methods are run (THEORY 8, semi-synthetic protocol).
+    """How a ground truth is fitted and sampled, and how the methods are run.
+
+    Theory: docs/theory/learning.md.
 
     truth: which model is fitted to the data and then taken as the truth. rows, baseline_rows: training rows drawn
     from it for every regime. truth_draws: Monte Carlo rows for each true mean; draws: those of the methods that

@@ -30,7 +30,8 @@ PUBLISHED: Mapping[tuple[str, str], Mapping[str, tuple[float, float]]] = {
         "ifm2": (0.769, 0.737),
     }
 }
-"""Mean pRMSE and rank correlation over 100 problems, by data set and truth (THEORY 8; another fitted truth)."""
+"""Mean pRMSE and rank correlation over 100 problems, by data set and truth (docs/theory/learning.md; another
+fitted truth)."""
 
 
 def columns(results: Results, data: str, truth: str) -> tuple[list[str], list[list[str]]]:

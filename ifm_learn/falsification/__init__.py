@@ -1,1 +1,1 @@
-"""Tests of a design's testable implications on data (THEORY 6)."""
+"""Tests of a design's testable implications on data (docs/theory/implications.md)."""

@@ -1,4 +1,7 @@
-"""Regime contrast under linear constraints: P(regime | x) whose logits obey what the model claims (THEORY 8)."""
+"""Regime contrast under linear constraints: P(regime | x) whose logits obey what the model claims.
+
+Theory: docs/theory/learning.md.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,9 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Whether sum_i c_i log p(x; sigma^i) has no part that depends on x in the way claimed (THEORY 6).
+    """Whether sum_i c_i log p(x; sigma^i) has no part that depends on x in the way claimed.
+
+    Theory: docs/theory/implications.md.
 
     label: shape (n,), which of the m regimes of the claim a row is from. c: shape (m,), their integers, none 0.
     x: shape (n, p). unit: standard deviations at baseline, shape (p,). tested: the variables that the claim is

@@ -43,8 +43,8 @@ def suggestions(samples: Samples, found: Falsification) -> tuple[Suggestion, ...
     """Enlargements of one sigma-scope by one intervention, the largest gain first; none where nothing is rejected.
 
     Tried are the interventions active in regimes of rejected claims about several regimes, as long as the training
-    regimes can tell the enlarged model from the present one. Logits of the contrast obey the model (THEORY 8),
-    with linear and curved terms of every variable.
+    regimes can tell the enlarged model from the present one. Logits of the contrast obey the model
+    (docs/theory/learning.md), with linear and curved terms of every variable.
 
     >>> from ifm_ident import Study
     >>> from ifm_learn import falsify

@@ -1,4 +1,7 @@
-"""Every testable implication of a design tested on data, with a multiplicity correction (THEORY 6)."""
+"""Every testable implication of a design tested on data, with a multiplicity correction.
+
+Theory: docs/theory/implications.md.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,9 @@ _KEPT = 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class RegimeContrast:
-    """Minus log P(regime | x) of rows, where the logit of regime i is sum_k phi_k(x) + b_i + log n_i (THEORY 8).
+    """Minus log P(regime | x) of rows, where the logit of regime i is sum_k phi_k(x) + b_i + log n_i.
+
+    Theory: docs/theory/learning.md.
 
     Only what differs between regimes is there to be learnt, so the first cell of every factor has no energy here
     and the others' energies stand for differences from it. The vector of parameters holds the energies of the

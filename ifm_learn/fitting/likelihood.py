@@ -1,4 +1,4 @@
-"""The exact likelihood of energies on a grid: counts in, value and gradient out (THEORY 8)."""
+"""The exact likelihood of energies on a grid: counts in, value and gradient out (docs/theory/learning.md)."""
 
 from __future__ import annotations
 

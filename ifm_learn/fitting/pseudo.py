@@ -1,4 +1,7 @@
-"""Pseudo-likelihood of energies on a grid: full conditionals need no normalising constant (THEORY 8)."""
+"""Pseudo-likelihood of energies on a grid: full conditionals need no normalising constant.
+
+Theory: docs/theory/learning.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Score matching: energies linear in their parameters from one sparse linear system (Hyvärinen 2005; THEORY 8)."""
+"""Score matching: energies linear in their parameters from one sparse linear system (Hyvärinen 2005;
+docs/theory/learning.md)."""
 
 from __future__ import annotations
 

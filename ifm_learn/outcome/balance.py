@@ -1,4 +1,7 @@
-"""The balance heuristic: all training rows together, re-weighted from their mixture to the target (THEORY 8)."""
+"""The balance heuristic: all training rows together, re-weighted from their mixture to the target.
+
+Theory: docs/theory/learning.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Doubly robust: the plug-in mean of IFM1 plus the re-weighted residuals of training rows (THEORY 8)."""
+"""Doubly robust: the plug-in mean of IFM1 plus the re-weighted residuals of training rows.
+
+Theory: docs/theory/learning.md.
+"""
 
 from __future__ import annotations
 

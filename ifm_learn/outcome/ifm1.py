@@ -1,4 +1,7 @@
-"""IFM1: a regression of the outcome on x, averaged over the fitted density of each regime (THEORY 8)."""
+"""IFM1: a regression of the outcome on x, averaged over the fitted density of each regime.
+
+Theory: docs/theory/learning.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""IFM2: outcomes of each training regime, re-weighted to the target regime; regimes combined (THEORY 8)."""
+"""IFM2: outcomes of each training regime, re-weighted to the target regime; regimes combined.
+
+Theory: docs/theory/learning.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""IFM3: the outcome regression refitted for each target under covariate shift, then averaged (THEORY 8)."""
+"""IFM3: the outcome regression refitted for each target under covariate shift, then averaged.
+
+Theory: docs/theory/learning.md.
+"""
 
 from __future__ import annotations
 

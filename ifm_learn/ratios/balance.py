@@ -1,7 +1,7 @@
 """Balance-heuristic weights over the pooled sample, with normalising constants estimated jointly (MBAR).
 
 Multiple importance sampling: Veach and Guibas 1995; constants and their variance: Kong et al. 2003, Shirts and
-Chodera 2008 (MBAR), Vardi 1985. THEORY 8.
+Chodera 2008 (MBAR), Vardi 1985. docs/theory/learning.md.
 """
 
 from __future__ import annotations

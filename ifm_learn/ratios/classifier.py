@@ -1,4 +1,4 @@
-"""Log-densities of the training regimes from one probabilistic classifier of regimes (THEORY 8)."""
+"""Log-densities of the training regimes from one probabilistic classifier of regimes (docs/theory/learning.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weighted means regime by regime, and their combination across regimes (IFM2, THEORY 8)."""
+"""Weighted means regime by regime, and their combination across regimes (IFM2, docs/theory/learning.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""log p(x; sigma*) from exact formulas and estimated log-densities of the training regimes (THEORY 2, 3, 8)."""
+"""log p(x; sigma*) from exact formulas and estimated log-densities of the training regimes.
+
+Theory: docs/theory/joint.md.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,8 @@ def undo_class_sizes(logits: ArrayLike, mass: ArrayLike) -> Floats:
     """log p(x; sigma^i) up to a shared function of x, from classifier logits l_i(x), shape (n, m): l_i - log n_i.
 
     mass: what each class weighed in training, shape (m,): its rows n_i, or the sum of its rows' weights times its
-    class weight (THEORY 8: a classifier's logits hold both). Raises InputError where a mass is not positive.
+    class weight (docs/theory/learning.md: a classifier's logits hold both). Raises InputError where a mass is not
+    positive.
 
     >>> undo_class_sizes(np.log([[0.5, 0.5]]), [1, 3]).round(3).tolist()
     [[-0.693, -1.792]]
@@ -151,7 +155,8 @@ class FormulaRatio:
     def log_potentials(self, targets: Regimes | Identification, x: Floats) -> Floats:
         """The same for many regimes, shape (n, targets): a few sparse products, whatever their number.
 
-        An `Identification` may be given instead, to use the formulas that an objective chose (THEORY 5).
+        An `Identification` may be given instead, to use the formulas that an objective chose
+        (docs/theory/choosing.md).
         """
         identification = targets if isinstance(targets, Identification) else self._identifier.identify(targets)
         identification.require_all()
@@ -170,7 +175,9 @@ class FormulaRatio:
         return values
 
     def _by_brook(self, identification: Identification, rows: Ints, x: Floats) -> Floats:
-        """log p(x)/p(x°), shape (n, rows), one variable after the other in the model's order (THEORY 3).
+        """log p(x)/p(x°), shape (n, rows), one variable after the other in the model's order.
+
+        Theory: docs/theory/conditional.md.
 
         The point with its first s variables from x is the end of variable s's step and the start of the next, so
         it needs the difference of their exponents; where they share a formula it is not evaluated at all.

@@ -1,4 +1,4 @@
-"""One density estimate for each training regime, to be put into formulas (THEORY 8, LEARNING 6)."""
+"""One density estimate for each training regime, to be put into formulas (docs/theory/learning.md, LEARNING 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The paper's outcome: a squashed linear function of x plus noise, the same in every regime (THEORY 8)."""
+"""The paper's outcome: a squashed linear function of x plus noise, the same in every regime.
+
+Theory: docs/theory/learning.md.
+"""
 
 from __future__ import annotations
 

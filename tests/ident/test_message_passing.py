@@ -47,7 +47,7 @@ def cells(scopes: list[tuple[int, ...]], regime: Codes) -> set[tuple[int, Codes]
 def assert_formula_holds(
     scopes: list[tuple[int, ...]], train: list[Codes], target: Codes, exponents: tuple[tuple[int, int], ...]
 ) -> None:
-    """Every cell gets the sum 1 if the target shows it and 0 if not (THEORY 2, in plain integers)."""
+    """Every cell gets the sum 1 if the target shows it and 0 if not (docs/theory/joint.md, in plain integers)."""
     total: Counter[tuple[int, Codes]] = Counter()
     for index, exponent in exponents:
         assert exponent != 0

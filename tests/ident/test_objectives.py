@@ -45,7 +45,7 @@ def codes_of(text: str) -> tuple[int, ...]:
 
 
 def one_hot(design: Design, factors: tuple[int, ...], codes: list[Row]) -> list[Row]:
-    """Rows straight from the definition in THEORY 1."""
+    """Rows straight from the definition in docs/theory/model.md."""
     cells = [
         (k, levels)
         for k in factors

@@ -1,4 +1,4 @@
-"""Sample sizes: given by `samples`, else counted from the rows of `data` (SPEC, Study file)."""
+"""Sample sizes: given by `samples`, else counted from the rows of `data` (docs/reference/study-file.md)."""
 
 from __future__ import annotations
 

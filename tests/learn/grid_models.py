@@ -25,7 +25,7 @@ STUDIES = {
         ],
         "train": ["000", "100", "200", "010", "110", "001"],
     },
-    # THEORY 3: no single product of densities, only formulas for full conditionals
+    # docs/theory/conditional.md: no single product of densities, only formulas for full conditionals
     "conditional": {
         "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
         "variables": ["x", "y", "z"],

@@ -72,7 +72,7 @@ def test_formulas_agree_with_the_energies(name: str, target: str) -> None:
     gap = FormulaRatio(model.design, model).log_potentials(regimes(target), x) - model.log_potentials(
         x, regimes(target)
     )
-    # THEORY 2 and 3: equal up to a constant; double precision after the fit
+    # docs/theory/joint.md and docs/theory/conditional.md: equal up to a constant; double precision after the fit
     assert np.ptp(gap) < 1e-9
 
 

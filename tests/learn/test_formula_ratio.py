@@ -51,7 +51,8 @@ CELLS = np.array(list(product(range(3), repeat=3)), dtype=np.float64)
 
 
 def test_conditional_formulas_reproduce_the_target_of_the_three_cycle() -> None:
-    """THEORY 3: no single product exists, Brook's lemma gives the target, a shared function of x cancels."""
+    """docs/theory/conditional.md: no single product exists, Brook's lemma gives the target, a shared function of
+    x cancels."""
     for seed in range(5):
         tables, target = cycle_tables(seed)
         found = FormulaRatio(CYCLE, tables).log_potential(ALL_ONE, CELLS) + tables.shared.ravel()

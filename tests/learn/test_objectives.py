@@ -27,7 +27,8 @@ from ifm_learn.fitting.score_matching import ScoreMatching, fit_score_matching, 
 from ifm_learn.simulate.discrete import DiscreteIFM
 from ifm_learn.simulate.gaussian import GaussianIFM
 
-# a 3-cycle of factors with two interventions each: 111 is identified by conditionals alone (THEORY 3)
+# a 3-cycle of factors with two interventions each: 111 is identified by conditionals alone
+# (docs/theory/conditional.md)
 MODEL = Model(
     tuple(Intervention(name, (0, 1)) for name in "ABC"),
     ("x1", "x2", "x3"),

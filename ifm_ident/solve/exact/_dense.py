@@ -1,7 +1,7 @@
 """The only door to python-flint: dense exact arithmetic on the core that sparse elimination leaves.
 
 Ranks and profiles come from elimination modulo word-size primes; whatever a prime suggests is proven in
-integers, or modulo so many primes that a Hadamard bound leaves no doubt (THEORY 2).
+integers, or modulo so many primes that a Hadamard bound leaves no doubt (docs/theory/joint.md).
 """
 
 from __future__ import annotations

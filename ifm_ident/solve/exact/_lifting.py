@@ -1,4 +1,7 @@
-"""Answers with long entries: verdicts modulo primes, solutions and kernel vectors lifted on request (THEORY 2)."""
+"""Answers with long entries: verdicts modulo primes, solutions and kernel vectors lifted on request.
+
+Theory: docs/theory/joint.md.
+"""
 
 from __future__ import annotations
 

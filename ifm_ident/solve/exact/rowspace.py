@@ -1,4 +1,4 @@
-"""The row space of a sparse integer matrix: factor once, answer many questions exactly (THEORY 2).
+"""The row space of a sparse integer matrix: factor once, answer many questions exactly (docs/theory/joint.md).
 
 Where inverse and kernel have small entries they are kept as two sparse integer matrices, and every answer is a
 sparse product; where they have not (random pooled designs), answers are lifted one by one.

@@ -1,1 +1,1 @@
-"""Which formula: sparse, l1 and variance, proposed in floats and proven exactly (THEORY 5)."""
+"""Which formula: sparse, l1 and variance, proposed in floats and proven exactly (docs/theory/choosing.md)."""

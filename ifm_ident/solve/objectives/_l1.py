@@ -1,4 +1,7 @@
-"""The formula of least sum |q_i|: a linear program proposes, exact arithmetic disposes (THEORY 5)."""
+"""The formula of least sum |q_i|: a linear program proposes, exact arithmetic disposes.
+
+Theory: docs/theory/choosing.md.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def total(exponents: Exponents) -> Fraction:
 
 
 class LeastTotal:
-    """Formulas of least sum |q_i| for the targets of one system; exponents add up to 1 (THEORY 2).
+    """Formulas of least sum |q_i| for the targets of one system; exponents add up to 1 (docs/theory/joint.md).
 
     >>> rows = TrainingRows(csr_array(np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 2, 2], [1, 1, 1]])))
     >>> target = csr_array(np.array([[1, 1, 1]]))

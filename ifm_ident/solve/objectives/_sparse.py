@@ -1,4 +1,4 @@
-"""The formula with the fewest densities, by implicit hitting sets (THEORY 5)."""
+"""The formula with the fewest densities, by implicit hitting sets (docs/theory/choosing.md)."""
 
 from __future__ import annotations
 

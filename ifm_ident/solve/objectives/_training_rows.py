@@ -1,4 +1,7 @@
-"""The training rows of one incidence system, made ready for choosing among the formulas of a target (THEORY 5)."""
+"""The training rows of one incidence system, made ready for choosing among the formulas of a target.
+
+Theory: docs/theory/choosing.md.
+"""
 
 from __future__ import annotations
 

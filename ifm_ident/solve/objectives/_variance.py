@@ -1,4 +1,7 @@
-"""The formula of least variance: exact weighted least squares, factored once for all targets (THEORY 5)."""
+"""The formula of least variance: exact weighted least squares, factored once for all targets.
+
+Theory: docs/theory/choosing.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which formula: choose again among all formulas of identified regimes, by an objective (THEORY 5).
+"""Which formula: choose again among all formulas of identified regimes, by an objective (docs/theory/choosing.md).
 
     chosen = choose(identifier, identification, "l1")
     chosen.identification       the same verdicts, with the formulas that the objective prefers

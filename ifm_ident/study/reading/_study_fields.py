@@ -1,4 +1,4 @@
-"""The fields of a study, checked and turned into models, regimes and spaces (SPEC, Study file)."""
+"""The fields of a study, checked and turned into models, regimes and spaces (docs/reference/study-file.md)."""
 
 from __future__ import annotations
 

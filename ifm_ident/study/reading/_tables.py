@@ -34,7 +34,7 @@ class RegimeTable:
 def read_regimes(
     model: Model, source: object, label: str | None = None, labels: LabelConvention | None = None
 ) -> RegimeTable:
-    """The regimes of a table: one column an intervention, or one column of labels (SPEC, Regimes).
+    """The regimes of a table: one column an intervention, or one column of labels (docs/reference/study-file.md).
 
     `source` is whatever `table_of` takes. `labels` says how labels are written; without it they are read as
     in a study file, or else in the convention that the known interventions leave no doubt about.
@@ -89,7 +89,8 @@ def read_counts(
 def read_data_regimes(
     model: Model, source: object, label: str | None = None, labels: LabelConvention | None = None
 ) -> Regimes:
-    """The regime of every row of a data table; columns that are no interventions are ignored (SPEC, Data table).
+    """The regime of every row of a data table; columns that are no interventions are ignored
+    (docs/reference/study-file.md).
 
     Raises InputError as `read_regimes` does, also where neither an intervention nor a label column is found.
     """
