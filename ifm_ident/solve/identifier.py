@@ -198,6 +198,8 @@ class Identifier:
                     status[open_rows[~solvable]] = Status.NOT_IDENTIFIED
                     open_rows = open_rows[solvable]
             parts.extend(_keep_rows(rows, terms, open_rows) for rows, terms in found)
+            if criterion == "auto" and len(open_rows):
+                self.joint.space.require_rank()
         return Identification(
             design, targets, status, decided_by, train, _merge(parts, n), kernel, tuple(kernels), self.notation
         )

@@ -14,6 +14,23 @@ class WouldOverflow(ArithmeticError):
     """An int64 result could not be bounded; the caller falls back to big integers."""
 
 
+def int64(matrix: csr_array) -> csr_array:
+    """The matrix with int64 entries; TypeError where they are no integers or may not fit.
+
+    >>> int64(csr_array(np.array([[2**20]], dtype=np.int32))).dtype
+    dtype('int64')
+    >>> int64(csr_array([[0.5]]))
+    Traceback (most recent call last):
+    ...
+    TypeError: exact products are of integers that int64 holds, got float64
+    """
+    if matrix.dtype == np.int64:
+        return matrix
+    if not np.can_cast(matrix.dtype, np.int64):
+        raise TypeError(f"exact products are of integers that int64 holds, got {matrix.dtype}")
+    return csr_array(matrix, dtype=np.int64)
+
+
 def row_maxima(matrix: csr_array) -> NDArray[np.float64]:
     """Largest absolute entry of every row, shape (rows,)."""
     result = np.zeros(matrix.shape[0])
@@ -33,6 +50,7 @@ def product(left: csr_array, right: csr_array) -> csr_array:
     ...
     ifm_ident.solve.exact.products.WouldOverflow: an entry may reach 2^70
     """
+    left, right = int64(left), int64(right)
     if left.nnz and right.nnz:
         size = csr_array((np.abs(left.data.astype(np.float64)), left.indices, left.indptr), shape=left.shape)
         bound = float(np.max(size @ row_maxima(right)))
@@ -45,6 +63,7 @@ def product(left: csr_array, right: csr_array) -> csr_array:
 
 def difference(left: csr_array, right: csr_array) -> csr_array:
     """left - right in int64, without stored zeros, indices sorted; raises WouldOverflow."""
+    left, right = int64(left), int64(right)
     largest = sum(float(np.abs(m.data.astype(np.float64)).max(initial=0.0)) for m in (left, right))
     if largest >= SAFE:
         raise WouldOverflow(f"an entry may reach 2^{np.log2(largest):.0f}")
@@ -56,6 +75,10 @@ def difference(left: csr_array, right: csr_array) -> csr_array:
 
 def scaled(matrix: csr_array, factors: NDArray[np.int64], axis: int) -> csr_array:
     """The matrix with rows (axis 0) or columns (axis 1) multiplied by `factors`; raises WouldOverflow."""
+    matrix = int64(matrix)
+    if not np.can_cast(factors.dtype, np.int64):
+        raise TypeError(f"exact products are of integers that int64 holds, got factors of {factors.dtype}")
+    factors = factors.astype(np.int64, copy=False)
     per_entry = np.repeat(factors, np.diff(matrix.indptr)) if axis == 0 else factors[matrix.indices]
     bound = np.abs(matrix.data.astype(np.float64)) * np.abs(per_entry.astype(np.float64))
     if bound.max(initial=0.0) >= SAFE:

@@ -171,9 +171,13 @@ class RowSpace:
     @cached_property
     def rank(self) -> int:
         """The rank of A over the rationals, proven."""
+        self.require_rank()
+        return len(self.basis)
+
+    def require_rank(self) -> None:
+        """Prove the rank: that a target has no solution rests on it until a kernel vector is lifted."""
         if not self._core.rank_is_proven:
             raise IfmError(UNLUCKY)
-        return len(self.basis)
 
     @property
     def kernel(self) -> csr_array:
