@@ -31,9 +31,9 @@ class Truth:
 def pair(kind: str, n: int, rng: np.random.Generator) -> Truth:
     """ctrl, A and B run, n rows each; A+B is what factors of A and of B give.
 
-    near: x ~ N(A - B, 1). block2: two correlated normals tilted by squares and a product. bimodal, gamma: two humps and
-    a skewed base. counts: zero-inflated counts, A and B on different ones. beyond: normal, A and B shift by 1.8 each.
-    saturating: normal, A and B tilt by one bounded function of x, rising most beyond the rows of ctrl.
+    near: x ~ N(A - B, 1). block2: two correlated normals tilted by squares and a product. bimodal, gamma: two
+    humps, a skewed base. counts: zero-inflated counts, A and B on different ones. beyond: normal, A and B shift by 1.8
+    each. saturating: normal, A and B tilt by one bounded function of x.
     """
     pool, laws, means = _pool(kind)
     x = np.concatenate([pool[np.searchsorted(law, rng.random(n))] for law in laws[:3]])
@@ -46,7 +46,12 @@ def _cross(kind: str) -> object:
     scopes = (names[:1], names[-1:]) if kind == "counts" else (names, names)
     factors = [{"x": scope, "sigma": [name]} for scope, name in zip(scopes, "AB", strict=True)]
     return Study.from_dict(
-        {"interventions": {"A": [0, 1], "B": [0, 1]}, "variables": names, "factors": factors, "train": ["00", "10", "01"]}
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1]},
+            "variables": names,
+            "factors": factors,
+            "train": ["00", "10", "01"],
+        }
     ).design
 
 
@@ -55,13 +60,12 @@ def _pool(kind: str) -> tuple[Floats, list[Floats], Floats]:
     """Rows of the base, cumulated weights of the four regimes over them and their means."""
     rng = np.random.default_rng(20_240)
     one = rng.normal(size=(POOL, 1))
-    if kind in ("beyond", "saturating"):
-        one = one * np.linspace(1.0, 1.0, POOL)[:, None]
-        one[: POOL // 2] += 3.6 * rng.random((POOL // 2, 1))
     pool = {
         "block2": lambda: rng.normal(size=(POOL, 2)) @ np.array([[1, 0.5], [0, np.sqrt(0.75)]]),
         "bimodal": lambda: one * 0.5 + rng.choice([-1.5, 1.5], size=(POOL, 1)),
         "gamma": lambda: rng.gamma(3, 1, size=(POOL, 1)),
+        "beyond": lambda: np.linspace(-6, 12, POOL)[:, None],
+        "saturating": lambda: np.linspace(-6, 12, POOL)[:, None],
         "counts": lambda: 1.0 * rng.poisson(3, size=(POOL, 2)) * (rng.random((POOL, 2)) < 0.7),
     }.get(kind, lambda: one)()
     x, z = pool[:, 0], pool[:, -1]
@@ -74,14 +78,8 @@ def _pool(kind: str) -> tuple[Floats, list[Floats], Floats]:
         "beyond": lambda: (1.8 * x, 1.8 * x),
         "saturating": lambda: (3.0 * np.tanh((x - 1) / 1.2), 3.0 * np.tanh((x - 1) / 1.2)),
     }[kind]()
-    base = np.zeros(POOL)
-    if kind in ("beyond", "saturating"):
-        # the pool was spread to the right so that it holds rows of A+B: weigh it back to N(0, 1)
-        span = np.linspace(0, 3.6, 721)
-        at = np.exp(-((x[:, None][: POOL // 1] - 0.0) ** 2) / 2)[:, 0]
-        grid = np.linspace(x.min(), x.max(), 4_000)
-        spread = np.exp(-((grid[:, None] - span) ** 2) / 2).mean(axis=1)
-        base = np.log(at) - np.log((at + np.interp(x, grid, spread)) / 2)
+    # beyond the rows of ctrl there are points all the same: weighed, not drawn
+    base = -(x**2) / 2 if kind in ("beyond", "saturating") else np.zeros(POOL)
     laws, means = [], []
     for first, second in CROSS:
         w = np.exp((tilt := base + first * a + second * b) - tilt.max())
@@ -92,7 +90,7 @@ def _pool(kind: str) -> tuple[Floats, list[Floats], Floats]:
 
 
 def wide(n: int, rng: np.random.Generator, variables: int = 5, interventions: int = 4) -> Truth:
-    """A base factor over all variables, interventions on random pairs, an outcome; 4 n rows of ctrl, n of the others.
+    """A base factor over all variables, interventions on random pairs, an outcome; 4 n rows of ctrl, n of others.
 
     All regimes but pairs of interventions are run; asked about are the pairs, means are of the outcome.
     """

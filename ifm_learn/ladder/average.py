@@ -15,7 +15,7 @@ from ifm_learn.ladder.coordinates import Coordinates
 from ifm_learn.ladder.estimate import LadderEstimate, combined, flagged
 from ifm_learn.ladder.law import Function, Law, Rung
 from ifm_learn.ladder.redraw import Units
-from ifm_learn.ladder.rung_means import Asked, RungMeans, rung_means
+from ifm_learn.ladder.rung_means import Asked, rung_means
 from ifm_learn.ladder.selection import FOLDS, REPEATS, Scores, compare
 from ifm_learn.randomness import stream
 
@@ -52,7 +52,7 @@ class Ladder:
         return Coordinates(self.samples.design, tuple(range(len(self.samples.design.model.factors))))
 
     def exponents(self, regimes: Regimes) -> Floats:
-        """How much of every regime present an estimate rests on, shape (r, d): shortest exponents, least squares."""
+        """How much of every regime present an estimate rests on, shape (r, d): by shortest exponents."""
         try:
             return self._joint.formula(regimes)
         except InputError:
@@ -62,11 +62,12 @@ class Ladder:
             return found
 
     def freedom(self, regimes: Regimes) -> Floats:
-        """Degrees of freedom behind a standard error, by Satterthwaite with a variance of its own in each regime."""
+        """Degrees of freedom behind a standard error, by Satterthwaite: each regime has its own."""
         share = self.exponents(regimes) ** 2 / self.units.counts
         less = np.maximum(self.units.counts - 1, 0.5)
         rows = share.sum(axis=1) ** 2 / (share**2 / less).sum(axis=1)
-        return 1 / (1 / rows + 1 / max(len(self.redraws) - 1, 1))
+        found: Floats = 1 / (1 / rows + 1 / max(len(self.redraws) - 1, 1))
+        return found
 
     def estimate(
         self,
@@ -77,7 +78,7 @@ class Ladder:
     ) -> LadderEstimate:
         """Means of functions of x, or of values of the rows (n, k), in identified regimes: averages over rungs.
 
-        Intervals hold the mean with probability 1 - alpha, about. Raises InputError where a regime is not identified.
+        Intervals hold the mean with probability 1 - alpha, about. Raises InputError where one is not identified.
         """
         if not 0 < alpha < 1:
             raise InputError(f"alpha lies between 0 and 1, got {alpha}")
@@ -126,7 +127,8 @@ def fit_ladder(
         raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
     units = Units.of(samples, unit)
     laws = tuple(rung.fit(samples) for rung in fitted)
-    scores, chosen = None, (0,)
+    scores: Scores | None = None
+    chosen: tuple[int, ...] = (0,)
     if len(laws) > 1:
         scores = compare(laws, samples, units, stream(seed, "ladder folds"), folds=folds, repeats=repeats)
         chosen = tuple(np.flatnonzero(scores.within()).tolist())

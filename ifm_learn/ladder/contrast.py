@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ Ints = NDArray[np.int64]
 
 _STEPS = 100
 _JITTER = 1e-9
+_SLOW = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Contrast:
 
         tolerance: the distance to the minimum of the objective, in nats, at which steps end.
         """
-        counts = np.bincount(self.group, weight, minlength=len(self.train))
+        counts: Floats = np.bincount(self.group, weight, minlength=len(self.train)).astype(float)
         live = counts > 0
         theta = (
             np.zeros(len(self.train) + len(self.penalty))
@@ -50,17 +52,17 @@ class Contrast:
         )
         theta[: len(live)][~live] = 0.0
         state = self._state(theta, weight, counts)
-        factor, last = None, np.inf
+        factor, last = (None if start is None else start.factor), np.inf
         for _ in range(_STEPS):
             if factor is None:
                 factor = cho_factor(self._curvature(state[2], weight, live), check_finite=False)
             step = cho_solve(factor, state[1], check_finite=False)
             gain = float(step @ state[1]) / 2
             if gain < tolerance:
-                return Solution(theta[: len(live)], theta[len(live) :], counts)
+                return Solution(theta[: len(live)], theta[len(live) :], counts, factor)
             theta, state, whole = self._walk(theta, state, step, gain, weight, counts)
-            # an old curvature will do as long as it brings the minimum ten times nearer in each step
-            if not whole or gain > 0.1 * last:
+            # an old curvature will do as long as it brings the minimum some times nearer in each step
+            if not whole or gain > _SLOW * last:
                 factor = None
             last = gain
         raise InputError("the contrast of regimes did not converge; give the ridge a larger `line`")
@@ -123,11 +125,15 @@ class Contrast:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """intercept a, shape (d,); beta, shape (q,); counts: weight of the rows of every regime, shape (d,)."""
+    """intercept a, shape (d,); beta, shape (q,); counts: weight of the rows of every regime, shape (d,).
+
+    factor: of the last curvature, where a refit may begin.
+    """
 
     intercept: Floats
     beta: Floats
     counts: Floats
+    factor: Any = field(repr=False)
 
 
 def logits(columns: Floats, owner: Ints, beta: Floats, spread: Floats) -> Floats:

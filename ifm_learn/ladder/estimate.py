@@ -78,8 +78,8 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
     """The table with its warnings, by the words of `ifm estimate`."""
     shape = table.mean.shape
     counts = asked.units.counts
-    few = ((np.abs(exponents) > _USED) & (counts < FEW_ROWS)).any(axis=1)
-    run = asked.regimes.first_equal(asked.trained) >= 0
+    few = np.any((np.abs(exponents) > _USED) & (counts < FEW_ROWS), axis=1, keepdims=True)
+    run: NDArray[np.bool_] = asked.regimes.first_equal(asked.trained) >= 0
     used = table.weights > 0
     thin = (np.where(used, table.effective[:, :, None], np.inf) < enough_rows(len(asked.samples))).any(axis=0)
     outside = np.zeros(shape, dtype=bool)
@@ -89,7 +89,7 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
         outside = (table.mean < low) | (table.mean > high)
     off = np.abs(table.rung_means - table.mean) > table.rung_errors * student.ppf(0.95, table.freedom)
     flags = {
-        "few_rows": np.broadcast_to(few[:, None], shape),
+        "few_rows": np.broadcast_to(few, shape),
         "extrapolated": outside & ~run[:, None],
         "little_overlap": thin & ~run[:, None],
         "misses_training": np.isnan(table.low),

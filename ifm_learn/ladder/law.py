@@ -38,7 +38,7 @@ class Law(Protocol):
     def log_densities(self, x: Floats, regimes: Regimes) -> Floats:
         """log p(x; regime) in nats with its constant, up to a function of x that all regimes share, shape (n, r).
 
-        Differences over regimes are log density ratios: P(regime | x) by Bayes, weights of rows, conformal weights.
+        Differences over regimes are log density ratios: P(regime | x) by Bayes, weights of rows, conformal ones.
         """
         ...
 

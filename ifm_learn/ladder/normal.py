@@ -14,7 +14,7 @@ from scipy.stats import qmc
 from ifm_ident import Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.coordinates import Coordinates, holders
-from ifm_learn.ladder.gaussian_fit import Moments, SparseGaussian
+from ifm_learn.ladder.gaussian_fit import Fit, Moments, SparseGaussian
 from ifm_learn.ladder.law import Cost, Function
 from ifm_learn.ladder.weights import effective, pooled_weights
 
@@ -54,7 +54,9 @@ class Normal:
         """No row beyond those that the means take, or too many coefficients for its likelihood."""
         form = Form.of(samples)
         if len(samples) <= form.rank + 1:
-            return f"{len(samples)} rows leave nothing to tell a variance by, once {form.rank + 1} means are fitted"
+            return (
+                f"{len(samples)} rows leave nothing to tell a variance by, once {form.rank + 1} means are fitted"
+            )
         if not form.full and form.coefficients > MOST_COEFFICIENTS:
             return f"it would have {form.coefficients:,} coefficients (limit {MOST_COEFFICIENTS:,})"
         return None
@@ -134,9 +136,7 @@ class Form:
         return np.concatenate([part for z in placed for part in (ones, z)], axis=1)
 
 
-def _fitted(
-    samples: Samples, form: Form, weight: Floats, start: tuple[Floats, Floats] | None
-) -> NormalLaw:
+def _fitted(samples: Samples, form: Form, weight: Floats, start: Fit | None) -> NormalLaw:
     group = np.searchsorted(samples.present, samples.regime).astype(np.int64)
     centre, unit = samples.x.mean(axis=0), np.maximum(samples.x.std(axis=0), 1e-300)
     moments = Moments.of((samples.x - centre) / unit, group, weight, len(samples.present))
@@ -145,8 +145,19 @@ def _fitted(
     within = _within(moments)
     # one row's worth of prior belief in independent variables keeps the likelihood bounded
     padded = Moments(moments.counts, moments.sums, moments.squares + np.diag(np.maximum(np.diag(within), _FLOOR)))
-    omega, theta = form.family.fit(padded, start, 1e-9 if start is None else 1e-5)
-    return NormalLaw(samples, form, weight, centre, unit, np.linalg.inv(omega), theta, omega, None)
+    fit = form.family.fit(padded, start, 1e-9 if start is None else 1e-5)
+    return NormalLaw(
+        samples,
+        form,
+        weight,
+        centre,
+        unit,
+        np.linalg.inv(fit.precision).astype(float),
+        fit.theta,
+        fit.precision,
+        None,
+        fit,
+    )
 
 
 def _least_squares(
@@ -169,7 +180,9 @@ def _least_squares(
     floor = max(_FLOOR, 1e-6 * float(values[-1]))
     sound = (vectors * np.maximum(values, floor)) @ vectors.T
     exact = Exact(spread @ spread.T, np.maximum(np.diag(covariance), 0.0) * unit**2, freedom)
-    return NormalLaw(samples, form, weight, centre, unit, sound, theta, np.linalg.inv(sound), exact)
+    return NormalLaw(
+        samples, form, weight, centre, unit, sound, theta, np.linalg.inv(sound).astype(float), exact, None
+    )
 
 
 def _within(moments: Moments) -> Floats:
@@ -193,7 +206,7 @@ class NormalLaw:
     """A fitted Gaussian with one precision.
 
     centre, unit: of the scaled variables; covariance, precision: in these units, shape (p, p). theta: coefficients
-    of the mean, shape (rank + 1, p), where `exact` is there, else of h, shape (q,).
+    of the mean, shape (rank + 1, p), where `exact` is there, else of h, shape (q,). likely: the fit by likelihood.
     """
 
     samples: Samples
@@ -205,6 +218,7 @@ class NormalLaw:
     theta: Floats
     precision: Floats
     exact: Exact | None
+    likely: Fit | None
 
     @property
     def rung(self) -> str:
@@ -253,4 +267,4 @@ class NormalLaw:
 
     def refit(self, weight: Floats) -> NormalLaw:
         """The same family with rows counted anew."""
-        return _fitted(self.samples, self.form, weight, (self.precision, self.theta))
+        return _fitted(self.samples, self.form, weight, self.likely)

@@ -70,10 +70,10 @@ class Units:
         return np.array(found, dtype=np.int64)
 
     def redraw(self, rng: np.random.Generator) -> Floats:
-        """A smooth bootstrap: how often each row counts, shape (n,); the units of a stratum add up to their number.
+        """A smooth bootstrap: how often each row counts, shape (n,); a stratum's units add up to their number.
 
-        Weights are Dirichlet with (m - 2)/m of concentration each for m units, so that the variance of a mean over
-        redraws is s^2/m with s^2 divided by m - 1: no factor is needed for few rows (Rubin 1981 has 1 for (m - 2)/m).
+        Weights are Dirichlet with (m - 2)/m of concentration each for m units, so that a mean
+        varies by s^2/m over redraws, s^2 divided by m - 1, also for few (Rubin 1981 has 1 in place of (m - 2)/m).
         """
         sizes = np.bincount(self.stratum)
         shape = np.maximum((sizes - 2) / sizes, _LEAST)
@@ -83,7 +83,7 @@ class Units:
         return weight[self.of_row]
 
     def folds(self, count: int, rng: np.random.Generator) -> Ints:
-        """The fold of every row, 0 to count - 1; -1 for the rows of a stratum of one unit, which stay; shape (n,)."""
+        """The fold of every row, 0 to count - 1; -1 for rows of a stratum of one unit, which stay; shape (n,)."""
         fold = np.full(len(self.stratum), -1, dtype=np.int64)
         order = rng.permutation(len(self.stratum))
         shuffled = self.stratum[order]

@@ -1,4 +1,4 @@
-"""What one rung says of the means asked about: its estimate, its errors by refits, and whether it gives back its rows."""
+"""What one rung says of the means asked about: estimates, errors by refits, and whether it gives back its rows."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def _own_means(values: Floats, units: Units) -> tuple[Floats, Floats]:
 @dataclass(frozen=True, eq=False)
 class RungMeans:
     """mean, se: shape (r, k); effective: pooled rows behind each regime, shape (r,); by_weights: whether it needs
-    them. misses: for every function whether the rung fails to give back a regime that was run, shape (k,). freedom:
-    degrees of freedom of its own where its errors are exact, else None.
+    them. misses: for every function whether the rung fails to give back a regime that was run, shape (k,).
+    freedom: degrees of freedom of its own where its errors are exact, else None.
     """
 
     mean: Floats
@@ -107,7 +107,9 @@ def rung_means(law: Law, refits: Sequence[Law], redraws: Floats, asked: Asked) -
         if errors is not None and asked.units.counts.min() < _SMALL:
             se, freedom = np.maximum(se, errors[0]), errors[1]
     by_weights = isinstance(law, ByWeights) or asked.values is not None
-    return RungMeans(found[:r], se, law.effective_rows(asked.regimes), by_weights, _misses(found[r:], asked), freedom)
+    return RungMeans(
+        found[:r], se, law.effective_rows(asked.regimes), by_weights, _misses(found[r:], asked), freedom
+    )
 
 
 def _means(law: Law, weight: Floats, asked: Asked, regimes: Regimes) -> Floats:

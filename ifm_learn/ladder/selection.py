@@ -23,7 +23,7 @@ MOST_LEFT_OUT = 12
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Held-out scores of rungs by unit: the sum of log P(regime | x) over its rows, in nats, shape (rungs, units)."""
+    """Held-out scores of rungs: log P(regime | x) summed over each unit's rows, in nats, shape (rungs, units)."""
 
     rungs: tuple[str, ...]
     units: Floats
@@ -72,7 +72,9 @@ def compare(
                 weight = (fold != f).astype(float)
                 for k, law in enumerate(laws):
                     found = law.refit(weight).log_densities(samples.x[held], trained)
-                    total[k, held] += _own(found, units.regime[held], np.bincount(units.regime, weight))
+                    total[k, held] += _own(
+                        found, units.regime[held], np.bincount(units.regime, weight).astype(float)
+                    )
     _leave_regimes_out(laws, samples, units, total, repeats, rng)
     seen = np.unique(units.of_row)
     return Scores(

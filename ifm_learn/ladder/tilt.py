@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -39,7 +39,7 @@ class Tilt:
     """
 
     kind: Kind
-    ridge: Ridge = Ridge()
+    ridge: Ridge = field(default_factory=Ridge)
 
     @property
     def name(self) -> str:
@@ -98,7 +98,8 @@ class TiltLaw:
         found = np.log(self.solution.counts[live]) + self.solution.intercept[live]
         found = found + self.problem.logits(self.solution.beta, spread)
         with np.errstate(divide="ignore"):
-            return np.log(self.weight) - logsumexp(found, axis=1)
+            base: Floats = np.log(self.weight) - logsumexp(found, axis=1)
+        return base
 
     def _log_weights(self, regimes: Regimes) -> tuple[Floats, Floats, Floats]:
         """Coordinates of regimes, the log-weights of rows (n, r) and the log-constants (r,)."""
@@ -109,14 +110,13 @@ class TiltLaw:
     def log_densities(self, x: Floats, regimes: Regimes) -> Floats:
         """log p(x; regime) less log p_0(x), with the constant, shape (n, r)."""
         spread, _, constant = self._log_weights(regimes)
-        return (
-            logits(self.features.columns(x), self.problem.owner, self.solution.beta, spread) - constant
-        )
+        return logits(self.features.columns(x), self.problem.owner, self.solution.beta, spread) - constant
 
     def weights(self, regimes: Regimes) -> Floats:
         """The pooled rows' weights in every regime, each row of the answer summing to 1, shape (r, n)."""
         _, found, constant = self._log_weights(regimes)
-        return np.exp(found - constant).T
+        weights: Floats = np.exp(found - constant).T
+        return weights
 
     def means(self, function: Function | None, regimes: Regimes) -> Floats:
         """E[function(x); regime] over the weighted rows, shape (r, k)."""
@@ -125,7 +125,6 @@ class TiltLaw:
 
     def effective_rows(self, regimes: Regimes) -> Floats:
         """(sum w)^2 / sum w^2 of the pooled rows, one counted twice being two rows; shape (r,)."""
-        found = self.weights(regimes)
         return effective(self.weights(regimes), self.weight)
 
     def refit(self, weight: Floats) -> TiltLaw:

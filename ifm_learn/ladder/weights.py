@@ -35,7 +35,8 @@ def pooled_weights(law: Law, samples: Samples, weight: Floats, regimes: Regimes)
     mixture = logsumexp(both[:, : live.sum()] + np.log(counts[live]), axis=1)
     with np.errstate(divide="ignore"):
         found = both[:, live.sum() :] - mixture[:, None] + np.log(weight)[:, None]
-    return np.exp(found - logsumexp(found, axis=0)).T
+    weights: Floats = np.exp(found - logsumexp(found, axis=0)).T
+    return weights
 
 
 def effective(weights: Floats, weight: Floats) -> Floats:
