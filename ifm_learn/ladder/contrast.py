@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.special import logsumexp
 
 from ifm_ident import InputError
+from ifm_learn.ladder.logs import log_sum_exp
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -91,7 +91,7 @@ class Contrast:
         beta = theta[regimes:]
         with np.errstate(divide="ignore"):
             found = np.log(counts) + theta[:regimes] + self.logits(beta, self.train)
-        total = logsumexp(found, axis=1)
+        total = log_sum_exp(found, axis=1)
         own = found[np.arange(len(found)), self.group]
         heavy = weight > 0
         value = float(weight[heavy] @ (total - own)[heavy]) + 0.5 * float(self.penalty @ beta**2)

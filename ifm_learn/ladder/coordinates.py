@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 
 _RANK = 1e-9
 _OUTSIDE = 1e-7
+_REMEMBERED = 4
 
 
 def holders(model: Model, variables: Sequence[str]) -> tuple[int, ...]:
@@ -88,6 +89,19 @@ class Coordinates:
 
     def of(self, regimes: Regimes) -> Floats:
         """The coordinates of regimes, shape (r, rank); InputError where training does not identify them."""
+        # the same batch is asked about by every refit
+        for batch, known in self._recent:
+            if batch is regimes:
+                return known
+        found = self._placed(regimes)
+        self._recent[:] = [(regimes, found), *self._recent[: _REMEMBERED - 1]]
+        return found
+
+    @cached_property
+    def _recent(self) -> list[tuple[Regimes, Floats]]:
+        return []
+
+    def _placed(self, regimes: Regimes) -> Floats:
         centre, _, values, right = self._decomposed
         if not self.factors:
             return np.zeros((len(regimes), 0))

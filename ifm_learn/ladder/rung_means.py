@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class Asked:
         own, error = _own_means(at_rows, units)
         return cls(samples, units, regimes, function, values, trained, own, error)
 
-    @property
+    @cached_property
     def both(self) -> Regimes:
         """The regimes asked about, then those that were run."""
         return Regimes.concatenate([self.regimes, self.trained])

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from ifm_ident import InputError
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.coordinates import Coordinates
 from ifm_learn.ladder.law import Law
+from ifm_learn.ladder.logs import log_sum_exp
 from ifm_learn.ladder.redraw import Units
 
 Floats = NDArray[np.float64]
@@ -86,7 +86,7 @@ def compare(
 def _own(log_densities: Floats, regime: NDArray[np.int64], counts: Floats) -> Floats:
     with np.errstate(divide="ignore"):
         found = log_densities + np.log(counts)
-    own: Floats = found[np.arange(len(found)), regime] - logsumexp(found, axis=1)
+    own: Floats = found[np.arange(len(found)), regime] - log_sum_exp(found, axis=1)
     return own
 
 

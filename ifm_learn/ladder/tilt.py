@@ -7,13 +7,13 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from ifm_ident import Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.contrast import Contrast, Solution, logits
 from ifm_learn.ladder.features import Features, Kind, Ridge
 from ifm_learn.ladder.law import Cost, Function
+from ifm_learn.ladder.logs import log_sum_exp
 from ifm_learn.ladder.weights import effective
 
 Floats = NDArray[np.float64]
@@ -98,14 +98,14 @@ class TiltLaw:
         found = np.log(self.solution.counts[live]) + self.solution.intercept[live]
         found = found + self.problem.logits(self.solution.beta, spread)
         with np.errstate(divide="ignore"):
-            base: Floats = np.log(self.weight) - logsumexp(found, axis=1)
+            base: Floats = np.log(self.weight) - log_sum_exp(found, axis=1)
         return base
 
     def _log_weights(self, regimes: Regimes) -> tuple[Floats, Floats, Floats]:
         """Coordinates of regimes, the log-weights of rows (n, r) and the log-constants (r,)."""
         spread = self.features.of_regimes(regimes)
         found = self._base[:, None] + self.problem.logits(self.solution.beta, spread)
-        return spread, found, logsumexp(found, axis=0)
+        return spread, found, log_sum_exp(found, axis=0)
 
     def log_densities(self, x: Floats, regimes: Regimes) -> Floats:
         """log p(x; regime) less log p_0(x), with the constant, shape (n, r)."""

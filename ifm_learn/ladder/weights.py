@@ -6,11 +6,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from ifm_ident import Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.law import Law
+from ifm_learn.ladder.logs import log_sum_exp
 
 Floats = NDArray[np.float64]
 
@@ -32,10 +32,10 @@ def pooled_weights(law: Law, samples: Samples, weight: Floats, regimes: Regimes)
     live = counts > 0
     trained = samples.design.train.take(samples.present[live])
     both = law.log_densities(samples.x, Regimes.concatenate([trained, regimes]))
-    mixture = logsumexp(both[:, : live.sum()] + np.log(counts[live]), axis=1)
+    mixture = log_sum_exp(both[:, : live.sum()] + np.log(counts[live]), axis=1)
     with np.errstate(divide="ignore"):
         found = both[:, live.sum() :] - mixture[:, None] + np.log(weight)[:, None]
-    weights: Floats = np.exp(found - logsumexp(found, axis=0)).T
+    weights: Floats = np.exp(found - log_sum_exp(found, axis=0)).T
     return weights
 
 
