@@ -28,8 +28,8 @@ class Ridge:
     """
 
     line: float = 0.01
-    square: float = 0.3
-    bend: float = 1.0
+    square: float = 4.0
+    bend: float = 10.0
 
 
 @dataclass(frozen=True, eq=False)
