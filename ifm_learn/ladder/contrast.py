@@ -38,20 +38,28 @@ class Contrast:
         """sum_j beta_j spread_ij h_owner(j) of rows under regimes with coordinates `spread`, shape (n, r)."""
         return logits(self.columns, self.owner, beta, spread)
 
-    def solve(self, weight: Floats, start: Solution | None = None, tolerance: float = 1e-7) -> Solution:
+    def solve(
+        self,
+        weight: Floats,
+        start: Solution | None = None,
+        tolerance: float = 1e-7,
+        centre: Floats | None = None,
+    ) -> Solution:
         """The minimum, rows counted `weight` times, shape (n,); regimes without weight have no class.
 
-        tolerance: the distance to the minimum of the objective, in nats, at which steps end.
+        tolerance: the distance to the minimum of the objective, in nats, at which steps end. centre: what the
+        ridge pulls the coefficients to, shape (q,); 0 by default.
         """
         counts: Floats = np.bincount(self.group, weight, minlength=len(self.train)).astype(float)
         live = counts > 0
+        problem = _Pull(self, weight, counts, np.zeros(len(self.penalty)) if centre is None else centre)
         theta = (
             np.zeros(len(self.train) + len(self.penalty))
             if start is None
             else np.concatenate([start.intercept, start.beta])
         )
         theta[: len(live)][~live] = 0.0
-        state = self._state(theta, weight, counts)
+        state = problem.state(theta)
         factor, last = (None if start is None else start.factor), np.inf
         for _ in range(_STEPS):
             if factor is None:
@@ -60,46 +68,12 @@ class Contrast:
             gain = float(step @ state[1]) / 2
             if gain < tolerance:
                 return Solution(theta[: len(live)], theta[len(live) :], counts, factor)
-            theta, state, whole = self._walk(theta, state, step, gain, weight, counts)
+            theta, state, whole = problem.walk(theta, state, step, gain)
             # an old curvature will do as long as it brings the minimum some times nearer in each step
             if not whole or gain > _SLOW * last:
                 factor = None
             last = gain
         raise InputError("the contrast of regimes did not converge; give the ridge a larger `line`")
-
-    def _walk(
-        self,
-        theta: Floats,
-        state: tuple[float, Floats, Floats],
-        step: Floats,
-        gain: float,
-        weight: Floats,
-        counts: Floats,
-    ) -> tuple[Floats, tuple[float, Floats, Floats], bool]:
-        """Down the step, halved until the objective falls; whether it was whole."""
-        length = 1.0
-        while True:
-            at = theta - length * step
-            found = self._state(at, weight, counts)
-            if found[0] <= state[0] - 0.1 * length * gain + 1e-12 * abs(state[0]) or length < 1e-8:
-                return at, found, length == 1.0
-            length /= 2
-
-    def _state(self, theta: Floats, weight: Floats, counts: Floats) -> tuple[float, Floats, Floats]:
-        """Objective, gradient and probabilities, shape (n, d)."""
-        regimes = len(counts)
-        beta = theta[regimes:]
-        with np.errstate(divide="ignore"):
-            found = np.log(counts) + theta[:regimes] + self.logits(beta, self.train)
-        total = log_sum_exp(found, axis=1)
-        own = found[np.arange(len(found)), self.group]
-        heavy = weight > 0
-        value = float(weight[heavy] @ (total - own)[heavy]) + 0.5 * float(self.penalty @ beta**2)
-        chance = np.exp(found - total[:, None])
-        excess = chance * weight[:, None]
-        excess[np.arange(len(found)), self.group] -= weight
-        slope = ((self.columns.T @ excess)[self.owner] * self.train.T).sum(axis=1) + self.penalty * beta
-        return value, np.concatenate([excess.sum(axis=0), slope]), chance
 
     def _curvature(self, chance: Floats, weight: Floats, live: NDArray[np.bool_]) -> Floats:
         regimes, q = self.train.shape
@@ -121,6 +95,45 @@ class Contrast:
         extra = np.concatenate([np.full(regimes, _JITTER * weight.sum()), self.penalty + _JITTER])
         curve[np.diag_indices(regimes + q)] += extra
         return curve
+
+
+@dataclass(frozen=True, eq=False)
+class _Pull:
+    """One problem: rows counted `weight` times, regimes `counts`, the ridge pulling to `centre`."""
+
+    contrast: Contrast
+    weight: Floats
+    counts: Floats
+    centre: Floats
+
+    def walk(
+        self, theta: Floats, state: tuple[float, Floats, Floats], step: Floats, gain: float
+    ) -> tuple[Floats, tuple[float, Floats, Floats], bool]:
+        """Down the step, halved until the objective falls; whether it was whole."""
+        length = 1.0
+        while True:
+            at = theta - length * step
+            found = self.state(at)
+            if found[0] <= state[0] - 0.1 * length * gain + 1e-12 * abs(state[0]) or length < 1e-8:
+                return at, found, length == 1.0
+            length /= 2
+
+    def state(self, theta: Floats) -> tuple[float, Floats, Floats]:
+        """Objective, gradient and probabilities, shape (n, d)."""
+        problem, weight, regimes = self.contrast, self.weight, len(self.counts)
+        beta, rows = theta[regimes:], np.arange(len(self.weight))
+        with np.errstate(divide="ignore"):
+            found = np.log(self.counts) + theta[:regimes] + problem.logits(beta, problem.train)
+        total = log_sum_exp(found, axis=1)
+        own = found[rows, problem.group]
+        heavy, away = weight > 0, beta - self.centre
+        value = float(weight[heavy] @ (total - own)[heavy]) + 0.5 * float(problem.penalty @ away**2)
+        chance = np.exp(found - total[:, None])
+        excess = chance * weight[:, None]
+        excess[rows, problem.group] -= weight
+        inner = (problem.columns.T @ excess)[problem.owner]
+        slope = (inner * problem.train.T).sum(axis=1) + problem.penalty * away
+        return value, np.concatenate([excess.sum(axis=0), slope]), chance
 
 
 @dataclass(frozen=True, eq=False)

@@ -129,5 +129,17 @@ class TiltLaw:
 
     def refit(self, weight: Floats) -> TiltLaw:
         """The same tilt with rows counted anew, from the present coefficients on."""
-        solution = self.problem.solve(weight, self.solution, 1e-5)
+        return self._resolved(weight, None)
+
+    def redrawn(self, weight: Floats, rng: np.random.Generator) -> TiltLaw:
+        """A refit whose ridge pulls to coefficients drawn from what it takes for likely, not to 0.
+
+        Refits alone show how rows vary, not what the ridge hides; with both, redraws spread like a posterior
+        (Lyddon, Walker and Holmes 2018), and no less than the sampling error where rows are many.
+        """
+        penalty = self.problem.penalty
+        return self._resolved(weight, rng.normal(size=len(penalty)) / np.sqrt(penalty))
+
+    def _resolved(self, weight: Floats, centre: Floats | None) -> TiltLaw:
+        solution = self.problem.solve(weight, self.solution, 1e-5, centre)
         return TiltLaw(self.rung, self.samples, self.features, self.problem, weight, solution)
