@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,25 @@ Floats = NDArray[np.float64]
 REPLICATES = 40
 
 
+@runtime_checkable
+class Redrawn(Protocol):
+    """A law whose refits for intervals differ from others: they vary what its ridge hides as well."""
+
+    def redrawn(self, weight: Floats, rng: np.random.Generator) -> Law:
+        """The law with each row counted `weight` times, shape (n,)."""
+        ...
+
+
+def _redrawn(law: Law, weight: Floats, rng: np.random.Generator) -> Law:
+    return law.redrawn(weight, rng) if isinstance(law, Redrawn) else law.refit(weight)
+
+
 @dataclass(frozen=True, eq=False)
 class Ladder:
     """Rungs fitted to the same rows, their held-out scores, and refits of the likely ones on the same redraws.
 
     laws: of every rung that could be fitted; refused: why others could not. chosen: indices into `laws` of those
-    within one standard error of the best. redraws: weights of rows, shape (replicates, n); refits: of the chosen
+    within two standard errors of the best. redraws: weights of rows, shape (replicates, n); refits: of the chosen
     laws, one list each.
     """
 
@@ -134,5 +148,5 @@ def fit_ladder(
         chosen = tuple(np.flatnonzero(scores.within()).tolist())
     rng = stream(seed, "ladder redraws")
     redraws = np.stack([units.redraw(rng) for _ in range(replicates)])
-    refits = tuple(tuple(laws[k].refit(weight) for weight in redraws) for k in chosen)
+    refits = tuple(tuple(_redrawn(laws[k], weight, rng) for weight in redraws) for k in chosen)
     return Ladder(samples, units, laws, refused, scores, chosen, redraws, refits)

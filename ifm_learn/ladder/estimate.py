@@ -59,10 +59,11 @@ def combined(
     means, errors = np.stack([one.mean for one in found]), np.stack([one.se for one in found])
     effective = np.stack([one.effective for one in found])
     sound = np.stack([~one.misses for one in found])
-    weightless = np.array([not one.by_weights for one in found])
-    reached = weightless[:, None] | (effective >= enough_rows(len(asked.samples)))
-    kept = sound[:, None, :] & reached[:, :, None]
-    kept = np.where(kept.any(axis=0), kept, sound[:, None, :] & np.ones_like(kept))
+    by_weights = np.array([one.by_weights for one in found])[:, None, None]
+    reached = (effective >= enough_rows(len(asked.samples)))[:, :, None] & sound[:, None, :]
+    # where rows reach for one of the rungs by weights, those for which they do not are left out; where they reach
+    # for none, nothing tells which rung to trust and the spread between all of them is what there is to say
+    kept = sound[:, None, :] & (~by_weights | reached | ~(reached & by_weights).any(axis=0))
     none_left = ~kept.any(axis=0)
     weights = np.where(none_left, 1.0, kept.astype(float))
     weights /= weights.sum(axis=0)
@@ -81,7 +82,7 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
     few = np.any((np.abs(exponents) > _USED) & (counts < FEW_ROWS), axis=1, keepdims=True)
     run: NDArray[np.bool_] = asked.regimes.first_equal(asked.trained) >= 0
     used = table.weights > 0
-    thin = (np.where(used, table.effective[:, :, None], np.inf) < enough_rows(len(asked.samples))).any(axis=0)
+    thin = np.where(used, table.effective[:, :, None], 0.0).max(axis=0) < enough_rows(len(asked.samples))
     outside = np.zeros(shape, dtype=bool)
     if asked.values is None:
         rows = asked.samples.x if asked.function is None else asked.function(asked.samples.x)

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 
 FOLDS, REPEATS = 5, 3
 MOST_LEFT_OUT = 12
+ERRORS = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class Scores:
         gap = self.units[best] - self.units
         return gap.mean(axis=1), gap.std(axis=1, ddof=1) / np.sqrt(gap.shape[1])
 
-    def within(self, errors: float = 1.0) -> NDArray[np.bool_]:
+    def within(self, errors: float = ERRORS) -> NDArray[np.bool_]:
         """Which rungs are within so many standard errors of the best.
 
         >>> Scores(("a", "b"), np.array([[-1.0, -1.0, -1.0], [-2.0, -2.1, -1.9]])).within().tolist()
