@@ -6,9 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ifm_ident import Regimes
-from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
+
+Floats = NDArray[np.float64]
 
 Function = Callable[[Floats], Floats]
 """Functions of x: from rows, shape (n, p), to their values, shape (n, k)."""
@@ -34,7 +38,7 @@ class Law(Protocol):
     def log_densities(self, x: Floats, regimes: Regimes) -> Floats:
         """log p(x; regime) in nats with its constant, up to a function of x that all regimes share, shape (n, r).
 
-        Differences over regimes are log density ratios: P(regime | x) by Bayes, weights of rows.
+        Differences over regimes are log density ratios: P(regime | x) by Bayes, weights of rows, conformal ones.
         """
         ...
 
