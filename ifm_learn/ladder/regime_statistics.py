@@ -61,7 +61,7 @@ class RegimeStatistics:
         """From rows: regime, shape (n,), from 0 below `regimes`; values, shape (n, k); units as whole numbers."""
         if values.ndim != 2 or len(values) != len(regime):
             raise InputError(f"values have shape {values.shape} where ({len(regime)}, k) is due")
-        if len(regime) and not (0 <= regime.min() and regime.max() < regimes):
+        if len(regime) and not (regime.min() >= 0 and regime.max() < regimes):
             raise InputError(f"regimes of rows run from {regime.min()} to {regime.max()}, not 0 to {regimes - 1}")
         if weight is not None and unit is not None:
             raise InputError("rows have weights or units, not both; redraw whole units by repeating their rows")
