@@ -1,6 +1,6 @@
 """Time, memory and coverage of the least-squares means where there are many rows, columns or regimes.
 
-`python benchmarks/ladder_size.py [SEED]` runs each row in a process of its own and writes benchmarks/ladder_size.md.
+`python benchmarks/ladder_size.py [SEED]` runs each row in a process of its own and writes ladder_size.md beside itself.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def screen(seed: int) -> Found:
 
 
 def million(seed: int) -> Found:
-    """Eight interventions, one factor each and one over two; 30 columns and an outcome linear in them, in pieces."""
+    """Eight interventions, one factor each and one over two; 30 columns and an outcome linear in them."""
     g = np.random.default_rng(seed)
     names = [f"s{i}" for i in range(8)]
     regimes: list[tuple[int, ...]] = [(), *((i,) for i in range(8)), (0, 1)]

@@ -38,7 +38,7 @@ class Counted:
         >>> Counted.of(np.array([0, 0, 0, 0, 1]), np.array([2.0, 2, 2, 2, 2]), np.ones(5), 2).weight.tolist()
         [4.0, 1.0]
         """
-        total = np.bincount(regime, weight, minlength=regimes)
+        total = np.bincount(regime, weight, minlength=regimes).astype(np.float64)
         if not (value == np.round(value)).all():
             return cls(regime, value, weight, total)
         if value.min(initial=0) >= 0 and value.max(initial=0) <= len(value):
@@ -46,7 +46,9 @@ class Counted:
         else:
             distinct, place = np.unique(value, return_inverse=True)
         if len(distinct) * regimes <= 4 * len(value) + 64:
-            table = np.bincount(regime * len(distinct) + place, weight, minlength=regimes * len(distinct))
+            table = np.bincount(regime * len(distinct) + place, weight, minlength=regimes * len(distinct)).astype(
+                float
+            )
             key = np.flatnonzero(table)
             regime, value, weight = key // len(distinct), distinct[key % len(distinct)], table[key]
         return cls(regime, value, weight, total)
@@ -192,7 +194,8 @@ class NegativeBinomial(Family):
         return np.where(np.isnan(inside), np.inf, inside)
 
     def mean(self, theta: Floats) -> Floats:
-        return self.size / np.expm1(-_below_zero(theta[..., 0]))
+        mean: Floats = self.size / np.expm1(-_below_zero(theta[..., 0]))
+        return mean
 
     def spread(self, theta: Floats) -> Floats:
         mean = self.mean(theta)
@@ -225,7 +228,7 @@ class NegativeBinomial(Family):
 class GammaRate(Family):
     """Positive values; theta = -1 / mean < 0, one shape for all regimes: factors tilt by x, the shape is in the base.
 
-    Here p = base(x) exp(shape (theta x - A)): the dispersion is 1 / shape, and the estimate does not depend on it.
+    Here p = base(x) exp(shape (theta x - A)): the dispersion is 1 / shape, and the estimate needs none of it.
     """
 
     shape: float = 1.0

@@ -17,9 +17,9 @@ _STEPS = 500
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Coefficients of one variable, shape (rank, d) for d parameters, and their covariance, dispersion included.
+    """Coefficients of one variable, shape (rank, d) for d parameters.
 
-    covariance: shape (rank, d, rank, d). freedom: rows less coefficients.
+    covariance: of these with the dispersion, shape (rank, d, rank, d). freedom: rows less coefficients.
     """
 
     family: Family
@@ -58,12 +58,13 @@ def fit(
     residual = counted.value - mean[counted.regime]
     variance = family.spread(design @ coefficients)[counted.regime, 0, 0]
     pearson = float(counted.weight @ (residual**2 / variance)) / freedom if freedom > 0 else np.inf
-    covariance = np.linalg.inv(problem.information(coefficients)) * family.dispersion(pearson)
-    return Fitted(tuned, coefficients, covariance.reshape(rank, parts, rank, parts), freedom)
+    inverse = np.linalg.inv(problem.information(coefficients)).astype(np.float64)
+    covariance = (inverse * family.dispersion(pearson)).reshape(rank, parts, rank, parts)
+    return Fitted(tuned, coefficients, covariance, freedom)
 
 
 class _Problem:
-    """Penalised likelihood of coefficients, shape (rank, d); concave but for the prior, minus infinity out of range."""
+    """Penalised likelihood of coefficients, shape (rank, d); minus infinity out of range."""
 
     def __init__(self, family: Family, counted: Counted, design: Floats, prior: float) -> None:
         self.family, self.counted, self.design = family, counted, design
@@ -140,5 +141,5 @@ class _Problem:
     def _start(self) -> Floats:
         """The same law in every regime."""
         theta = self.family.parameter(self.counted.value, self.counted.weight)
-        found: Floats = np.linalg.lstsq(self.design, np.tile(theta, (len(self.design), 1)), rcond=None)[0]
-        return found
+        level = np.tile(theta, (len(self.design), 1))
+        return np.asarray(np.linalg.lstsq(self.design, level, rcond=None)[0], dtype=np.float64)

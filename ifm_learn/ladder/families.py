@@ -45,10 +45,11 @@ POINTS = 2**13
 class FamilyLaw:
     """p(x; sigma) = product over variables v of one family at theta_v(sigma), linear in the coordinates of K({v}).
 
-    theta_v is the variable's canonical parameter, so f_k can be taken as the product over v in S_k of exp(x_v times
-    v's terms of factor k), the base laws in any factor that holds v: a member of the factor model whatever the
-    scopes are. What it assumes beyond the factors: the variables are independent within each regime, and the family
-    (its dispersion the same in all regimes). Where an extrapolated theta gives no law (a rate below 0), means and
+    theta_v is the variable's canonical parameter, so f_k can be taken as the product over v in S_k of
+    exp(T(x_v) times v's terms of factor k), the base laws in any factor that holds v: a member of the factor model
+    whatever the scopes are. What it assumes beyond the factors: the variables are independent within each regime,
+    and the family (the size of `negbin` and the shape of `gamma_rate` are the same in all regimes; `gamma` tilts by
+    x and log x, so its shapes differ). Where an extrapolated theta gives no law (a rate below 0), means and
     densities are nan. x is in the units of the samples; the family is of the values before their scaling.
     """
 
@@ -73,7 +74,7 @@ class FamilyLaw:
         return total
 
     def means(self, function: Function | None, regimes: Regimes) -> Floats:
-        """E[function(x); regime], shape (r, k): of x in closed form, of functions by `POINTS` equal shares of mass."""
+        """E[function(x); regime], shape (r, k): of x in closed form, else by `POINTS` equal shares of mass."""
         shift, unit = _units(self.samples)
         thetas = self._thetas(regimes)
         if function is None:
@@ -89,8 +90,8 @@ class FamilyLaw:
     def interval(self, regimes: Regimes, level: float) -> tuple[Floats, Floats]:
         """Lower and upper ends for the means of x, each (r, p): t intervals of theta, carried to the mean.
 
-        Exact to first order; dispersion beyond the family's widens them. Where an end leaves the family's range the
-        mean is unbounded there, and so is the interval.
+        Exact to first order; dispersion beyond the family's widens them. Where an end leaves the
+        family's range the mean is unbounded there, and so is the interval.
         """
         if not 0 < level < 1:
             raise InputError(f"the level of an interval is between 0 and 1, got {level}; write 0.9 for 90%")
@@ -139,8 +140,8 @@ def _mean_ends(one: Fitted, rows: Floats, level: float) -> tuple[Floats, Floats]
 class FamilyRung:
     """A rung that gives every variable the same family; see `FamilyLaw` for what that assumes.
 
-    prior: how much of Jeffreys' prior the families of integers get; 0 is plain maximum likelihood, which is infinite
-    where a regime shows zeros only.
+    prior: how much of Jeffreys' prior the families get (`gamma_rate` needs none); 0 is plain maximum likelihood,
+    which does not exist where a regime shows zeros only.
 
     >>> from ifm_ident import Design, Factor, Intervention, Model
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))

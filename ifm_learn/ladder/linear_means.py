@@ -110,20 +110,20 @@ class LinearMeans:
         return covariance
 
     def draws(self, regimes: Regimes, count: int, rng: np.random.Generator) -> Floats:
-        """Means as the rows leave them open (t, pooled errors), shape (count, r, k): jointly over regimes."""
-        covariance = self.covariance(regimes)
-        values, vectors = np.linalg.eigh(covariance)
+        """Normal draws of the means with the covariance of pooled errors, (count, r, k), jointly over regimes.
+
+        For `effects`, with t quantiles of `freedom` degrees of freedom; columns are drawn independently.
+        """
+        values, vectors = np.linalg.eigh(self.covariance(regimes))
         root = vectors * np.sqrt(np.maximum(values, 0))
         normal = rng.normal(size=(count, len(values), len(self.residual_variance)))
-        chi = rng.chisquare(max(self.freedom, 1), size=(count, 1, 1)) / max(self.freedom, 1)
-        spread = np.einsum("rs,bsk->brk", root, normal) * np.sqrt(self.residual_variance)
-        drawn: Floats = self.means(regimes) + spread / np.sqrt(chi)
+        drawn: Floats = self.means(regimes) + root @ (normal * np.sqrt(self.residual_variance))
         return drawn
 
     @property
     def freedom(self) -> int:
         """Rows less coordinates."""
-        return int(round(float(self.statistics.count.sum()))) - self.design.rank
+        return round(float(self.statistics.count.sum())) - self.design.rank
 
     @cached_property
     def misfit(self) -> Floats:

@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class UnitCells:
-    """Means of the rows that share a unit and a regime, unit by unit: unit u holds cells starts[u] to starts[u + 1].
+    """Means of the rows that share a unit and a regime, unit by unit: unit u has cells starts[u] to starts[u + 1].
 
     regime, count: shape (cells,). mean: shape (cells, k).
     """
@@ -67,7 +67,7 @@ class RegimeStatistics:
             raise InputError("rows have weights or units, not both; redraw whole units by repeating their rows")
         rows = np.ones(len(regime)) if weight is None else weight
         indicator = _indicator(regime, rows, regimes)
-        count = np.bincount(regime, rows, minlength=regimes)
+        count = np.bincount(regime, rows, minlength=regimes).astype(np.float64)
         total = indicator @ values
         mean = np.divide(total, count[:, None], out=np.zeros_like(total), where=count[:, None] > 0)
         centred = values - mean[regime]

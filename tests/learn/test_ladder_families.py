@@ -1,4 +1,4 @@
-"""Exponential families against statsmodels' generalized linear models, scipy's fits and the factor model's identity."""
+"""Exponential families against statsmodels' generalized linear models, scipy's fits and the product of factors."""
 
 from __future__ import annotations
 

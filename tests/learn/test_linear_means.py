@@ -175,7 +175,7 @@ def test_draws_have_the_covariance_that_is_stated() -> None:
     regime, values = rows_of(6, np.random.default_rng(11))
     fitted = LinearMeans.fit(model, (0, 1), train, RegimeStatistics.of(regime, values, 6))
     draws = fitted.draws(unseen, 40_000, np.random.default_rng(0))[..., 0]
-    stated = fitted.covariance(unseen) * fitted.residual_variance[0] * fitted.freedom / (fitted.freedom - 2)
+    stated = fitted.covariance(unseen) * fitted.residual_variance[0]
     np.testing.assert_allclose(np.cov(draws.T), stated, rtol=0.05)
 
 
