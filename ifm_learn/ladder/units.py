@@ -15,13 +15,15 @@ from ifm_ident import InputError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_TRIES = 1000
+
 
 @dataclass(frozen=True)
 class Likeness:
     """How alike rows of one unit are within a regime.
 
     icc: the share of the variance within regimes that lies between units (analysis of variance; below 0 where units
-    are more alike than chance makes them). statistic, p_value: the F-test of no such share. units: units by regime.
+    differ less than chance makes them). statistic, p_value: the F-test of no such share. units: units by regime.
     rows: the mean size of one, as the analysis of variance weighs it.
     """
 
@@ -108,26 +110,35 @@ def unit_columns(
 def redrawn_units(regime: Ints, unit: Ints, rng: np.random.Generator) -> Floats:
     """How often each row is counted when whole units are drawn with replacement, shape (n,): weights for `refit`.
 
-    Units are drawn within strata: those that show the same set of regimes. Nested units are so drawn within their
-    regime, and units that cross all regimes take their rows of each along. No stratum is ever empty. InputError where
-    a stratum holds one unit only: its error cannot be told.
+    Units are drawn within strata: those that show the same set of regimes, units with a set of their own in one
+    stratum together. Nested units are so drawn within their regime, and units that cross all regimes take their rows
+    of each along. Draws that leave a regime empty are drawn again. InputError where a regime has one unit only: its
+    error cannot be told.
 
     >>> redrawn_units(np.repeat([0, 1], 4), np.repeat([0, 1, 2, 3], 2), np.random.default_rng(0)).tolist()
-    [0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 2.0, 2.0]
+    [0.0, 0.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0]
     """
-    one, stratum = _strata(regime, unit)
-    counts = np.bincount(stratum)
-    if counts.min() < 2:
-        alone = int(np.flatnonzero(np.isin(one, np.flatnonzero(counts[stratum] < 2)))[0])
+    one, stratum, pairs = _strata(regime, unit)
+    per_regime = np.bincount(pairs[:, 1])
+    if per_regime.min() < 2:
+        alone = int(pairs[pairs[:, 1] == per_regime.argmin(), 0][0])
+        row = int(np.flatnonzero(np.unique(regime, return_inverse=True)[1] == per_regime.argmin())[0])
         raise InputError(
-            f"unit {unit[alone]} is the only one in its regimes (regime {regime[alone]} among them); its error cannot "
-            "be told: measure a second unit there, or leave `unit` out"
+            f"regime {regime[row]} has one unit only ({unit[np.flatnonzero(one == alone)[0]]}), so its error cannot be "
+            "told; measure a second unit there, or leave `unit` out"
         )
-    times = np.zeros(len(stratum))
-    for s in range(len(counts)):
-        members = np.flatnonzero(stratum == s)
-        times += np.bincount(rng.choice(members, len(members)), minlength=len(stratum))
-    return times[one]
+    small = np.bincount(stratum)[stratum] < 2
+    stratum = np.where(small, stratum.max() + 1, stratum)
+    groups = [np.flatnonzero(stratum == s) for s in np.unique(stratum)]
+    for _ in range(_TRIES):
+        drawn = np.concatenate([rng.choice(members, len(members)) for members in groups])
+        times = np.bincount(drawn, minlength=len(stratum)).astype(np.float64)
+        if (np.bincount(pairs[:, 1], times[pairs[:, 0]]) > 0).all():
+            return times[one]
+    raise InputError(
+        f"units drawn anew leave a regime without rows {_TRIES} times over; too few units show the same regimes: "
+        "measure more, or leave `unit` out"
+    )
 
 
 def unit_folds(regime: Ints, unit: Ints, folds: int, rng: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
@@ -139,7 +150,7 @@ def unit_folds(regime: Ints, unit: Ints, folds: int, rng: np.random.Generator) -
     >>> [int(mask.sum()) for mask in held]
     [4, 4]
     """
-    one, stratum = _strata(regime, unit)
+    one, stratum, _ = _strata(regime, unit)
     if folds < 2:
         raise InputError(f"{folds} folds; two at least are needed")
     _, place = np.unique(regime, return_inverse=True)
@@ -159,8 +170,8 @@ def unit_folds(regime: Ints, unit: Ints, folds: int, rng: np.random.Generator) -
         yield mask
 
 
-def _strata(regime: Ints, unit: Ints) -> tuple[Ints, Ints]:
-    """Each row's unit from 0, shape (n,), and each unit's stratum, by the set of regimes that it shows."""
+def _strata(regime: Ints, unit: Ints) -> tuple[Ints, Ints, Ints]:
+    """Each row's unit from 0, (n,); each unit's stratum, by the regimes it shows; the (unit, regime) pairs there are."""
     _, place = np.unique(regime, return_inverse=True)
     units, one = np.unique(unit, return_inverse=True)
     pairs = np.unique(np.stack([one, place], axis=1), axis=0)
@@ -170,4 +181,4 @@ def _strata(regime: Ints, unit: Ints) -> tuple[Ints, Ints]:
     for u in range(len(units)):
         shown = tuple(pairs[starts[u] : starts[u + 1], 1].tolist())
         stratum[u] = sets.setdefault(shown, len(sets))
-    return one.astype(np.int64), stratum
+    return one.astype(np.int64), stratum, pairs.astype(np.int64)

@@ -97,9 +97,22 @@ def test_folds_hold_out_whole_units_once() -> None:
 
 def test_a_single_unit_is_refused() -> None:
     regime, unit = np.array([0, 0, 1, 1]), np.array([0, 1, 2, 2])
-    with pytest.raises(InputError, match="unit 2 is the only one in its regimes"):
+    with pytest.raises(InputError, match=r"regime 1 has one unit only \(2\)"):
         redrawn_units(regime, unit, np.random.default_rng(0))
     with pytest.raises(InputError, match="leaves regime 1 without rows"):
         list(unit_folds(regime, unit, 2, np.random.default_rng(0)))
     with pytest.raises(InputError, match="two at least"):
         list(unit_folds(regime, unit, 1, np.random.default_rng(0)))
+
+
+def test_units_that_each_show_a_set_of_regimes_of_their_own() -> None:
+    shown = [(0, 1), (1, 2), (0, 2), (0, 1, 2), (0,), (1,)]
+    unit = np.repeat(np.arange(6), [3 * len(s) for s in shown])
+    regime = np.concatenate([np.repeat(s, 3) for s in shown])
+    g = np.random.default_rng(0)
+    total = np.zeros(len(unit))
+    for _ in range(300):
+        times = redrawn_units(regime, unit, g)
+        assert (np.bincount(regime, times) > 0).all()
+        total += times
+    assert np.allclose(total / 300, 1, atol=0.25)
