@@ -23,6 +23,7 @@ from ifm_learn.ladder.canonical import (
 )
 from ifm_learn.ladder.canonical_fit import Fitted, fit
 from ifm_learn.ladder.dependence import dependent_pair
+from ifm_learn.ladder.forecast import Size, forecast
 from ifm_learn.ladder.law import Cost, Floats, Function
 from ifm_learn.ladder.regime_design import RegimeDesign
 
@@ -179,9 +180,11 @@ class FamilyRung:
 
     def forecast(self, samples: Samples) -> Cost:
         """About ten Newton steps a variable over the training regimes, after one sort of its values."""
-        n, p, m = len(samples), samples.x.shape[1], len(samples.present)
-        once = p * (n * 2e-7 + 1e-3 + 10 * (m**3 * 3e-10 + 5e-5))
-        return Cost(once * (10 if self.name == "negbin" else 1), 60 * n + 32 * m * m, once)
+        m = len(samples.present)
+        size = Size(len(samples), samples.x.shape[1], regimes=m, coordinates=m * FAMILIES[self.name].parts)
+        once = forecast("newton", size)
+        outer = 8 if self.name == "negbin" else 1  # its size is fitted in turn with the means
+        return Cost(outer * once.seconds, once.bytes, outer * once.refit)
 
     def fit(self, samples: Samples, weight: Floats | None = None) -> FamilyLaw:
         """Maximum likelihood; InputError in the words of `unfit` for values outside the range."""

@@ -36,9 +36,13 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A column that may name units: its least p-value over the x-columns times all tests made, the ICC there."""
+    """A column that may name units, or its texts up to the last `before`; the x-column that shows it most.
+
+    p_value: the least over the x-columns, times the number of tests.
+    """
 
     column: str
+    before: str | None
     variable: str
     icc: float
     p_value: float
@@ -84,27 +88,39 @@ def unit_columns(
 
     columns: texts or whole numbers, shape (n,) each; x: the measured columns. A column qualifies where some regime has
     two ids, ids repeat, and the F-test of `likeness` for some x-column is below alpha after Bonferroni. Columns of
-    fractions are measurements, not ids, and are passed over.
+    fractions are measurements, not ids, and are passed over; ids such as 309_1 and 309_2 are also read as 309.
 
     >>> mouse = np.repeat(["m1", "m2", "m3", "m4"], 5)
     >>> x = np.repeat([0.0, 3.0, 0.0, 3.0], 5) + np.tile([0.1, 0.2, 0.3, 0.4, 0.5], 4)
     >>> unit_columns({"mouse": mouse, "row": np.arange(20)}, {"x": x}, np.repeat([0, 1], 10))[0].column
     'mouse'
     """
-    tests = max(len(columns) * len(x), 1)
+    readings = [reading for name, values in columns.items() for reading in _readings(name, values)]
+    tests = max(len(readings) * len(x), 1)
     found = []
-    for name, values in columns.items():
-        if values.dtype.kind == "f" and not (values == np.round(values)).all():
-            continue
-        unit = np.unique(values, return_inverse=True)[1].astype(np.int64)
+    for name, before, unit in readings:
         tried = [(variable, likeness(column, regime, unit)) for variable, column in x.items()]
         known = [(variable, one) for variable, one in tried if one is not None]
         if not known:
             continue
         variable, best = min(known, key=lambda pair: (pair[1].p_value, -pair[1].icc))
         if best.icc > 0 and best.p_value * tests < alpha:
-            found.append(Candidate(name, variable, best.icc, best.p_value * tests, best.units))
+            found.append(Candidate(name, before, variable, best.icc, best.p_value * tests, best.units))
     return sorted(found, key=lambda one: (one.p_value, -one.icc, one.units))
+
+
+def _readings(name: str, values: NDArray[Any]) -> list[tuple[str, str | None, Ints]]:
+    """A column as ids from 0; where all its texts differ also what stands before the last _, - or : (309_1, 309_2)."""
+    if values.dtype.kind == "f" and not (values == np.round(values)).all():
+        return []
+    distinct, ids = np.unique(values, return_inverse=True)
+    read: list[tuple[str, str | None, Ints]] = [(name, None, ids.astype(np.int64))]
+    if len(distinct) == len(values) and values.dtype.kind in "OUT":
+        for mark in "_-:":
+            heads = [str(value).rpartition(mark)[0] for value in values]
+            if all(heads) and len(set(heads)) < len(heads):
+                read.append((name, mark, np.unique(heads, return_inverse=True)[1].astype(np.int64)))
+    return read
 
 
 def redrawn_units(regime: Ints, unit: Ints, rng: np.random.Generator) -> Floats:

@@ -57,6 +57,9 @@ def test_the_unit_column_is_found_among_others() -> None:
     }
     names = [one.column for one in unit_columns(columns, {"x": x, "noise": g.normal(size=len(x))}, regime)]
     assert names == ["animal"]
+    numbered = np.array([f"{u}_{i % 20}" for i, u in enumerate(unit)])
+    (one,) = unit_columns({"id": numbered}, {"x": x}, regime)
+    assert (one.column, one.before, one.units) == ("id", "_", 40)
     independent = animals(4, 0.0)
     assert unit_columns({"animal": independent[2]}, {"x": independent[0]}, independent[1]) == []
 
