@@ -1,6 +1,7 @@
 """Time, memory and coverage of the least-squares means where there are many rows, columns or regimes.
 
-`python benchmarks/ladder_size.py [SEED]` runs each row in a process of its own and writes ladder_size.md beside itself.
+`python benchmarks/ladder_size.py [SEED]` runs each row in a process of its own and writes ladder_size.md beside
+itself.
 """
 
 from __future__ import annotations

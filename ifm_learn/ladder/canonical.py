@@ -167,7 +167,7 @@ class Poisson(Family):
         return self.mean(theta)[..., None, None, None]
 
     def parameter(self, values: Floats, weight: Floats) -> Floats:
-        return np.log(np.array([max(weight @ values, 0.5) / weight.sum()]))
+        return np.asarray(np.log([max(weight @ values, 0.5) / weight.sum()]), dtype=np.float64)
 
     def law(self, theta: Floats) -> Any:
         return stats.poisson(self.mean(theta))
@@ -226,7 +226,7 @@ class NegativeBinomial(Family):
 
 @dataclass(frozen=True)
 class GammaRate(Family):
-    """Positive values; theta = -1 / mean < 0, one shape for all regimes: factors tilt by x, the shape is in the base.
+    """Positive values; theta = -1 / mean < 0, one shape for all regimes: factors tilt by x alone.
 
     Here p = base(x) exp(shape (theta x - A)): the dispersion is 1 / shape, and the estimate needs none of it.
     """

@@ -33,8 +33,8 @@ def fit(
 ) -> Fitted:
     """From rows of independent coordinates of the training regimes, shape (m, rank).
 
-    `prior` times Jeffreys' prior keeps estimates finite where a regime shows zeros only or one value, and takes away
-    the first-order bias (Firth 1993); 0 is plain maximum likelihood. InputError where there is no maximum.
+    `prior` times Jeffreys' prior keeps estimates finite where a regime shows zeros only or one value, and takes
+    away the first-order bias (Firth 1993); 0 is plain maximum likelihood. InputError where there is no maximum.
 
     >>> from ifm_learn.ladder.canonical import Poisson
     >>> counted = Counted.of(np.array([0, 0, 1, 1]), np.array([1.0, 3.0, 4.0, 4.0]), np.ones(4), 2)

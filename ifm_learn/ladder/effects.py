@@ -1,4 +1,4 @@
-"""Effects of combinations: differences from the baseline regime, and synergy against what singles lead to expect."""
+"""Effects of combinations: differences from the baseline, and synergy against what singles lead to expect."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Estimates:
 class Effects:
     """What regimes do, on the scale said.
 
-    difference: from the baseline regime. expected: the mean that the reference expects from the singles. synergy: the
-    mean less that. strongest_single and mean_of_singles: two plain predictions of the mean. why: for each regime why
-    its expectation is missing, or None.
+    difference: from the baseline regime. expected: the mean that the reference expects from the singles. synergy:
+    the mean less that. strongest_single and mean_of_singles: two plain predictions of the mean. why: for each
+    regime why its expectation is missing, or None.
     """
 
     reference: Reference
@@ -54,7 +54,8 @@ def needed(model: Model, asked: Regimes, reference: Reference = "additive") -> R
     """The regimes whose means `effects` needs: baseline, the asked ones, their singles (for loewe at all doses).
 
     >>> from ifm_ident import Factor, Intervention
-    >>> model = Model((Intervention("A", (0, 1)), Intervention("B", (0, 1))), ("x",), (Factor("f", ("x",), ("A",)),))
+    >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
+    >>> model = Model((a, b), ("x",), (Factor("f", ("x",), ("A",)),))
     >>> needed(model, Regimes.from_codes(np.array([[1, 1]]))).codes().tolist()
     [[0, 0], [1, 1], [1, 0], [0, 1]]
     """
@@ -84,14 +85,15 @@ def effects(
     """Effects of the asked regimes from means, shape (r, k), of `regimes` and joint replicates of them, (B, r, k).
 
     References: additive, baseline + sum of the singles' differences; bliss, baseline x product of the singles'
-    fractions of it, for means on 0 to 1; hsa, the best single in the direction `better`, else the strongest; loewe,
-    the effect whose single-drug doses the parts of the combination add up to, for numeric levels and singles at three
-    doses or more. `logged`: means are of logarithms; bliss is then additive, fractions being of geometric means.
-    Intervals are value +- t x (sd of the replicates), `freedom` degrees of freedom. `regimes` that are missing, or
-    nan, leave nan.
+    fractions of it, for means on 0 to 1; hsa, the best single in the direction `better`, else the strongest;
+    loewe, the effect whose single-drug doses the parts of the combination add up to, for numeric levels and
+    singles at three doses or more. `logged`: means are of logarithms; bliss is then additive, fractions being of
+    geometric means. Intervals are value +- t x (sd of the replicates), `freedom` degrees of freedom. `regimes`
+    that are missing, or nan, leave nan.
 
     >>> from ifm_ident import Factor, Intervention
-    >>> model = Model((Intervention("A", (0, 1)), Intervention("B", (0, 1))), ("x",), (Factor("f", ("x",), ("A",)),))
+    >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
+    >>> model = Model((a, b), ("x",), (Factor("f", ("x",), ("A",)),))
     >>> asked = Regimes.from_codes(np.array([[1, 1]]))
     >>> means = np.array([[1.0], [0.2], [0.5], [0.6]])
     >>> same = np.tile(means, (5, 1, 1))
@@ -101,7 +103,8 @@ def effects(
     >>> effects(model, asked, needed(model, asked), 5 * means, same, reference="bliss")
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.InputError: bliss needs means between 0 and 1 (fractions that survive, say), got 5; divide by \
+    ifm_ident.errors.InputError: bliss needs means between 0 and 1 (fractions that survive, say), got 5; divide by
+    \
 the largest possible value, or use the reference additive or hsa
     """
     _check(reference, level, regimes, means, replicates)
@@ -126,8 +129,16 @@ the largest possible value, or use the reference additive or hsa
         half = quantile * values[1:].std(axis=0, ddof=1)
         return Estimates(values[0], values[0] - half, values[0] + half)
 
-    parts = (found - baseline[:, None], awaited, found - awaited, strongest, average)
-    return Effects(reference, scale, *map(estimates, parts), tuple(why))
+    return Effects(
+        reference,
+        scale,
+        difference=estimates(found - baseline[:, None]),
+        expected=estimates(awaited),
+        synergy=estimates(found - awaited),
+        strongest_single=estimates(strongest),
+        mean_of_singles=estimates(average),
+        why=tuple(why),
+    )
 
 
 class _Table:

@@ -49,8 +49,8 @@ class FamilyLaw:
     theta_v is the variable's canonical parameter, so f_k can be taken as the product over v in S_k of
     exp(T(x_v) times v's terms of factor k), the base laws in any factor that holds v: a member of the factor model
     whatever the scopes are. What it assumes beyond the factors: the variables are independent within each regime,
-    and the family (the size of `negbin` and the shape of `gamma_rate` are the same in all regimes; `gamma` tilts by
-    x and log x, so its shapes differ). Where an extrapolated theta gives no law (a rate below 0), means and
+    and the family (the size of `negbin` and the shape of `gamma_rate` are the same in all regimes; `gamma` tilts
+    by x and log x, so its shapes differ). Where an extrapolated theta gives no law (a rate below 0), means and
     densities are nan. x is in the units of the samples; the family is of the values before their scaling.
     """
 

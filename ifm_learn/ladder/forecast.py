@@ -1,4 +1,4 @@
-"""What a fit will take, before it is started: operations counted and this machine's speed, and rungs that fit in."""
+"""What a fit will take, by operations counted and this machine's speed, and which rungs fit in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFITS = 40
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds for one of: a floating-point operation in a large matrix product, one entry of a pass over memory."""
+    """Seconds for one of: a floating-point operation of a matrix product, an exponential of an array's entry."""
 
     product: float
     entry: float
@@ -121,12 +121,13 @@ def within_limits(
     Time is shared: a rung is kept while what is kept already leaves it room, so cheap ones go first. memory: bytes
     that are free (`free_memory()` by default), of which `SHARE` may be used. InputError where nothing fits.
 
-    >>> costs = {"normal": Cost(0.1, 10**7, 0.01), "mlp": Cost(300.0, 10**8, 200.0), "grid": Cost(1.0, 10**12, 1.0)}
+    >>> costs = {"normal": Cost(0.1, 10**7, 0.0), "mlp": Cost(300.0, 10**8, 200.0), "grid": Cost(1.0, 10**12, 1.0)}
     >>> chosen = within_limits(costs, seconds=60, memory=4 * 10**9)
     >>> chosen.kept
     ('normal',)
     >>> print("; ".join(chosen.dropped.values()))
-    mlp would take about 2.3 hours with 40 refits, 59 s are left of 60 s; grid would hold 1,000 GB, 2.4 GB may be used
+    mlp would take about 2.3 hours with 40 refits, 59 s are left of 60 s; grid would hold 1,000 GB, 2.4 GB may be
+    used
     """
     if seconds is not None and not seconds > 0:
         raise InputError(f"a time limit is a number of seconds above 0, got {seconds}")
@@ -148,8 +149,8 @@ def within_limits(
             left -= whole[name]
     if not kept:
         raise InputError(
-            f"no model fits the limits: {'; '.join(dropped[name] for name in costs)}; raise --time-limit, take fewer "
-            "rows or columns, or a machine with more memory"
+            f"no model fits the limits: {'; '.join(dropped[name] for name in costs)}; raise --time-limit, "
+            "take fewer rows or columns, or a machine with more memory"
         )
     return Choice(tuple(name for name in costs if name in kept), {n: dropped[n] for n in costs if n in dropped})
 

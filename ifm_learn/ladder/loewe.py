@@ -16,10 +16,10 @@ _HALVINGS = 60
 def loewe(doses: Sequence[Floats], curves: Sequence[Floats], amounts: Sequence[float]) -> Floats:
     """The mean y at which sum_i amount_i / D_i(y) = 1, D_i(y) being the dose of single i that gives y by itself.
 
-    doses: for each single its doses, ascending from 0, shape (c_i,). curves: its means there, shape (..., c_i), the
-    first of them the baseline that all share. amounts: its dose in the combination. Curves are made monotone by
-    isotonic regression and read off linearly; a single that never reaches y counts as nothing. nan where no single
-    reaches y, or where singles pull to different sides.
+    doses: for each single its doses, ascending from 0, shape (c_i,). curves: its means there, shape (..., c_i),
+    the first of them the baseline that all share. amounts: its dose in the combination. Curves are made monotone
+    by isotonic regression and read off linearly; a single that never reaches y counts as nothing. nan where no
+    single reaches y, or where singles pull to different sides.
 
     >>> line = np.array([0.0, 1.0, 2.0, 4.0])
     >>> float(loewe([line, line], [1 - line / 8, 1 - line / 8], [1.0, 2.0]).round(6))  # a drug and itself: dose 3
@@ -44,7 +44,7 @@ def loewe(doses: Sequence[Floats], curves: Sequence[Floats], amounts: Sequence[f
 
 
 def _rising(curve: Floats) -> tuple[Floats, Floats]:
-    """The size of the effect at each dose, made to rise from 0, and its side: -1, 0 or 1; shapes (..., c), (...)."""
+    """The size of the effect at each dose, made to rise from 0, (..., c), and its side: -1, 0 or 1."""
     effect = curve - curve[..., :1]
     side = np.sign(effect[..., 1:].sum(axis=-1))
     flat = (effect * side[..., None]).reshape(-1, effect.shape[-1])

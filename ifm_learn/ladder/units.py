@@ -22,9 +22,9 @@ _TRIES = 1000
 class Likeness:
     """How alike rows of one unit are within a regime.
 
-    icc: the share of the variance within regimes that lies between units (analysis of variance; below 0 where units
-    differ less than chance makes them). statistic, p_value: the F-test of no such share. units: units by regime.
-    rows: the mean size of one, as the analysis of variance weighs it.
+    icc: the share of the variance within regimes that lies between units (analysis of variance; below 0 where
+    units differ less than chance makes them). statistic, p_value: the F-test of no such share. units: units by
+    regime. rows: the mean size of one, as the analysis of variance weighs it.
     """
 
     icc: float
@@ -86,9 +86,10 @@ def unit_columns(
 ) -> list[Candidate]:
     """Columns of a table that may name units, most telling first: ids that repeat within regimes, with x alike.
 
-    columns: texts or whole numbers, shape (n,) each; x: the measured columns. A column qualifies where some regime has
-    two ids, ids repeat, and the F-test of `likeness` for some x-column is below alpha after Bonferroni. Columns of
-    fractions are measurements, not ids, and are passed over; ids such as 309_1 and 309_2 are also read as 309.
+    columns: texts or whole numbers, shape (n,) each; x: the measured columns. A column qualifies where some regime
+    has two ids, ids repeat, and the F-test of `likeness` for some x-column is below alpha after Bonferroni.
+    Columns of fractions are measurements, not ids, and are passed over; ids such as 309_1 and 309_2 are also read
+    as 309.
 
     >>> mouse = np.repeat(["m1", "m2", "m3", "m4"], 5)
     >>> x = np.repeat([0.0, 3.0, 0.0, 3.0], 5) + np.tile([0.1, 0.2, 0.3, 0.4, 0.5], 4)
@@ -110,7 +111,7 @@ def unit_columns(
 
 
 def _readings(name: str, values: NDArray[Any]) -> list[tuple[str, str | None, Ints]]:
-    """A column as ids from 0; where all its texts differ also what stands before the last _, - or : (309_1, 309_2)."""
+    """A column as ids from 0; where all texts differ also what stands before the last _, - or : in them."""
     if values.dtype.kind == "f" and not (values == np.round(values)).all():
         return []
     distinct, ids = np.unique(values, return_inverse=True)
@@ -127,9 +128,9 @@ def redrawn_units(regime: Ints, unit: Ints, rng: np.random.Generator) -> Floats:
     """How often each row is counted when whole units are drawn with replacement, shape (n,): weights for `refit`.
 
     Units are drawn within strata: those that show the same set of regimes, units with a set of their own in one
-    stratum together. Nested units are so drawn within their regime, and units that cross all regimes take their rows
-    of each along. Draws that leave a regime empty are drawn again. InputError where a regime has one unit only: its
-    error cannot be told.
+    stratum together. Nested units are so drawn within their regime, and units that cross all regimes take their
+    rows of each along. Draws that leave a regime empty are drawn again. InputError where a regime has one unit
+    only: its error cannot be told.
 
     >>> redrawn_units(np.repeat([0, 1], 4), np.repeat([0, 1, 2, 3], 2), np.random.default_rng(0)).tolist()
     [0.0, 0.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0]
@@ -140,8 +141,8 @@ def redrawn_units(regime: Ints, unit: Ints, rng: np.random.Generator) -> Floats:
         alone = int(pairs[pairs[:, 1] == per_regime.argmin(), 0][0])
         row = int(np.flatnonzero(np.unique(regime, return_inverse=True)[1] == per_regime.argmin())[0])
         raise InputError(
-            f"regime {regime[row]} has one unit only ({unit[np.flatnonzero(one == alone)[0]]}), so its error cannot be "
-            "told; measure a second unit there, or leave `unit` out"
+            f"regime {regime[row]} has one unit only ({unit[np.flatnonzero(one == alone)[0]]}), so its error "
+            "cannot be told; measure a second unit there, or leave `unit` out"
         )
     small = np.bincount(stratum)[stratum] < 2
     stratum = np.where(small, stratum.max() + 1, stratum)
@@ -180,14 +181,14 @@ def unit_folds(regime: Ints, unit: Ints, folds: int, rng: np.random.Generator) -
         if len(emptied):
             name = int(regime[place == emptied[0]][0])
             raise InputError(
-                f"holding out whole units leaves regime {name} without rows; measure more units there, use more folds, "
-                "or leave `unit` out"
+                f"holding out whole units leaves regime {name} without rows; measure more units there, "
+                "use more folds, or leave `unit` out"
             )
         yield mask
 
 
 def _strata(regime: Ints, unit: Ints) -> tuple[Ints, Ints, Ints]:
-    """Each row's unit from 0, (n,); each unit's stratum, by the regimes it shows; the (unit, regime) pairs there are."""
+    """Each row's unit from 0, each unit's stratum by the regimes it shows, and the (unit, regime) pairs."""
     _, place = np.unique(regime, return_inverse=True)
     units, one = np.unique(unit, return_inverse=True)
     pairs = np.unique(np.stack([one, place], axis=1), axis=0)
