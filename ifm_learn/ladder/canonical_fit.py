@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import InputError
-from ifm_learn.ladder.canonical import Counted, Family, NegativeBinomial
+from ifm_learn.ladder.canonical import Family, NegativeBinomial
+from ifm_learn.ladder.counted import Counted
 
 Floats = NDArray[np.float64]
 
 _STEPS = 500
+
+NEARLY_POISSON = 1e4
+"""Sizes of a negative binomial beyond this are not told apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +53,10 @@ def fit(
         tuned = family.tuned(counted, mean)
         if not (isinstance(tuned, NegativeBinomial) and isinstance(family, NegativeBinomial)):
             break
-        settled = abs(np.log(tuned.size / family.size)) < 1e-7
-        family, start = tuned, None
+        settled = abs(np.log(tuned.size / family.size)) < 1e-6 or min(tuned.size, family.size) > NEARLY_POISSON
+        family, start = tuned, np.linalg.lstsq(design, -np.log1p(tuned.size / mean)[:, None], rcond=None)[0]
         if settled:
+            tuned = problem.family  # the coefficients are on its scale
             break
     rank, parts = coefficients.shape
     freedom = float(counted.total.sum()) - rank * parts

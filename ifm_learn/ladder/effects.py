@@ -103,9 +103,8 @@ def effects(
     >>> effects(model, asked, needed(model, asked), 5 * means, same, reference="bliss")
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.InputError: bliss needs means between 0 and 1 (fractions that survive, say), got 5; divide by
-    \
-the largest possible value, or use the reference additive or hsa
+    ifm_ident.errors.InputError: bliss needs means between 0 and 1 (fractions that survive, say), got 5; divide \
+by the largest possible value, or use the reference additive or hsa
     """
     _check(reference, level, regimes, means, replicates)
     stacked = np.concatenate([means[None], replicates])

@@ -14,7 +14,6 @@ from ifm_ident import InputError, Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.canonical import (
     Bernoulli,
-    Counted,
     Family,
     Gamma,
     GammaRate,
@@ -22,6 +21,7 @@ from ifm_learn.ladder.canonical import (
     Poisson,
 )
 from ifm_learn.ladder.canonical_fit import Fitted, fit
+from ifm_learn.ladder.counted import Counted
 from ifm_learn.ladder.dependence import dependent_pair
 from ifm_learn.ladder.forecast import Size, forecast
 from ifm_learn.ladder.law import Cost, Floats, Function
@@ -183,7 +183,7 @@ class FamilyRung:
         m = len(samples.present)
         size = Size(len(samples), samples.x.shape[1], regimes=m, coordinates=m * FAMILIES[self.name].parts)
         once = forecast("newton", size)
-        outer = 8 if self.name == "negbin" else 1  # its size is fitted in turn with the means
+        outer = 2 if self.name == "negbin" else 1  # its size is fitted in turn with the means
         return Cost(outer * once.seconds, once.bytes, outer * once.refit)
 
     def fit(self, samples: Samples, weight: Floats | None = None) -> FamilyLaw:

@@ -34,7 +34,7 @@ def test_least_squares_take_what_was_forecast_within_a_factor(rows: int, columns
     LinearMeans.fit(model, tuple(range(regimes - 1)), train, statistics).means(train)
     spent = time.process_time() - begun
     told = forecast("least squares", Size(rows, columns, regimes=regimes, coordinates=regimes)).seconds
-    assert told / 8 < spent < told * 8
+    assert told / 12 < spent < told * 12
 
 
 @pytest.mark.parametrize("name", ["poisson", "gamma"])
@@ -47,7 +47,7 @@ def test_families_take_what_was_forecast_within_a_factor(name: Name) -> None:
     FamilyRung(name).fit(samples)
     spent = time.process_time() - begun
     told = FamilyRung(name).forecast(samples).seconds
-    assert told / 10 < spent < told * 10
+    assert told / 12 < spent < told * 12
 
 
 def test_cheap_rungs_are_kept_and_the_others_explained_in_order() -> None:

@@ -154,6 +154,15 @@ def test_scaling_of_the_columns_changes_nothing_but_units(name: Name) -> None:
     np.testing.assert_allclose(moved, one.log_densities(x, UNSEEN), rtol=1e-8)
 
 
+def test_counts_without_excess_variance_are_as_good_as_poisson() -> None:
+    samples = drawn("poisson", 200)
+    samples.x[:] = np.minimum(samples.x, 4)
+    one, other = FamilyRung("negbin", prior=0.0).fit(samples), FamilyRung("poisson", prior=0.0).fit(samples)
+    train = samples.design.train
+    np.testing.assert_allclose(one.means(None, train), other.means(None, train), rtol=1e-3)
+    assert one.fitted[0].family.size > 1e4  # type: ignore[attr-defined]
+
+
 def test_variables_have_the_factors_that_hold_them() -> None:
     g = np.random.default_rng(4)
     regime = np.repeat(np.arange(5), 60)
