@@ -7,7 +7,7 @@ import json
 import secrets
 import warnings
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +65,13 @@ class FittedModel:
         return cls(density, seed, calibration, _digest(held.fitted), notes)
 
     def held(self, samples: Samples) -> Held:
-        """The split of a table's rows that the model was fitted with.
+        """The split of a table's rows that the model was fitted with, on the model's own design: one factorisation.
 
         Raises InputError where the model is about another design or was fitted to other rows.
         """
         if not self.density.design.equals(samples.design):
             raise InputError("the model is about another design; fit it again with `ifm fit`")
-        found = held_out(samples, self.calibration, self.seed)
+        found = held_out(replace(samples, design=self.density.design), self.calibration, self.seed)
         if _digest(found.fitted) != self.digest:
             raise InputError("the model was fitted to other rows than these; fit it again with `ifm fit`")
         return found
