@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ifm_ident.errors import IfmError, nearest
+from ifm_ident.errors import IfmError, InputError, nearest
 from ifm_ident.plugins import OWN, PluginError, added, loaded
 
 if TYPE_CHECKING:
@@ -97,6 +97,11 @@ class LazyGroup(click.Group):
         except BrokenPipeError:
             _discard_output()
             return 0
+        except InputError as error:
+            option = _option(self.get_command(ctx, ctx.invoked_subcommand or ""), error.argument)
+            if option is None:
+                raise
+            raise InputError(f"{error} (the option {option})", error.path) from None
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
@@ -133,6 +138,15 @@ def group() -> None:
     Completion with the Tab key, in a start-up file of the shell (bash; zsh and fish likewise):
     eval "$(_IFM_COMPLETE=bash_source ifm)"
     """
+
+
+def _option(command: click.Command | None, argument: str) -> str | None:
+    """The option of a command that stands for an argument of the library; None where there is none."""
+    words = argument.replace("_", "-")
+    for one in command.params if command is not None else ():
+        if f"--{words}" in one.opts:
+            return f"--no-{words}" if f"--no-{words}" in one.secondary_opts else f"--{words}"
+    return None
 
 
 def _discard_output() -> None:

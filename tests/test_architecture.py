@@ -455,6 +455,43 @@ def test_every_command_is_defined_with_an_example_that_names_it() -> None:
         assert command.epilog.startswith(f"Example:  ifm {name}")
 
 
+def test_library_errors_speak_of_arguments() -> None:
+    """Options are the command line's; a whole command in backticks may have some."""
+    for name, text in sources().items():
+        if ".commands" in name or name == "ifm_ident.cli":
+            continue
+        for node in ast.walk(parsed(text)):
+            if isinstance(node, ast.Raise):
+                words = "".join(
+                    str(one.value) for one in ast.walk(node) if isinstance(one, ast.Constant) and one.value
+                )
+                assert "--" not in re.sub(r"`ifm [^`]*`", "", words), f"{name}: {words}"
+
+
+def test_public_functions_name_their_options() -> None:
+    """`**options: Any` tells neither a reader nor mypy anything; the canvas hands some on to matplotlib."""
+    for name, text in sources().items():
+        if name == "ifm_ident.plots.canvas":
+            continue
+        functions = [
+            one
+            for node in parsed(text).body
+            for one in (node.body if isinstance(node, ast.ClassDef) else [node])
+            if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")
+        ]
+        for function in functions:
+            rest = function.args.kwarg
+            assert rest is None or ast.unparse(rest.annotation or rest) != "Any", f"{name}.{function.name}"
+
+
+def test_coverage_is_of_intervals() -> None:
+    """The share of the space that a design answers is called share; only learning has intervals."""
+    for path in sorted((ROOT / "ifm_ident").rglob("*")):
+        if path.suffix in {".py", ".html"}:
+            words = re.findall(r".*(?<!mis)coverage.*", path.read_text(encoding="utf-8"), re.IGNORECASE)
+            assert not [line for line in words if "interval" not in line], path
+
+
 def test_nothing_names_a_machine_path() -> None:
     suspicious = re.compile(r"/(work|farm|root|home)/[a-z]")
     for path in sorted(ROOT.rglob("*.py")) + sorted(ROOT.rglob("*.md")) + sorted(ROOT.rglob("*.yaml")):

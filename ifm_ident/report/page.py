@@ -133,7 +133,7 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
         "training": training_part(study.design, study.notation, samples),
         "has_samples": samples is not None,
         "pictures": gallery(study, kept, total),
-        "coverage": _coverage(shares_of(identifier, asked.criterion)),
+        "shares": _shares(shares_of(identifier, asked.criterion)),
         "rows": rows,
         "groups": [rows[i : i + GROUP] for i in range(0, len(rows), GROUP)],
         "total": total,
@@ -154,7 +154,7 @@ def _totals(tally: Tally) -> tuple[int, ...]:
     return (tally.observed, tally.joint, tally.conditional, tally.refused, tally.no_joint, tally.undecided)
 
 
-def _coverage(found: Shares) -> dict[str, Any]:
+def _shares(found: Shares) -> dict[str, Any]:
     titles = [{"identified_joint": "one formula", "identified_conditional": "full conditionals"}.get(v, v)
               for v in found.columns]  # fmt: skip
     rows = []

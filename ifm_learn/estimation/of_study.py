@@ -123,7 +123,7 @@ def targets_of_study(study: Study) -> Regimes:
     """All test regimes; InputError for more than 100,000."""
     if study.target_count > MOST:
         raise InputError(
-            f"{study.target_count:,} test regimes are more than {MOST:,}; name fewer by `test` or --test"
+            f"{study.target_count:,} test regimes are more than {MOST:,}; name fewer by `test`", argument="test"
         )
     return Regimes.concatenate([*study.targets()])
 

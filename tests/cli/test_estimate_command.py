@@ -259,12 +259,12 @@ def test_bad_input_is_told_and_nothing_is_written(tmp_path: Path) -> None:
         ).exception
     assert not out.exists()
     out.touch()
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="by `force`"):
         raise run(study, "-o", out).exception or AssertionError
     lonely = tmp_path / "lonely.csv"
     rows = (tmp_path / "cells.csv").read_text().splitlines()
     lonely.write_text("\n".join([rows[0], *rows[1:20], *rows[201:220], rows[401]]))
-    with pytest.raises(InputError, match=r"training regime 2 \(of 0 to 2\) has one row.*--calibration 0"):
+    with pytest.raises(InputError, match=r"training regime 2 \(of 0 to 2\) has one row.*`calibration` share of 0"):
         raise run(write(tmp_path), "--data", lonely).exception or AssertionError
 
 

@@ -198,7 +198,7 @@ def test_output_files_are_not_overwritten(ifm: Ifm, study: Path, tmp_path: Path)
     out.write_text("mine")
     status, _, err = ifm(study, "-o", out)
     assert status == 2
-    assert "exists already; overwrite it with --force" in err
+    assert "exists already; overwrite it by `force`, or name another file (the option --force)" in err
     assert out.read_text() == "mine"
     assert ifm(study, "-o", out, "--force", "--quiet") == (0, "", "")
     assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ Factored = Counter[tuple[object, ...]]
 
 
 @pytest.fixture
-def factored(monkeypatch: pytest.MonkeyPatch) -> Iterator[Factored]:
+def factored(monkeypatch: pytest.MonkeyPatch) -> Factored:
     """How often each system was factored; equal designs count as one."""
     found: Factored = Counter()
     begin = System.__init__
@@ -33,7 +32,7 @@ def factored(monkeypatch: pytest.MonkeyPatch) -> Iterator[Factored]:
         begin(self, design, block)
 
     monkeypatch.setattr(System, "__init__", counted)
-    yield found
+    return found
 
 
 @pytest.fixture
