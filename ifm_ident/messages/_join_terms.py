@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ifm_ident.arrays import Ints, ragged_arange
 from ifm_ident.design.model import Model
 from ifm_ident.design.regimes import Active, Regimes
-from ifm_ident.messages.junction_tree import (
+from ifm_ident.messages.trees import (
     JunctionTree,
     cardinality_order,
     junction_tree,

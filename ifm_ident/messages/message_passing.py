@@ -14,7 +14,7 @@ from ifm_ident.arrays import Ints, ragged_arange
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.messages._join_terms import SigmaGraph, join_terms, relative
-from ifm_ident.messages.junction_tree import JunctionTree, induced, junction_tree, sigma_graph
+from ifm_ident.messages.trees import JunctionTree, induced, junction_tree, sigma_graph
 
 MAX_CONTEXTS = 1000
 MAX_CONTEXT_ENTRIES = 20_000_000

@@ -13,7 +13,7 @@ from ifm_ident.planning._hitting import HittingSets, OutOfTime
 from ifm_ident.planning._spanning import Spanning
 
 _SEARCH = 20_000
-_COVERAGE = 2_000_000
+_MOST_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def choose(
     fitting = [partial, *(some for some in early if len(some) <= max_add)]
     partial = max(fitting, key=lambda plan: int(problem.weight[problem.spans(plan)].sum()))
     most = int(problem.weight.sum())
-    if searchable and problem.count * len(problem.weight) <= _COVERAGE:
+    if searchable and problem.count * len(problem.weight) <= _MOST_CELLS:
         widest = HittingSets(problem, deadline).most_targets(partial, max_add)
         partial, most = widest.chosen, widest.bound
     return Choice(partial, 0, most)

@@ -32,7 +32,7 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class Best:
-    """The best plan found: candidates, and the lower bound on the cost (or upper bound on the coverage)."""
+    """The best plan found: candidates, and the lower bound on the cost (or upper bound on what it covers)."""
 
     chosen: Ints
     bound: int
@@ -110,7 +110,7 @@ class HittingSets:
         """A plan of least cost among those that reach the weight `value`; `best` if time runs out."""
         problem = self.problem
         while time.monotonic() < self.deadline:
-            answer = self._solve_coverage(problem.cost, np.zeros_like(problem.weight), max_add, value)
+            answer = self._solve_cover(problem.cost, np.zeros_like(problem.weight), max_add, value)
             if answer.x is None or answer.status != 0:
                 return best
             chosen, claimed = self._split(answer.x)
@@ -144,7 +144,7 @@ class HittingSets:
         return (None if answer.x is None else np.flatnonzero(answer.x > 0.5).astype(np.int64)), low
 
     def _widest_hit(self, max_add: int) -> tuple[Ints, NDArray[np.bool_], int] | None:
-        answer = self._solve_coverage(np.zeros_like(self.problem.cost), -self.problem.weight, max_add, 0)
+        answer = self._solve_cover(np.zeros_like(self.problem.cost), -self.problem.weight, max_add, 0)
         if answer.x is None:
             return None
         lowest = -int(self.problem.weight.sum())
@@ -154,7 +154,7 @@ class HittingSets:
         count = self.problem.count
         return np.flatnonzero(x[:count] > 0.5).astype(np.int64), x[count:] > 0.5
 
-    def _solve_coverage(self, cost: Ints, gain: Ints, max_add: int, value: int) -> OptimizeResult:
+    def _solve_cover(self, cost: Ints, gain: Ints, max_add: int, value: int) -> OptimizeResult:
         """Candidates x and targets y: y_t needs every set of t met, sum x <= max_add, weight·y >= value."""
         problem = self.problem
         count, targets = problem.count, len(problem.weight)

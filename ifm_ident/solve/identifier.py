@@ -5,7 +5,6 @@ Theory: docs/theory/joint.md and docs/theory/conditional.md.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -40,6 +39,14 @@ class System:
         self.incidence = BaselineSystem(design.model, factors, self.train)
         self.rows, _ = self.incidence.rows(self.train)
         self.space = RowSpace(self.rows)
+
+    @classmethod
+    def of(cls, design: Design, block: int) -> System:
+        """The system that the design keeps, factored on first use."""
+        known: dict[int, System] = design.systems
+        if block not in known:
+            known[block] = cls(design, block)
+        return known[block]
 
     @property
     def rank(self) -> int:
@@ -122,7 +129,7 @@ def _take_rows(matrix: csr_array, mask: NDArray[np.bool_]) -> csr_array:
 
 
 class Identifier:
-    """A design made ready for questions: every system is factored once, on first use.
+    """A design made ready for questions: every system of a design is factored once, on first use.
 
     >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
@@ -135,18 +142,15 @@ class Identifier:
 
     def __init__(self, design: Design, notation: Notation = "assignment") -> None:
         self.design, self.notation = design, notation
-        self._conditional: dict[int, System] = {}
 
-    @cached_property
+    @property
     def joint(self) -> System:
         """The system of all factors."""
-        return System(self.design, JOINT)
+        return System.of(self.design, JOINT)
 
     def conditional(self, cover: int) -> System:
         """The system of the factors K(v) with index `cover` in `Model.covers`."""
-        if cover not in self._conditional:
-            self._conditional[cover] = System(self.design, cover)
-        return self._conditional[cover]
+        return System.of(self.design, cover)
 
     def identify(self, targets: Regimes, criterion: CriterionName = "auto") -> Identification:
         """Verdict, formula or certificate for every target, by `joint`, `conditional`, or joint then conditional.

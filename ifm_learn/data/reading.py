@@ -54,8 +54,8 @@ def read_samples(
     spec = study.data
     if data is None and spec is None:
         raise InputError(
-            f"the study {study.name!r} has no `data`; add `data: {{file: cells.csv}}` to it, or give a table "
-            "(on the command line --data FILE)"
+            f"the study {study.name!r} has no `data`; add `data: {{file: cells.csv}}` to it, or give a table",
+            argument="data",
         )
     spec = spec or DataSpec(Path())
     spec = DataSpec(

@@ -117,7 +117,8 @@ class Samples:
             if len(rows) < 2:
                 raise InputError(
                     f"training regime {train} (of 0 to {len(self.design.train) - 1}) has one row; a split needs "
-                    "two or more in each regime: add rows, or hold none out (--calibration 0)"
+                    "two or more in each regime: add rows, or hold none out, by a `calibration` share of 0",
+                    argument="calibration",
                 )
             count = min(max(round(share * len(rows)), 1), len(rows) - 1)
             first[rng.permutation(rows)[:count]] = True

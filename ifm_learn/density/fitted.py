@@ -7,9 +7,8 @@ import json
 import secrets
 import warnings
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -52,26 +51,26 @@ class FittedModel:
 
     @classmethod
     @one_thread()
-    def fit(cls, samples: Samples, *, seed: int = 0, calibration: float = 0.0, **options: Any) -> FittedModel:
-        """Fit to all rows but the calibration share; options are those of `fit_density`.
+    def fit(cls, samples: Samples, *, seed: int = 0, calibration: float = 0.0, jobs: int = 1) -> FittedModel:
+        """Fit to all rows but the calibration share, as `fit_density` does.
 
         Raises InputError for a share outside [0, 1), or a regime with too few rows to hold one out.
         """
         held = held_out(samples, calibration, seed)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            density = fit_density(held.fitted, seed=seed, **options)
+            density = fit_density(held.fitted, seed=seed, jobs=jobs)
         notes = tuple(dict.fromkeys(str(one.message) for one in caught))
         return cls(density, seed, calibration, _digest(held.fitted), notes)
 
     def held(self, samples: Samples) -> Held:
-        """The split of a table's rows that the model was fitted with.
+        """The split of a table's rows that the model was fitted with, on the model's design: one factorisation.
 
         Raises InputError where the model is about another design or was fitted to other rows.
         """
         if not self.density.design.equals(samples.design):
             raise InputError("the model is about another design; fit it again with `ifm fit`")
-        found = held_out(samples, self.calibration, self.seed)
+        found = held_out(replace(samples, design=self.density.design), self.calibration, self.seed)
         if _digest(found.fitted) != self.digest:
             raise InputError("the model was fitted to other rows than these; fit it again with `ifm fit`")
         return found

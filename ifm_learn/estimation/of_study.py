@@ -84,7 +84,7 @@ def estimate_study(
     density = model.density if model is not None and chosen.needs_identification else None
     tell(f"estimating by {method}")
     estimator = chosen.build(density, None, seed).fit(held.fitted)
-    found = Identifier(study.design, study.notation).identify(targets)
+    found = Identifier(held.fitted.design, study.notation).identify(targets)
     work = Work(estimator, held, density, level, seed, tell)
     notes = list(model.notes) if model is not None and density is not None else []
     columns = work.columns(found, notes)
@@ -93,7 +93,8 @@ def estimate_study(
     weak = work.extrapolation(found)
     notes += extrapolation_warnings(study.model, targets, weak, study.notation)
     columns.note = tuple("; ".join(filter(None, both)) for both in zip(columns.note, weak, strict=True))
-    beside = Additive().fit(held.fitted).predict(targets)
+    additive = estimator if isinstance(estimator, Additive) else Additive().fit(held.fitted)
+    beside = additive.predict(targets)
     return Estimates(
         name=study.name,
         design=study.design,
@@ -122,7 +123,7 @@ def targets_of_study(study: Study) -> Regimes:
     """All test regimes; InputError for more than 100,000."""
     if study.target_count > MOST:
         raise InputError(
-            f"{study.target_count:,} test regimes are more than {MOST:,}; name fewer by `test` or --test"
+            f"{study.target_count:,} test regimes are more than {MOST:,}; name fewer by `test`", argument="test"
         )
     return Regimes.concatenate([*study.targets()])
 

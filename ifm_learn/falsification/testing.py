@@ -182,7 +182,8 @@ def _pairs(model: Model) -> list[tuple[str, str]]:
     pairs = list(itertools.islice(itertools.combinations(model.variables, 2), _PAIR_LIMIT + 1))
     if len(pairs) > _PAIR_LIMIT:
         raise InputError(
-            f"{len(model.variables):,} variables have more than {_PAIR_LIMIT:,} pairs; leave them out: --no-pairs"
+            f"{len(model.variables):,} variables have more than {_PAIR_LIMIT:,} pairs; leave them out by `pairs`",
+            argument="pairs",
         )
     return pairs
 

@@ -384,7 +384,7 @@ def test_a_csv_is_checked_against_its_study(tmp_path: Path) -> None:
     case = CASES["poster"]
     path = saved(tmp_path, case, [answer(case.design, codes("111"))], "csv")
     assert verify_file(path, case).holds
-    with pytest.raises(InputError, match="--study"):
+    with pytest.raises(InputError, match="by `study`"):
         verify_file(path)
     path.write_text(path.read_text().replace("exponent,3,,,1", "exponent,3,,,2"))
     assert not verify_file(path, case).holds

@@ -27,7 +27,8 @@ def load_result(path: str | Path) -> Mapping[str, Any]:
         raise missing_file(Path(path), (".json",)) from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{path}: it is no JSON file: {error}; write it by `ifm estimate` or `ifm falsify` with --format json"
+            f"{path}: it is no JSON file: {error}; write it by `ifm estimate --format json` or "
+            "`ifm falsify --format json`"
         ) from None
     if not isinstance(data, dict):
         raise InputError(f"{path}: a result is a JSON object, got {shown(data)}")

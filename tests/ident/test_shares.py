@@ -20,7 +20,7 @@ from ifm_ident.design.model import Factor, Intervention, Model
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes, UpToOrder
 from ifm_ident.errors import InputError
-from ifm_ident.shares import shares as coverage_module
+from ifm_ident.shares import shares as shares_module
 from ifm_ident.shares._orders import Orders, draw
 from ifm_ident.shares.shares import ANSWERED, VERDICTS, Counts, Part, Shares, binomial_interval, shares_of
 from ifm_ident.show.shares_write import json_lines, text_lines
@@ -243,7 +243,7 @@ def test_rank_says_what_enumeration_says_however_wide_factors_are(
         every = Regimes.concatenate(list(AllRegimes(model).chunks()))
         train = every.take(rng.permutation(len(every))[: rng.integers(1, len(every))])
         monkeypatch.setattr(incidence, "WIDE", wide)
-        monkeypatch.setattr(coverage_module, "WIDE", wide)
+        monkeypatch.setattr(shares_module, "WIDE", wide)
         identifier = Identifier(Design(model, train))
         answer = bool((identifier.identify(every).status != Status.NOT_IDENTIFIED).all())
         assert shares_of(identifier).total.spanned == answer
