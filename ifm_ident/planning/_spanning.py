@@ -57,7 +57,7 @@ class Block:
     def needs(self, chosen: Ints) -> csr_array:
         """What each target's combination of `chosen`, independent modulo the free rows, uses: (t, chosen), 0/1."""
         found: Solutions = RowSpace(self.stack(chosen)).solve(csr_array(self.targets[self.wanted]))
-        target = np.repeat(self.wanted, np.diff(found.indptr))
+        target = self.wanted[found.owners]
         at = found.row - self.free.shape[0]
         kept = at >= 0
         ones = np.ones(np.count_nonzero(kept), dtype=np.int64)

@@ -17,7 +17,7 @@ from ifm_ident.answer.exact_text import (
 )
 from ifm_ident.answer.identification import JOINT, Criterion, Status, Terms
 from ifm_ident.design.design import Design
-from ifm_ident.design.regimes import Active, Regimes
+from ifm_ident.design.regimes import Active, RegimeLists, Regimes
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.results._json_write import ROUTE
 from ifm_ident.results.cells import Weights
@@ -214,6 +214,8 @@ class _Builder:
             integer_column([term[2] for term in self.terms]),
             integer_column([term[3] for term in self.terms]),
         )
+        ends = np.array([0, *self.missing_ends], dtype=np.int64)
+        lacking = RegimeLists(ends, Regimes.from_active(self.missing, width))
         return Claims(
             self.design,
             Regimes.from_active(self.targets, width),
@@ -224,6 +226,5 @@ class _Builder:
             kernel,
             tuple(weights for _, weights in self.kernels),
             np.array([variable for variable, _ in self.kernels], dtype=np.int64),
-            Regimes.from_active(self.missing, width) if self.undecided else None,
-            np.array([0, *self.missing_ends], dtype=np.int64) if self.undecided else None,
+            lacking if self.undecided else None,
         )

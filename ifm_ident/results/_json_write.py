@@ -107,7 +107,5 @@ class _Texts:
                     yield f'{start}, "conditionals": {{{", ".join(formulas)}}}}}'
 
     def _missing(self, claims: Claims, row: int) -> Iterator[str]:
-        if claims.missing is None or claims.missing_indptr is None:
-            return
-        for j in range(int(claims.missing_indptr[row]), int(claims.missing_indptr[row + 1])):
-            yield self.maps.full(claims.missing[j])
+        if claims.lacking is not None:
+            yield from map(self.maps.full, claims.lacking.take(slice(row, row + 1)).regimes)

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 
 from ifm_ident.answer.exact_text import exponent_texts
 from ifm_ident.answer.identification import Identification, Terms
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regimes, parse_labels
 from ifm_ident.design.regime_text import Notation
+from ifm_ident.design.regimes import RegimeLists
 from ifm_ident.errors import InputError
 from ifm_ident.results._columns import (
     CRITERION_WORDS,
@@ -107,9 +108,9 @@ def _table(claims: Claims, notation: Notation) -> pa.Table:
         _kernel_lists(claims),
     ]
     names = [name for name, _ in _COLUMNS]
-    if claims.missing is not None and claims.missing_indptr is not None:
-        missing = format_regimes(model, claims.missing, notation).cast(pa.large_string())
-        columns.append(_lists(claims.missing_indptr, missing))
+    if claims.lacking is not None:
+        missing = format_regimes(model, claims.lacking.regimes, notation).cast(pa.large_string())
+        columns.append(_lists(claims.lacking.indptr, missing))
         names.append(_MISSING[0])
     return pa.table(columns, names=names)
 
@@ -221,10 +222,11 @@ def _claims(design: Design, columns: dict[str, pa.Array], before: int) -> Claims
     about = index_of(variable, model.variables, "variable", place)
     read = read_cells(model, about, factor, levels, weight, place)
     kernel, kernels, kernel_variable = read_kernels(read, indptr, place)
-    missing = missing_indptr = None
+    lacking = None
     if "missing" in columns:
-        missing_indptr, entries, place = _flat(columns["missing"], row)
-        missing = parse_labels(model, pa.chunked_array([no_nulls(entries, "missing regime", place)]))
+        indptr, entries, place = _flat(columns["missing"], row)
+        regimes = parse_labels(model, pa.chunked_array([no_nulls(entries, "missing regime", place)]))
+        lacking = RegimeLists(indptr, regimes)
     return Claims(
         design,
         targets,
@@ -235,15 +237,14 @@ def _claims(design: Design, columns: dict[str, pa.Array], before: int) -> Claims
         kernel,
         kernels,
         kernel_variable,
-        missing,
-        missing_indptr,
+        lacking,
     )
 
 
 def _flat(lists: pa.ListArray, row: Place) -> tuple[Ints, pa.Array, Place]:
     """Row bounds, the entries of all rows and the place of an entry; a null list is an empty one."""
     counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    indptr = row_bounds(counts)
 
     def place(entry: int) -> str:
         at = int(np.searchsorted(indptr, entry, side="right")) - 1

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ifm_ident.answer.exact_text import encode
 from ifm_ident.answer.identification import Terms
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.show.witness import short_fraction
 
 LONGEST = 200
@@ -45,7 +45,7 @@ def formula_texts(terms: Terms, names: pa.Array) -> FormulaTexts:
     ['p(10) p(01)^(1/2) / p(00)', 'p(10)^2']
     """
     count = len(terms.train)
-    rows = np.repeat(np.arange(len(terms.indptr) - 1, dtype=np.int64), np.diff(terms.indptr))
+    rows = terms.owners
     starts = np.ones(count, dtype=bool)
     starts[1:] = (rows[1:] != rows[:-1]) | (terms.block[1:] != terms.block[:-1])
     first = np.flatnonzero(starts)
@@ -108,6 +108,6 @@ def _powers(terms: Terms, names: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]
 
 
 def _joined(texts: pa.Array, kept: NDArray[np.bool_], group: Ints, groups: int) -> pa.Array:
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(group[kept], minlength=groups))])
-    lists = pa.LargeListArray.from_arrays(pa.array(bounds.astype(np.int64)), texts.filter(pa.array(kept)))
+    ends = row_bounds(np.bincount(group[kept], minlength=groups))
+    lists = pa.LargeListArray.from_arrays(pa.array(ends), texts.filter(pa.array(kept)))
     return pc.binary_join(lists, _one(" "))

@@ -79,7 +79,7 @@ class _Rows:
 
     def lines(self, found: Identification) -> Iterator[str]:
         reasons = [latex_escape(refusal_words(self.model, kernel)) for kernel in found.kernels]
-        lacking = self._names(found.missing) if found.missing is not None else []
+        lacking = self._names(found.lacking.regimes) if found.lacking is not None else []
         verdicts = zip(found.status.tolist(), found.criterion.tolist(), strict=True)
         for row, (name, (status, criterion)) in enumerate(zip(self._names(found.targets), verdicts, strict=True)):
             verdict, detail = Status(status).word.replace("_", " "), ""
@@ -89,8 +89,8 @@ class _Rows:
                 detail = reasons[int(found.kernel[row])]
                 if criterion == Criterion.JOINT:
                     verdict = "no joint formula"
-            elif status == Status.UNDECIDED and found.missing_indptr is not None:
-                part = lacking[found.missing_indptr[row] : found.missing_indptr[row + 1]]
+            elif status == Status.UNDECIDED and found.lacking is not None:
+                part = lacking[found.lacking.span(row)]
                 detail = "training lacks " + ", ".join(rf"\texttt{{{text}}}" for text in part)
             yield rf"\texttt{{{name}}} & {verdict} & {detail} \\"
 
