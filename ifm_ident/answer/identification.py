@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.answer.certificate import KernelCertificate, NotIdentifiableError
-from ifm_ident.answer.formula import Formula, latex_escape
+from ifm_ident.answer.formula import Formula
+from ifm_ident.answer.product import latex_escape
 from ifm_ident.arrays import Ints, Ragged
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Level, Model

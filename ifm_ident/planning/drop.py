@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ifm_ident.deadline import Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import require_seconds
@@ -78,7 +78,7 @@ def droppable(
     blocks = [Block(no, each.span.rows, each.system.rows) for no, each in zip(nothing, wanted, strict=True)]
     ones = np.ones(len(design.distinct), dtype=np.int64)
     problem = apart([block for block in blocks if block.targets.nnz], ones)
-    deadline = time.monotonic() + time_limit
+    deadline = Deadline.after(time_limit)
     choice = choose(problem, lambda: problem, problem.least_cost(), None, deadline, True)
     kept_count = len(choice.chosen)
     return Droppable(

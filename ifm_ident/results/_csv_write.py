@@ -21,7 +21,8 @@ from ifm_ident.results._columns import (
     kernel_cells,
 )
 from ifm_ident.results.claims import Claims
-from ifm_ident.results.header import StudyLike, quoted
+from ifm_ident.results.documents import quoted
+from ifm_ident.results.header import StudyLike
 
 COLUMNS = (
     "regime",

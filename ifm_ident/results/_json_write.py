@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
@@ -17,12 +18,8 @@ from ifm_ident.answer.identification import JOINT, Criterion, Identification, St
 from ifm_ident.design.model import Model
 from ifm_ident.results.cells import Weights
 from ifm_ident.results.claims import Claims
-from ifm_ident.results.header import (
-    MapTexts,
-    StudyLike,
-    header_lines,
-    quoted,
-)
+from ifm_ident.results.documents import Json, Listing, document, quoted
+from ifm_ident.results.header import MapTexts, StudyLike, header_fields
 
 ROUTE = "message-passing"
 """The only method that leaves a regime undecided."""
@@ -43,14 +40,11 @@ def write_json(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificati
     [{'name': 'f', 'x': ['x'], 'sigma': ['A']}]
     """
     texts = _Texts(study.design.model)
-    stream.write(("{" + ",\n ".join(header_lines(study)) + ',\n "results": [').encode())
-    separator = "\n  "
-    for chunk in chunks:
-        for claims in Claims.blocks_of(chunk):
-            for row in texts.rows(claims):
-                stream.write((separator + row).encode())
-                separator = ",\n  "
-    stream.write(b"]}\n")
+    claims = chain.from_iterable(map(Claims.blocks_of, chunks))
+    rows = map(Json, chain.from_iterable(map(texts.rows, claims)))
+    head = ({key: value} for key, value in header_fields(study).items())
+    for line in document(*head, {"results": Listing(rows)}):
+        stream.write(f"{line}\n".encode())
 
 
 class _Texts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,7 +34,8 @@ from ifm_ident.results._columns import (
 )
 from ifm_ident.results._json_read import load_json
 from ifm_ident.results.claims import CLAIM_BLOCK, Claims
-from ifm_ident.results.header import HEADER_KEYS, Heading, StudyLike, header_lines, parse_header, record
+from ifm_ident.results.documents import document
+from ifm_ident.results.header import HEADER_KEYS, Heading, StudyLike, header_fields, parse_header, record
 
 METADATA_KEY = b"study"
 """File metadata under this key hold the JSON result without `results`."""
@@ -43,6 +43,7 @@ METADATA_KEY = b"study"
 _FULL_MAPS = 1_000_000
 """Metadata are small by nature: training lists of more entries name only what is off baseline."""
 
+_WIDE = pa.large_string()
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TERM = [("variable", _TEXT), ("train", pa.int64()), ("exponent", _TEXT)]
 _CELL = [("variable", _TEXT), ("factor", _TEXT), ("levels", _TEXT), ("weight", pa.string())]
@@ -62,7 +63,7 @@ def write_parquet(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identific
 
     The file has a `missing` column (the texts of missing regimes) only when the chunks, all or none, have one.
     """
-    texts = "{" + ", ".join(header_lines(study, _FULL_MAPS)) + "}"
+    metadata = _metadata(study)
     writer = None
     try:
         for chunk in chunks:
@@ -71,10 +72,15 @@ def write_parquet(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identific
                 writer = writer or _writer(stream, table.schema)
                 writer.write_table(table)
         writer = writer or _writer(stream, pa.schema(_COLUMNS))
-        writer.add_key_value_metadata({METADATA_KEY: texts.encode()})
+        writer.add_key_value_metadata(metadata)
     finally:
         if writer is not None:
             writer.close()
+
+
+def _metadata(study: StudyLike) -> dict[bytes, bytes]:
+    [header] = document(header_fields(study, _FULL_MAPS))
+    return {METADATA_KEY: header.encode()}
 
 
 def _writer(stream: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
@@ -180,14 +186,14 @@ def _blocks(design: Design, file: pq.ParquetFile) -> Iterator[Claims]:
         before += batch.num_rows
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type with texts for dictionaries of texts."""
+def _plain(kind: pa.DataType, wide: pa.DataType = _WIDE) -> pa.DataType:
+    """The type with texts for dictionaries of texts, and `wide` for large texts."""
     if pa.types.is_list(kind):
-        return pa.list_(_plain(kind.value_type))
+        return pa.list_(pa.field("element", _plain(kind.value_type, wide)))
     if pa.types.is_struct(kind):
         fields = (kind.field(i) for i in range(kind.num_fields))
-        return pa.struct([(field.name, _plain(field.type)) for field in fields])
-    return pa.string() if pa.types.is_dictionary(kind) else kind
+        return pa.struct([(field.name, _plain(field.type, wide)) for field in fields])
+    return pa.string() if pa.types.is_dictionary(kind) else wide if kind == _WIDE else kind
 
 
 def _claims(design: Design, columns: dict[str, pa.Array], before: int) -> Claims:
@@ -254,7 +260,8 @@ def _flat(lists: pa.ListArray, row: Place) -> tuple[Ints, pa.Array, Place]:
 
 
 def identification_table(found: Identification) -> pa.Table:
-    """What `write_parquet` writes, as an Arrow table: one row a regime, the design in its metadata."""
-    stream = BytesIO()
-    write_parquet(stream, Heading("identification", found.design, found.notation), [found])
-    return pq.read_table(stream)
+    """What `write_parquet` writes, as it is read: one row a regime, the design in its metadata."""
+    table = _table(Claims.of(found), found.notation)
+    kinds = [(field.name, _plain(field.type, pa.string())) for field in table.schema]
+    metadata = _metadata(Heading("identification", found.design, found.notation))
+    return table.cast(pa.schema(kinds)).replace_schema_metadata(metadata)

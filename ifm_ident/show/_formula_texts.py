@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ifm_ident.answer.exact_text import encode
 from ifm_ident.answer.identification import Terms
+from ifm_ident.answer.product import raised
 from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.show.witness import short_fraction
 
@@ -99,9 +100,7 @@ def _powers(terms: Terms, names: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]
     for pair in distinct.tolist():
         top, bottom = divmod(pair, len(denominators))
         power = Fraction(numerators[top], denominators[bottom])
-        text = short_fraction(power)
-        plain = power.denominator == 1 and not text.startswith("[")
-        suffixes.append("" if power == 1 else f"^{text}" if plain else f"^({text})")
+        suffixes.append(raised(short_fraction(power)))
     bases = joined_texts("p(", names.cast(_TEXT), ")").take(pa.array(terms.train))
     suffix = pa.array(suffixes, _TEXT).take(pa.array(code))
     return joined_texts(bases, suffix), below

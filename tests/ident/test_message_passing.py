@@ -359,4 +359,4 @@ def test_many_targets_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_targets() -> None:
     answer = derive_many(design_of([(0,)], ["0"]), Regimes.from_active([], 1))
     assert len(answer) == 0
-    assert answer.indptr.tolist() == [0]
+    assert answer.terms.indptr.tolist() == [0]
