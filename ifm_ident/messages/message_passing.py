@@ -22,7 +22,7 @@ MAX_CONTEXT_ENTRIES = 20_000_000
 MAX_WORK = 200_000
 """Vertices and edges of induced sigma-graphs that one call triangulates one by one (some ten seconds)."""
 
-Status = Literal["identified", "undecided"]
+DerivationStatus = Literal["identified", "undecided"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Derivation:
     chordal and too large to triangulate.
     """
 
-    status: Status
+    status: DerivationStatus
     target: Active
     context: Active
     tree: JunctionTree

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.arrays import Ints
-from ifm_ident.planning._spanning import Block, Spanning
+from ifm_ident.planning._spanning import Spanning, SystemRows
 from ifm_ident.solve.exact.modular import PRIME, cleared, unit
 
 _DENSE = 2**25
@@ -85,9 +85,9 @@ def _orders(problem: Spanning) -> Iterator[Ints]:
             yield np.concatenate([first, by_cost[~np.isin(by_cost, first)]])
 
 
-def _inside(block: Block) -> NDArray[np.bool_]:
+def _inside(block: SystemRows) -> NDArray[np.bool_]:
     """Which candidates lie in the span of the targets and the free rows."""
-    swapped = Block(block.free, block.candidates, block.targets)
+    swapped = SystemRows(block.free, block.candidates, block.targets)
     return swapped.holds(np.arange(block.targets.shape[0], dtype=np.int64))
 
 

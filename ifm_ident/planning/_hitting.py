@@ -20,7 +20,7 @@ from scipy.sparse import csr_array, eye_array, hstack, vstack
 from ifm_ident.arrays import Ints
 from ifm_ident.deadline import Deadline
 from ifm_ident.planning._greedy import complete, prune
-from ifm_ident.planning._spanning import Block, Spanning
+from ifm_ident.planning._spanning import Spanning, SystemRows
 from ifm_ident.solve.exact.rowspace import RowSpace
 
 _TARGETS_A_ROUND = 12
@@ -202,14 +202,14 @@ class HittingSets:
 
 
 def _hyperplane(
-    block: Block, target: int, chosen: Ints, order: Ints
+    block: SystemRows, target: int, chosen: Ints, order: Ints
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Candidates, and targets, outside a hyperplane that holds free rows and `chosen` but not the target.
 
     The greedy choice along (chosen, target, order) is a basis; without the target it spans the hyperplane.
     """
     one = csr_array(block.targets[[target]])
-    joined = Block(block.free, block.targets, csr_array(vstack([block.candidates, one], format="csr")))
+    joined = SystemRows(block.free, block.targets, csr_array(vstack([block.candidates, one], format="csr")))
     line = np.concatenate([chosen, [block.candidates.shape[0]], order])
     basis = joined.independent(line)
     hyperplane = RowSpace(joined.stack(basis[basis < block.candidates.shape[0]]))

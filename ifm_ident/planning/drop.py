@@ -14,7 +14,7 @@ from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import require_seconds
 from ifm_ident.planning._choice import choose
-from ifm_ident.planning._spanning import Block, Span, apart
+from ifm_ident.planning._spanning import Span, SystemRows, apart
 from ifm_ident.planning.reduction import PlanCriterion, require_criterion
 from ifm_ident.planning.search import TIME_LIMIT, Targets, Watch, plainly
 from ifm_ident.solve.identifier import Identifier, System
@@ -75,7 +75,7 @@ def droppable(
     needed[design.distinct] = np.logical_or.reduce([each.needed() for each in wanted])
     repeated = np.bincount(design.first)[design.first] > 1
     nothing = [csr_array((0, each.span.rows.shape[1]), dtype=np.int64) for each in wanted]
-    blocks = [Block(no, each.span.rows, each.system.rows) for no, each in zip(nothing, wanted, strict=True)]
+    blocks = [SystemRows(no, each.span.rows, each.system.rows) for no, each in zip(nothing, wanted, strict=True)]
     ones = np.ones(len(design.distinct), dtype=np.int64)
     problem = apart([block for block in blocks if block.targets.nnz], ones)
     deadline = Deadline.after(time_limit)

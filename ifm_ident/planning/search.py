@@ -16,7 +16,7 @@ from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK
 from ifm_ident.planning._choice import Choice, choose
 from ifm_ident.planning._classes import Classes
-from ifm_ident.planning._spanning import Block, Span, Spanning, apart, bound_of
+from ifm_ident.planning._spanning import Span, Spanning, SystemRows, apart, bound_of
 from ifm_ident.planning.candidates import FEW, MANY, MANY_PARTIAL, Candidates
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.reduction import PlanCriterion, Reduction, require_criterion
@@ -162,7 +162,7 @@ class Search:
             if len(span):
                 systems.append(s)
                 blocks.append(
-                    Block(system.free, span.rows, csr_array(system.directions.rows[offer.directions[:, s]]))
+                    SystemRows(system.free, span.rows, csr_array(system.directions.rows[offer.directions[:, s]]))
                 )
         core = apart(blocks, offer.cost)
         bound = core.least_cost() if offer.complete else self._bound(core, systems)
@@ -225,7 +225,7 @@ class Search:
             rows = system.directions.rows
             targets, candidates = rows[self.directions[kept, s]], rows[offer.directions[:, s]]
             if targets.nnz:
-                blocks.append(Block(system.free, csr_array(targets), csr_array(candidates)))
+                blocks.append(SystemRows(system.free, csr_array(targets), csr_array(candidates)))
         return Spanning(tuple(blocks), offer.cost, self.weight[kept])
 
     def _offer(self, classes: Classes, complete: bool) -> Offer:
@@ -291,7 +291,7 @@ class Search:
         bound = 0
         for s, block in zip(systems, core.blocks, strict=True):
             rows = csr_array(self.reduction.systems[s].directions.rows[numbers[:, s]])
-            bound = max(bound, bound_of(Block(block.free, block.targets, rows), by_cost, cost))
+            bound = max(bound, bound_of(SystemRows(block.free, block.targets, rows), by_cost, cost))
         return bound
 
 

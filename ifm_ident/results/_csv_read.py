@@ -12,7 +12,6 @@ import pyarrow.csv as pcsv
 from numpy.typing import NDArray
 
 from ifm_ident.answer.exact_text import Numbers, parse_distinct
-from ifm_ident.answer.identification import Terms
 from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
@@ -31,7 +30,7 @@ from ifm_ident.results._columns import (
 )
 from ifm_ident.results._csv_write import COLUMNS, KINDS, MISSING
 from ifm_ident.results._json_read import load_json
-from ifm_ident.results.claims import Claims
+from ifm_ident.results.claims import Claims, VariableTerms
 from ifm_ident.results.header import shown
 
 _EXPONENT, _KERNEL, _NONE = range(len(KINDS))
@@ -183,7 +182,7 @@ class _Lines:
             self.status[starts].astype(np.int8),
             self.criterion[starts].astype(np.int8),
             np.where(none, self.train[starts], -1),
-            Terms(
+            VariableTerms(
                 term_ends,
                 self.variable[self.exponent[terms]],
                 self.train[self.exponent[terms]],

@@ -108,7 +108,7 @@ def _lines(claims: Claims, notation: Notation) -> memoryview | bytes:
         _quote(format_regimes(model, claims.targets, notation).cast(_TEXT)).take(pa.array(row)),
         _pick(STATUS_WORDS, claims.status[row]),
         _pick(CRITERION_WORDS, claims.criterion[row]),
-        _pick(model.variables, of_line(terms.block, cells.variable)),
+        _pick(model.variables, of_line(terms.variable, cells.variable)),
         _pick(KINDS, kind),
         _pick([str(i) for i in range(len(claims.design.train))], of_line(terms.train, no_train, claims.train)),
         _pick([factor.name for factor in model.factors], of_line(nothing, cells.factor)),

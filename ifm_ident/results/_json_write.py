@@ -73,7 +73,7 @@ class _Texts:
         entries = pc.binary_join_element_wise(
             '{"train": ', trains, ', "exponent": "', exponents, '"}', ""
         ).to_pylist()
-        bounds, variable = terms.indptr.tolist(), terms.block
+        bounds, variable = terms.indptr.tolist(), terms.variable
         certificates: dict[int, str] = {}
         for i, (regime, status) in enumerate(zip(claims.targets, claims.status.tolist(), strict=True)):
             start = f'{{"regime": {self.maps.full(regime)}, "status": "{Status(status).word}"'

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ifm_ident.answer.exact_text import exponent_texts
-from ifm_ident.answer.identification import Identification, Terms
+from ifm_ident.answer.identification import Identification
 from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regimes, parse_labels
@@ -33,7 +33,7 @@ from ifm_ident.results._columns import (
     texts_at,
 )
 from ifm_ident.results._json_read import load_json
-from ifm_ident.results.claims import CLAIM_BLOCK, Claims
+from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
 from ifm_ident.results.documents import document
 from ifm_ident.results.header import HEADER_KEYS, Heading, StudyLike, header_fields, parse_header, record
 
@@ -99,7 +99,7 @@ def _table(claims: Claims, notation: Notation) -> pa.Table:
     model, terms = claims.design.model, claims.terms
     term = pa.StructArray.from_arrays(
         [
-            texts_at(model.variables, terms.block),
+            texts_at(model.variables, terms.variable),
             pa.array(terms.train),
             exponent_texts(terms.numerator, terms.denominator),
         ],
@@ -216,7 +216,7 @@ def _claims(design: Design, columns: dict[str, pa.Array], before: int) -> Claims
     variable, index, exponent = entries.flatten()
     numerator, denominator = read_exponents(no_nulls(exponent, "exponent", place), place)
     index = no_nulls(index, "training index", place).to_numpy(zero_copy_only=False).astype(np.int64)
-    terms = Terms(
+    terms = VariableTerms(
         indptr,
         index_of(variable, model.variables, "variable", place),
         check_train(index, len(design.train), place),

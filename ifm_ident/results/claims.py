@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ifm_ident.answer.exact_text import Numbers
 from ifm_ident.answer.identification import JOINT, Identification, Terms
-from ifm_ident.arrays import Ints, ragged_arange, row_bounds
+from ifm_ident.arrays import Ints, Ragged, ragged_arange, row_bounds
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
 from ifm_ident.design.regimes import RegimeLists, Regimes
@@ -20,11 +21,20 @@ CLAIM_BLOCK = 200_000
 
 
 @dataclass(frozen=True, eq=False)
+class VariableTerms(Ragged, entries=("variable", "train", "numerator", "denominator")):
+    """Exponents as `Terms` holds them, in formulas of variables instead of covers: -1 for a joint formula."""
+
+    variable: Ints
+    train: Ints
+    numerator: Numbers
+    denominator: Numbers
+
+
+@dataclass(frozen=True, eq=False)
 class Claims:
     """What is said of n regimes, for every variable by name, not yet checked.
 
-    As `Identification`, except that `terms.block` holds the index of a variable (-1 for a joint formula) and
-    that a certificate is a kernel vector, `kernels[j]`, and the index of the variable that it is about,
+    As `Identification`, except that formulas are of variables, not of covers, and that a certificate is a kernel vector, `kernels[j]`, and the index of the variable that it is about,
     `kernel_variable[j]` (-1 for a joint one).
     """
 
@@ -33,7 +43,7 @@ class Claims:
     status: NDArray[np.int8]
     criterion: NDArray[np.int8]
     train: Ints
-    terms: Terms
+    terms: VariableTerms
     kernel: Ints
     kernels: tuple[Weights, ...]
     kernel_variable: Ints
@@ -74,9 +84,9 @@ def first_variables(model: Model) -> list[int]:
     return [first[block] for block in range(len(model.covers))]
 
 
-def _by_variable(model: Model, terms: Terms) -> Terms:
+def _by_variable(model: Model, terms: Terms) -> VariableTerms:
     if not np.any(terms.block != JOINT):
-        return terms
+        return VariableTerms(terms.indptr, terms.block, terms.train, terms.numerator, terms.denominator)
     cover = np.array([model.cover_index[variable] for variable in model.variables], dtype=np.int64)
     order = np.argsort(cover, kind="stable")
     counts = np.append(np.bincount(cover, minlength=len(model.covers)), 1)  # the last one is JOINT
@@ -88,7 +98,7 @@ def _by_variable(model: Model, terms: Terms) -> Terms:
     row = terms.owners[source]
     sorting = np.lexsort((source, variable, row))
     source = source[sorting]
-    return Terms(
+    return VariableTerms(
         row_bounds(copies)[terms.indptr],
         variable[sorting],
         terms.train[source],

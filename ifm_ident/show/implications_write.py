@@ -8,7 +8,7 @@ import numpy as np
 
 from ifm_ident.answer.formula import Formula
 from ifm_ident.answer.product import latex_escape
-from ifm_ident.implications.testable import Claims, Implication, Implications
+from ifm_ident.implications.testable import ClaimGroup, Implication, Implications
 from ifm_ident.results.documents import Listing, document
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show.table import wrapped
@@ -65,7 +65,7 @@ def claim_words(claim: Implication, variables: tuple[str, ...]) -> str:
     return f"is constant in {listed(claim.variables)} given the rest"
 
 
-def _independence(claims: Claims) -> str:
+def _independence(claims: ClaimGroup) -> str:
     names = listed(claims.variables, most=len(claims.variables))
     if len(claims.variables) == 2:
         return f"{names} are independent given the rest, in every regime"

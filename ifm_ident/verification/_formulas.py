@@ -83,10 +83,10 @@ class Training:
         return order, np.searchsorted(self.paths.factor[order], factors)
 
     @cached_property
-    def _systems(self) -> dict[int, System]:
+    def _systems(self) -> dict[int, FactorSystem]:
         return {}
 
-    def system(self, cover: int) -> System:
+    def system(self, cover: int) -> FactorSystem:
         """The part of the matrix that concerns one set K(v), by its index in `Model.covers`; or all of it."""
         if cover not in self._systems:
             factor = self.cells.factor[: self.count]
@@ -98,12 +98,12 @@ class Training:
             matrix = self.matrix if cover == JOINT else self.by_column[:, columns].tocsr()
             local = np.zeros(self.count + 1, dtype=np.int64)
             local[columns] = np.arange(len(columns))
-            self._systems[cover] = System(keep, columns, local, matrix)
+            self._systems[cover] = FactorSystem(keep, columns, local, matrix)
         return self._systems[cover]
 
 
 @dataclass(frozen=True, eq=False)
-class System:
+class FactorSystem:
     """A_v: the factors it keeps, shape (l,), the numbers of its columns, ascending, their inverse, the matrix."""
 
     keep: NDArray[np.bool_]
@@ -172,13 +172,13 @@ def _factor_at(training: Training, column: int) -> int:
 def _formulas(claims: Claims, rows: Ints) -> _Formulas:
     terms = claims.terms.take(rows)
     row = terms.owners
-    key = row * (len(claims.design.model.variables) + 1) + terms.block + 1
+    key = row * (len(claims.design.model.variables) + 1) + terms.variable + 1
     order = np.arange(len(key)) if np.all(key[1:] >= key[:-1]) else np.argsort(key, kind="stable")
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     return _Formulas(
         np.append(starts, len(key)).astype(np.int64),
         rows[row[order][starts]],
-        terms.block[order][starts],
+        terms.variable[order][starts],
         terms.train[order],
         terms.numerator[order],
         terms.denominator[order],
@@ -205,7 +205,7 @@ def _check_variables(claims: Claims, rows: Ints, formulas: _Formulas) -> Failure
 
 
 def _differences(
-    training: Training, system: System, formulas: _Formulas, shown: Paths, number: Ints, rows: Ints
+    training: Training, system: FactorSystem, formulas: _Formulas, shown: Paths, number: Ints, rows: Ints
 ) -> Iterator[tuple[int, int]]:
     """Formulas that fail, and one column where they do."""
     count = len(formulas)
@@ -259,7 +259,7 @@ def _scales(formulas: _Formulas) -> tuple[Ints, NDArray[np.bool_]]:
 
 
 def _small(
-    system: System, formulas: _Formulas, scale: Ints, formula: Ints, column: Ints
+    system: FactorSystem, formulas: _Formulas, scale: Ints, formula: Ints, column: Ints
 ) -> Iterator[tuple[int, int]]:
     """Formulas whose sums differ from the target's cells, in int64; (formula, column) lists what targets show."""
     exponents = formulas.numerator.astype(np.int64) * (
@@ -278,7 +278,7 @@ def _small(
         yield f, int(system.columns[difference.indices[difference.indptr[f]]])
 
 
-def _large(system: System, formula: _Formulas, column: Ints) -> int | None:
+def _large(system: FactorSystem, formula: _Formulas, column: Ints) -> int | None:
     """A column where the sums of one formula differ from the target's cells, in Python integers."""
     scale = lcm(*map(int, formula.denominator))
     exponents: NDArray[np.object_] = np.empty(len(formula.train), dtype=object)

@@ -247,7 +247,7 @@ def _check_shape(claims: Claims) -> Iterator[tuple[int, str]]:
     illegal = np.zeros(len(claims), dtype=bool)
     illegal[claims.targets.rows[_illegal(claims.design, claims.targets)]] = True
     wrong_term = (terms.train < 0) | (terms.train >= len(claims.design.train))
-    wrong_term |= (terms.block < JOINT) | (terms.block >= len(model.variables))
+    wrong_term |= (terms.variable < JOINT) | (terms.variable >= len(model.variables))
     wrong_term |= (terms.denominator <= 0).astype(bool)
     bad_term = np.zeros(len(claims), dtype=bool)
     bad_term[terms.owners[wrong_term]] = True

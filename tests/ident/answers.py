@@ -208,7 +208,7 @@ def rows_of(claims: Claims) -> list[dict[str, Any]]:
         formulas: dict[int, list[tuple[int, Fraction]]] = {}
         for e in range(int(claims.terms.indptr[i]), int(claims.terms.indptr[i + 1])):
             q = Fraction(int(claims.terms.numerator[e]), int(claims.terms.denominator[e]))
-            formulas.setdefault(int(claims.terms.block[e]), []).append((int(claims.terms.train[e]), q))
+            formulas.setdefault(int(claims.terms.variable[e]), []).append((int(claims.terms.train[e]), q))
         j = int(claims.kernel[i])
         missing: list[Active] = []
         if claims.lacking is not None:
