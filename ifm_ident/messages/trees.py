@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.model import Model
 
 Graph = dict[int, set[int]]
@@ -284,5 +284,4 @@ def later_neighbours(edges: Ints, rank: Ints) -> tuple[Ints, Ints]:
     low = np.where(swapped, edges[:, 1], edges[:, 0])
     high = np.where(swapped, edges[:, 0], edges[:, 1])
     order = np.lexsort((high, low))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(low, minlength=len(rank)))]).astype(np.int64)
-    return indptr, high[order]
+    return row_bounds(np.bincount(low, minlength=len(rank))), high[order]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ifm_ident.arrays import Ints
+from ifm_ident.deadline import Deadline
 from ifm_ident.planning._greedy import early_plan, greedy_plan
 from ifm_ident.planning._hitting import HittingSets, OutOfTime
 from ifm_ident.planning._spanning import Spanning
@@ -34,7 +35,7 @@ def choose(
     whole: Callable[[], Spanning],
     bound: int,
     max_add: int | None,
-    deadline: float,
+    deadline: Deadline,
     every_candidate: bool,
     targets: Ints | None = None,
     known: Callable[[], Ints] | None = None,

@@ -5,6 +5,7 @@ Theory: docs/theory/joint.md and docs/theory/conditional.md.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.sparse import csr_array
 
 from ifm_ident.answer.certificate import KernelCertificate
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status, Terms
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import Notation
 from ifm_ident.design.regimes import Regimes, require_legal
@@ -74,11 +75,10 @@ class System:
         if seen.all():
             return found.solvable, terms
         counts = np.zeros(len(targets), dtype=np.int64)
-        counts[seen] = np.diff(terms.indptr)
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        counts[seen] = terms.sizes
         solvable = np.zeros(len(targets), dtype=bool)
         solvable[seen] = found.solvable
-        return solvable, Terms(indptr, terms.block, terms.train, terms.numerator, terms.denominator)
+        return solvable, replace(terms, indptr=row_bounds(counts))
 
     def refuse(self, targets: Regimes) -> tuple[Ints, list[KernelCertificate]]:
         """Certificates for targets that have no formula: each target's index, shape (n,), and the list."""
@@ -103,10 +103,9 @@ class System:
 
     def terms_of(self, found: Solutions) -> Terms:
         """Solutions as terms: training indices as written, positive exponents before negative ones in a row."""
-        counts = np.diff(found.indptr)
-        row = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+        counts, row = found.sizes, found.owners
         negative = np.asarray(found.numerator < 0, dtype=bool)
-        before = np.concatenate([[0], np.cumsum(negative)])
+        before = row_bounds(negative)
         negatives_before = before[:-1] - before[found.indptr[:-1]][row]
         within = np.arange(len(row)) - found.indptr[:-1][row]
         positives = counts - np.diff(before[found.indptr])
@@ -267,15 +266,16 @@ def _merge(parts: list[tuple[Ints, Terms]], n: int) -> Terms:
         return Terms.empty(n)
     if len(parts) == 1 and len(parts[0][0]) == n:
         return parts[0][1]
-    owner = np.concatenate([np.repeat(rows, np.diff(terms.indptr)) for rows, terms in parts])
+    owner = np.concatenate([rows[terms.owners] for rows, terms in parts])
     order = np.argsort(owner, kind="stable")
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))]).astype(np.int64)
-    return Terms(
-        indptr,
-        np.concatenate([terms.block for _, terms in parts])[order],
-        np.concatenate([terms.train for _, terms in parts])[order],
-        np.concatenate([terms.numerator for _, terms in parts])[order],
-        np.concatenate([terms.denominator for _, terms in parts])[order],
+    columns = Terms.concatenate([terms for _, terms in parts])
+    return Terms.owned(
+        owner,
+        n,
+        columns.block[order],
+        columns.train[order],
+        columns.numerator[order],
+        columns.denominator[order],
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ifm_ident import Study
-from ifm_ident.show import wrapped
+from ifm_ident.show import aligned, wrapped
 from ifm_ident.study import read_regimes, table_of
 from ifm_learn.data.columns import numbers
 from ifm_learn.estimation.of_study import estimate_study
@@ -50,9 +50,7 @@ def truth_lines(study: Study, found: Estimates, truth: Path) -> Iterator[str]:
                 f"{found.additive[row, 0] - true[row]:+.3f}",
             )
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for cells in rows:
-        yield ("  " + "  ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True))).rstrip()
+    yield from aligned(rows, "  ")
     inside = int(
         (
             (found.confidence_low[unseen, 0] <= true[unseen]) & (true[unseen] <= found.confidence_high[unseen, 0])

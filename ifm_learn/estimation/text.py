@@ -11,6 +11,7 @@ import numpy as np
 
 from ifm_ident import Status
 from ifm_ident.show import (
+    aligned,
     code,
     counted,
     html_table,
@@ -40,10 +41,7 @@ def text_lines(found: Estimates) -> Iterator[str]:
     """Heading, one line a regime (and variable), what the words mean, and warnings."""
     yield from wrapped(_heading(found), "  ")
     yield ""
-    rows = [_columns(found), *_rows(found)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        yield ("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip()
+    yield from aligned([_columns(found), *_rows(found)], "  ")
     yield ""
     for line in sensitivity_lines(found):
         yield from wrapped(line, "  ")

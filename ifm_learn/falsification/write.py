@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from ifm_ident.implications import Implication
-from ifm_ident.results import quoted
+from ifm_ident.results import Listing, csv_line, document
 from ifm_ident.show import counted, listed, wrapped
 from ifm_learn.falsification.repair import Suggestion
 from ifm_learn.falsification.testing import Falsification, Finding
@@ -27,13 +24,14 @@ _EXTRAPOLATED = 1e-6
 
 def json_lines(found: Falsification, suggested: Sequence[Suggestion]) -> Iterator[str]:
     """The result as JSON, one finding a line; interactions of a pair have `interaction` and `variable` null."""
-    yield "{" + f'"schema": {quoted(SCHEMA)}, "alpha": {quoted(_decimal(found))}, "seed": {found.seed}, '
-    yield f' "correction": {quoted(found.correction)}, "results": ['
-    for left, finding in zip(range(len(found.findings) - 1, -1, -1), found.findings, strict=True):
-        yield f"  {json.dumps(_entry(finding), ensure_ascii=False)}{',' if left else ''}"
-    yield f' ], "warnings": {quoted(list(found.warnings))},'
     repairs = [{"factor": s.factor, "add": s.intervention, "gain": s.gain, "se": s.error} for s in suggested]
-    yield f' "suggestions": {quoted(repairs)}' + "}"
+    results = Listing(map(_entry, found.findings), "\n ]")
+    head, *rest = document(
+        {"schema": SCHEMA, "alpha": _decimal(found), "seed": found.seed},
+        {"correction": found.correction, "results": results, "warnings": found.warnings},
+        {"suggestions": repairs},
+    )
+    yield from (f"{head} ", *rest)
 
 
 def _decimal(found: Falsification) -> str:
@@ -63,7 +61,7 @@ def csv_lines(found: Falsification) -> Iterator[str]:
 
     A test that was not made has one line, without variable and effect.
     """
-    yield _row(COLUMNS)
+    yield csv_line(COLUMNS)
     place: dict[Implication, int] = {}
     for finding in found.findings:
         claim, evidence = finding.claim, finding.evidence
@@ -73,13 +71,7 @@ def csv_lines(found: Falsification) -> Iterator[str]:
             found.implications.name(finding.combination),
         )  # fmt: skip
         for variable, effect in evidence.effect.items() or [("", "")]:
-            yield _row((*common, variable, effect))
-
-
-def _row(values: Sequence[object]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(values)
-    return text.getvalue()
+            yield csv_line((*common, variable, effect))
 
 
 def text_lines(name: str, found: Falsification, suggested: Sequence[Suggestion], rows: int) -> Iterator[str]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from ifm_ident.incidence import BaselineSystem
 from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError, Model, Regimes
-from ifm_ident.incidence import BaselineSystem
 
 Floats = NDArray[np.float64]
 

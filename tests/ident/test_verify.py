@@ -294,7 +294,7 @@ def test_undecided_regimes_must_miss_what_they_say() -> None:
     )
     nothing = undecided(design, codes("110", "211"), [lacking, [((0, 7),)]])
     assert failing(nothing) == {1}
-    assert failing(replace(good, missing=None, missing_indptr=None)) == {0, 2}
+    assert failing(replace(good, lacking=None)) == {0, 2}
 
 
 HEADERS: list[tuple[Callable[[Any], Any], str]] = [

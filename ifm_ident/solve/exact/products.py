@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ifm_ident.arrays import row_bounds
+
 SAFE = 2.0**61
 """Results bounded by this (in float arithmetic, so with a margin) are exact in int64."""
 
@@ -92,5 +94,5 @@ def select_rows(matrix: csr_array, rows: NDArray[np.int64]) -> csr_array:
     keep[rows] = True
     per_entry = np.repeat(keep, np.diff(matrix.indptr))
     counts = np.where(keep, np.diff(matrix.indptr), 0)
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(matrix.indptr.dtype)
+    indptr = row_bounds(counts).astype(matrix.indptr.dtype)
     return csr_array((matrix.data[per_entry], matrix.indices[per_entry], indptr), shape=matrix.shape)
