@@ -262,7 +262,7 @@ def report(data_home: Path | None, download: bool, seed: int) -> Iterator[str]:
         "energies).\n"
     )
     yield f"## Distance to the {len(combined)} measured combinations\n"
-    yield "The formula by ratios of a regime contrast; in baseline standard deviations, means over the combinations.\n"
+    yield "The formula by ratios of a regime contrast; in baseline standard deviations, means over combinations.\n"
     predictions = Predictions(singles, blocks, seed)
     rows: dict[str, list[Distance]] = {NOISE: []}
     effective: dict[str, list[float]] = {}

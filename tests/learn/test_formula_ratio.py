@@ -49,8 +49,10 @@ CELLS = np.array(list(product(range(3), repeat=3)), dtype=np.float64)
 
 
 def test_conditional_formulas_reproduce_the_target_of_the_three_cycle() -> None:
-    """docs/theory/conditional.md: no single product exists, Brook's lemma gives the target, a shared function of
-    x cancels."""
+    """No single product exists, Brook's lemma gives the target, a shared function of x cancels.
+
+    Theory: docs/theory/conditional.md.
+    """
     for seed in range(5):
         tables, target = cycle_tables(seed)
         found = FormulaRatio(CYCLE, tables).log_potential(ALL_ONE, CELLS) + tables.shared.ravel()

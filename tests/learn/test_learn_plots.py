@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -27,11 +29,11 @@ from ifm_learn.plots import (
 from tests.learn.falsification_truths import CODES, joint_model, samples_of, shifted
 
 
-def axes() -> object:
+def axes() -> Any:
     return Figure(figsize=(5, 4)).subplots()
 
 
-def words(ax: object) -> list[str]:
+def words(ax: Any) -> list[str]:
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 

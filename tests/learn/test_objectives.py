@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -78,14 +79,14 @@ def joint(values: Floats) -> Floats:
 
 def pseudo_of(samples: Samples, energy: str | Callable[[Floats], Mlp], bins: int = 4) -> PseudoLikelihood:
     """On equal bins between the least and the largest values, with unequal bases."""
-    edges = [np.linspace(column.min(), column.max(), bins + 1) for column in samples.x.T]
+    edges: list[Floats] = [np.linspace(column.min(), column.max(), bins + 1) for column in samples.x.T]
     places = np.stack(
         [np.searchsorted(e[1:-1], c, side="right") for e, c in zip(edges, samples.x.T, strict=True)], 1
     )
     axes = tuple((e[1:] + e[:-1]) / 2 for e in edges)
     points = np.stack([a[i] for a, i in zip(axes, places.T, strict=True)], axis=1)
     layout = layout_of(FactorCells.of(samples.design), energy, points)
-    base = tuple(0.1 * v * np.arange(bins) for v in range(3))
+    base = tuple(0.1 * v * np.arange(float(bins)) for v in range(3))
     return PseudoLikelihood.of(layout, axes, base, places, samples.regime)
 
 
@@ -284,7 +285,7 @@ def test_contrast_refuses_one_regime_and_lone_rows() -> None:
 
 @pytest.mark.parametrize("objective", ["exact", "pseudo"])
 @pytest.mark.parametrize("energy", ["saturated", "splines"])
-def test_linear_energies_in_density_models(objective: str, energy: str) -> None:
+def test_linear_energies_in_density_models(objective: Literal["exact", "pseudo"], energy: str) -> None:
     """On three values both families span every pairwise table; the unseen regime is known to within sampling."""
     truth = DiscreteIFM.random(MODEL, np.random.default_rng(3))
     samples = truth.sample(DESIGN, 4000, np.random.default_rng(4))
