@@ -13,6 +13,7 @@ NEEDS = {"ifm_learn.energies._deep": "jax"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the examples of modules whose package is not installed."""
     for item in items:
         if isinstance(item, pytest.DoctestItem):
             package = NEEDS.get(item.dtest.globs["__name__"])

@@ -35,9 +35,9 @@ from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.falsification.repair import suggestions
 from ifm_learn.falsification.testing import Falsification, falsify
 from ifm_learn.falsification.write import claim_words, effect_words, p_words
+from ifm_learn.fitting.contrast import fit_contrast
 from ifm_learn.outcome.balance import Balance
 from ifm_learn.ratios.balance import balance_weights
-from ifm_learn.ratios.classifier import ClassifierRatio
 from ifm_learn.ratios.formula import FormulaRatio
 
 DOUBTFUL = ("Raf", "Mek")
@@ -138,7 +138,7 @@ class Predictions:
 
     def __init__(self, singles: Samples, blocks: Samples, seed: int) -> None:
         self.singles, self.seed = singles, seed
-        self.ratio = ClassifierRatio(seed=seed).fit(singles)
+        self.ratio = fit_contrast(singles, seed=seed)
         self.formula = FormulaRatio(singles.design, self.ratio, np.median(singles.x, axis=0))
         self.density = fit_density(blocks, starts=2, seed=seed)
 
@@ -262,7 +262,7 @@ def report(data_home: Path | None, download: bool, seed: int) -> Iterator[str]:
         "energies).\n"
     )
     yield f"## Distance to the {len(combined)} measured combinations\n"
-    yield "The formula by ratios of a classifier; in baseline standard deviations, means over the combinations.\n"
+    yield "The formula by ratios of a regime contrast; in baseline standard deviations, means over combinations.\n"
     predictions = Predictions(singles, blocks, seed)
     rows: dict[str, list[Distance]] = {NOISE: []}
     effective: dict[str, list[float]] = {}
@@ -322,8 +322,8 @@ def own_regimes(model: DensityModel, samples: Samples, seed: int) -> Iterator[st
 
 
 def effective_of_pairs(singles: Samples, combined: dict[str, Floats]) -> dict[str, float]:
-    """Kish's effective sample size of the balance weights by classifier ratios, of all training cells."""
-    model = Balance(ratio=ClassifierRatio()).fit(singles)
+    """Kish's effective sample size of the balance weights by the contrast's ratios, of all training cells."""
+    model = Balance(ratio=fit_contrast(singles)).fit(singles)
     return {name: float(model.diagnostics(combination(singles.design, name)).ess[0]) for name in combined}
 
 

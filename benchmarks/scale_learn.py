@@ -30,7 +30,6 @@ from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.likelihood import Counts, ExactLikelihood, add_base
 from ifm_learn.fitting.optimise import minimise
 from ifm_learn.fitting.pseudo import PseudoLikelihood
-from ifm_learn.fitting.score_matching import ScoreMatching
 from ifm_learn.inference.gibbs import gibbs
 from ifm_learn.inference.grid_tree import GridTree
 
@@ -41,7 +40,6 @@ COLUMNS = (
     ("exact", "exact, s"),
     ("pseudo", "pseudo, s"),
     ("contrast", "contrast, s"),
-    ("score", "score matching, s"),
     ("fit", "fit, s"),
     ("gibbs", "Gibbs, s"),
     ("data", "data, MB"),
@@ -130,8 +128,6 @@ def measure(cells: int, variables: int, interventions: int) -> dict[str, float]:
     for _ in range(3):
         contrast.value_and_gradient(start)
     clock("contrast", 3)
-    ScoreMatching.of(quadratic, points, samples.regime).solve(RIDGE)
-    clock("score")
     smooth = PseudoLikelihood(quadratic, axes, grid.log_widths, pseudo.contexts)
     penalty = RIDGE * np.concatenate([quadratic.energies[k].penalty for k in factors.factor])
 
@@ -190,8 +186,8 @@ def report(done: dict[tuple[int, int, int], dict[str, float]], command: str) -> 
         "# Cost of learning against cells, variables and regimes",
         f"`{command}`, Python {platform.python_version()}, numpy {np.__version__}, one core. CPU seconds: "
         "contexts and counts, read once from the rows; one value and gradient of the exact likelihood and of the "
-        "pseudo-likelihood with mlp energies (15 units), and of the regime contrast with quadratic ones; score "
-        "matching, system and solution; a whole fit by pseudo-likelihood with quadratic energies "
+        "pseudo-likelihood with mlp energies (15 units), and of the regime contrast with quadratic ones; a "
+        "whole fit by pseudo-likelihood with quadratic energies "
         f"({min(iterations)} to {max(iterations)} iterations, {converged}); {DRAWS:,} Gibbs draws in every regime "
         "with their diagnostics. Lines that begin with `to` are ratios to the line before.",
     ]

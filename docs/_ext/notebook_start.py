@@ -10,7 +10,11 @@ from IPython.core.getipython import get_ipython
 
 def _bash(line: str, cell: str) -> None:
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", cell], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ["bash", "-euo", "pipefail", "-c", cell],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     print(done.stdout, end="")
     done.check_returncode()

@@ -234,9 +234,11 @@ class Identification(Tabular):
 
 @dataclass(repr=False, frozen=True)
 class Answer(Shown):
-    """The verdict on one regime: `formula` where one product gives the joint density, `conditionals` where each
-    variable's full conditional has its own (docs/theory/conditional.md), `certificate` of a refusal, `missing` of
-    an undecided one. `model` lets a refusal be shown in words.
+    """The verdict on one regime, with what proves it.
+
+    `formula` where one product gives the joint density, `conditionals` where each variable's full conditional has
+    its own (docs/theory/conditional.md), `certificate` of a refusal, `missing` of an undecided one. `model` lets a
+    refusal be shown in words.
     """
 
     name: str

@@ -23,9 +23,11 @@ class Space(Protocol):
     """A finite, ordered set of regimes: its exact size and its members in chunks."""
 
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """How many regimes there are, exact."""
 
-    def chunks(self, size: int = CHUNK) -> Iterator[Regimes]: ...
+    def chunks(self, size: int = CHUNK) -> Iterator[Regimes]:
+        """The regimes in order, at most `size` at a time."""
 
 
 def require_feasible(space: Space) -> None:

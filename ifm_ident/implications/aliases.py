@@ -66,8 +66,9 @@ class Aliases:
 
 
 def aliases(design: Design, order: int = DEFAULT_ORDER) -> Aliases:
-    """Which effects the training design confounds with those of the model (its columns (T, t),
-    docs/theory/model.md).
+    """Which effects the training design confounds with those of the model, its columns (T, t).
+
+    Theory: docs/theory/model.md.
 
     Raises InputError where an intervention has more than two levels, and where there are too many effects.
 

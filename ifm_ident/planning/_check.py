@@ -20,7 +20,9 @@ _EXACT = 2**20
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """identified: how many targets are; refused: those that are not; squares: for every training regime from
+    """What a plan gives, counted again from the design it makes.
+
+    identified: how many targets are; refused: those that are not; squares: for every training regime from
     `first_new` on, the sum over identified targets and variables of its squared exponent.
     """
 

@@ -1,5 +1,6 @@
-"""Least cost by implicit hitting sets (docs/theory/choosing.md and docs/theory/planning.md): exact where time
-allows, else a proven bound.
+"""Least cost by implicit hitting sets: exact where time allows, else a proven bound.
+
+Theory: docs/theory/choosing.md and docs/theory/planning.md.
 
 A plan spans a target exactly when it meets {candidates c : c·w != 0} for every w that the free rows do not see and
 the target does. The cheapest set that meets all the sets found so far bounds every plan from below; when it spans

@@ -29,15 +29,19 @@ class Prices(Protocol):
     """
 
     @property
-    def unit(self) -> Fraction: ...
+    def unit(self) -> Fraction:
+        """The cost that all costs are whole multiples of."""
 
     @property
-    def listed(self) -> Regimes | None: ...
+    def listed(self) -> Regimes | None:
+        """The regimes that have a price, or None."""
 
     @property
-    def usable(self) -> NDArray[np.bool_]: ...
+    def usable(self) -> NDArray[np.bool_]:
+        """Which interventions may leave the baseline, shape (d,)."""
 
-    def of(self, regimes: Regimes) -> Ints: ...
+    def of(self, regimes: Regimes) -> Ints:
+        """Costs in units, shape (n,)."""
 
 
 @dataclass(frozen=True, eq=False)

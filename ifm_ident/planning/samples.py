@@ -1,5 +1,7 @@
-"""How many samples each added regime gets (docs/theory/choosing.md and docs/theory/planning.md): exact optimum
-over whole numbers."""
+"""How many samples each added regime gets: exact optimum over whole numbers.
+
+Theory: docs/theory/choosing.md and docs/theory/planning.md.
+"""
 
 from __future__ import annotations
 

@@ -26,11 +26,16 @@ class StudyLike(Protocol):
     """What writers and the check need of a study."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The study's name."""
+
     @property
-    def design(self) -> Design: ...
+    def design(self) -> Design:
+        """The model and the training regimes."""
+
     @property
-    def notation(self) -> Notation: ...
+    def notation(self) -> Notation:
+        """How regimes are written."""
 
 
 class MapTexts:

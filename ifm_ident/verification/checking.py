@@ -77,8 +77,9 @@ class Verification:
 def verify(
     result: Identification | Claims | ResultFile, study: StudyLike | None = None, against: str | None = None
 ) -> Verification:
-    """Checks every claim in exact integers, from the definitions (docs/theory/joint.md and
-    docs/theory/conditional.md), never by solving.
+    """Checks every claim in exact integers, from the definitions, never by solving.
+
+    Theory: docs/theory/joint.md and docs/theory/conditional.md.
 
     observed: the target is that training regime. identified: for every factor (of K(v), for every variable v,
     under the conditional criterion) and every cell of its sigma-scope, the exponents of the training regimes

@@ -1,4 +1,4 @@
-"""Conformal intervals for units and for means of regimes never run, and bands for their densities.
+"""Conformal intervals for units and for means of regimes never run.
 
 Theory: docs/theory/conformal.md.
 """

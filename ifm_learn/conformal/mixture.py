@@ -23,7 +23,7 @@ def balance_log_weights(log_target: ArrayLike, log_train: ArrayLike, sizes: Arra
     log_target: log p*(x) up to a constant, shape (n,) or (n, t) for t targets; log_train: log p_i(x), shape (n,
     m), every regime normalised; both may share one function of x, which cancels. sizes: calibration rows of each
     regime, shape (m,), 0 where it has none. The result has the shape of log_target. Densities known only up to a
-    constant for each regime (classifier logits hold log n_i, energies log Z_i) must be normalised first: the wrong
+    constant for each regime (logits hold log n_i, energies log Z_i) must be normalised first: the wrong
     constants give the wrong mixture. `ifm_learn.ratios.balance` estimates them.
 
     >>> balance_log_weights([0.0], [[0.0, 0.0]], [10, 30]).tolist()

@@ -1,5 +1,6 @@
-"""Weighted conformal quantiles whose comparisons are made in integers (docs/theory/conformal.md; Tibshirani et
-al. 2019).
+"""Weighted conformal quantiles whose comparisons are made in integers.
+
+Theory: docs/theory/conformal.md (Tibshirani et al. 2019).
 
 No kept library does this for regression: MAPIE 1.6 and crepes 0.9 have no weights for covariate shift, puncc 0.9
 takes one weight vector for all test points, torchcp 1.2 has it for classification only, conditionalconformal 0.0.5

@@ -28,10 +28,6 @@ class Basis(Protocol):
     def penalty(self) -> Floats:
         """How rough each one is, shape (size,); the first has 1."""
 
-    @property
-    def is_quadratic(self) -> bool:
-        """Whether all are polynomials of degree two at most."""
-
     def columns(self, x: Floats, derivative: int = 0) -> Floats:
         """The functions or their first or second derivatives at x, shape (n,); shape (n, size)."""
 
@@ -67,11 +63,6 @@ class Powers:
     def penalty(self) -> Floats:
         """All alike."""
         return np.ones(self.degree)
-
-    @property
-    def is_quadratic(self) -> bool:
-        """Always."""
-        return True
 
     def columns(self, x: Floats, derivative: int = 0) -> Floats:
         """The powers or their derivatives, shape (n, degree)."""
@@ -144,11 +135,6 @@ class Spline:
     def size(self) -> int:
         """The number of functions."""
         return int(self.rotation.shape[1])
-
-    @property
-    def is_quadratic(self) -> bool:
-        """Never."""
-        return False
 
     @cached_property
     def _pieces(self) -> tuple[BSpline, ...]:

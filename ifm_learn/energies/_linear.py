@@ -23,8 +23,8 @@ class Pairwise:
     (u, v), u < v, function i of u times function j of v, j fastest.
 
     >>> energy = Pairwise.quadratic(np.random.default_rng(0).normal(size=(100, 3)))
-    >>> energy.width, energy.size, energy.is_quadratic
-    (3, 9, True)
+    >>> energy.width, energy.size
+    (3, 9)
     >>> Pairwise.splines(np.random.default_rng(0).normal(size=(100, 2))).size
     21
     """
@@ -50,11 +50,6 @@ class Pairwise:
     def width(self) -> int:
         """The number of variables."""
         return len(self.bases)
-
-    @property
-    def is_quadratic(self) -> bool:
-        """Whether every feature is a polynomial of degree two at most."""
-        return all(basis.is_quadratic for basis in self.bases) and self.paired == 1
 
     @cached_property
     def pairs(self) -> tuple[tuple[int, int], ...]:
@@ -103,26 +98,6 @@ class Pairwise:
         """Functions of x, shape (n, size)."""
         columns = [basis.columns(x) for basis, x in zip(self.bases, points.T, strict=True)]
         return self._joined(columns, [(columns[u], columns[v]) for u, v in self.pairs])
-
-    def slopes(self, points: Floats) -> Floats:
-        """The features' first derivatives by each variable, shape (n, width, size)."""
-        return self._derivatives(points, 1)
-
-    def curvatures(self, points: Floats) -> Floats:
-        """The features' second derivatives by each variable, shape (n, width, size)."""
-        return self._derivatives(points, 2)
-
-    def _derivatives(self, points: Floats, order: int) -> Floats:
-        columns = [basis.columns(x) for basis, x in zip(self.bases, points.T, strict=True)]
-        found = np.empty((len(points), self.width, self.size))
-        for w, basis in enumerate(self.bases):
-            mine = [np.zeros_like(column) for column in columns]
-            mine[w] = basis.columns(points[:, w], order)
-            products = [
-                (mine[u] if w == u else columns[u], mine[v] if w != u else columns[v]) for u, v in self.pairs
-            ]
-            found[:, w] = self._joined(mine, products)
-        return found
 
     def value(self, theta: Floats, points: Floats) -> Floats:
         """phi at points, nats, shape (n,)."""

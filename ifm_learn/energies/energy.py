@@ -54,18 +54,3 @@ class LinearEnergy(Energy, Protocol):
 
     def features(self, points: Floats) -> Floats:
         """Functions of x, shape (n, size)."""
-
-
-@runtime_checkable
-class SmoothEnergy(LinearEnergy, Protocol):
-    """A linear energy whose features have slopes without jumps: what score matching integrates by parts."""
-
-    @property
-    def is_quadratic(self) -> bool:
-        """Whether every feature is a polynomial of degree two at most."""
-
-    def slopes(self, points: Floats) -> Floats:
-        """The features' first derivatives by each variable, shape (n, width, size)."""
-
-    def curvatures(self, points: Floats) -> Floats:
-        """The features' second derivatives by each variable, shape (n, width, size)."""

@@ -29,6 +29,7 @@ FAMILIES: dict[str, Family] = {
 def family(name: str) -> Family:
     """The energies of a name.
 
+    >>> import numpy as np
     >>> family("mlp")(np.zeros((1, 3))).width
     3
     >>> family("mpl")

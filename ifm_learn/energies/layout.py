@@ -82,8 +82,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class Ridge:
-    """A quadratic penalty: half of `base` times |theta of a factor's first cell|^2 plus half of `shift` times
-    |theta - anchor|^2 for its other cells, both weighted by each energy's own `penalty`.
+    """A quadratic penalty on each factor's first cell, and on how the other cells differ.
+
+    Half of `base` times |theta of a factor's first cell|^2 plus half of `shift` times |theta - anchor|^2 for its
+    other cells, both weighted by each energy's own `penalty`.
 
     tied: whether the anchor is theta of the first cell, from which cells with few rows then borrow, or zero, which
     leaves every cell to itself. Tied suits energies that are linear in their parameters; in networks, where many

@@ -1,5 +1,7 @@
-"""Estimates of a study's test regimes: means with confidence intervals, and intervals for fresh units
-(docs/reference/results.md)."""
+"""Estimates of a study's test regimes: means with confidence intervals, and intervals for fresh units.
+
+What each field means: docs/reference/results.md.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ifm_ident import Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.energies.bases import Basis, Powers, smooth_basis
+from ifm_learn.energies._bases import Basis, Powers, smooth_basis
 from ifm_learn.ladder.coordinates import Coordinates, holders
 
 Floats = NDArray[np.float64]

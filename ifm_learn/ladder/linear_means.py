@@ -104,7 +104,8 @@ class LinearMeans:
 
     def covariance(self, regimes: Regimes) -> Floats:
         """Of the means of regimes under pooled errors, shape (r, r): the same for all columns, for a residual
-        variance of 1; times `residual_variance` of a column it is that column's."""
+        variance of 1; times `residual_variance` of a column it is that column's.
+        """
         rows = self.design.rows(regimes)
         covariance: Floats = rows @ self.normal.solve(rows.toarray().T)
         return covariance

@@ -20,6 +20,7 @@ class Ifm2(WeightedEstimator):
     See `WeightedEstimator` for density, ratio and replicates. With few effective rows the estimate leans towards
     the training regimes that are nearest; see `diagnostics`.
 
+    >>> import numpy as np
     >>> from ifm_ident import Study
     >>> from ifm_learn.data.samples import Samples
     >>> design = Study.from_dict({

@@ -36,8 +36,8 @@ class ByFormula:
 class WeightedEstimator(IdentifiedEstimator):
     """An estimator whose means are weighted sums of values of the training rows, perhaps beside a plug-in part.
 
-    ratio: estimated training densities (`LogDensities`), or something with `fit(samples)` that becomes one, such
-    as `ClassifierRatio()`, put into the exact formulas; by default the ratios of the density model.
+    ratio: estimated training densities (`LogDensities`) such as `fit_contrast` makes, or something with
+    `fit(samples)` that becomes one, put into the exact formulas; by default the ratios of the density model.
 
     Learned by `fit`: ratio_, None where the density model gives the ratios; values_, what is summed over the rows,
     shape (N, targets).

@@ -6,7 +6,6 @@ line style always says the same as the colour.
 
 from ifm_ident.plots import Interval, intervals
 from ifm_learn.plots._coverage import coverage_by_regime
-from ifm_learn.plots._densities import density
 from ifm_learn.plots._estimates import estimates
 from ifm_learn.plots._falsification import effects, p_values
 from ifm_learn.plots._regimes import regime_errors
@@ -16,7 +15,6 @@ from ifm_learn.plots._support import support
 __all__ = [
     "Interval",
     "coverage_by_regime",
-    "density",
     "effects",
     "estimates",
     "intervals",

@@ -1,1 +1,1 @@
-"""Density ratios between regimes: by formula and by classifier, balance weights, and how far to trust them."""
+"""Density ratios between regimes: by formula, balance weights, and how far to trust them."""

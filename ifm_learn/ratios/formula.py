@@ -10,17 +10,16 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
-from ifm_ident import Answer, Design, Identification, Identifier, InputError, NotIdentifiableError, Regimes, Status
+from ifm_ident import Design, Identification, Identifier, InputError, Regimes
 from ifm_ident.answer import JOINT
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import Active
 
 
 class LogDensities(Protocol):
-    """Estimates of the training densities: what formulas need of a classifier or of per-regime densities."""
+    """Estimates of the training densities: what formulas need of a regime contrast or of another estimate."""
 
     def log_densities(self, x: Floats) -> Floats:
         """log p(x; sigma^i) in nats for points x, shape (n, p), up to one function of x that all regimes share.
@@ -29,26 +28,6 @@ class LogDensities(Protocol):
         1, the shared function passes through formulas, conditional ones included, and cancels in ratios.
         """
         ...
-
-
-def undo_class_sizes(logits: ArrayLike, mass: ArrayLike) -> Floats:
-    """log p(x; sigma^i) up to a shared function of x, from classifier logits l_i(x), shape (n, m): l_i - log n_i.
-
-    mass: what each class weighed in training, shape (m,): its rows n_i, or the sum of its rows' weights times its
-    class weight (docs/theory/learning.md: a classifier's logits hold both). Raises InputError where a mass is not
-    positive.
-
-    >>> undo_class_sizes(np.log([[0.5, 0.5]]), [1, 3]).round(3).tolist()
-    [[-0.693, -1.792]]
-    """
-    masses = np.asarray(mass, dtype=np.float64)
-    values = np.asarray(logits, dtype=np.float64)
-    if values.ndim != 2 or masses.shape != values.shape[1:]:
-        raise InputError(f"logits have shape {values.shape}, class sizes {masses.shape}; give (n, m) and (m,)")
-    if not (np.isfinite(masses) & (masses > 0)).all():
-        raise InputError(f"class sizes must be positive, got {masses[~(masses > 0)][:1]}; every class needs a row")
-    shifted: Floats = values - np.log(masses)
-    return shifted
 
 
 def exponent_matrix(identification: Identification, block: int = JOINT) -> csr_array:
@@ -68,48 +47,6 @@ def exponent_matrix(identification: Identification, block: int = JOINT) -> csr_a
         columns = np.concatenate([columns, identification.train[observed]])
         values = np.concatenate([values, np.ones(len(observed))])
     return csr_array((values, (rows, columns)), shape=shape)
-
-
-def log_ratio(answer: Answer, log_densities: ArrayLike) -> Floats:
-    """log p(x; sigma*) in nats up to a constant and the shared function of x, shape (n,), for one answer.
-
-    log_densities: shape (n, m), as `LogDensities` gives them or `undo_class_sizes` makes them. Raises
-    NotIdentifiableError for a target that is not identified, InputError for one that only conditional formulas
-    identify: those need densities at other points than the rows, see `FormulaRatio`.
-
-    >>> from ifm_ident import Study
-    >>> answer = Study.from_dict({
-    ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}],
-    ...     "train": ["00", "10", "01"], "test": ["11"],
-    ... }).identify()[0]
-    >>> log_ratio(answer, [[-1.0, -2.0, -4.0]]).tolist()
-    [-5.0]
-    """
-    values = np.asarray(log_densities, dtype=np.float64)
-    if answer.status not in (Status.OBSERVED, Status.IDENTIFIED):
-        words = answer.status.word.replace("_", " ")
-        raise NotIdentifiableError(f"{answer.name} is {words} in this design", answer.certificate)
-    if answer.train is not None:
-        column: Floats = values[:, answer.train]
-        return column
-    if answer.formula is None:
-        raise InputError(_no_product(answer.name))
-    return answer.formula(values.T)
-
-
-def log_ratios(identification: Identification, log_densities: ArrayLike) -> Floats:
-    """`log_ratio` of every target at once, shape (n, targets), by one sparse product. Same errors.
-
-    log_densities: shape (n, m). -inf (a density of zero) is refused where the formula divides by it.
-    """
-    identification.require_all()
-    values = np.asarray(log_densities, dtype=np.float64)
-    matrix = exponent_matrix(identification)
-    _require_shape(values, matrix.shape[1])
-    empty = np.flatnonzero(np.diff(matrix.indptr) == 0)
-    if len(empty):
-        raise InputError(_no_product(identification[int(empty[0])].name))
-    return _product(matrix, values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,10 +161,3 @@ def _require_shape(values: Floats, train: int) -> None:
         raise InputError(
             f"log-densities have shape {values.shape}; give one column for each of {train} training regimes"
         )
-
-
-def _no_product(name: str) -> str:
-    return (
-        f"{name} has no single product, only a formula for each variable's full conditional; those need densities "
-        "at other points than the rows: use FormulaRatio"
-    )

@@ -115,9 +115,9 @@ class GaussianIFM(Simulator):
         mean = np.linalg.solve(precision, shift[:, :, None])[:, :, 0]
         constant = np.linalg.slogdet(precision)[1] - self.model_size * np.log(2 * np.pi)
         columns = []
-        for P, m, c in zip(precision, mean, constant, strict=True):
+        for p, m, c in zip(precision, mean, constant, strict=True):
             z = x - m
-            columns.append((c - np.einsum("np,pq,nq->n", z, P, z)) / 2)
+            columns.append((c - np.einsum("np,pq,nq->n", z, p, z)) / 2)
         return np.stack(columns, axis=1)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -33,7 +33,7 @@ class Case:
     notation: Notation
 
 
-def model_of(levels: dict[str, Sequence[Level]], factors: Sequence[tuple[str, str]]) -> Model:
+def model_of(levels: Mapping[str, Sequence[Level]], factors: Sequence[tuple[str, str]]) -> Model:
     """Factors as ("x1 x2", "A B"): variables and interventions by name, variables in order of appearance."""
     variables = tuple(dict.fromkeys(v for x, _ in factors for v in x.split()))
     return Model(
@@ -70,7 +70,8 @@ def one_hot(model: Model, regime: Active, cells: Cells) -> Row:
 
 def reduce(rows: list[Row]) -> tuple[list[Row], list[int]]:
     """Reduced row echelon form and the pivot columns."""
-    rows, pivots = [row[:] for row in rows], []
+    rows = [row[:] for row in rows]
+    pivots: list[int] = []
     for column in range(len(rows[0])):
         at = len(pivots)
         found = next((r for r in range(at, len(rows)) if rows[r][column]), None)
@@ -192,7 +193,7 @@ def solve(design: Design, target: Active, blocks: dict[int, Cells]) -> list[tupl
 def undecided(design: Design, targets: Regimes, missing: list[list[Active]]) -> Identification:
     """Message passing that lacks regimes; a target without missing ones must be observed."""
     first = list(design.train)
-    heads = [
+    heads: list[tuple[int, int, int, int]] = [
         (Status.UNDECIDED, Criterion.NONE, -1, -1)
         if lacking
         else (Status.OBSERVED, Criterion.NONE, first.index(target), -1)

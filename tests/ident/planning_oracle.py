@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Factor, Intervention, Model
 from ifm_ident.design.regimes import Regimes
+from ifm_ident.planning.reduction import PlanCriterion
 
 Codes = tuple[int, ...]
 
@@ -86,7 +87,7 @@ def best_subset(
 
 
 @st.composite
-def problems(draw: st.DrawFn) -> tuple[Design, list[Codes], list[Codes], str]:
+def problems(draw: st.DrawFn) -> tuple[Design, list[Codes], list[Codes], PlanCriterion]:
     """A design of at most 16 regimes, its training regimes, targets, a criterion."""
     width = draw(st.integers(1, 4))
     levels = draw(st.lists(st.integers(2, 3), min_size=width, max_size=width).filter(lambda a: np.prod(a) <= 16))

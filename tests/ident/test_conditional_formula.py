@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations, permutations, product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def normalised(log_table: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("x_levels", [(2, 2, 2), (3, 2, 3)])
-def test_every_order_and_reference_gives_the_enumerated_density(x_levels):
+def test_every_order_and_reference_gives_the_enumerated_density(x_levels: Any) -> None:
     design = example("conditional").design
     truth = Truth(design.model, x_levels, 7)
     target = np.array([[1, 1, 1]])
@@ -82,7 +83,7 @@ def test_every_order_and_reference_gives_the_enumerated_density(x_levels):
             np.testing.assert_allclose(found, expected - expected[reference], atol=1e-10)
 
 
-def test_a_single_full_conditional_formula_is_not_the_joint_one():
+def test_a_single_full_conditional_formula_is_not_the_joint_one() -> None:
     """The three products differ and none is the joint density: putting them together is needed."""
     design = example("conditional").design
     truth = Truth(design.model, (2, 2, 2), 3)
@@ -94,7 +95,7 @@ def test_a_single_full_conditional_formula_is_not_the_joint_one():
         assert np.abs(one - other).max() > 1e-3
 
 
-def test_swapped_conditionals_give_a_different_density():
+def test_swapped_conditionals_give_a_different_density() -> None:
     design = example("conditional").design
     truth = Truth(design.model, (2, 2, 2), 3)
     found = identify(design, Regimes.from_codes(np.array([[1, 1, 1]])))[0].conditionals
@@ -120,7 +121,7 @@ def problems(draw: st.DrawFn) -> tuple[Design, tuple[int, ...]]:
 
 @settings(max_examples=150, deadline=None)
 @given(problems(), st.randoms(use_true_random=False), st.integers(0, 2**20))
-def test_formulas_of_random_models_are_the_enumerated_density(problem, random, seed):
+def test_formulas_of_random_models_are_the_enumerated_density(problem: Any, random: Any, seed: int) -> None:
     design, x_levels = problem
     targets = np.array(list(product((0, 1), repeat=len(design.model))))
     truth = Truth(design.model, x_levels, seed)
@@ -145,7 +146,7 @@ def test_formulas_of_random_models_are_the_enumerated_density(problem, random, s
     assume(seen)
 
 
-def test_designs_found_by_search_that_have_no_joint_formula():
+def test_designs_found_by_search_that_have_no_joint_formula() -> None:
     """Random pair models in which the conditional criterion succeeds where the joint one proves a refusal."""
     random = np.random.default_rng(11)
     checked = 0
@@ -172,10 +173,10 @@ def test_designs_found_by_search_that_have_no_joint_formula():
     assert checked >= 20
 
 
-def test_a_joint_formula_given_to_every_variable_costs_only_the_end_points():
+def test_a_joint_formula_given_to_every_variable_costs_only_the_end_points() -> None:
     calls: list[tuple[int, int]] = []
 
-    def log_density(i, x):
+    def log_density(i: Any, x: Any) -> Any:
         calls.append((i, len(x)))
         return (i + 1.0) * np.asarray(x, dtype=float).sum(axis=1)
 
@@ -186,11 +187,11 @@ def test_a_joint_formula_given_to_every_variable_costs_only_the_end_points():
     assert sorted(calls) == [(0, 1), (0, 3), (3, 1), (3, 3)]
 
 
-def test_continuous_points_and_a_shared_reference():
+def test_continuous_points_and_a_shared_reference() -> None:
     """Gaussian log-densities whose conditionals have different formulas; two calls agree with one."""
     formula = ConditionalFormula.of({"x": Formula.of({0: 1}), "y": Formula.of({1: 2, 0: -1})})
 
-    def log_density(i, x):
+    def log_density(i: Any, x: Any) -> Any:
         return -((x[:, 0] - i) ** 2) - x[:, 1] ** 2 * (i + 1)
 
     points = np.random.default_rng(0).normal(size=(6, 2))
@@ -202,7 +203,7 @@ def test_continuous_points_and_a_shared_reference():
     assert formula(log_density, np.empty((0, 2))).shape == (0,)
 
 
-def test_refusals_name_what_is_wrong():
+def test_refusals_name_what_is_wrong() -> None:
     formula = ConditionalFormula.of({"x": Formula.of({0: 1}), "y": Formula.of({2: 1})})
     flat = {0: np.zeros((2, 2)), 2: np.zeros((2, 2))}
     with pytest.raises(InputError, match=r"x has shape \(3,\).*x, y: shape \(n, 2\)"):
@@ -219,7 +220,7 @@ def test_refusals_name_what_is_wrong():
         ConditionalFormula.of({})
 
 
-def test_needed_variables_are_the_connected_ones():
+def test_needed_variables_are_the_connected_ones() -> None:
     model = model_of([((0, 1), (0,)), ((3, 4), ()), ((1, 2), (1,))], 5, 2)
     assert needed_variables(model, ["x2"]) == ("x0", "x1", "x2")
     assert needed_variables(model, ["x4"]) == ("x3", "x4")
@@ -230,7 +231,7 @@ def test_needed_variables_are_the_connected_ones():
         needed_variables(model, [])
 
 
-def test_a_question_about_some_variables_looks_only_at_their_component():
+def test_a_question_about_some_variables_looks_only_at_their_component() -> None:
     """x3, x4 are independent of the rest; their factor's unseen cell must not refuse x0, x1, x2."""
     scopes: Scopes = [((0, 1), (0,)), ((1, 2), (1,)), ((3, 4), (0, 1))]
     model = model_of(scopes, 5, 2)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -43,11 +44,11 @@ def test_a_fault_leaves_nothing_and_keeps_the_old_file(fault: type[BaseException
     assert [p.name for p in tmp_path.iterdir()] == ["out.bin"]
 
 
-def _interrupt_at(step: int) -> Callable[[FrameType, str, object], object]:
+def _interrupt_at(step: int) -> Callable[[FrameType, str, object], Any]:
     """A trace that interrupts at the step-th line of the context manager and what it calls."""
     seen = 0
 
-    def trace(frame: FrameType, event: str, _: object) -> object:
+    def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal seen
         if Path(frame.f_code.co_filename).name not in {"files.py", "contextlib.py"}:
             return None

@@ -6,6 +6,7 @@ import itertools
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import flint
 import numpy as np
@@ -84,7 +85,7 @@ def test_split_is_a_direct_sum_for_any_integers(monkeypatch: pytest.MonkeyPatch)
     rng = np.random.default_rng(3)
     reduced: list[int] = []
 
-    def counting(relations, vectors):
+    def counting(relations: Any, vectors: Any) -> Any:
         reduced.append(len(relations))
         return reduced_split(relations, vectors)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise, product
 from operator import attrgetter
+from typing import Any
 
 import flint
 import numpy as np
@@ -21,13 +23,16 @@ from ifm_ident.messages.message_passing import candidate_contexts, derive, deriv
 Codes = tuple[int, ...]
 
 
-def model_of(scopes: list[tuple[int, ...]], levels: list[int]) -> Model:
+Scopes = Sequence[tuple[int, ...]]
+
+
+def model_of(scopes: Scopes, levels: list[int]) -> Model:
     interventions = tuple(Intervention(f"s{i}", tuple(range(a))) for i, a in enumerate(levels))
     factors = tuple(Factor(f"f{k}", ("x",), tuple(f"s{i}" for i in s)) for k, s in enumerate(scopes))
     return Model(interventions, ("x",), factors)
 
 
-def design_of(scopes: list[tuple[int, ...]], train: list[str], levels: list[int] | None = None) -> Design:
+def design_of(scopes: Scopes, train: list[str], levels: list[int] | None = None) -> Design:
     model = model_of(scopes, levels or [2] * len(train[0]))
     return Design(model, Regimes.from_codes(np.array([[int(c) for c in text] for text in train])))
 
@@ -36,17 +41,17 @@ def active(text: str) -> Active:
     return tuple((i, int(c)) for i, c in enumerate(text) if c != "0")
 
 
-def text_of(width: int):
+def text_of(width: int) -> Any:
     return lambda regime: "".join(str(dict(regime).get(i, 0)) for i in range(width))
 
 
-def cells(scopes: list[tuple[int, ...]], regime: Codes) -> set[tuple[int, Codes]]:
+def cells(scopes: Scopes, regime: Codes) -> set[tuple[int, Codes]]:
     """The cells (factor, levels of its scope) that a regime shows."""
     return {(k, tuple(regime[i] for i in scope)) for k, scope in enumerate(scopes)}
 
 
 def assert_formula_holds(
-    scopes: list[tuple[int, ...]], train: list[Codes], target: Codes, exponents: tuple[tuple[int, int], ...]
+    scopes: Scopes, train: list[Codes], target: Codes, exponents: tuple[tuple[int, int], ...]
 ) -> None:
     """Every cell gets the sum 1 if the target shows it and 0 if not (docs/theory/joint.md, in plain integers)."""
     total: Counter[tuple[int, Codes]] = Counter()
@@ -59,7 +64,7 @@ def assert_formula_holds(
     assert [index for index, _ in exponents] == sorted({index for index, _ in exponents})
 
 
-def solvable(scopes: list[tuple[int, ...]], train: list[Codes], target: Codes) -> bool:
+def solvable(scopes: Scopes, train: list[Codes], target: Codes) -> bool:
     columns = sorted(set().union(*(cells(scopes, regime) for regime in [*train, target])))
 
     def rank(regimes: list[Codes]) -> int:
@@ -122,7 +127,7 @@ def test_every_identified_answer_is_exact_and_undecided_ones_miss_what_they_say(
         assert_formula_follows_from_steps(design, answer)
 
 
-def assert_formula_follows_from_steps(design: Design, answer) -> None:
+def assert_formula_follows_from_steps(design: Design, answer: Any) -> None:
     """The product of the steps, like terms collected, is the formula; missing is what training lacks of it."""
     answer.tree.check()
     total: Counter[Active] = Counter()

@@ -160,6 +160,7 @@ def test_whatever_users_wrote_is_escaped() -> None:
         study.explain("B"),
         two(names=(HOSTILE, "B"), train=("ctrl", HOSTILE, "B", f"B+{HOSTILE}")).implications(),
     ]
+    one: Any
     for one in objects:
         page = shown(one)
         assert "script" not in page.seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import combinations, product
 
@@ -18,9 +19,9 @@ from ifm_ident.design.design import Design
 from ifm_ident.design.model import Factor, Intervention, Model
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
-from ifm_ident.solve.identifier import Identifier
+from ifm_ident.solve.identifier import CriterionName, Identifier
 from ifm_ident.solve.objectives._support_search import OutOfTime, SupportSearch
-from ifm_ident.solve.objectives.choose import Attained, Chosen, choose
+from ifm_ident.solve.objectives.choose import Attained, Chosen, Objective, choose
 
 Scopes = list[tuple[tuple[int, ...], tuple[int, ...]]]
 Row = list[int]
@@ -133,7 +134,9 @@ def everything(design: Design) -> Regimes:
 
 @settings(max_examples=60, deadline=None)
 @given(designs(), st.sampled_from(["joint", "conditional", "auto"]), st.data())
-def test_every_objective_is_proven_best_on_small_designs(design, criterion, data):
+def test_every_objective_is_proven_best_on_small_designs(
+    design: Design, criterion: CriterionName, data: st.DataObject
+) -> None:
     identifier = Identifier(design)
     found = identifier.identify(everything(design), criterion)
     samples = data.draw(st.lists(st.integers(1, 60), min_size=len(design.train), max_size=len(design.train)))
@@ -157,7 +160,7 @@ def test_every_objective_is_proven_best_on_small_designs(design, criterion, data
             candidates = vertices(rows, target)
             assert attained.value == min(map(len, candidates))
             assert len(chosen["sparse"].identification.terms.exponents(row)[block]) == attained.value
-            least = min(sum(map(abs, q.values())) for q in candidates)
+            least = min(sum(map(abs, q.values()), Fraction(0)) for q in candidates)
             assert chosen["l1"].attained(row)[block] == Attained(least, least)
             exponents = chosen["l1"].identification.terms.exponents(row)[block]
             assert sum(map(abs, exponents.values())) == least
@@ -172,7 +175,7 @@ PARITY = [codes_of(c) for c in ("000", "110", "101", "011")]
 
 
 @pytest.mark.parametrize("objective", ["basis", "sparse", "l1", "variance"])
-def test_fractional_exponents_survive_every_objective(objective):
+def test_fractional_exponents_survive_every_objective(objective: Objective) -> None:
     identifier = Identifier(design_of(SINGLES, [2, 2, 2], PARITY))
     found = identifier.identify(Regimes.from_codes(np.array([[1, 1, 1]])))
     chosen = choose(identifier, found, objective, [3, 5, 7, 9])
@@ -188,7 +191,7 @@ def test_fractional_exponents_survive_every_objective(objective):
     assert chosen.attained(0) == expected[objective]
 
 
-def test_fractions_are_chosen_where_an_integer_formula_exists():
+def test_fractions_are_chosen_where_an_integer_formula_exists() -> None:
     """With 100 and 001, 010 trained as well, (100)(010)(001)/000^2 competes with the halves."""
     train = [codes_of(c) for c in ("000", "100", "010", "001", "110", "101", "011")]
     identifier = Identifier(design_of(SINGLES, [2, 2, 2], train))
@@ -205,7 +208,7 @@ def test_fractions_are_chosen_where_an_integer_formula_exists():
     assert all(abs(nearly[i] - half) < Fraction(1, 10**6) for i in (4, 5, 6))
 
 
-def test_conditional_results_choose_in_each_cover():
+def test_conditional_results_choose_in_each_cover() -> None:
     scopes: Scopes = [((0, 1), (0, 1)), ((1, 2), (1, 2)), ((2, 0), (2, 0))]
     train = [codes_of(c) for c in ("100", "010", "001", "110", "101", "011", "100")]
     design = design_of(scopes, [2, 2, 2], train)
@@ -219,7 +222,7 @@ def test_conditional_results_choose_in_each_cover():
     assert variance.attained(0)[0].value == Fraction(1, 5) + Fraction(1, 6) + Fraction(1, 3)
 
 
-def test_repeats_add_their_samples_and_are_named_by_the_first():
+def test_repeats_add_their_samples_and_are_named_by_the_first() -> None:
     design = design_of([((0,), (0,)), ((0,), (1,))], [2, 2], [(0, 0), (1, 0), (1, 0), (0, 1), (0, 0)])
     identifier = Identifier(design)
     found = identifier.identify(Regimes.from_codes(np.array([[1, 1]])))
@@ -237,7 +240,7 @@ def pair_cube(width: int) -> tuple[Identifier, Identification]:
 
 
 @pytest.mark.parametrize("objective", ["sparse", "l1"])
-def test_without_time_the_basis_formula_stays_with_a_true_gap(objective):
+def test_without_time_the_basis_formula_stays_with_a_true_gap(objective: Objective) -> None:
     identifier, found = pair_cube(4)
     chosen = choose(identifier, found, objective, time_limit=0)
     assert chosen.identification.terms.exponents(0) == found.terms.exponents(0)
@@ -250,7 +253,7 @@ def test_without_time_the_basis_formula_stays_with_a_true_gap(objective):
     assert not chosen.all_proven
 
 
-def test_a_cube_of_pairs_needs_seven_densities():
+def test_a_cube_of_pairs_needs_seven_densities() -> None:
     """Differences of two formulas are orthogonal to all pair functions: at least 2^3 regimes with the target's."""
     for width in (4, 5):
         identifier, found = pair_cube(width)
@@ -259,7 +262,9 @@ def test_a_cube_of_pairs_needs_seven_densities():
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(4, 12), st.integers(2, 6), st.integers(0, 2**20), st.integers(1, 5))
-def test_the_exhaustive_search_finds_a_small_support_exactly_when_there_is_one(height, width, seed, size):
+def test_the_exhaustive_search_finds_a_small_support_exactly_when_there_is_one(
+    height: int, width: int, seed: int, size: int
+) -> None:
     random = np.random.default_rng(seed)
     matrix = np.vstack([np.eye(width, dtype=np.int64), random.integers(0, 2, (height, width))])
     goal = random.integers(-1, 2, len(matrix)) @ matrix
@@ -279,39 +284,40 @@ def test_the_exhaustive_search_finds_a_small_support_exactly_when_there_is_one(h
         search.find(goal, size, Deadline.after(0))
 
 
-def test_sets_and_programs_prove_the_same_as_the_exhaustive_search(monkeypatch):
+def test_sets_and_programs_prove_the_same_as_the_exhaustive_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the search switched off the hitting sets alone settle the cube of pairs."""
     monkeypatch.setattr(SupportSearch, "affordable", lambda *_: False)
     identifier, found = pair_cube(4)
     assert choose(identifier, found, "sparse").attained(0)[JOINT] == Attained(Fraction(7), Fraction(7))
 
 
-def test_a_long_search_is_not_begun_where_the_prime_proves_nothing():
+def test_a_long_search_is_not_begun_where_the_prime_proves_nothing() -> None:
     search = SupportSearch(np.eye(40, dtype=np.int64))
     assert search.affordable(np.ones(40, dtype=np.int64), 2)
     assert not search.affordable(np.ones(40, dtype=np.int64), 16)
     assert not SupportSearch(2**20 * np.eye(3, dtype=np.int64)).affordable(np.ones(3, dtype=np.int64), 2)
 
 
-def test_a_unique_formula_is_returned_for_many_targets_at_once():
+def test_a_unique_formula_is_returned_for_many_targets_at_once() -> None:
     width = 30
     train = np.vstack([np.zeros(width, dtype=int), np.eye(width, dtype=int)])
     identifier = Identifier(design_of([((0,), (i,)) for i in range(width)], [2] * width, train.tolist()))
     targets = np.random.default_rng(0).integers(0, 2, (20_000, width))
     found = identifier.identify(Regimes.from_codes(targets))
     off = targets.sum(axis=1)
-    for objective, expected in {
+    values: dict[Objective, Callable[[int], Fraction]] = {
         "sparse": lambda k: Fraction(k + 1),
         "l1": lambda k: Fraction(2 * k - 1),
         "variance": lambda k: Fraction(k, 4) + Fraction((k - 1) ** 2, 3),
-    }.items():
+    }
+    for objective, expected in values.items():
         chosen = choose(identifier, found, objective, [3] + [4] * width)
         assert chosen.all_proven
         for e in range(0, len(chosen.row), 997):
             assert chosen.value[e] == expected(int(off[chosen.row[e]]))
 
 
-def test_alike_targets_get_the_same_formula():
+def test_alike_targets_get_the_same_formula() -> None:
     scopes: Scopes = [((0,), (i,)) for i in range(3)]
     train = [codes_of(c + "0") for c in ("000", "100", "010", "001", "110")]
     identifier = Identifier(design_of(scopes, [2, 2, 2, 2], train))
@@ -325,7 +331,7 @@ def test_alike_targets_get_the_same_formula():
 
 
 @pytest.mark.parametrize("width", [6, 12])
-def test_many_observations_per_rank_and_few_give_the_same_optimum(width):
+def test_many_observations_per_rank_and_few_give_the_same_optimum(width: int) -> None:
     """Both forms of the normal equations, kernel side and row side, satisfy the optimality conditions."""
     random = np.random.default_rng(width)
     regimes = np.unique(random.integers(0, 2, (40, width)), axis=0)
@@ -340,16 +346,16 @@ def test_many_observations_per_rank_and_few_give_the_same_optimum(width):
         assert chosen.attained(row)[JOINT].value == least_squares(rows, targets[row], samples.tolist())
 
 
-def test_refusals_name_the_remedy():
+def test_refusals_name_the_remedy() -> None:
     identifier, found = pair_cube(3)
     with pytest.raises(InputError, match="unknown objective 'l2'; legal: basis, sparse, l1, variance"):
-        choose(identifier, found, "l2")
+        choose(identifier, found, "l2")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="needs sample sizes"):
         choose(identifier, found, "variance")
     with pytest.raises(InputError, match=r"one for each of 7 training regimes.*int64 of shape \(2,\)"):
         choose(identifier, found, "variance", [1, 2])
     with pytest.raises(InputError, match=r"whole numbers.*float64"):
-        choose(identifier, found, "variance", [1.5] * 7)
+        choose(identifier, found, "variance", [1.5] * 7)  # type: ignore[list-item]
     with pytest.raises(InputError, match=r"s1=1.*\(index 2\) has 0 samples"):
         choose(identifier, found, "variance", [1, 1, 0, 1, 1, 1, 1])
     with pytest.raises(InputError, match="another design"):

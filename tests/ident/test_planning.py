@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +20,11 @@ from ifm_ident.design.spaces import Listed
 from ifm_ident.errors import InputError
 from ifm_ident.planning import _choice as choice
 from ifm_ident.planning import search
-from ifm_ident.planning.candidates import Candidates
+from ifm_ident.planning.candidates import FEW, MANY, Candidates
 from ifm_ident.planning.planner import Plan, plan
 from ifm_ident.planning.prices import AddedUp, OneEach, Prices
 from ifm_ident.planning.prices import Listed as ListedPrices
+from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.solve.exact import rowspace
 from ifm_ident.solve.exact.products import WouldOverflow
 from ifm_ident.study.study import Study
@@ -132,7 +134,7 @@ def long_entries() -> Iterator[None]:
 
 
 @contextmanager
-def limits(few: int = search.FEW, many: int = search.MANY, searched: int = 20_000) -> Iterator[None]:
+def limits(few: int = FEW, many: int = MANY, searched: int = 20_000) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "FEW", few)
         patch.setattr(search, "MANY", many)
@@ -144,7 +146,7 @@ def limits(few: int = search.FEW, many: int = search.MANY, searched: int = 20_00
 @pytest.mark.parametrize("setting", [limits, lambda: limits(few=0), long_entries])
 @settings(max_examples=60, deadline=None)
 @given(problem=problems(), data=st.data())
-def test_plans_are_the_best_of_all_subsets(setting, problem, data):
+def test_plans_are_the_best_of_all_subsets(setting: Any, problem: Any, data: st.DataObject) -> None:
     with setting():
         asked = ask(problem, data)
     asked.require_consistent()
@@ -155,7 +157,7 @@ def test_plans_are_the_best_of_all_subsets(setting, problem, data):
 @pytest.mark.parametrize("setting", [lambda: limits(few=0, many=0), lambda: limits(searched=0)])
 @settings(max_examples=60, deadline=None)
 @given(problem=problems(), data=st.data())
-def test_gaps_are_honest_where_not_everything_is_searched(setting, problem, data):
+def test_gaps_are_honest_where_not_everything_is_searched(setting: Any, problem: Any, data: st.DataObject) -> None:
     with setting():
         asked = ask(problem, data)
     asked.require_consistent()
@@ -176,7 +178,7 @@ def everything(width: int) -> list[Codes]:
     return list(product(range(2), repeat=width))
 
 
-def test_everything_at_least_cost_takes_the_rank_deficiency():
+def test_everything_at_least_cost_takes_the_rank_deficiency() -> None:
     model = model_of([2] * 3, [(("x",), (0, 1)), (("x",), (1, 2))])
     all_ = batch(everything(3), 3)
     found = plan(Design(model, batch([(0, 0, 0)], 3)), lambda: [all_], Candidates(model, OneEach(model)))
@@ -184,7 +186,7 @@ def test_everything_at_least_cost_takes_the_rank_deficiency():
 
 
 @pytest.mark.parametrize(("criterion", "needed"), [("joint", 3), ("conditional", 1)])
-def test_one_regime_serves_three_systems(criterion, needed):
+def test_one_regime_serves_three_systems(criterion: PlanCriterion, needed: int) -> None:
     model = model_of([2] * 3, [((f"x{i}",), (i,)) for i in range(3)])
     all_ = batch(everything(3), 3)
     found = plan(
@@ -194,7 +196,7 @@ def test_one_regime_serves_three_systems(criterion, needed):
     assert criterion == "joint" or codes_of(found.add) == [(1, 1, 1)]
 
 
-def test_a_conditional_plan_costs_no_more_than_the_targets_or_the_joint_plan():
+def test_a_conditional_plan_costs_no_more_than_the_targets_or_the_joint_plan() -> None:
     """Greedy choices alone, system by system, take 18 regimes here."""
     rng = Random(10)
     width = rng.randint(5, 9)
@@ -209,7 +211,7 @@ def test_a_conditional_plan_costs_no_more_than_the_targets_or_the_joint_plan():
         assert (found.cost, len(targets), found.optimal) == (17, 17, True)
 
 
-def test_a_space_too_large_to_list_is_planned_from_the_closure():
+def test_a_space_too_large_to_list_is_planned_from_the_closure() -> None:
     width = 40
     model = model_of([2] * width, [(("x",), (i, i + 1)) for i in range(width - 1)])
     train = [(0,) * width]
@@ -219,13 +221,13 @@ def test_a_space_too_large_to_list_is_planned_from_the_closure():
     found = plan(design, lambda: [batch(pairs, width)], offered)
     assert (found.optimal, len(found.add)) == (False, width - 1)
     assert found.cost == sum(2 * i + 3 for i in range(width - 1))
-    every_pair = [*np.eye(width, dtype=int).tolist(), *pairs]
+    every_pair = [*map(tuple, np.eye(width, dtype=int).tolist()), *pairs]
     both = plan(design, lambda: [batch(every_pair, width)], offered)
     assert both.optimal
     assert both.cost == sum(range(1, width + 1)) + sum(2 * i + 3 for i in range(width - 1))
 
 
-def test_a_detour_around_a_forbidden_regime_is_found_in_a_large_space():
+def test_a_detour_around_a_forbidden_regime_is_found_in_a_large_space() -> None:
     width = 40
     model = model_of([2] * width, [(("x",), (i, i + 1)) for i in range(width - 1)])
     train = [(0,) * width, *map(tuple, np.eye(width, dtype=int).tolist())]
@@ -236,7 +238,7 @@ def test_a_detour_around_a_forbidden_regime_is_found_in_a_large_space():
     assert codes_of(found.add) != [pair]
 
 
-def test_wide_factors_are_planned_cell_by_cell():
+def test_wide_factors_are_planned_cell_by_cell() -> None:
     width = 9
     model = model_of([2] * width, [(("x",), tuple(range(width)))])
     target = (1,) * width
@@ -248,7 +250,7 @@ def test_wide_factors_are_planned_cell_by_cell():
     assert (codes_of(found.add), found.optimal) == ([target], True)
 
 
-def test_samples_go_by_the_exponents_of_the_targets():
+def test_samples_go_by_the_exponents_of_the_targets() -> None:
     model = model_of([2, 2], [(("x",), (0,)), (("x",), (1,))])
     design = Design(model, batch([(0, 0)], 2))
     targets = [(1, 0), (1, 1), (1, 1), (0, 1)]
@@ -267,7 +269,7 @@ def test_samples_go_by_the_exponents_of_the_targets():
         plan(design, lambda: [batch(targets, 2)], Candidates(model, OneEach(model)), budget=1)
 
 
-def test_conditional_exponents_count_once_a_variable():
+def test_conditional_exponents_count_once_a_variable() -> None:
     model = model_of([2, 2], [(("x1", "x2"), (0,)), (("x3",), (1,))])
     found = plan(
         Design(model, batch([(0, 0)], 2)),
@@ -280,7 +282,7 @@ def test_conditional_exponents_count_once_a_variable():
     assert found.squares == (3 + 2,)
 
 
-def test_negative_limits_are_refused():
+def test_negative_limits_are_refused() -> None:
     model = model_of([2], [(("x",), (0,))])
     with pytest.raises(InputError, match="max_add is -1; write a whole number of 0 or more"):
         plan(Design(model, batch([(0,)], 1)), list, Candidates(model, OneEach(model)), max_add=-1)
@@ -299,8 +301,8 @@ def test_negative_limits_are_refused():
         ({"time_limit": None}, "the time limit is None seconds"),
     ],
 )
-def test_limits_of_a_study_that_make_no_sense_are_refused(options, message):
+def test_limits_of_a_study_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
     one = Study.from_labels(["ctrl", "A", "B"])
     with pytest.raises(InputError, match=message):
         one.plan(**options)
-    assert one.plan(max_active=np.int64(1), time_limit=0).cost == 0
+    assert one.plan(max_active=int(np.int64(1)), time_limit=0).cost == 0

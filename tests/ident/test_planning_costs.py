@@ -21,7 +21,7 @@ def table(folder: Path, text: str) -> Path:
     return path
 
 
-def test_costs_of_regimes_are_exact_and_others_are_forbidden(tmp_path):
+def test_costs_of_regimes_are_exact_and_others_are_forbidden(tmp_path: Path) -> None:
     prices = read_prices(MODEL, table(tmp_path, "s0,s1,cost\n1,0,0.1\n1,2,0.25\n0,0,3\n"))
     asked = prices.of(batch([(1, 2), (1, 0), (0, 0), (0, 1)], 2))
     assert [int(n) * prices.unit if n >= 0 else None for n in asked] == [
@@ -32,13 +32,13 @@ def test_costs_of_regimes_are_exact_and_others_are_forbidden(tmp_path):
     ]
 
 
-def test_costs_by_label(tmp_path):
+def test_costs_by_label(tmp_path: Path) -> None:
     prices = read_prices(MODEL, table(tmp_path, "label,cost\ns0,2\nctrl,0\n12,1e1\n"))
     assert isinstance(prices, Listed)
     assert [int(n) * prices.unit for n in prices.of(batch([(1, 0), (0, 0), (1, 2)], 2))] == [2, 0, 10]
 
 
-def test_costs_of_interventions_add_up(tmp_path):
+def test_costs_of_interventions_add_up(tmp_path: Path) -> None:
     prices = read_prices(MODEL, table(tmp_path, "intervention,cost\ns1,0.30\n"))
     assert isinstance(prices, AddedUp)
     assert [int(n) * prices.unit if n >= 0 else None for n in prices.of(batch([(0, 2), (0, 0), (1, 1)], 2))] == [
@@ -48,7 +48,7 @@ def test_costs_of_interventions_add_up(tmp_path):
     ]
 
 
-def test_one_each():
+def test_one_each() -> None:
     assert OneEach(MODEL).of(batch([(0, 0), (1, 2)], 2)).tolist() == [1, 1]
 
 
@@ -76,12 +76,12 @@ def test_one_each():
         ("Interventions,cost\ns0,1\n", r"unknown column 'Interventions'; write 'intervention' for the price"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_row(tmp_path, text, message):
+def test_what_is_wrong_is_named_with_its_row(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_prices(MODEL, table(tmp_path, text))
 
 
-def test_an_intervention_called_cost_is_refused(tmp_path):
+def test_an_intervention_called_cost_is_refused(tmp_path: Path) -> None:
     from ifm_ident.design.model import Factor, Intervention, Model
 
     model = Model((Intervention("cost", (0, 1)),), ("x",), (Factor("f", ("x",), ("cost",)),))

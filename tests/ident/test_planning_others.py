@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,9 @@ from tests.ident.test_planning import limits, long_entries
 @pytest.mark.parametrize("setting", [limits, long_entries])
 @settings(max_examples=60, deadline=None)
 @given(problem=problems(), count=st.integers(1, 6), max_active=st.none() | st.integers(0, 2), data=st.data())
-def test_single_regimes_against_each_candidate_alone(setting, problem, count, max_active, data):
+def test_single_regimes_against_each_candidate_alone(
+    setting: Any, problem: Any, count: int, max_active: int | None, data: st.DataObject
+) -> None:
     design, train, targets, criterion = problem
     width, oracle = len(design.model), Oracle(design.model, criterion)
     booked = data.draw(st.lists(st.sampled_from(every_regime(design.model)), max_size=1))
@@ -51,7 +54,7 @@ def test_single_regimes_against_each_candidate_alone(setting, problem, count, ma
     assert [gain[r] for r in chosen] == list(found.gains) == sorted(found.gains, reverse=True)
     assert all(found.gains)
     # regimes that tell the same, by any criterion, stand in for one another: the kinds left out gain no more
-    kinds: dict[frozenset, int] = {}
+    kinds: dict[frozenset[Any], int] = {}
     for r in allowed:
         told = frozenset(s for s in every_regime(design.model) if oracle.identifies(frozenset([*free, r]), s))
         kinds[told] = gain[r]
@@ -63,7 +66,7 @@ def test_single_regimes_against_each_candidate_alone(setting, problem, count, ma
 
 @settings(max_examples=60, deadline=None)
 @given(problem=problems(), count=st.integers(1, 4))
-def test_single_regimes_one_after_the_other(problem, count):
+def test_single_regimes_one_after_the_other(problem: Any, count: int) -> None:
     design, train, targets, criterion = problem
     width, oracle = len(design.model), Oracle(design.model, criterion)
     found = single_regimes(
@@ -86,7 +89,7 @@ def test_single_regimes_one_after_the_other(problem, count):
         )
 
 
-def test_an_unbounded_space_offers_targets_and_says_so():
+def test_an_unbounded_space_offers_targets_and_says_so() -> None:
     width = 60
     model = model_of([2] * width, [(("x",), (i,)) for i in range(width)])
     far = (1,) * width
@@ -104,7 +107,7 @@ def test_an_unbounded_space_offers_targets_and_says_so():
 @pytest.mark.parametrize("setting", [limits, long_entries])
 @settings(max_examples=80, deadline=None)
 @given(problem=problems())
-def test_droppable_regimes_against_every_subset(setting, problem):
+def test_droppable_regimes_against_every_subset(setting: Any, problem: Any) -> None:
     design, train, targets, criterion = problem
     width, oracle = len(design.model), Oracle(design.model, criterion)
     with setting():
@@ -132,7 +135,7 @@ def test_droppable_regimes_against_every_subset(setting, problem):
     st.lists(st.fractions(min_value=0, max_value=9, max_denominator=6), min_size=1, max_size=4),
     st.integers(0, 9),
 )
-def test_allocation_is_the_best_of_all_whole_numbers(weights, more):
+def test_allocation_is_the_best_of_all_whole_numbers(weights: Any, more: int) -> None:
     budget = len(weights) + more
     sizes = allocate(weights, budget)
     assert sum(sizes) == budget
@@ -142,7 +145,7 @@ def test_allocation_is_the_best_of_all_whole_numbers(weights, more):
     assert variance_factor(weights, sizes) == min(variance_factor(weights, other) for other in every)
 
 
-def test_large_allocations_agree_with_a_continuous_optimiser():
+def test_large_allocations_agree_with_a_continuous_optimiser() -> None:
     weights = [Fraction(1), Fraction(7, 2), Fraction(20), Fraction(1, 9)]
     budget = 10_000
     sizes = allocate(weights, budget)
@@ -158,7 +161,7 @@ def test_large_allocations_agree_with_a_continuous_optimiser():
     assert float(variance_factor(weights, sizes)) <= found.fun / budget * (1 + 1e-6)
 
 
-def test_one_target_takes_samples_as_elfving_says():
+def test_one_target_takes_samples_as_elfving_says() -> None:
     exponents = [1, -2, 3]
     sizes = allocate([Fraction(q * q) for q in exponents], 600)
     assert sizes == (100, 200, 300)
@@ -175,7 +178,7 @@ def test_one_target_takes_samples_as_elfving_says():
         max_size=3,
     )
 )
-def test_directions_are_rows_up_to_multiples(batches):
+def test_directions_are_rows_up_to_multiples(batches: Any) -> None:
     seen = Directions(3)
     rows, numbers = [], []
     for part in batches:
@@ -187,12 +190,12 @@ def test_directions_are_rows_up_to_multiples(batches):
     assert all((i == 0) == (not any(a)) for a, i in zip(rows, numbers, strict=True))
 
 
-def test_directions_survive_equal_fingerprints(monkeypatch):
+def test_directions_survive_equal_fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
     from ifm_ident.planning import _directions as directions
 
     honest = directions._fingerprints
 
-    def colliding(rows, salt):
+    def colliding(rows: Any, salt: Any) -> Any:
         return honest(rows, salt) if salt else np.zeros(rows.shape[0], dtype=np.uint64)
 
     monkeypatch.setattr(directions, "_fingerprints", colliding)
@@ -202,7 +205,7 @@ def test_directions_survive_equal_fingerprints(monkeypatch):
 
 
 @pytest.mark.parametrize("criterion", ["auto", "bogus", None])
-def test_plans_take_two_criteria_only(criterion):
+def test_plans_take_two_criteria_only(criterion: Any) -> None:
     model = model_of([2], [(("x",), (0,))])
     design, offered = Design(model, batch([(0,)], 1)), Candidates(model, OneEach(model))
     for ask in (

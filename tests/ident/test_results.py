@@ -61,7 +61,7 @@ def test_the_cases_hold_every_kind_of_result() -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_chunks_do_not_show(kind: str, solved: tuple[Case, Identification], tmp_path: Path) -> None:
     case, found = solved
-    parts = [answer(case.design, found.targets.take([i])) for i in range(len(found))]
+    parts = [answer(case.design, found.targets.take(np.array([i]))) for i in range(len(found))]
     if kind != "parquet":
         assert written(case, parts, kind) == written(case, [Identification.concatenate(parts)], kind)
     whole = [row for part in parts for row in rows_of(Claims.of(part))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ from ifm_ident.answer.exact_text import integer_column
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Factor, Model
-from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.errors import InputError
 from ifm_ident.results.claims import Claims
 from ifm_ident.verification.checking import verify, verify_file
@@ -53,7 +53,7 @@ def holds(design: Design, row: dict[str, Any]) -> bool:
     if row["status"] == Status.IDENTIFIED:
         formulas = dict(row["formulas"])
         if row["criterion"] == Criterion.JOINT:
-            wanted = {JOINT: range(len(model.factors))}
+            wanted: dict[int, Sequence[int]] = {JOINT: range(len(model.factors))}
         else:
             wanted = {v: model.covers[model.cover_index[name]] for v, name in enumerate(model.variables)}
         if set(formulas) != set(wanted):
@@ -69,7 +69,7 @@ def holds(design: Design, row: dict[str, Any]) -> bool:
     about, weights = row["kernel"]
     if (about == JOINT) != (row["criterion"] == Criterion.JOINT):
         return False
-    allowed = range(len(model.factors))
+    allowed: Sequence[int] = range(len(model.factors))
     if about != JOINT:
         allowed = model.covers[model.cover_index[model.variables[about]]]
     if any(k not in allowed for (k, _), _ in weights):
@@ -283,7 +283,7 @@ def test_kernels_that_are_none(cells: Any, reason: str) -> None:
 
 def test_undecided_regimes_must_miss_what_they_say() -> None:
     design = CASES["odd"].design
-    lacking = [((0, 1), (1, 1))]
+    lacking: list[Active] = [((0, 1), (1, 1))]
     good = undecided(design, codes("110", "000", "111"), [lacking, [], lacking])
     assert verify(good).holds
     there = undecided(design, codes("110", "211"), [lacking, [((0, 1), (2, 1))]])

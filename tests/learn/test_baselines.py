@@ -188,7 +188,7 @@ def test_black_box_takes_any_regressor_and_refuses_empty_grids() -> None:
 @pytest.mark.parametrize("model", [MeanOfTraining(), Control(), Additive(), Pooled(alphas=[0.1])])
 def test_closed_form_errors_agree_with_the_bootstrap(model: OutcomeEstimator) -> None:
     samples = measured(plain(AB, ["00", "10", "01"]), [0.0, 2.0, 3.0], [400, 200, 100])
-    closed = model.fit(samples).standard_errors(ALL_AB)  # type: ignore[attr-defined]
+    closed = model.fit(samples).standard_errors(ALL_AB)
     drawn = bootstrap_errors(model, samples, ALL_AB, np.random.default_rng(0), replicates=800)
     np.testing.assert_allclose(drawn, closed, rtol=4 / np.sqrt(2 * 800))
 

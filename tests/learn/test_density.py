@@ -202,7 +202,7 @@ def test_tampered_files_are_refused_in_words(fitted: tuple[DensityModel, Samples
         arrays = {name: file[name] for name in file.files}
 
     def changed(**other: object) -> None:
-        np.savez(path, **{**arrays, **other})  # type: ignore[arg-type]
+        np.savez(path, **{**arrays, **other})
         with pytest.raises(InputError):
             DensityModel.load(path)
 

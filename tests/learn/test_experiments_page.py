@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from ifm_ident.arrays import Floats
 from ifm_learn.experiments._report import identification_tables, page
 from ifm_learn.experiments.protocol import METHODS
 from ifm_learn.experiments.results import Results
@@ -26,7 +27,7 @@ def made(factor: float = 1.0) -> Results:
     """Six problems; a method errs by a tenth of its place among METHODS, the black box by `factor` times that."""
     rng = np.random.default_rng(0)
     truth = rng.normal(size=(6, 3))
-    estimates = {
+    estimates: dict[str, Floats] = {
         method: truth + 0.1 * (place + 1) * (factor if method == "blackbox" else 1.0)
         for place, method in enumerate(METHODS)
     }

@@ -1,4 +1,4 @@
-"""The real ICAM-2 combinations of Sachs et al.: do inhibitor and ICAM-2 act in separate factors? (IFM_DATA)"""
+"""The real ICAM-2 combinations of Sachs et al.: separate factors of ICAM-2 and inhibitor? It needs IFM_DATA."""
 
 from __future__ import annotations
 

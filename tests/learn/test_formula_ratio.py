@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
@@ -12,8 +11,7 @@ import pytest
 from ifm_ident import Design, Identifier, InputError, NotIdentifiableError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_ident.show.demonstration import example
-from ifm_learn.ratios.formula import FormulaRatio, exponent_matrix, log_ratio, log_ratios
-from ifm_learn.ratios.per_regime import GaussianDensities
+from ifm_learn.ratios.formula import FormulaRatio, exponent_matrix
 from tests.learn.gaussian_chain import CHAIN, TARGET
 
 CYCLE = example("conditional").design
@@ -51,8 +49,10 @@ CELLS = np.array(list(product(range(3), repeat=3)), dtype=np.float64)
 
 
 def test_conditional_formulas_reproduce_the_target_of_the_three_cycle() -> None:
-    """docs/theory/conditional.md: no single product exists, Brook's lemma gives the target, a shared function of
-    x cancels."""
+    """No single product exists, Brook's lemma gives the target, a shared function of x cancels.
+
+    Theory: docs/theory/conditional.md.
+    """
     for seed in range(5):
         tables, target = cycle_tables(seed)
         found = FormulaRatio(CYCLE, tables).log_potential(ALL_ONE, CELLS) + tables.shared.ravel()
@@ -96,50 +96,47 @@ def test_many_targets_at_once_equal_one_by_one() -> None:
         np.testing.assert_allclose(batch[:, t], single, atol=1e-12)
 
 
+@dataclass(frozen=True)
+class Given:
+    """Log-densities of the training regimes at rows, whatever the rows are, shape (n, m)."""
+
+    logs: Floats
+
+    def log_densities(self, x: Floats) -> Floats:
+        return self.logs
+
+
+def of_given(design: Design, targets: Regimes, logs: Floats) -> Floats:
+    return FormulaRatio(design, Given(logs)).log_potentials(targets, np.zeros((len(logs), 2)))
+
+
 def test_joint_formulas_by_sparse_product_equal_each_formula() -> None:
-    found = Identifier(CHAIN).identify(Regimes.from_active([TARGET, (), ((1, 1),)], 2))
+    targets = Regimes.from_active([TARGET, (), ((1, 1),)], 2)
     values = np.random.default_rng(0).normal(size=(7, 3))
-    batch = log_ratios(found, values)
+    batch = of_given(CHAIN, targets, values)
+    found = Identifier(CHAIN).identify(targets)
+    formula = found[0].formula
+    assert formula is not None
+    np.testing.assert_allclose(batch[:, 0], formula(values.T))
     np.testing.assert_allclose(batch[:, 0], values[:, 1] + values[:, 2] - values[:, 0])
-    for t in range(3):
-        np.testing.assert_allclose(batch[:, t], log_ratio(found[t], values))
+    np.testing.assert_array_equal(batch[:, 1:], values[:, [0, 2]])
     assert exponent_matrix(found).toarray().tolist() == [[-1, 1, 1], [1, 0, 0], [0, 0, 1]]
 
 
 def test_refused_targets_carry_their_certificate() -> None:
     pooled = Design(CHAIN.model, CHAIN.train.take(np.array([0, 1])))
-    found = Identifier(pooled).identify(Regimes.from_active([(), TARGET], 2))
-    attempts: tuple[Callable[[], Floats], ...] = (
-        lambda: log_ratios(found, np.zeros((4, 2))),
-        lambda: log_ratio(found[1], np.zeros((4, 2))),
-        lambda: FormulaRatio(pooled, GaussianDensities(np.zeros((2, 2)), np.stack([np.eye(2)] * 2))).log_potential(
-            TARGET, np.zeros((4, 2))
-        ),
-    )
-    for attempt in attempts:
-        with pytest.raises(NotIdentifiableError, match="s2=1") as refusal:
-            attempt()
-        assert refusal.value.certificate is not None
-
-
-def test_conditional_answers_need_densities_at_other_points() -> None:
-    found = Identifier(CYCLE).identify(Regimes.from_active([ALL_ONE], 3))
-    attempts: tuple[Callable[[], Floats], ...] = (
-        lambda: log_ratio(found[0], np.zeros((4, 6))),
-        lambda: log_ratios(found, np.zeros((4, 6))),
-    )
-    for attempt in attempts:
-        with pytest.raises(InputError, match="use FormulaRatio"):
-            attempt()
+    with pytest.raises(NotIdentifiableError, match="s2=1") as refusal:
+        of_given(pooled, Regimes.from_active([(), TARGET], 2), np.zeros((4, 2)))
+    assert refusal.value.certificate is not None
 
 
 def test_zero_densities_are_refused_only_where_the_formula_divides_by_them() -> None:
-    found = Identifier(CHAIN).identify(Regimes.from_active([TARGET], 2))
+    target = Regimes.from_active([TARGET], 2)
     with np.errstate(divide="ignore"):
         above = np.log([[0.5, 0.0, 0.5]])
         below = np.log([[0.0, 0.5, 0.5]])
-    assert np.isneginf(log_ratios(found, above)).all()
+    assert np.isneginf(of_given(CHAIN, target, above)).all()
     with pytest.raises(InputError, match="training regime 0 at row 1 is -inf"):
-        log_ratios(found, below)
+        of_given(CHAIN, target, below)
     with pytest.raises(InputError, match="one column for each of 3"):
-        log_ratios(found, np.zeros((4, 2)))
+        of_given(CHAIN, target, np.zeros((4, 2)))

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from ifm_ident import InputError, NotIdentifiableError, Regimes
+from ifm_learn.data.samples import Samples
+from ifm_learn.fitting.contrast import ContrastFit, fit_contrast
 from ifm_learn.outcome.balance import Balance
 from ifm_learn.outcome.doubly_robust import DoublyRobust
 from ifm_learn.outcome.identified import IdentifiedEstimator
@@ -22,7 +24,6 @@ from ifm_learn.outcome.ifm2 import Ifm2
 from ifm_learn.outcome.ifm3 import Ifm3
 from ifm_learn.outcome.methods import METHODS
 from ifm_learn.outcome.weighted import WeightedEstimator
-from ifm_learn.ratios.classifier import ClassifierRatio
 from tests.learn.discrete_truth import CYCLE, DiscreteTruth, cycle_design
 
 SIZE = 4000
@@ -96,18 +97,27 @@ def test_scikit_learn_conventions_and_determinism(name: str) -> None:
     assert first.predict(TARGETS.take(np.arange(0))).shape == (0,)
 
 
-def test_weights_and_ratios_by_a_classifier_alone() -> None:
-    """A saturated classifier of three binary variables; 3,000 rows or more are effective, 5 errors of the mean."""
-    exact = make_pipeline(PolynomialFeatures(3, interaction_only=True, include_bias=False), LogisticRegression())
-    ratio = ClassifierRatio(exact, folds=2)
+@dataclasses.dataclass
+class Contrast:
+    """Something with `fit(samples)` that becomes estimated densities."""
+
+    ridge: float
+
+    def fit(self, samples: Samples) -> ContrastFit:
+        return fit_contrast(samples, "saturated", ridge=self.ridge)
+
+
+def test_weights_and_ratios_by_regime_contrast_alone() -> None:
+    """Saturated energies of binary variables; 3,000 rows or more are effective, 5 errors of the mean."""
     rows = ROWS.take(np.arange(0, len(ROWS), 3))
     expected = TRUTH.mean(TARGETS, TRUTH.effect)
-    for estimator in (Ifm2(ratio=ratio), Balance(ratio=ratio), DoublyRobust(KNOWN, SATURATED, ratio=ratio)):
-        assert isinstance(estimator, WeightedEstimator)
-        found = estimator.fit(rows).predict(TARGETS)
-        np.testing.assert_allclose(found, expected, atol=5 * np.sqrt(2.2 / 3000))
-        with pytest.raises(InputError, match="use bootstrap_errors"):
-            estimator.standard_errors(TARGETS)
+    for ratio in (Contrast(0.1), Contrast(0.1).fit(rows)):
+        for estimator in (Ifm2(ratio=ratio), Balance(ratio=ratio), DoublyRobust(KNOWN, SATURATED, ratio=ratio)):
+            assert isinstance(estimator, WeightedEstimator)
+            found = estimator.fit(rows).predict(TARGETS)
+            np.testing.assert_allclose(found, expected, atol=5 * np.sqrt(2.2 / 3000))
+            with pytest.raises(InputError, match="use bootstrap_errors"):
+                estimator.standard_errors(TARGETS)
 
 
 def test_a_wrong_regression_is_mended_by_the_residuals() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,6 @@ pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 
 from ifm_ident import InputError, Study
-from ifm_learn.conformal.bands import histogram_band, sup_t_band
 from ifm_learn.conformal.regimes import RegimeErrors
 from ifm_learn.estimation.of_study import estimate_study
 from ifm_learn.estimation.sensitivity import TargetValues, sensitivity_curve, tipping_point
@@ -18,7 +19,6 @@ from ifm_learn.falsification.testing import falsify
 from ifm_learn.inference.support import FactorSupport
 from ifm_learn.plots import (
     coverage_by_regime,
-    density,
     effects,
     estimates,
     p_values,
@@ -29,11 +29,11 @@ from ifm_learn.plots import (
 from tests.learn.falsification_truths import CODES, joint_model, samples_of, shifted
 
 
-def axes() -> object:
+def axes() -> Any:
     return Figure(figsize=(5, 4)).subplots()
 
 
-def words(ax: object) -> list[str]:
+def words(ax: Any) -> list[str]:
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
@@ -52,21 +52,6 @@ def test_coverage_shows_means_and_their_errors() -> None:
     assert not one.collections
     with pytest.raises(InputError, match="7 methods"):
         coverage_by_regime(["A"], {str(k): [0.9] for k in range(7)}, "0.1")
-
-
-def test_density_has_a_gap_where_the_band_says_nothing() -> None:
-    rng = np.random.default_rng(0)
-    band = histogram_band(rng.uniform(size=300), np.linspace(0, 2, 5), "0.1", rng, replicates=99)
-    ax = density(band, rng.uniform(size=50), axes(), "$x", "A+B")
-    (line, dots) = ax.lines
-    assert line.get_ydata()[:-1].tolist() == band.estimate.tolist()
-    assert dots.get_ydata().sum() * 0.5 == pytest.approx(1.0)
-    assert words(ax) == ["predicted", "90% simultaneous band", "measured, 50 values"]
-    assert not np.isfinite(band.lower[-1])  # no row there: no statement
-    points = sup_t_band([0.0, 1.0], [0.3, 0.7], rng.uniform(0.2, 0.8, (99, 2)), "0.1")
-    assert len(density(points, None, axes()).lines) == 1
-    with pytest.raises(InputError, match="this band is at points"):
-        density(points, rng.uniform(size=5))
 
 
 def test_p_values_and_effects_of_a_rejected_claim() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ifm_ident.arrays import Floats
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.grid import Grid
 from ifm_learn.energies.layout import Layout, Ridge
@@ -35,7 +35,7 @@ def problem(name: str, seed: int) -> tuple[ExactLikelihood, NDArray[np.int64], N
     return ExactLikelihood(layout, GridTree.of(cells.scopes, sizes), axes, base, counts), bins, samples.regime
 
 
-def by_enumeration(likelihood: ExactLikelihood, theta: Floats, bins: Floats, regime: Floats) -> float:
+def by_enumeration(likelihood: ExactLikelihood, theta: Floats, bins: Ints, regime: Ints) -> float:
     """Minus the log-likelihood, row by row, from energies at points: nothing of the tree or of tables is used."""
     layout, of = likelihood.layout, likelihood.layout.design
     sizes = [len(axis) for axis in likelihood.axes]

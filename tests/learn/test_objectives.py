@@ -1,18 +1,18 @@
-"""Pseudo-likelihood, score matching and regime contrast against enumeration, closed forms and known truths."""
+"""Pseudo-likelihood and regime contrast against enumeration, closed forms and known truths."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ifm_ident import Design, Factor, InputError, Intervention, Model, NotIdentifiableError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
-from ifm_learn.energies._linear import Pairwise, Saturated
+from ifm_learn.energies._linear import Saturated
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import layout_of
 from ifm_learn.energies.layout import Layout, Ridge
@@ -23,7 +23,6 @@ from ifm_learn.fitting.contrast import RegimeContrast, fit_contrast
 from ifm_learn.fitting.optimise import minimise
 from ifm_learn.fitting.pseudo import PseudoLikelihood
 from ifm_learn.fitting.report import FitWarning
-from ifm_learn.fitting.score_matching import ScoreMatching, fit_score_matching, penalty_matrix
 from ifm_learn.simulate.discrete import DiscreteIFM
 from ifm_learn.simulate.gaussian import GaussianIFM
 
@@ -80,14 +79,14 @@ def joint(values: Floats) -> Floats:
 
 def pseudo_of(samples: Samples, energy: str | Callable[[Floats], Mlp], bins: int = 4) -> PseudoLikelihood:
     """On equal bins between the least and the largest values, with unequal bases."""
-    edges = [np.linspace(column.min(), column.max(), bins + 1) for column in samples.x.T]
+    edges: list[Floats] = [np.linspace(column.min(), column.max(), bins + 1) for column in samples.x.T]
     places = np.stack(
         [np.searchsorted(e[1:-1], c, side="right") for e, c in zip(edges, samples.x.T, strict=True)], 1
     )
     axes = tuple((e[1:] + e[:-1]) / 2 for e in edges)
     points = np.stack([a[i] for a, i in zip(axes, places.T, strict=True)], axis=1)
     layout = layout_of(FactorCells.of(samples.design), energy, points)
-    base = tuple(0.1 * v * np.arange(bins) for v in range(3))
+    base = tuple(0.1 * v * np.arange(float(bins)) for v in range(3))
     return PseudoLikelihood.of(layout, axes, base, places, samples.regime)
 
 
@@ -260,19 +259,19 @@ def test_contrast_says_when_it_did_not_converge(monkeypatch: pytest.MonkeyPatch)
         fit_contrast(continuous(30), ridge=0.01)
 
 
-def test_fits_refuse_regimes_that_are_not_identified() -> None:
+def test_contrast_refuses_regimes_that_are_not_identified() -> None:
     design = Design(PRODUCTS, Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1]])))
     rng = np.random.default_rng(0)
     samples = GaussianIFM.random(PRODUCTS, rng).sample(design, 50, rng)
-    for fit in (fit_contrast(samples, ridge=1.0), fit_score_matching(samples, ridge=1.0)):
-        assert fit.log_potentials(samples.x[:2], Regimes.from_codes(np.array([[1, 1]]))).shape == (2, 1)
-        with pytest.raises(NotIdentifiableError, match="B=2 is not identified") as refusal:
-            fit.log_potentials(samples.x[:2], Regimes.from_codes(np.array([[0, 2]])))
-        assert refusal.value.certificate is not None
-        with pytest.raises(InputError, match="one column for each of the 2 variables"):
-            fit.log_potentials(samples.x[:2, :1], design.train)
-        with pytest.raises(InputError, match="the regimes have 1 interventions"):
-            fit.log_potentials(samples.x[:2], Regimes.from_codes(np.array([[0]])))
+    fit = fit_contrast(samples, ridge=1.0)
+    assert fit.log_potentials(samples.x[:2], Regimes.from_codes(np.array([[1, 1]]))).shape == (2, 1)
+    with pytest.raises(NotIdentifiableError, match="B=2 is not identified") as refusal:
+        fit.log_potentials(samples.x[:2], Regimes.from_codes(np.array([[0, 2]])))
+    assert refusal.value.certificate is not None
+    with pytest.raises(InputError, match="one column for each of the 2 variables"):
+        fit.log_potentials(samples.x[:2, :1], design.train)
+    with pytest.raises(InputError, match="the regimes have 1 interventions"):
+        fit.log_potentials(samples.x[:2], Regimes.from_codes(np.array([[0]])))
 
 
 def test_contrast_refuses_one_regime_and_lone_rows() -> None:
@@ -284,100 +283,9 @@ def test_contrast_refuses_one_regime_and_lone_rows() -> None:
         fit_contrast(Samples(SINGLES, np.repeat([0, 1, 2, 3], [3, 3, 2, 1]), x))
 
 
-def score_loss_by_hand(layout: Layout, theta: Floats, points: Floats, regime: NDArray[np.int64]) -> float:
-    """From the log-density alone, by finite differences in x."""
-    choice, step, total = layout.cells.choice(layout.design.train), 1e-4, 0.0
-    for v in range(points.shape[1]):
-        move = np.zeros(points.shape[1])
-        move[v] = step
-        for cells, at in zip(choice[regime], points, strict=True):
-            ahead, here, behind = (layout.potential(theta, cells, (at + s * move)[None])[0] for s in (1, 0, -1))
-            total += 0.5 * ((ahead - behind) / (2 * step)) ** 2 + (ahead - 2 * here + behind) / step**2
-    return total
-
-
-@pytest.mark.parametrize("energy", ["quadratic", "splines"])
-def test_score_matching_loss_and_gradient(energy: str) -> None:
-    samples = continuous(4)
-    layout = layout_of(FactorCells.of(DESIGN), energy, continuous(9, seed=1).x)
-    loss = ScoreMatching.of(layout, samples.x, samples.regime)
-    theta = 0.3 * np.random.default_rng(1).normal(size=layout.size)
-    value, gradient = loss.value_and_gradient(theta)
-    # second differences at a step of 1e-4: rounding of 1e-16 |phi| / 1e-8 each
-    assert value == pytest.approx(score_loss_by_hand(layout, theta, samples.x, samples.regime), rel=1e-3)
-    np.testing.assert_allclose(
-        gradient, finite_differences(lambda t: loss.value_and_gradient(t)[0], theta), atol=1e-4, rtol=1e-5
-    )
-
-
-def test_penalty_matrix_is_the_ridge() -> None:
-    layout = layout_of(FactorCells.of(SINGLES), "splines", np.random.default_rng(0).normal(size=(40, 2)))
-    theta = np.random.default_rng(1).normal(size=layout.size)
-    value, gradient = Ridge(1.0, 1.0).value_and_gradient(layout, theta)
-    matrix = penalty_matrix(layout)
-    assert 0.5 * theta @ (matrix @ theta) == pytest.approx(value)
-    np.testing.assert_allclose(matrix @ theta, gradient, atol=1e-10)
-
-
-def test_score_matching_of_one_gaussian_is_maximum_likelihood() -> None:
-    """For a saturated Gaussian the two have the same closed form (Hyvärinen 2005, section 3.1)."""
-    model = Model((Intervention("A", (0, 1)),), ("x", "y", "z"), (Factor("f", ("x", "y", "z"), ("A",)),))
-    design = Design(model, Regimes.from_codes(np.array([[0], [1]])))
-    rng = np.random.default_rng(2)
-    mixing = rng.normal(size=(2, 3, 3))
-    x = np.vstack([rng.normal(size=(400, 3)) @ mixing[i] + [5.0, -3.0, i] for i in range(2)]) * [1.0, 10.0, 0.1]
-    samples = Samples(design, np.repeat([0, 1], 400), x)
-    for i, gaussian in enumerate(fit_score_matching(samples, ridge=1e-7).gaussians(design.train)):
-        np.testing.assert_allclose(gaussian.mean, samples.of(i).mean(axis=0), rtol=1e-4)
-        np.testing.assert_allclose(gaussian.covariance, np.cov(samples.of(i).T, bias=True), rtol=1e-4)
-        assert gaussian.proper
-
-
-def test_score_matching_recovers_an_unseen_regime() -> None:
-    rng = np.random.default_rng(0)
-    truth = GaussianIFM.random(MODEL, rng)
-    fit = fit_score_matching(truth.sample(DESIGN, 20_000, rng))
-    found = fit.gaussians(TARGET)[0]
-    # about 60 parameters from 120,000 rows, each precision known to about sqrt(2 / 20000) = 1% of its size, six of
-    # them added and taken off, and score matching less efficient: 10%
-    np.testing.assert_allclose(
-        found.precision, truth.natural(TARGET)[0][0], atol=0.1 * np.abs(found.precision).max()
-    )
-    assert fit.ridge == best(fit.tried).ridge
-
-
-def test_score_matching_says_when_energies_are_no_density() -> None:
-    """Rows on two far points: the best quadratic is a well upside down along some line in a regime of few rows."""
-    model = Model(
-        (Intervention("A", (0, 1)),), ("x", "y"), (Factor("f", ("x",), ("A",)), Factor("g", ("x", "y"), ()))
-    )
-    design = Design(model, Regimes.from_codes(np.array([[0], [1]])))
-    rng = np.random.default_rng(0)
-    x = np.vstack([rng.normal(size=(500, 2)), rng.normal(size=(500, 2)) * [30.0, 1.0]])
-    fit = fit_score_matching(Samples(design, np.repeat([0, 1], 500), x), ridge=1.0)
-    assert all(gaussian.proper for gaussian in fit.gaussians(design.train))
-    layout = fit.layout
-    flipped = type(fit)(layout, -fit.theta, fit.scaling, fit.ridge, fit.tried)
-    assert not any(gaussian.proper for gaussian in flipped.gaussians(design.train))
-    assert "the integral is infinite" in flipped.gaussians(design.train)[0].warning
-
-
-def test_score_matching_refuses_what_it_cannot_do() -> None:
-    samples = continuous(30)
-    with pytest.raises(InputError, match="smooth in x, got Mlp; use quadratic or splines"):
-        fit_score_matching(samples, "mlp")
-    with pytest.raises(InputError, match="x1 has 3 distinct values in 180 rows"):
-        fit_score_matching(Samples(DESIGN, samples.regime, np.clip(np.round(samples.x), -1, 1)))
-    with pytest.raises(InputError, match="above 0, got 0"):
-        fit_score_matching(samples, ridge=0.0)
-    with pytest.raises(InputError, match="only quadratic energies make Gaussians"):
-        fit_score_matching(samples, "splines", ridge=1.0).gaussians(TARGET)
-    assert Pairwise.quadratic(samples.x).is_quadratic
-
-
 @pytest.mark.parametrize("objective", ["exact", "pseudo"])
 @pytest.mark.parametrize("energy", ["saturated", "splines"])
-def test_linear_energies_in_density_models(objective: str, energy: str) -> None:
+def test_linear_energies_in_density_models(objective: Literal["exact", "pseudo"], energy: str) -> None:
     """On three values both families span every pairwise table; the unseen regime is known to within sampling."""
     truth = DiscreteIFM.random(MODEL, np.random.default_rng(3))
     samples = truth.sample(DESIGN, 4000, np.random.default_rng(4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,7 +250,7 @@ def test_hidden_confounders_correlate_genes_that_do_not_act_on_each_other() -> N
     base = (model, np.zeros((2, 2)), (np.array([1.0, 0.2]), np.array(1.0)), np.zeros(2), np.full(2, 0.1))
     at = Regimes.from_active([()], 1)
     for loadings, low, high in ((None, -0.06, 0.06), (np.ones((2, 1)), 0.6, 1.0)):
-        x = CyclicSystem(*base, loadings).draw(at, np.zeros(7_000, dtype=np.int64), np.random.default_rng(0))
+        x: Any = CyclicSystem(*base, loadings).draw(at, np.zeros(7_000, dtype=np.int64), np.random.default_rng(0))
         assert low < np.corrcoef(x.T)[0, 1] < high  # 5 / sqrt(7000) = 0.06
 
 

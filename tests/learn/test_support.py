@@ -14,7 +14,7 @@ from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.estimation.extrapolation import extrapolation_words
-from ifm_learn.estimation.of_study import Estimates
+from ifm_learn.estimation.result import Estimates
 from ifm_learn.inference.grid_tree import GridTree
 from ifm_learn.inference.support import factor_support
 from ifm_learn.outcome.plug_in import exact_means

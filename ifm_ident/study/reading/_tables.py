@@ -89,10 +89,10 @@ def read_counts(
 def read_data_regimes(
     model: Model, source: object, label: str | None = None, labels: LabelConvention | None = None
 ) -> Regimes:
-    """The regime of every row of a data table; columns that are no interventions are ignored
-    (docs/reference/study-file.md).
+    """The regime of every row of a data table; columns that are no interventions are ignored.
 
-    Raises InputError as `read_regimes` does, also where neither an intervention nor a label column is found.
+    Its place in a study: docs/reference/study-file.md. Raises InputError as `read_regimes` does, also where
+    neither an intervention nor a label column is found.
     """
     table = table_of(source)
     own = any(name in model.position for name in table.names)
