@@ -180,7 +180,7 @@ def _predict(samples: Samples, train: int, methods: tuple[str, ...], seed: int) 
         density = fit_density(rest, seed=seed) if any(METHODS[m].needs_identification for m in methods) else None
         regressor = None
         if rest.y is not None:
-            regressor = settled(fit_regressor(outcome_regressor(None, seed), rest.x, rest.y))
+            regressor = settled(fit_regressor(outcome_regressor(None, seed), rest.x, rest.y, groups=rest.unit))
         for name in methods:
             try:
                 mean = METHODS[name].build(density, regressor, seed).fit(rest).predict(regime).reshape(width)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from ifm_learn.data.units import Units
 from ifm_learn.energies.layout import Layout, Ridge
 from ifm_learn.fitting.fisher import fisher
 from ifm_learn.fitting.likelihood import Counts
@@ -27,7 +28,7 @@ class Spread:
     """Parameters of a fit with what their sampling distribution needs.
 
     thetas: those of every start, shape (starts, size); bins: the rows fitted to, shape (n, p); regime: their first
-    training indices, shape (n,); axes: see `ExactLikelihood`.
+    training indices, shape (n,); axes: see `ExactLikelihood`; units: which rows belong together, None for none.
     """
 
     layout: Layout
@@ -37,11 +38,12 @@ class Spread:
     thetas: Floats
     bins: Ints
     regime: Ints
+    units: Units | None = None
 
     def redraws(self, count: int, rng: np.random.Generator) -> Iterator[tuple[Floats, list[list[Floats]]]]:
         """How often each row is redrawn, shape (n,), and every start's log-tables a Newton step nearer to it.
 
-        Rows are redrawn within regimes. The step is (Fisher information + ridge)^-1 times the change of the score:
+        Rows (whole units) are redrawn within regimes. The step is (Fisher information + ridge)^-1 times the change of the score:
         the sandwich covariance of a penalised maximum-likelihood estimate. All starts see the same rows, so that
         their average keeps what they have in common.
         """
@@ -54,7 +56,9 @@ class Spread:
             yield weight, [self._moved(s, change) for s in range(len(self.thetas))]
 
     def _weights(self, rng: np.random.Generator) -> Floats:
-        """How often each row is redrawn, within its regime."""
+        """How often each row is redrawn, within its regime, with its unit."""
+        if self.units is not None:
+            return self.units.redrawn(rng).astype(np.float64)
         weight = np.zeros(len(self.regime))
         for train in np.unique(self.regime):
             rows = np.flatnonzero(self.regime == train)

@@ -103,12 +103,17 @@ class ClassifierRatio:
         return found
 
     def _split(self, samples: Samples, labels: Ints) -> list[tuple[Ints, Ints]]:
+        """Rows to fit to and rows held out, for each fold; units are kept whole."""
         fewest = int(np.bincount(labels).min())
         if fewest < 2 or self.folds < 2:
             raise InputError(
                 f"the smallest training regime has {fewest} row(s), folds is {self.folds}; held-out values "
                 "need two or more of each"
             )
+        if samples.units is not None:
+            count = max(2, min(self.folds, int(samples.units.counts().min())))
+            fold = samples.units.folds(count, np.random.default_rng(self.seed))
+            return [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(count)]
         folds = sklearn("model_selection").StratifiedKFold(
             min(self.folds, fewest), shuffle=True, random_state=self.seed
         )

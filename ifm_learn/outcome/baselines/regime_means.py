@@ -36,13 +36,15 @@ class RegimeSums:
 
     @classmethod
     def of(cls, samples: Samples, folds: int = 1, seed: int = 0) -> RegimeSums:
-        """Rows are dealt to folds at random; every regime is spread evenly over them."""
+        """Rows (whole units) are dealt to folds at random; every regime is spread evenly over them."""
         values, m = targets_of(samples), len(samples.present)
         column = np.searchsorted(samples.present, samples.regime)
         order = stream(seed, "folds").permutation(len(samples))
         order = order[np.argsort(column[order], kind="stable")]
         fold = np.empty(len(samples), dtype=np.int64)
         fold[order] = np.arange(len(samples)) % folds
+        if folds > 1 and samples.units is not None:
+            fold = samples.units.folds(folds, stream(seed, "folds"))
         group = fold * m + column
         which = csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(folds * m, len(group)))
         shape = (folds, m, values.shape[1])
