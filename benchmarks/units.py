@@ -96,7 +96,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="a folder for units.md")
     asked = parser.parse_args()
     began = time.perf_counter()
-    kinds: list[tuple[str, list[Samples]]] = [("10 animals x 20 rows, ICC 0.3", [animals(s) for s in range(asked.studies)])]
+    kinds: list[tuple[str, list[Samples]]] = [
+        ("10 animals x 20 rows, ICC 0.3", [animals(s) for s in range(asked.studies)])
+    ]
     folder = Path(os.environ.get("IFM_DATA", "data"))
     if (folder / "mice" / "cortex.csv").exists():
         mouse, x = mice_of(folder)

@@ -85,7 +85,7 @@ def estimate_study(
     estimator = chosen.build(density, None, seed).fit(held.fitted)
     found = Identifier(study.design, study.notation).identify(targets)
     work = Work(estimator, held, density, level, seed, tell)
-    notes = list(model.notes) if model is not None and density is not None else []
+    notes = [*samples.notes, *(model.notes if model is not None and density is not None else ())]
     columns = work.columns(found, notes)
     moved = () if sensitivity is None else tuple(work.sensitivities(found, sensitivity))
     notes += work.warnings(found, columns)

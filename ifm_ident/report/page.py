@@ -33,7 +33,7 @@ from ifm_ident.report.rows import table_rows
 from ifm_ident.report.templating import environment, source
 from ifm_ident.show.mathml import Html, formula_mathml
 from ifm_ident.show.table import meaning_words, size_words
-from ifm_ident.show.words import Tally, counted
+from ifm_ident.show.words import Tally, counted, listed
 from ifm_ident.study import Study
 
 MOST_ROWS = 10_000
@@ -151,6 +151,7 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
         "falsification": asked.falsification,
         "guarantees": GUARANTEES,
         "counted": counted,
+        "listed": listed,
         "version": version("ifm-ident"),
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ifm_ident.errors import InputError
 from ifm_ident.exact_text import parse_exponent
-from ifm_ident.notation import format_regimes
+from ifm_ident.notation import format_regime, format_regimes, parse_map
 from ifm_ident.report.result_files import finite, number_of, number_text, require_schema, results_of
 from ifm_ident.results.header import StudyLike, shown
 from ifm_ident.show.mathml import Html, mathml
@@ -33,11 +33,12 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Falsification:
-    """The tests of a study's implications on data."""
+    """The tests of a study's implications on data; `untested` names regimes that no tested claim bears on."""
 
     alpha: str
     correction: str
     rows: tuple[Tested, ...]
+    untested: tuple[str, ...] = ()
 
     @property
     def table(self) -> list[tuple[str, ...]]:
@@ -92,4 +93,19 @@ def falsification_of(study: StudyLike, data: Mapping[str, Any], place: str) -> F
                 words,
             )
         )
-    return Falsification(str(data.get("alpha", "")), str(data.get("correction", "")), tuple(rows))
+    return Falsification(
+        str(data.get("alpha", "")), str(data.get("correction", "")), tuple(rows), _untested(study, data, place)
+    )
+
+
+def _untested(study: StudyLike, data: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    """The names of the regimes under `untested`, none where the key is absent."""
+    model, found = study.design.model, []
+    for i, regime in enumerate(data.get("untested") or ()):
+        if not isinstance(regime, dict):
+            raise InputError(f"{place}: untested, entry {i}: the regime is a map, got {shown(regime)}")
+        try:
+            found.append(format_regime(model, parse_map(model, regime), study.notation))
+        except InputError as error:
+            raise InputError(f"{place}: untested, entry {i}: {error}; is the result about this study?") from None
+    return tuple(found)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ifm_ident import load
+from ifm_ident import Regimes, Study, load
 from ifm_ident.commands.options import Output, output_options, progress, study_argument
 from ifm_ident.identify import CriterionName
 from ifm_ident.implications.implications import Implication
@@ -16,6 +16,10 @@ from ifm_learn.data.reading import read_samples
 from ifm_learn.falsification.falsify import REPLICATES, TESTS, Correction, TestName, falsify
 from ifm_learn.falsification.repair import suggestions
 from ifm_learn.falsification.write import csv_lines, json_lines, text_lines, verdict
+
+
+MOST_TARGETS = 10_000
+"""Of more test regimes it is not said which are untested."""
 
 
 @click.command(
@@ -96,6 +100,7 @@ def command(
         seed=seed,
         replicates=replicates,
         notation=asked.notation,
+        targets=_targets(asked, out),
         watch=shown,
     )
     suggested = suggestions(samples, found)
@@ -111,3 +116,13 @@ def command(
         lines = text_lines(asked.name, found, suggested, len(samples))
     out.write(lines)
     out.done(verdict(found))
+
+
+def _targets(study: Study, out: Output) -> Regimes | None:
+    """The test regimes of the study; None, said, where they are too many to tell of each whether a claim bears on it."""
+    if study.target_count > MOST_TARGETS:
+        out.remark(
+            f"{study.target_count:,} test regimes are more than {MOST_TARGETS:,}: no claim is said to bear on them or not"
+        )
+        return None
+    return Regimes.concatenate([*study.targets()])

@@ -139,8 +139,9 @@ def fresh_unit_interval(
     """The one interval for a fresh unit of the target regime, x not known.
 
     sup_log_weight: supremum over the support (not over calibration rows) of the log-weight, with the rows'
-    constant; inf where there is no bound, which makes the interval infinite. asymptotic: leave the mass at
-    infinity out and say so. Raises InputError where the score was fitted on calibration rows, or the supremum lies
+    constant; inf where there is no bound, which makes the interval infinite. asymptotic: count the unit with the
+    mean weight of units of the target, sum w^2 / sum w, and say so: infinite where the rows are effectively too few,
+    ceil((1 - alpha)(ess + 1)) > ess. Raises InputError where the score was fitted on calibration rows, or the supremum lies
     below a row.
 
     >>> from ifm_learn.conformal.scores import RegimeResidual
@@ -165,14 +166,14 @@ def fresh_unit_interval(
     scores = score.of(calibration.y)
     share = level / scores.shape[1]
     splits = [WeightedSplit(column, calibration.log_weights, share) for column in scores.T]
-    own = -np.inf if asymptotic else sup_log_weight
+    own = splits[0].mean_log_weight if asymptotic else sup_log_weight
     bound = np.array([float(split.quantile(own)) for split in splits])
     lower, upper = score.interval(bound)
     reason = ""
     if (bound == np.inf).any():
-        subject = "the largest weight over the support"
+        subject = "the mean weight of a fresh unit" if asymptotic else "the largest weight over the support"
         reason = _reason(splits[0], float(splits[0].atom(own)), share, subject)
-        if own == np.inf and splits[0].ess > 0:
+        if own == np.inf and not asymptotic and splits[0].ess > 0:
             reason = "the weight has no bound over the support: a fresh unit may weigh more than all rows together"
     return Intervals(
         np.array([lower]),

@@ -77,6 +77,17 @@ class WeightedSplit:
         weights = np.exp(self.log_weights - self._top)
         return float(weights.sum() ** 2 / (weights**2).sum())
 
+    @cached_property
+    def mean_log_weight(self) -> float:
+        """log of sum w^2 / sum w, the mean weight of a unit of the target; -inf where all weights are zero.
+
+        A test point of this weight puts 1/(ess + 1) of all mass at infinity, as one more row would.
+        """
+        if not len(self.scores) or self._top == -np.inf:
+            return -np.inf
+        weights = np.exp(self.log_weights - self._top)
+        return float(self._top + np.log((weights**2).sum() / weights.sum()))
+
     def quantile(self, log_weight: ArrayLike) -> Floats:
         """The quantile for test points of these log-weights (same factor as the rows'), in their shape.
 

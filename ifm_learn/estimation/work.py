@@ -13,10 +13,10 @@ from scipy.stats import t
 from ifm_ident import Identification, Identifier, Regimes, Status
 from ifm_learn.data.samples import Samples
 from ifm_learn.density import DensityModel
-from ifm_learn.estimation.checks import density_warnings, outcome_warnings, overlap_warnings
+from ifm_learn.estimation.checks import density_warnings, outcome_warnings, overlap_warnings, unit_warnings
 from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.estimation.held import Held
-from ifm_learn.estimation.prediction import UnitIntervals, by_ratio, without_ratio
+from ifm_learn.estimation.prediction import UnitIntervals, by_ratio, widened, without_ratio
 from ifm_learn.estimation.sensitivity import RegimeSensitivity, regime_sensitivities
 from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_row
 from ifm_learn.outcome.identified import IdentifiedEstimator
@@ -82,7 +82,7 @@ class Work:
             half = float(t.isf(float(self.level / 2), self._freedom())) * se
             columns.mean[asked], columns.se[asked] = mean, se
             columns.confidence_low[asked], columns.confidence_high[asked] = mean - half, mean + half
-            self._fill_units(columns, wanted, asked, mean)
+            self._fill_units(columns, wanted, asked, mean, half)
             if isinstance(self.estimator, IdentifiedEstimator):
                 overlap = self.estimator.diagnostics(wanted)
                 columns.ess[asked] = overlap.ess
@@ -115,7 +115,13 @@ class Work:
         return np.flatnonzero((found.status == Status.OBSERVED) | (found.status == Status.IDENTIFIED))
 
     def _freedom(self) -> float:
-        """Degrees of freedom of the errors: replicates less one, no limit for a closed form."""
+        """Degrees of freedom of the errors: replicates less one, no limit for a closed form; of units, no more than
+        the units of all regimes less one each."""  # noqa: D209
+        units = self.samples.units
+        most = np.inf if units is None else max(1, int((units.counts() - 1).sum()))
+        return min(most, self._freedom_of_method())
+
+    def _freedom_of_method(self) -> float:
         if isinstance(self.estimator, IdentifiedEstimator):
             return self.estimator.replicates - 1
         return np.inf if hasattr(self.estimator, "standard_errors") else REPLICATES - 1
@@ -138,7 +144,7 @@ class Work:
             )
         return found
 
-    def _fill_units(self, columns: Columns, wanted: Regimes, asked: Ints, mean: Floats) -> None:
+    def _fill_units(self, columns: Columns, wanted: Regimes, asked: Ints, mean: Floats, half: Floats) -> None:
         rows = self.held.calibration
         if rows is None:
             return
@@ -149,6 +155,7 @@ class Work:
             train = self.samples.design.train.take(self.samples.present)
             own = self.estimator.predict(train).reshape(len(train), -1)
             some = without_ratio(rows, own, mean, self.level)
+        widened(some, mean, half)
         columns.prediction_low[asked], columns.prediction_high[asked] = some.low, some.high
         columns.prediction_ess[asked], columns.guarantee[asked] = some.ess, some.guarantee
 
@@ -161,4 +168,6 @@ class Work:
             named = [(found[row].name, float(columns.ess[row])) for row in worst]
             yield from overlap_warnings(named, len(poor), len(asked))
             yield from density_warnings(self.density, self.samples, found.notation)
+        else:
+            yield from unit_warnings(self.samples, found.notation)
         yield from outcome_warnings(self.estimator, self.samples, found.notation)

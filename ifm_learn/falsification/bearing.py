@@ -53,8 +53,12 @@ def untested(design: Design, claims: Iterable[Implication], identification: Iden
 def _vectors(design: Design, claims: Iterable[Implication]) -> csr_array:
     """One row a claim that relates several regimes, over the distinct training regimes."""
     kept = [c.formula.exponents for c in claims if len(c.formula.exponents) > 1]
-    at = [(k, int(np.searchsorted(design.distinct, i)), int(q)) for k, one in enumerate(kept) for i, q in one.items()]
-    rows, columns, values = (np.array(part, dtype=np.int64) for part in (zip(*at, strict=True) if at else ((),) * 3))
+    at = [
+        (k, int(np.searchsorted(design.distinct, i)), int(q)) for k, one in enumerate(kept) for i, q in one.items()
+    ]
+    rows, columns, values = (
+        np.array(part, dtype=np.int64) for part in (zip(*at, strict=True) if at else ((),) * 3)
+    )
     return csr_array((values, (rows, columns)), shape=(len(kept), len(design.distinct)))
 
 
@@ -62,7 +66,9 @@ def _relied_on(design: Design, identification: Identification, row: int) -> list
     """Level codes of the regime and of the training regimes in its formulas, each shape (d,)."""
     terms = identification.terms.exponents(row)
     used = sorted({i for one in terms.values() for i in one})
-    some = Regimes.concatenate([identification.targets.take(np.array([row])), design.train.take(np.array(used, int))])
+    some = Regimes.concatenate(
+        [identification.targets.take(np.array([row])), design.train.take(np.array(used, int))]
+    )
     return list(some.codes())
 
 

@@ -40,7 +40,5 @@ class Regression:
         chosen = outcome_regressor(regressor, seed)
         if regressor is None:
             chosen = settled(fit_regressor(chosen, samples.x, samples.y, groups=samples.unit))
-        found = cross_fit(
-            chosen, samples.x, samples.y, folds, seed, strata=samples.regime, groups=samples.unit
-        )
+        found = cross_fit(chosen, samples.x, samples.y, folds, seed, strata=samples.regime, groups=samples.unit)
         return cls(grid, found, (samples.y - found.out_of_fold)[:, None])

@@ -48,9 +48,7 @@ class FeatureRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.folds = folds
         self.seed = seed
 
-    def fit(
-        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, groups: Any = None
-    ) -> Self:
+    def fit(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, groups: Any = None) -> Self:
         """x: (n, p); y: (n,); sample_weight: (n,) or (n, t), not negative, or None for equal weights.
 
         groups: shape (n,), ids of rows that no fold separates, or None.

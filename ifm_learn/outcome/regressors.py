@@ -303,9 +303,7 @@ def cross_fit_predict(
     return cross_fit(regressor, x, y, folds, seed, sample_weight).out_of_fold
 
 
-def _folds(
-    rows: int, folds: int, seed: int, strata: Ints | None = None, groups: Ints | None = None
-) -> Ints:
+def _folds(rows: int, folds: int, seed: int, strata: Ints | None = None, groups: Ints | None = None) -> Ints:
     """Fold numbers, shape (rows,): sizes differ by one at most, and so do the shares of every stratum.
 
     Of groups it is their numbers that differ by one at most; one group alone is split as rows are.
