@@ -1,11 +1,11 @@
 """How often `ifm falsify` rejects true models where rows belong together: animals simulated, and real mice.
 
-Run `IFM_DATA=FOLDER python benchmarks/units.py -o benchmarks` (about six minutes on one core): a Markdown table on
-standard output, also written to `units.md`. Simulated: 10 animals a regime, 20 rows an animal, intra-class
-correlation 0.3, two variables, training regimes ctrl, A, B, A+B with shifts that add up: the one claim is true. Mice:
-the cortex proteins of FOLDER/mice/cortex.csv (72 mice, 15 rows each), two proteins drawn at random, whole mice
-assigned at random to the four regimes: no claim about them can be false. Every study is tested as it is, and as if its
-rows were independent. Without the folder the mice are left out.
+Run `IFM_DATA=FOLDER python benchmarks/units.py -o benchmarks` (about six minutes on one core): a Markdown table
+on standard output, also written to `units.md`. Simulated: 10 animals a regime, 20 rows an animal, intra-class
+correlation 0.3, two variables, training regimes ctrl, A, B, A+B with shifts that add up: the one claim is true.
+Mice: the cortex proteins of FOLDER/mice/cortex.csv (72 mice, 15 rows each), two proteins drawn at random, whole
+mice assigned at random to the four regimes: no claim about them can be false. Every study is tested as it is, and
+as if its rows were independent. Without the folder the mice are left out.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """How often `ifm estimate`'s "90% of units" holds a fresh unit, at 10 to 500 rows a regime, and how wide it is.
 
-Run `python benchmarks/units_of_regimes.py -o benchmarks` (about ten minutes on one core): a Markdown table on standard
-output, also written to `units_of_regimes.md`. Five truths of two interventions A and B, training regimes ctrl, A, B;
-regimes asked about are these and A+B, whose law the factors give. Every study has rows of its own. Coverage is the share
-of 20,000 fresh units of the regime inside the interval, averaged over the studies and variables whose interval is
-finite; beside it stand the share of infinite intervals and the mean width over that of the 5% to 95% quantiles of the
-truth. Method `balance` over a density with quadratic energies, 20% of the rows held out.
+Run `python benchmarks/units_of_regimes.py -o benchmarks` (about ten minutes on one core): a Markdown table on
+standard output, also written to `units_of_regimes.md`. Five truths of two interventions A and B, training regimes
+ctrl, A, B; regimes asked about are these and A+B, whose law the factors give. Every study has rows of its own.
+Coverage is the share of 20,000 fresh units of the regime inside the interval, averaged over the studies and
+variables whose interval is finite; beside it stand the share of infinite intervals and the mean width over that
+of the 5% to 95% quantiles of the truth. Method `balance` over a density with quadratic energies, 20% of the rows
+held out.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from ifm_learn.falsification.falsify import REPLICATES, TESTS, Correction, TestN
 from ifm_learn.falsification.repair import suggestions
 from ifm_learn.falsification.write import csv_lines, json_lines, text_lines, verdict
 
-
 MOST_TARGETS = 10_000
 """Of more test regimes it is not said which are untested."""
 
@@ -119,10 +118,11 @@ def command(
 
 
 def _targets(study: Study, out: Output) -> Regimes | None:
-    """The test regimes of the study; None, said, where they are too many to tell of each whether a claim bears on it."""
+    """The test regimes of the study; None, and said, where they are too many to look at each."""
     if study.target_count > MOST_TARGETS:
         out.remark(
-            f"{study.target_count:,} test regimes are more than {MOST_TARGETS:,}: no claim is said to bear on them or not"
+            f"{study.target_count:,} test regimes are more than {MOST_TARGETS:,}: which of them are "
+            "untested is not said"
         )
         return None
     return Regimes.concatenate([*study.targets()])

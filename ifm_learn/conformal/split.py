@@ -140,9 +140,9 @@ def fresh_unit_interval(
 
     sup_log_weight: supremum over the support (not over calibration rows) of the log-weight, with the rows'
     constant; inf where there is no bound, which makes the interval infinite. asymptotic: count the unit with the
-    mean weight of units of the target, sum w^2 / sum w, and say so: infinite where the rows are effectively too few,
-    ceil((1 - alpha)(ess + 1)) > ess. Raises InputError where the score was fitted on calibration rows, or the supremum lies
-    below a row.
+    mean weight of units of the target, sum w^2 / sum w, and say so: infinite where the rows are effectively too
+    few, ceil((1 - alpha)(ess + 1)) > ess. Raises InputError where the score was fitted on calibration rows, or
+    the supremum lies below a row.
 
     >>> from ifm_learn.conformal.scores import RegimeResidual
     >>> rows = Calibration(np.arange(19), np.arange(19.0), np.zeros(19), "exact")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -119,8 +119,12 @@ def _check_names(study: Study, spec: DataSpec) -> None:
         raise InputError(f"{where}: the {role} {name!r} is {what} too; name another column", ("data",))
     if spec.outcome is not None and spec.outcome == spec.label:
         raise InputError(f"{where}: {spec.label!r} is the label column and the outcome; name another", ("data",))
-    roles = {"a variable": variables, "an intervention": study.model.position}
-    roles |= {"the outcome": (spec.outcome,), "the label column": (spec.label,)}
+    roles: dict[str, Collection[str | None]] = {
+        "a variable": variables,
+        "an intervention": study.model.position,
+        "the outcome": (spec.outcome,),
+        "the label column": (spec.label,),
+    }
     for what, names in roles.items():
         if spec.unit is not None and spec.unit in names:
             raise InputError(

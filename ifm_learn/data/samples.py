@@ -24,9 +24,9 @@ class Samples:
 
     regime: shape (n,), indices into `design.train` as written; where a training regime is repeated, its first
     index. x: shape (n, p), columns in the order of `design.model.variables`. y: shape (n,), never scaled, or
-    None. ignored: how many rows of the table were of regimes outside training. unit: shape (n,), an id for what each
-    row is of (an animal, a plate), None where rows are independent; rows of one unit stay together in `split` and
-    `bootstrap`. notes: what the table gave reason to warn of.
+    None. ignored: how many rows of the table were of regimes outside training. unit: shape (n,), an id for what
+    each row is of (an animal, a plate), None where rows are independent; rows of one unit stay together in
+    `split` and `bootstrap`. notes: what the table gave reason to warn of.
 
     Raises InputError for wrong shapes, values that are not finite or beyond 1e100, and a training regime without
     a row.
@@ -119,7 +119,8 @@ class Samples:
     def split(self, share: float, rng: np.random.Generator) -> tuple[Samples, Samples]:
         """Two disjoint parts, about `share` of every training regime in the first; rows keep their order.
 
-        Units are kept whole. Every regime needs two rows (units), so that each part holds one at least; InputError where one has fewer.
+        Units are kept whole. Every regime needs two rows (units), so that each part holds one at least;
+        InputError where one has fewer.
         """
         first = self.split_mask(share, rng)
         return self.take(first), self.take(~first)

@@ -57,7 +57,8 @@ def unit_hints(table: Table, known: Collection[str], kept: Ints, regime: Ints, x
     """What to say of columns whose repeated ids go with x within regimes, though no unit is declared.
 
     known: columns with a role already. regime: shape (n,), of the rows `kept`; x: shape (n, p). Looked at are
-    columns of texts, and of numbers that lie in one regime each; their intra-class correlation is judged by an F-test.
+    columns of texts, and of numbers that lie in one regime each; their intra-class correlation is judged by an
+    F-test.
     """
     found: list[tuple[float, str]] = []
     names = [name for name in table.data.column_names if name not in known][:_COLUMNS]
@@ -72,9 +73,9 @@ def unit_hints(table: Table, known: Collection[str], kept: Ints, regime: Ints, x
     first, *others = [name for _, name in sorted(found)[:_NAMED]]
     also = f" (so do those of {' and '.join(others)})" if others else ""
     return (
-        f"rows of one {first} resemble each other beyond chance{also}, and are counted as if they were independent: "
-        "errors and p-values are then too small; where they belong together (an animal, a plate, a donor), write "
-        f"`unit: {first}` under `data` in the study file",
+        f"rows of one {first} resemble each other beyond chance{also}, and are counted as if they were "
+        "independent: errors and p-values are then too small; where they belong together (an animal, a plate, a "
+        f"donor), write `unit: {first}` under `data` in the study file",
     )
 
 
@@ -109,7 +110,7 @@ def _means(values: Floats, group: Ints) -> Floats:
 
 
 def _repeated(table: Table, name: str, kept: Ints, regime: Ints) -> Ints | None:
-    """The ids of a column that could be one of units, repeated within regimes: texts, or numbers of one regime each.
+    """The ids of a column that could be of units, repeated within regimes: texts, or numbers of one regime each.
 
     Numbers that come in several regimes are measurements more often than ids.
     """

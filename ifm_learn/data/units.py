@@ -34,8 +34,8 @@ class Units:
     >>> Units.of(np.array([0, 0]), np.array([7, 7])).folds(2, np.random.default_rng(0))
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.InputError: a training regime has one unit only, and units are kept whole: rows left out need \
-two or more units in each regime; measure more, or hold none out (--calibration 0)
+    ifm_ident.errors.InputError: a training regime has one unit only, and units are kept whole: rows left out \
+need two or more units in each regime; measure more, or hold none out (--calibration 0)
     """
 
     place: Ints
@@ -78,8 +78,7 @@ two or more units in each regime; measure more, or hold none out (--calibration 
         )
 
     def folds(self, folds: int, rng: np.random.Generator) -> Ints:
-        """The fold of every row, shape (n,): whole units, every stratum spread evenly; every regime has rows
-        outside each fold."""  # noqa: D209
+        """The fold of every row, shape (n,): whole units, every stratum spread evenly, no regime in one alone."""
         for _ in range(_TRIES):
             fold, begin = np.empty(int(self.place.max()) + 1, dtype=np.int64), 0
             for part in self.strata:

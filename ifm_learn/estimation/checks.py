@@ -91,8 +91,8 @@ def unit_warnings(samples: Samples, notation: Notation) -> Iterator[str]:
         names = format_regimes(samples.design.model, train.take(small), notation).to_pylist()
         have = "has" if len(small) == 1 else "have"
         yield (
-            f"{listed(names, _NAMED)} {have} fewer than {FEWEST_UNITS} units to fit: errors come from redrawing these, "
-            "and of few come out too small; measure more units"
+            f"{listed(names, _NAMED)} {have} fewer than {FEWEST_UNITS} units to fit: errors come from redrawing "
+            "these, and of few come out too small; measure more units"
         )
 
 

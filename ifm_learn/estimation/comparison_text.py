@@ -50,8 +50,8 @@ def comparison_lines(name: str, found: Comparison) -> Iterator[str]:
         yield from wrapped(f"Needed by the others, so never left out: {listed(found.dependent, 8)}.", "  ")
     yield from wrapped(
         f"error: root mean squared error of the predicted means of regimes left out, in {unit} standard deviations"
-        f"{', by which the methods are ranked, the least first' if k > 1 else ''}; the observed means have an error of "
-        f"{noise:.3f} themselves. rank: Spearman's correlation over the regimes."
+        f"{', by which the methods are ranked, the least first' if k > 1 else ''}; the observed means have "
+        f"an error of {noise:.3f} themselves. rank: Spearman's correlation over the regimes."
         + (" Other regimes, and differences within the observed means' error, are not ranked." if k > 1 else ""),
         "  ",
     )

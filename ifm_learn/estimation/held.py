@@ -21,8 +21,8 @@ CALIBRATION = 0.2
 class Held:
     """Rows split in two: `fitted`, which everything is fitted to, and `calibration`, None for no such rows.
 
-    fitted_rows, calibration_rows: their numbers among all rows, disjoint. Of rows that belong together whole units are
-    held out, and one row of each calibrates: units are what is exchangeable.
+    fitted_rows, calibration_rows: their numbers among all rows, disjoint. Of rows that belong together whole
+    units are held out, and one row of each calibrates: units are what is exchangeable.
     """
 
     fitted: Samples

@@ -58,12 +58,12 @@ def by_ratio(
     """Weighted split conformal intervals about the estimated means, shape (r, k).
 
     rows: the calibration rows of `held`. Where a training regime has the target's density and enough calibration
-    rows, they are exchangeable with a fresh unit: weights are known, the guarantee exact. Elsewhere the rows of all
-    regimes are weighted relative to their mixture by the fitted ratios. The unit's own weight is then at most the
-    largest over the grid, where that is a small part of all (`estimated-ratio`), else it counts with the mean weight
-    of a unit of the target (`asymptotic`). Each tail has half of alpha where the rows can carry that, else both tails
-    share it about the mean; where the rows, or effective rows, cannot carry alpha either, the interval is infinite.
-    Which of these it is, no y decides.
+    rows, they are exchangeable with a fresh unit: weights are known, the guarantee exact. Elsewhere the rows of
+    all regimes are weighted relative to their mixture by the fitted ratios. The unit's own weight is then at most
+    the largest over the grid, where that is a small part of all (`estimated-ratio`), else it counts with the mean
+    weight of a unit of the target (`asymptotic`). Each tail has half of alpha where the rows can carry that, else
+    both tails share it about the mean; where the rows, or effective rows, cannot carry alpha either, the interval
+    is infinite. Which of these it is, no y decides.
     """
     found, values, targets = UnitIntervals.none(centres.shape), targets_of(rows), identification.targets
     mixture = _Mixture.of(held.fitted, rows, density, targets)
@@ -99,7 +99,7 @@ def _widest_level(
 
 
 def widened(found: UnitIntervals, centres: Floats, half: Floats) -> None:
-    """Ends moved out by the error of the mean, in place, where rows of other regimes or a fit stand for the unit's.
+    """Ends moved out by the error of the mean, in place, where other rows than the regime's own tell them.
 
     half: half-widths of the means' confidence intervals at the same level, shape (r, k). An end that is d from the
     mean comes to sqrt(d^2 + half^2): the spread of units and the error of where they are add up in squares, as for

@@ -115,13 +115,13 @@ class Work:
         return np.flatnonzero((found.status == Status.OBSERVED) | (found.status == Status.IDENTIFIED))
 
     def _freedom(self) -> float:
-        """Degrees of freedom of the errors: replicates less one, no limit for a closed form; of units, no more than
-        the units of all regimes less one each."""  # noqa: D209
+        """Degrees of freedom of the errors: of the method, and no more than units less one in every regime."""
         units = self.samples.units
         most = np.inf if units is None else max(1, int((units.counts() - 1).sum()))
         return min(most, self._freedom_of_method())
 
     def _freedom_of_method(self) -> float:
+        """Replicates less one, no limit for a closed form."""
         if isinstance(self.estimator, IdentifiedEstimator):
             return self.estimator.replicates - 1
         return np.inf if hasattr(self.estimator, "standard_errors") else REPLICATES - 1

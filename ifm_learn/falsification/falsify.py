@@ -60,7 +60,8 @@ class Falsification(Tabular):
     """The findings, in the order of the claims, and what to bear in mind with them.
 
     targets: the regimes that were asked about and are identified without having been run; untested: those of them
-    that no claim that could be tested bears on (`ifm_learn.falsification.bearing`). None where none were asked about.
+    that no claim that could be tested bears on (`ifm_learn.falsification.bearing`). None where none were asked
+    about.
     """
 
     implications: Implications
@@ -114,11 +115,12 @@ def falsify(
 ) -> Falsification:
     """Tests of what the design claims of its own training densities.
 
-    criterion: as of `implications`. pairs: also what the factors say of pairs of variables: their interaction, and
-    independence given the rest within every regime where no factor holds both. replicates: how many cross-fits the
-    energy test averages. `p_adjusted` corrects over all findings. Every test has its own random stream, drawn
-    from `seed` and the place of its claim. targets: regimes that the result says whether any claim bears on. Units of
-    the samples are kept whole, and no test is made where they are too few for the level. watch: wraps the iteration over claims, to show progress.
+    criterion: as of `implications`. pairs: also what the factors say of pairs of variables: their interaction,
+    and independence given the rest within every regime where no factor holds both. replicates: how many
+    cross-fits the energy test averages. `p_adjusted` corrects over all findings. Every test has its own random
+    stream, drawn from `seed` and the place of its claim. targets: regimes that the result says whether any claim
+    bears on. Units of the samples are kept whole, and no test is made where they are too few for the level.
+    watch: wraps the iteration over claims, to show progress.
 
     Raises InputError for an unknown test or correction, no test, an alpha that is no decimal in (0, 1), less than
     one replicate, and a negative seed.
@@ -262,8 +264,8 @@ def _warnings(
     few = dict.fromkeys(f.evidence.few for f in findings if f.evidence.few)
     if few:
         yield (
-            f"claims that involve {listed([*few], 5)} are not tested: fewer than {fewest_units(level)} units there, and "
-            f"the signs of fewer give no p-value as low as {float(level):g}; measure more units"
+            f"claims that involve {listed([*few], 5)} are not tested: fewer than {fewest_units(level)} units "
+            f"there, and the signs of fewer give no p-value as low as {float(level):g}; measure more units"
         )
     for finding in findings:
         if not finding.evidence.few and finding.evidence.information < LEAST_FOR_ENERGY:

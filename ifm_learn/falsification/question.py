@@ -48,9 +48,9 @@ class Question:
 
     label: shape (n,), which of the m regimes of the claim a row is from. c: shape (m,), their integers, none 0.
     x: shape (n, p). unit: standard deviations at baseline, shape (p,). tested: the variables that the claim is
-    about; of a pair, it is about their interaction. combination: the regime that the others predict, the
-    one of least |c|, of these the one with most active interventions. together: shape (n,), 0 to u - 1, the
-    unit of each row, None where rows are independent: tests of units add up terms within them and draw their signs.
+    about; of a pair, it is about their interaction. combination: the regime that the others predict, the one of
+    least |c|, of these the one with most active interventions. together: shape (n,), 0 to u - 1, the unit of each
+    row, None where rows are independent: tests of units add up terms within them and draw their signs.
     """
 
     label: Ints

@@ -69,10 +69,8 @@ def suggestions(samples: Samples, found: Falsification) -> tuple[Suggestion, ...
     present = np.searchsorted(samples.present, samples.regime)
     terms = _singles(features(samples.x, _TERMS))
     rng = np.random.default_rng([found.seed, len(samples)])
-    if samples.units is None:
-        fold = rng.permutation(len(samples)) % _FOLDS
-    else:
-        fold = samples.units.folds(_FOLDS, rng)
+    units = samples.units
+    fold = rng.permutation(len(samples)) % _FOLDS if units is None else units.folds(_FOLDS, rng)
     before = _blocks(design, design.model, terms)
     base: Floats | None = None
     ranked = []

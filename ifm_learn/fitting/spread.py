@@ -43,9 +43,9 @@ class Spread:
     def redraws(self, count: int, rng: np.random.Generator) -> Iterator[tuple[Floats, list[list[Floats]]]]:
         """How often each row is redrawn, shape (n,), and every start's log-tables a Newton step nearer to it.
 
-        Rows (whole units) are redrawn within regimes. The step is (Fisher information + ridge)^-1 times the change of the score:
-        the sandwich covariance of a penalised maximum-likelihood estimate. All starts see the same rows, so that
-        their average keeps what they have in common.
+        Rows (whole units) are redrawn within regimes. The step is (Fisher information + ridge)^-1 times the
+        change of the score: the sandwich covariance of a penalised maximum-likelihood estimate. All starts see
+        the same rows, so that their average keeps what they have in common.
         """
         cells = self.layout.cells
         counts = Counts.of(cells, self.grid, self.bins, self.regime)

@@ -226,7 +226,8 @@ def fit_regressor(
 ) -> Any:
     """A clone of any scikit-learn regressor or pipeline fitted to the rows.
 
-    groups: ids of rows that belong together, for the default regressor's own folds. Raises InputError where weights are given to a regressor whose `fit` takes none.
+    groups: ids of rows that belong together, for the default regressor's own folds. Raises InputError where
+    weights are given to a regressor whose `fit` takes none.
     """
     from sklearn.utils.validation import has_fit_parameter
 

@@ -120,8 +120,8 @@ class LinearInMeans(OutcomeEstimator):
     def standard_errors(self, regimes: Regimes) -> Floats:
         """Standard errors of `predict`, of its shape: sqrt(sum_i w_i^2 s_i^2 / n_i), s_i the spread in regime i.
 
-        Of rows that belong together, sqrt(sum_u (sum_i w_i m_ui)^2), m_ui what unit u adds to the mean of regime i. NaN
-        where a regime with weight has one row (unit). Biases of the method are not in it.
+        Of rows that belong together, sqrt(sum_u (sum_i w_i m_ui)^2), m_ui what unit u adds to the mean of regime
+        i. NaN where a regime with weight has one row (unit). Biases of the method are not in it.
         """
         check_regimes(self.model_, regimes)
         squares = self.variances_ / self.sizes_[:, None]
@@ -151,6 +151,7 @@ def _moved_by_units(samples: Samples, means: Floats) -> Floats:
     m, u = len(samples.present), int(units.place.max()) + 1
     left = (targets_of(samples) - means[units.regime]) / samples.sizes[samples.present][units.regime][:, None]
     cell = units.place * m + units.regime
-    found = np.stack([np.bincount(cell, column, minlength=u * m).reshape(u, m) for column in left.T])
+    found: Floats = np.stack([np.bincount(cell, column, minlength=u * m).reshape(u, m) for column in left.T])
     k = units.counts()
-    return found * np.sqrt(np.where(k > 1, k / np.maximum(k - 1, 1), np.nan))
+    found *= np.sqrt(np.where(k > 1, k / np.maximum(k - 1, 1), np.nan))
+    return np.asarray(found, dtype=np.float64)
