@@ -90,8 +90,7 @@ def smallest_p(regime: Ints, ids: Ints, x: Floats) -> float:
     >>> smallest_p(ids // 10, ids, x) > 0.01, smallest_p(ids // 10, ids, x + rng.normal(size=(20, 1))[ids]) < 1e-6
     (True, True)
     """
-    _, unit = np.unique(np.stack([regime, ids]), axis=1, return_inverse=True)
-    unit = unit.ravel()
+    _, unit = np.unique(regime * (int(ids.max(initial=0)) + 1) + ids, return_inverse=True)
     _, of = np.unique(regime, return_inverse=True)
     rows, regimes, units = len(regime), int(of.max()) + 1, int(unit.max()) + 1
     if not (units > regimes and rows > units):
@@ -125,7 +124,7 @@ def _repeated(table: Table, name: str, kept: Ints, regime: Ints) -> Ints | None:
     units = len(np.unique(ids))
     if units == len(ids):
         return None
-    nested = len(np.unique(np.stack([regime, ids]), axis=1).T) == units
+    nested = len(np.unique(regime * (int(ids.max(initial=0)) + 1) + ids)) == units
     return ids if nested or not _numbers(column) else None
 
 

@@ -59,8 +59,8 @@ need two or more units in each regime; measure more, or hold none out (--calibra
 
     def counts(self) -> Ints:
         """Units of every regime, shape (m,)."""
-        pairs = np.unique(np.stack([self.regime, self.place]), axis=1)
-        found: Ints = np.bincount(pairs[0]).astype(np.int64)
+        u = int(self.place.max()) + 1
+        found: Ints = np.bincount(np.unique(self.regime * u + self.place) // u).astype(np.int64)
         return found
 
     def redrawn(self, rng: np.random.Generator) -> Ints:
@@ -104,7 +104,8 @@ need two or more units in each regime; measure more, or hold none out (--calibra
     def one_row_each(self, rng: np.random.Generator) -> Ints:
         """One row drawn of every unit (of every regime that it lies in), ascending."""
         order = rng.permutation(len(self.place))
-        _, first = np.unique(np.stack([self.regime, self.place])[:, order], axis=1, return_index=True)
+        pair = self.regime * (int(self.place.max()) + 1) + self.place
+        _, first = np.unique(pair[order], return_index=True)
         found: Ints = np.sort(order[first])
         return found
 

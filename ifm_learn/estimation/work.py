@@ -139,8 +139,9 @@ class Work:
             found = bootstrap_errors(self.estimator.settled(), self.samples, wanted, rng, REPLICATES)
         single = one_row(self.samples)
         if single is not None and np.isnan(found).any():
+            what = "row" if self.samples.unit is None else "unit"
             notes.append(
-                f"standard errors are missing: train[{single}] has one row, which tells nothing of their spread"
+                f"standard errors are missing: train[{single}] has one {what}, which tells nothing of their spread"
             )
         return found
 

@@ -20,6 +20,7 @@ from ifm_learn.falsification.falsify import falsify, fewest_units
 from ifm_learn.fitting.folds import fold_of_rows
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.baselines.regime_means import RegimeSums
+from ifm_learn.outcome.estimator import one_row
 from ifm_learn.outcome.regressors import SmoothRegressor, cross_fit
 from ifm_learn.ratios.classifier import ClassifierRatio
 
@@ -129,6 +130,17 @@ def test_closed_form_errors_are_those_of_units() -> None:
         squares.append(Additive().fit(bare).standard_errors(STUDY.design.train)[:3] ** 2)
     expected = np.array([1.0, 1.0, 1.0]) * (0.3 + 0.7 / 20) / 10
     assert np.mean(squares, axis=(0, 2)) == pytest.approx(expected, rel=0.15)
+
+
+def test_one_unit_of_a_regime_tells_no_error() -> None:
+    samples = clusters(0)
+    assert samples.unit is not None
+    lone = np.where(samples.regime == 1, 10, samples.unit)
+    bare = Samples(samples.design, samples.regime, samples.x, unit=lone)
+    found = Additive().fit(bare).standard_errors(STUDY.design.train)
+    assert np.isnan(found[:, 0]).tolist() == [False, True, False, True]  # A+B rests on A
+    assert one_row(bare) == 1
+    assert one_row(samples) is None
 
 
 def test_true_claims_about_clustered_rows_are_rejected_at_the_level() -> None:

@@ -125,13 +125,16 @@ class LinearInMeans(OutcomeEstimator):
         """
         check_regimes(self.model_, regimes)
         squares = self.variances_ / self.sizes_[:, None]
+        if self.moved_ is not None:
+            squares = (self.moved_**2).sum(axis=1).T
         parts = []
         for weights in self._weights_in_parts(regimes):
             unknown = (weights != 0).astype(np.float64) @ np.isnan(squares)
             if self.moved_ is None:
                 found = np.sqrt(weights**2 @ np.nan_to_num(squares))
             else:
-                found = np.sqrt(np.stack([((weights @ one.T) ** 2).sum(axis=1) for one in self.moved_], axis=1))
+                moved = np.einsum("ri,tui->rtu", weights, np.nan_to_num(self.moved_))
+                found = np.sqrt((moved**2).sum(axis=2))
             parts.append(np.where(unknown > 0, np.nan, found))
         return shaped(self.has_outcome_, np.concatenate(parts))
 
