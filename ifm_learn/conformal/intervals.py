@@ -23,7 +23,7 @@ GUARANTEES: dict[Guarantee, str] = {
     ),
     "asymptotic": (
         "coverage 1 - alpha as the effective sample size grows; nothing is promised in finite samples, since the "
-        "unit counts with the mean weight, not its own, and the ratio must be true or consistently estimated"
+        "unit counts with a mean weight, not its own, and the ratio must be true or consistently estimated"
     ),
 }
 """What each guarantee says (THEORY 9)."""

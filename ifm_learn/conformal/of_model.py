@@ -47,7 +47,7 @@ def model_interval(
     that the model was fitted on. variable: whose value the interval is for, by default the outcome's. The unit's
     own weight is the exact supremum over the grid where that is a small part of all, decided before the rows are
     looked at; elsewhere units with the rarest x are given up (`trimmed_unit_interval`). Both are
-    `estimated-ratio`; `asymptotic=True` counts the unit with the mean weight instead and says so.
+    `estimated-ratio`; `asymptotic=True` counts the unit with a mean weight instead and says so.
 
     Raises InputError where rows were used to fit, for an unknown variable and samples without the outcome, and
     NotIdentifiableError for a regime that is not identified.
