@@ -18,16 +18,16 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
+from ifm_ident.arrays import Floats
+
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Factor, Intervention, Model, Regimes
 from ifm_learn.ladder.linear_means import LinearMeans
 from ifm_learn.ladder.regime_statistics import RegimeStatistics
 
-Floats = NDArray[np.float64]
 Found = dict[str, float]
 
 PERTURBATIONS, PAIRS, CELLS, COMPONENTS, OUTCOMES, UNSEEN = 200, 150, 37_670, 20, 2_000, 60

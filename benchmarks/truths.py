@@ -7,12 +7,11 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Regimes, Study
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 
-Floats = NDArray[np.float64]
 CROSS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
 POOL = 400_000
 PAIRS = ("near", "block2", "bimodal", "gamma", "counts")

@@ -104,7 +104,9 @@ def fit_density(
     spread = (
         None
         if pseudo
-        else Spread(layout, grid, problem.axes, fit.ridge, thetas, grid.encode(samples.x), samples.regime)
+        else Spread(
+            layout, grid, problem.axes, fit.ridge, thetas, grid.encode(samples.x), samples.regime, samples.units
+        )
     )
     model = DensityModel(
         samples.design, cells, grid, tuple(average(parts)), samples.scaling, report, max_cells, spread

@@ -17,6 +17,8 @@ from ifm_learn.data.held import Held, held_out
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
 from ifm_learn.density.model import DensityModel
+from ifm_learn.energies.grid import BINS
+from ifm_learn.fitting.fit import STARTS
 from ifm_learn.randomness import one_thread
 
 _MEMBER = "rows.json"
@@ -51,7 +53,17 @@ class FittedModel:
 
     @classmethod
     @one_thread()
-    def fit(cls, samples: Samples, *, seed: int = 0, calibration: float = 0.0, jobs: int = 1) -> FittedModel:
+    def fit(
+        cls,
+        samples: Samples,
+        *,
+        seed: int = 0,
+        calibration: float = 0.0,
+        jobs: int = 1,
+        energy: str = "mlp",
+        starts: int = STARTS,
+        bins: int = BINS,
+    ) -> FittedModel:
         """Fit to all rows but the calibration share, as `fit_density` does.
 
         Raises InputError for a share outside [0, 1), or a regime with too few rows to hold one out.
@@ -59,7 +71,7 @@ class FittedModel:
         held = held_out(samples, calibration, seed)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            density = fit_density(held.fitted, seed=seed, jobs=jobs)
+            density = fit_density(held.fitted, seed=seed, jobs=jobs, energy=energy, starts=starts, bins=bins)
         notes = tuple(dict.fromkeys(str(one.message) for one in caught))
         return cls(density, seed, calibration, _digest(held.fitted), notes)
 

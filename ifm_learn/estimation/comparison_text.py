@@ -42,19 +42,26 @@ def comparison_lines(name: str, found: Comparison) -> Iterator[str]:
     if found.dependent:
         yield from wrapped(f"Needed by the others, so never left out: {listed(found.dependent, 8)}.", "  ")
     yield from wrapped(
-        f"error: root mean squared error of the predicted means, in {unit} standard deviations; the observed "
-        f"means have an error of {noise:.3f} themselves. rank: Spearman's correlation over the regimes.",
+        f"error: root mean squared error of the predicted means of regimes left out, in {unit} standard deviations"
+        f"{', by which the methods are ranked, the least first' if k > 1 else ''}; the observed means have "
+        f"an error of {noise:.3f} themselves. rank: Spearman's correlation over the regimes."
+        + (" Other regimes, and differences within the observed means' error, are not ranked." if k > 1 else ""),
         "  ",
     )
     for method, reason in found.reasons.items():
         yield from wrapped(f"{method}: {reason}.", "  ")
-    if k < FEWEST:
+    if k == 1:
+        yield from wrapped(
+            "One regime left out ranks nothing: its errors are one draw; methods are in their usual order."
+        )
+    elif k < FEWEST:
         yield from wrapped(f"Too few regimes ({k}) to rank methods by.")
 
 
 def _rows(found: Comparison) -> Iterator[tuple[str, str, str, str]]:
     squared, ranks = found.squared, found.rank_correlation
-    for i in np.argsort(np.where(np.isnan(squared), np.inf, squared), kind="stable").tolist():
+    order = np.argsort(np.where(np.isnan(squared), np.inf, squared), kind="stable")
+    for i in (order if len(found.regimes) > 1 else np.arange(len(order))).tolist():
         if math.isnan(squared[i]):
             yield found.methods[i], "none", "", ""
             continue
@@ -76,6 +83,7 @@ def comparison_json(name: str, found: Comparison) -> Iterator[str]:
         "seed": found.seed,
         "left_out": found.regimes,
         "needed": found.dependent,
+        "ranked_by": "squared_error" if len(found.regimes) > 1 else None,
     }
     ranks, squared = found.rank_correlation, found.squared
     entries = (

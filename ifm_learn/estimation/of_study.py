@@ -47,7 +47,7 @@ def estimate_study(
     the share of rows held out from everything that is fitted, for prediction intervals; 0 for no such intervals.
     model: one that was fitted to the same table before, with its own seed and calibration share. say: told what is
     being done. sensitivity: also how far the means of unseen regimes move with an interaction left out of
-    log-magnitude up to this (`ifm_learn.estimation.sensitivity`), for `ifm1` only.
+    log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only.
 
     Regimes that are not identified get no numbers from methods that need identification. Raises InputError for an
     unknown method, a bad alpha, share, seed or sensitivity, data that cannot be read, or more than 100,000 test
@@ -88,7 +88,7 @@ def estimate_study(
     estimator = chosen.build(density, None, seed).fit(held.fitted)
     found = Identifier(held.fitted.design, study.notation).identify(targets)
     work = Work(estimator, held, density, level, seed, tell)
-    notes = list(model.notes) if model is not None and density is not None else []
+    notes = [*samples.notes, *(model.notes if model is not None and density is not None else ())]
     columns = work.columns(found, notes)
     moved = () if sensitivity is None else tuple(work.sensitivities(found, sensitivity))
     notes += work.warnings(found, columns)

@@ -160,6 +160,11 @@ def _notes(found: Estimates) -> Iterator[str]:
             f"of units: where a fresh unit of the regime falls, from {counted(found.calibration, 'row')} that "
             "nothing was fitted to."
         )
+        if np.isinf(found.prediction_low).any() or np.isinf(found.prediction_high).any():
+            yield (
+                f"(-inf, inf): at {_percent(found)} the rows held out are too few, in number or in effect, to say "
+                "where units fall; more rows or a larger --calibration may change that."
+            )
         for word in np.unique(found.guarantee).tolist():
             if word:
                 yield f"{word}: {_GUARANTEES[word]}."

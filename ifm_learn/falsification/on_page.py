@@ -8,10 +8,10 @@ from typing import Any
 
 from ifm_ident import InputError
 from ifm_ident.answer import parse_exponent
-from ifm_ident.design import format_regimes
+from ifm_ident.design import format_regime, format_regimes, parse_map
 from ifm_ident.report import Html, Part, finite, mathml, number_of, number_text, require_schema, results_of
 from ifm_ident.results import StudyLike, shown
-from ifm_ident.show import counted
+from ifm_ident.show import counted, listed
 from ifm_learn.falsification.write import SCHEMA
 
 _COLUMNS = ("claimed constant", "in", "test", "statistic", "p", "adjusted p", "result", "effect")
@@ -26,11 +26,30 @@ def part(study: StudyLike, result: Mapping[str, Any], place: str) -> Part:
     return Part(
         title="Tests of the implications",
         lead=f"{rejected} of {counted(len(entries), 'implication')} rejected at {result.get('alpha', '')}, "
-        f"p-values adjusted by {result.get('correction', '')}.",
+        f"p-values adjusted by {result.get('correction', '')}.{_untested(study, result, place)}",
         caption="Implications tested on the data",
         columns=_COLUMNS,
         numeric=tuple(_COLUMNS.index(name) for name in _NUMBERS.values()),
         rows=list(_rows(study, entries, place)),
+    )
+
+
+def _untested(study: StudyLike, result: Mapping[str, Any], place: str) -> str:
+    """A sentence on the regimes under `untested`, "" for none."""
+    model, names = study.design.model, []
+    for i, regime in enumerate(result.get("untested") or ()):
+        if not isinstance(regime, dict):
+            raise InputError(f"{place}: untested, entry {i}: the regime is a map, got {shown(regime)}")
+        try:
+            names.append(format_regime(model, parse_map(model, regime), study.notation))
+        except InputError as error:
+            raise InputError(f"{place}: untested, entry {i}: {error}; is the result about this study?") from None
+    if not names:
+        return ""
+    them = "it" if len(names) == 1 else "them"
+    return (
+        f" No tested claim bears on {counted(len(names), 'unseen regime')}: {listed(names, 12)}. Nothing here speaks "
+        f"for or against estimates of {them}."
     )
 
 

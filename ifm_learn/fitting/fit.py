@@ -108,7 +108,11 @@ class FitProblem:
         rng = np.random.default_rng(seed)
         first = split_rows(samples, rng)
         every = np.ones(len(samples), dtype=bool)
-        group = np.where(~first if not first.all() else every, rng.integers(_GROUPS, size=len(samples)), -1)
+        out = ~first if not first.all() else every
+        drawn = rng.integers(_GROUPS, size=len(samples))
+        if samples.units is not None:
+            drawn = drawn[samples.units.place]
+        group = np.where(out, drawn, -1)
         others = tuple(likelihood(group == g) for g in np.unique(group[group >= 0]))
         return cls(axes, bins, samples.regime, likelihood(every), likelihood(first), others, tree.cells > LARGE)
 
@@ -134,7 +138,9 @@ class FitProblem:
 
 
 def split_rows(samples: Samples, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """A random part of the rows of every training regime, at least one of each, shape (n,)."""
+    """A random part of the rows (whole units) of every training regime, at least one of each, shape (n,)."""
+    if samples.units is not None and samples.units.counts().min() > 1:
+        return samples.units.part(PART, rng)
     first = np.zeros(len(samples), dtype=bool)
     for train in samples.present.tolist():
         rows = rng.permutation(np.flatnonzero(samples.regime == train))

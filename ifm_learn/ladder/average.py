@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.coordinates import Coordinates
 from ifm_learn.ladder.estimate import LadderEstimate, combined, flagged
@@ -19,8 +20,6 @@ from ifm_learn.ladder.redraw import Units
 from ifm_learn.ladder.rung_means import Asked, rung_means
 from ifm_learn.ladder.selection import FOLDS, REPEATS, Scores, compare
 from ifm_learn.randomness import stream
-
-Floats = NDArray[np.float64]
 
 REPLICATES = 40
 

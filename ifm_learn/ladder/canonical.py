@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import digamma, expit, gammaln, logit, polygamma, xlogy
 
+from ifm_ident.arrays import Floats
 from ifm_learn.ladder.counted import Counted
-
-Floats = NDArray[np.float64]
 
 LARGEST_SIZE = 1e6
 """A negative binomial of larger size is a Poisson."""

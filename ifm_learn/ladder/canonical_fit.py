@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats
 from ifm_learn.ladder.canonical import Family, NegativeBinomial
 from ifm_learn.ladder.counted import Counted
-
-Floats = NDArray[np.float64]
 
 _STEPS = 500
 
@@ -54,7 +52,8 @@ def fit(
         if not (isinstance(tuned, NegativeBinomial) and isinstance(family, NegativeBinomial)):
             break
         settled = abs(np.log(tuned.size / family.size)) < 1e-6 or min(tuned.size, family.size) > NEARLY_POISSON
-        family, start = tuned, np.linalg.lstsq(design, -np.log1p(tuned.size / mean)[:, None], rcond=None)[0]
+        family = tuned
+        start = np.linalg.lstsq(design, -np.log1p(tuned.size / mean)[:, None], rcond=None)[0].astype(np.float64)
         if settled:
             tuned = problem.family  # the coefficients are on its scale
             break

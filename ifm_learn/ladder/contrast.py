@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.ladder.logs import log_sum_exp
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _STEPS = 100
 _JITTER = 1e-9

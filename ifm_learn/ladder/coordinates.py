@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from ifm_ident.incidence import BaselineSystem
-from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError, Model, Regimes
-
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
+from ifm_ident.solve import BaselineSystem
 
 _RANK = 1e-9
 _OUTSIDE = 1e-7

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
 from ifm_ident import InputError, Model, Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.ladder.loewe import loewe
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Pair = tuple[int, int]
 Reference = Literal["additive", "bliss", "hsa", "loewe"]
 

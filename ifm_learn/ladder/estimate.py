@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from ifm_ident.arrays import Floats
 from ifm_learn.ladder.rung_means import Asked, RungMeans
 
-Floats = NDArray[np.float64]
 Flags = dict[str, NDArray[np.bool_]]
 
 ENOUGH_ROWS = 30

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import qmc
 from scipy.stats import t as student
 
 from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.canonical import (
     Bernoulli,
@@ -24,11 +24,10 @@ from ifm_learn.ladder.canonical_fit import Fitted, fit
 from ifm_learn.ladder.counted import Counted
 from ifm_learn.ladder.dependence import dependent_pair
 from ifm_learn.ladder.forecast import Size, forecast
-from ifm_learn.ladder.law import Cost, Floats, Function
+from ifm_learn.ladder.law import Cost, Function
 from ifm_learn.ladder.regime_design import RegimeDesign
 
 Name = Literal["bernoulli", "poisson", "negbin", "gamma", "gamma_rate"]
-Ints = NDArray[np.int64]
 
 FAMILIES: dict[Name, Family] = {
     "bernoulli": Bernoulli(),

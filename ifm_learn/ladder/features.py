@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Regimes
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies._bases import Basis, Powers, smooth_basis
 from ifm_learn.ladder.coordinates import Coordinates, holders
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Kind = Literal["linear", "quadratic", "splines"]
 
 
@@ -142,7 +140,7 @@ def _basis(values: Floats, kind: Kind) -> Basis:
 
 
 def _penalty(basis: Basis, ridge: Ridge) -> Floats:
-    if basis.is_quadratic:
+    if isinstance(basis, Powers):
         return np.array([ridge.line, ridge.square])[: basis.size]
     rough = basis.penalty[1:] - 1
     return np.concatenate([[ridge.line], ridge.bend * rough / rough[0]])

@@ -6,13 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ifm_ident import Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-
-Floats = NDArray[np.float64]
 
 Function = Callable[[Floats], Floats]
 """Functions of x: from rows, shape (n, p), to their values, shape (n, k)."""

@@ -7,15 +7,13 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from ifm_ident import InputError, Model, Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.ladder.regime_design import Normal, RegimeDesign, gram
 from ifm_learn.ladder.regime_statistics import RegimeStatistics
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Errors = Literal["pooled", "regime", "unit"]
 
 

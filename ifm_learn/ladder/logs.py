@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ifm_ident.arrays import Floats
 
 
 def log_sum_exp(values: Floats, axis: int) -> Floats:

@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from ifm_ident import Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.coordinates import Coordinates, holders
 from ifm_learn.ladder.gaussian_fit import Fit, Moments, SparseGaussian
 from ifm_learn.ladder.law import Cost, Function
 from ifm_learn.ladder.weights import effective, pooled_weights
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MOST_COEFFICIENTS = 4_000
 _FLOPS = 2e9

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _LEAST = 0.25
 

@@ -7,16 +7,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from ifm_ident.incidence import BaselineSystem
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, lapack
 from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import splu
 
 from ifm_ident import InputError, Model, Regimes
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ifm_ident.arrays import Floats, Ints
+from ifm_ident.solve import BaselineSystem
 
 DENSE = 1500
 """Normal matrices of more columns than this are factored as sparse ones."""

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ifm_ident import InputError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ifm_ident.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.law import Function, Law
 from ifm_learn.ladder.redraw import Units
 from ifm_learn.ladder.weights import ByWeights, pooled_weights
-
-Floats = NDArray[np.float64]
 
 _MISS = 0.001
 _SMALL = 8

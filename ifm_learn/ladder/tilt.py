@@ -6,17 +6,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.contrast import Contrast, Solution, logits
 from ifm_learn.ladder.features import Features, Kind, Ridge
 from ifm_learn.ladder.law import Cost, Function
 from ifm_learn.ladder.logs import log_sum_exp
 from ifm_learn.ladder.weights import effective
-
-Floats = NDArray[np.float64]
 
 MOST_PARAMETERS = 3_000
 _FLOPS = 2e9

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import f as f_law
 
 from ifm_ident import InputError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ifm_ident.arrays import Floats, Ints
 
 _TRIES = 1000
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ifm_ident import Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.law import Law
 from ifm_learn.ladder.logs import log_sum_exp
-
-Floats = NDArray[np.float64]
 
 
 @runtime_checkable

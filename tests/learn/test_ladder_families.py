@@ -18,7 +18,6 @@ from ifm_learn.ladder.families import FamilyLaw, FamilyRung, Name
 from ifm_learn.ladder.law import Law, Rung
 
 sm = pytest.importorskip("statsmodels.api")
-Floats = NDArray[np.float64]
 
 CODES = np.array([[0, 0], [1, 0], [2, 0], [0, 1], [1, 1]])
 UNSEEN = Regimes.from_codes(np.array([[2, 1]]))
