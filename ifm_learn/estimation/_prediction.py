@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,18 @@ _LAST_DIGITS = 1e-9
 """Sums over factors in another order differ in the last digits."""
 
 
+class Mixture(Protocol):
+    """Target regimes against the mixture of training regimes in the shares of the calibration rows."""
+
+    def log_weights(self, x: Floats, some: Ints) -> Floats:
+        """log of p*(x) over the mixture's density, for some of the targets, shape (n, some)."""
+        ...
+
+    def bounds(self) -> Floats:
+        """Bounds of the log-weights over all x, shape (r,); infinite where none is known."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class UnitIntervals:
     """Ends, shape (r, k), effective calibration rows and guarantees ("" for none) of the same shape."""
@@ -51,7 +64,7 @@ class UnitIntervals:
 def by_ratio(
     held: Held,
     rows: Samples,
-    density: DensityModel,
+    mixture: Mixture,
     identification: Identification,
     centres: Floats,
     level: Fraction,
@@ -67,7 +80,6 @@ def by_ratio(
     is infinite. Exact or not is decided by numbers of rows alone.
     """
     found, values, targets = UnitIntervals.none(centres.shape), targets_of(rows), identification.targets
-    mixture = _Mixture.of(held.fitted, rows, density, targets)
     weights, bounds = mixture.log_weights(rows.x, np.arange(len(targets))), mixture.bounds()
     small = np.log(len(rows) * float(level) * _SMALL_SHARE)
     for r in range(len(centres)):
@@ -155,7 +167,7 @@ def _twin(identification: Identification, row: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class _Mixture:
+class GridMixture:
     """Target regimes against the mixture of training regimes in the shares of the calibration rows, by the fit.
 
     sizes: calibration rows of every distinct training regime, shape (m,); constants: log-normalisers of these,
@@ -169,7 +181,7 @@ class _Mixture:
     constants: Floats
 
     @classmethod
-    def of(cls, fitted: Samples, rows: Samples, density: DensityModel, targets: Regimes) -> _Mixture:
+    def of(cls, fitted: Samples, rows: Samples, density: DensityModel, targets: Regimes) -> GridMixture:
         present = fitted.present
         train = fitted.design.train.take(present)
         if density.exact:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import t
 
 from ifm_ident import Identification, Identifier, Regimes, Status
@@ -16,7 +15,8 @@ from ifm_learn.data.held import Held
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.model import DensityModel
 from ifm_learn.estimation._checks import density_warnings, outcome_warnings, overlap_warnings, unit_warnings
-from ifm_learn.estimation._prediction import UnitIntervals, by_ratio, widened, without_ratio
+from ifm_learn.estimation._columns import Columns
+from ifm_learn.estimation._prediction import GridMixture, by_ratio, widened, without_ratio
 from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, regime_sensitivities
 from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_row
@@ -28,22 +28,6 @@ Say = Callable[[str], None]
 
 REPLICATES = 30
 """Bootstrap refits for methods without a closed form of the error."""
-
-
-@dataclass(eq=False)
-class Columns:
-    """The columns of `Estimates` that the estimator fills."""
-
-    mean: Floats
-    se: Floats
-    confidence_low: Floats
-    confidence_high: Floats
-    prediction_low: Floats
-    prediction_high: Floats
-    ess: Floats
-    prediction_ess: Floats
-    guarantee: NDArray[np.str_]
-    note: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +50,8 @@ class Work:
         """All numbers; nan for regimes that the method refuses."""
         asked = self._asked(found)
         k = 1 if self.samples.y is not None else self.samples.x.shape[1]
-        empty = np.full((len(found), k), np.nan)
-        units = UnitIntervals.none(empty.shape)
-        reasons = [word or "" for word in self.estimator.reasons(found.targets)]
-        columns = Columns(
-            empty, empty.copy(), empty.copy(), empty.copy(), units.low, units.high, np.full(len(found), np.nan),
-            units.ess, units.guarantee, (),
-        )  # fmt: skip
+        columns = Columns.empty(len(found), k)
+        columns.note = [word or "" for word in self.estimator.reasons(found.targets)]
         if len(asked):
             wanted = found.targets.take(asked)
             mean = self.estimator.predict(wanted).reshape(len(asked), k)
@@ -86,8 +65,9 @@ class Work:
                 overlap = self.estimator.diagnostics(wanted)
                 columns.ess[asked] = overlap.ess
                 for row, fine, words in zip(asked.tolist(), overlap.reliable, overlap.verdict, strict=True):
-                    reasons[row] = "" if fine else str(words)
-        return replace(columns, note=tuple(reasons))
+                    columns.note[row] = "" if fine else str(words)
+                columns.flag("little_overlap", [row for row in asked.tolist() if columns.note[row]])
+        return columns
 
     def extrapolation(self, found: Identification) -> list[str]:
         """For every regime how much of it lies beyond what rows tell, "" for little."""
@@ -150,7 +130,8 @@ class Work:
             return
         if self.density is not None:
             identification = Identifier(self.samples.design).identify(wanted)
-            some = by_ratio(self.held, rows, self.density, identification, mean, self.level)
+            mixture = GridMixture.of(self.samples, rows, self.density, wanted)
+            some = by_ratio(self.held, rows, mixture, identification, mean, self.level)
         else:
             train = self.samples.design.train.take(self.samples.present)
             own = self.estimator.predict(train).reshape(len(train), -1)

@@ -5,23 +5,33 @@ What each field means: docs/reference/results.md.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 
-from ifm_ident import Identifier, InputError, Regimes, Study
+from ifm_ident import Identification, Identifier, InputError, Regimes, Study
+from ifm_ident.implications import implications
 from ifm_learn.conformal.ranks import Alpha, read_alpha
-from ifm_learn.data.held import CALIBRATION, held_out
+from ifm_learn.data.held import CALIBRATION, Held, held_out
 from ifm_learn.data.reading import read_samples
+from ifm_learn.data.samples import Samples
 from ifm_learn.density.fitted import FittedModel
+from ifm_learn.estimation._columns import Columns
+from ifm_learn.estimation._ladder_work import LadderWork
 from ifm_learn.estimation._work import Say, Work
 from ifm_learn.estimation.extrapolation import extrapolation_warnings
-from ifm_learn.estimation.regime_sensitivity import baseline_means
+from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_means
 from ifm_learn.estimation.result import Estimates
+from ifm_learn.falsification.bearing import untested
+from ifm_learn.ladder.rungs import AUTO, GRID, check_energy
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.methods import method_of
 from ifm_learn.randomness import checked_seed, one_thread
+
+MOST_CLAIMED = 64
+"""With more training regimes, or variables in different factors, testable claims are left to `ifm falsify`."""
 
 MOST = 100_000
 """Test regimes that are estimated at once."""
@@ -39,6 +49,8 @@ def estimate_study(
     model: FittedModel | None = None,
     jobs: int = 1,
     sensitivity: float | None = None,
+    energy: str = AUTO,
+    time_limit: float | None = None,
     say: Say | None = None,
 ) -> Estimates:
     """Means of the outcome (or of x, without one) in the test regimes, from the study's table or `data`.
@@ -47,7 +59,10 @@ def estimate_study(
     the share of rows held out from everything that is fitted, for prediction intervals; 0 for no such intervals.
     model: one that was fitted to the same table before, with its own seed and calibration share. say: told what is
     being done. sensitivity: also how far the means of unseen regimes move with an interaction left out of
-    log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only.
+    log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only. energy: how densities are
+    modelled, a name of `ifm_learn.ladder.rungs.ENERGIES`: `auto` averages the models that rows cannot tell apart;
+    `model`, `sensitivity` and the methods ifm2 and ifm3 take networks on a grid, `mlp`. time_limit: seconds that
+    fitting may take by forecast; models that would take longer are left out.
 
     Regimes that are not identified get no numbers from methods that need identification. Raises InputError for an
     unknown method, a bad alpha, share, seed or sensitivity, data that cannot be read, or more than 100,000 test
@@ -66,59 +81,129 @@ def estimate_study(
     (['identified', 'not_identified'], [[0.8], [nan]])
     """
     chosen, level, seed = method_of(method), read_alpha(alpha), checked_seed(seed)
+    asked = check_energy(energy)
     if sensitivity is not None and (method != "ifm1" or not 0 <= sensitivity < np.inf):
         raise InputError(
             f"sensitivity is of method 'ifm1', finite and not negative, got {sensitivity} with {method!r}"
         )
+    if asked == AUTO and (model is not None or sensitivity is not None or method in ("ifm2", "ifm3")):
+        asked = GRID
     targets = targets_of_study(study)
     samples = read_samples(study, data)
     if sensitivity is not None:
         baseline_means(samples)
     tell = say or (lambda _: None)
-    if model is not None:
-        held = model.held(samples)
-    elif chosen.needs_identification:
-        tell("fitting the density model")
-        model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs)
-        held = model.held(samples)
+    if chosen.needs_identification and asked != GRID:
+        got = _by_ladder(study, samples, targets, (method, asked, level, seed), calibration, time_limit, tell)
     else:
-        held = held_out(samples, calibration, seed)
-    density = model.density if model is not None and chosen.needs_identification else None
-    tell(f"estimating by {method}")
-    estimator = chosen.build(density, None, seed).fit(held.fitted)
-    found = Identifier(held.fitted.design, study.notation).identify(targets)
-    work = Work(estimator, held, density, level, seed, tell)
-    notes = [*samples.notes, *(model.notes if model is not None and density is not None else ())]
-    columns = work.columns(found, notes)
-    moved = () if sensitivity is None else tuple(work.sensitivities(found, sensitivity))
-    notes += work.warnings(found, columns)
-    weak = work.extrapolation(found)
-    notes += extrapolation_warnings(study.model, targets, weak, study.notation)
-    columns.note = tuple("; ".join(filter(None, both)) for both in zip(columns.note, weak, strict=True))
-    additive = estimator if isinstance(estimator, Additive) else Additive().fit(held.fitted)
-    beside = additive.predict(targets)
+        if model is None and chosen.needs_identification:
+            tell("fitting the density model")
+            model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs)
+        held = held_out(samples, calibration, seed) if model is None else model.held(samples)
+        density = model if chosen.needs_identification else None
+        got = _by_estimator(study, held, targets, (method, level, seed), density, sensitivity, tell)
+    beside = Additive().fit(got.held.fitted).predict(targets)
     return Estimates(
         name=study.name,
         design=study.design,
         notation=study.notation,
         method=method,
-        words=chosen.words,
+        words=got.words,
         needs_identification=chosen.needs_identification,
         seed=seed,
         alpha=alpha_text(alpha),
         regimes=targets,
-        status=found.status,
+        status=got.found.status,
         outcomes=study.model.variables if samples.y is None else (samples.outcome or "y",),
         without_outcome=samples.y is None,
         units=samples.scaling.units(study.model.variables) if samples.scaling and samples.y is None else (),
-        additive=np.where(np.isnan(columns.mean), np.nan, beside.reshape(columns.mean.shape)),
-        warnings=tuple(dict.fromkeys(notes)),
-        rows=len(held.fitted),
-        calibration=len(held),
+        additive=np.where(np.isnan(got.columns.mean), np.nan, beside.reshape(got.columns.mean.shape)),
+        warnings=tuple(dict.fromkeys((*got.notes, *samples.notes))),
+        rows=len(got.held.fitted),
+        calibration=len(got.held),
         ignored=samples.ignored,
-        sensitivity=moved,
-        **vars(columns),
+        sensitivity=got.moved,
+        tested=_tested(got.found, got.columns),
+        energy=got.about,
+        **{
+            **vars(got.columns),
+            "note": tuple(got.columns.note),
+            "flags": tuple(map(tuple, got.columns.flags)),
+            "models": tuple(map(tuple, got.columns.models)),
+        },
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Answered:
+    """What one way of estimating says of the targets."""
+
+    found: Identification
+    held: Held
+    columns: Columns
+    notes: list[str]
+    words: str
+    about: dict[str, object]
+    moved: tuple[RegimeSensitivity, ...] = ()
+
+
+def _by_ladder(
+    study: Study,
+    samples: Samples,
+    targets: Regimes,
+    how: tuple[str, str, Fraction, int],
+    calibration: float,
+    time_limit: float | None,
+    say: Say,
+) -> _Answered:
+    method, energy, level, seed = how
+    held = held_out(samples, calibration, seed)
+    say("fitting models from simple to rich")
+    work = LadderWork.fit(held, method, energy, level, seed, time_limit)
+    say(f"estimating by {work.words()}")
+    found = Identifier(held.fitted.design, study.notation).identify(targets)
+    columns = work.columns(found)
+    words = f"{method_of(method).words}, modelled by {work.words()}"
+    return _Answered(found, held, columns, [*work.warnings()], words, work.about())
+
+
+def _by_estimator(
+    study: Study,
+    held: Held,
+    targets: Regimes,
+    how: tuple[str, Fraction, int],
+    model: FittedModel | None,
+    sensitivity: float | None,
+    say: Say,
+) -> _Answered:
+    """By an estimator: over a density on a grid, or without one."""
+    method, level, seed = how
+    chosen, density = method_of(method), None if model is None else model.density
+    say(f"estimating by {method}")
+    estimator = chosen.build(density, None, seed).fit(held.fitted)
+    found = Identifier(held.fitted.design, study.notation).identify(targets)
+    work = Work(estimator, held, density, level, seed, say)
+    notes = [] if model is None else [*model.notes]
+    columns = work.columns(found, notes)
+    moved = () if sensitivity is None else tuple(work.sensitivities(found, sensitivity))
+    notes += work.warnings(found, columns)
+    weak = work.extrapolation(found)
+    notes += extrapolation_warnings(study.model, targets, weak, study.notation)
+    columns.flag("extrapolated", [row for row, said in enumerate(weak) if said])
+    columns.note = ["; ".join(filter(None, both)) for both in zip(columns.note, weak, strict=True)]
+    about: dict[str, object] = {} if density is None else {"asked": GRID, "chosen": [GRID]}
+    return _Answered(found, held, columns, notes, chosen.words, about, moved)
+
+
+def _tested(found: Identification, columns: Columns) -> tuple[bool, ...]:
+    """Whether a testable claim bears on every regime, flagged where none does; () where that takes too long."""
+    design = found.design
+    if len(design.distinct) > MOST_CLAIMED or len(design.model.covers) > MOST_CLAIMED:
+        return ()
+    claims = implications(Identifier(design))
+    alone = untested(design, claims, found)
+    columns.flag("untested", alone & ~np.isnan(columns.mean).all(axis=1))
+    return tuple((~alone).tolist())
 
 
 def targets_of_study(study: Study) -> Regimes:

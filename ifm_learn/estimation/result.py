@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +34,10 @@ class Estimates(Tabular):
     for none. note: why there is no number, or what makes it weak, shape (r,), "" for nothing. alpha: as it was
     written. rows, calibration: how many rows were fitted to, and how many calibrate the prediction intervals;
     ignored: how many were of regimes outside training. sensitivity: of unseen regimes, where it was asked for.
-    units: what the numbers of a target are of where these are not raw, such as "log x" or "(x - 20.5) / 1.2"; ""
+    flags: what weakens a number, in words of docs/reference/results.md, for every regime and target; models: what
+    answered it, with weights. support: how far rows stand behind a regime, 0 to 1, shape (r,); tested: whether some
+    testable claim bears on it, () where that was not looked at. energy: how the densities were modelled, with the
+    models compared; empty for methods without one. units: what the numbers of a target are of where these are not raw, such as "log x" or "(x - 20.5) / 1.2"; ""
     for raw ones, () where all are.
     """
 
@@ -67,6 +70,11 @@ class Estimates(Tabular):
     ignored: int = 0
     sensitivity: tuple[RegimeSensitivity, ...] = ()
     units: tuple[str, ...] = ()
+    support: Floats | None = None
+    flags: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    models: tuple[tuple[Mapping[str, float], ...], ...] = ()
+    tested: tuple[bool, ...] = ()
+    energy: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.regimes)
@@ -81,6 +89,10 @@ class Estimates(Tabular):
             self,
             regimes=self.regimes.take(rows),
             note=tuple(self.note[i] for i in rows.tolist()),
+            support=None if self.support is None else self.support[rows],
+            flags=tuple(self.flags[i] for i in rows.tolist()) if self.flags else (),
+            models=tuple(self.models[i] for i in rows.tolist()) if self.models else (),
+            tested=tuple(self.tested[i] for i in rows.tolist()) if self.tested else (),
             sensitivity=tuple(
                 dataclasses.replace(one, row=new)
                 for new, old in enumerate(rows.tolist())

@@ -27,7 +27,7 @@ class LadderEstimate:
     """mean, se, low, high, freedom: shape (r, k), NaN limits where no rung gives back the regimes that were run.
 
     rungs: names; rung_means, rung_errors, weights: shape (rungs, r, k); effective: pooled rows behind each regime,
-    shape (rungs, r). flags: for every word where it applies, shape (r, k).
+    shape (rungs, r). replicates: averages over refits on the same redraws, shape (replicates, r, k). flags: for every word where it applies, shape (r, k).
     """
 
     mean: Floats
@@ -40,6 +40,7 @@ class LadderEstimate:
     rung_errors: Floats
     weights: Floats
     effective: Floats
+    replicates: Floats
     flags: Flags = field(default_factory=dict)
 
     def words(self, row: int, column: int) -> list[str]:
@@ -72,7 +73,8 @@ def combined(
     own = np.stack([freedom if one.freedom is None else np.full_like(freedom, one.freedom) for one in found])
     nu = 1 / (weights / own[:, :, None]).sum(axis=0)
     half = np.where(none_left, np.nan, student.ppf(1 - alpha / 2, nu) * se)
-    return LadderEstimate(mean, se, mean - half, mean + half, nu, rungs, means, errors, weights, effective)
+    drawn: Floats = sum(w * one.replicates for w, one in zip(weights, found, strict=True))  # type: ignore[assignment]
+    return LadderEstimate(mean, se, mean - half, mean + half, nu, rungs, means, errors, weights, effective, drawn)
 
 
 def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exponents: Floats) -> LadderEstimate:

@@ -79,13 +79,16 @@ def _own_means(values: Floats, units: Units) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class RungMeans:
-    """mean, se: shape (r, k); effective: pooled rows behind each regime, shape (r,); by_weights: whether it needs
-    them. misses: for every function whether the rung fails to give back a regime that was run, shape (k,).
-    freedom: degrees of freedom of its own where its errors are exact, else None.
+    """The estimates of one rung.
+
+    mean, se: shape (r, k); replicates: of the refits, shape (replicates, r, k); effective: pooled rows behind each
+    regime, shape (r,); by_weights: whether it needs them. misses: for every function whether the rung fails to give
+    back a regime that was run, shape (k,). freedom: degrees of freedom of its own where its errors are exact.
     """
 
     mean: Floats
     se: Floats
+    replicates: Floats
     effective: Floats
     by_weights: bool
     misses: NDArray[np.bool_]
@@ -96,10 +99,10 @@ def rung_means(law: Law, refits: Sequence[Law], redraws: Floats, asked: Asked) -
     """The estimates of one law, with standard errors from its refits."""
     found = _means(law, np.ones(len(asked.samples)), asked, asked.both)
     r = len(asked.regimes)
-    square = np.zeros((r, found.shape[1]))
-    for refit, weight in zip(refits, redraws, strict=True):
-        square += (_means(refit, weight, asked, asked.regimes) - found[:r]) ** 2
-    se = np.sqrt(square / max(len(refits), 1))
+    drawn = np.empty((len(refits), r, found.shape[1]))
+    for b, (refit, weight) in enumerate(zip(refits, redraws, strict=True)):
+        drawn[b] = _means(refit, weight, asked, asked.regimes)
+    se = np.sqrt(np.square(drawn - found[:r]).sum(axis=0) / max(len(refits), 1))
     freedom = None
     exact = getattr(law, "exact_errors", None)
     if exact is not None and asked.function is None and asked.values is None:
@@ -108,7 +111,7 @@ def rung_means(law: Law, refits: Sequence[Law], redraws: Floats, asked: Asked) -
             se, freedom = np.maximum(se, errors[0]), errors[1]
     by_weights = isinstance(law, ByWeights) or asked.values is not None
     return RungMeans(
-        found[:r], se, law.effective_rows(asked.regimes), by_weights, _misses(found[r:], asked), freedom
+        found[:r], se, drawn, law.effective_rows(asked.regimes), by_weights, _misses(found[r:], asked), freedom
     )
 
 

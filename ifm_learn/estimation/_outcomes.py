@@ -1,0 +1,109 @@
+"""Whether E[y | x] is the same in all training regimes, and what to do where it is not (docs/theory/learning.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from scipy.stats import chi2, norm
+from scipy.stats import t as student
+
+from ifm_ident import Design, Factor, Model
+from ifm_ident.arrays import Floats, Ints
+from ifm_learn.data.samples import Samples
+from ifm_learn.outcome.regressors import CrossFit, SmoothRegressor, cross_fit
+from ifm_learn.randomness import stream
+
+SHIFT = 0.01
+"""The p-value below which E[y | x] is taken to differ between training regimes."""
+
+MOST_ROWS = 50_000
+"""More rows than this add nothing to a regression by ridge: so many are drawn."""
+
+FOLDS = 5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Regressed:
+    """m(x) = E[y | x] by ridge on smooth features, cross-fitted on `rows`, and what it leaves there.
+
+    p_value: of no difference between the training regimes' mean residuals.
+    """
+
+    rows: Ints
+    fit: CrossFit
+    residuals: Floats
+    p_value: float
+
+    @property
+    def shifts(self) -> bool:
+        """Whether y depends on the regime beyond x."""
+        return self.p_value < SHIFT
+
+    def predict(self, x: Floats) -> Floats:
+        """m at rows, shape (n, 1)."""
+        return self.fit.predict(x)[:, None]
+
+
+def regressed(samples: Samples, seed: int) -> Regressed:
+    """The regression of the outcome, and the test of what it assumes, on whole units.
+
+    >>> from ifm_ident import Study
+    >>> design = Study.from_dict({
+    ...     "interventions": {"A": [0, 1]}, "factors": [{"sigma": ["A"]}], "train": ["0", "1"]}).design
+    >>> rng, regime = np.random.default_rng(0), np.repeat([0, 1], 200)
+    >>> x = rng.normal(size=(400, 1)) + regime[:, None]
+    >>> same = Samples(design, regime, x, x[:, 0] + rng.normal(size=400))
+    >>> moved = Samples(design, regime, x, x[:, 0] + regime + rng.normal(size=400))
+    >>> regressed(same, 0).shifts, regressed(moved, 0).shifts
+    (False, True)
+    """
+    assert samples.y is not None
+    rows = np.arange(len(samples), dtype=np.int64)
+    if len(rows) > MOST_ROWS and samples.unit is None:
+        rows = np.sort(stream(seed, "outcome rows").choice(rows, MOST_ROWS, replace=False))
+    x, y, regime = samples.x[rows], samples.y[rows], samples.regime[rows]
+    unit = None if samples.unit is None else samples.unit[rows]
+    folds = min(FOLDS, len(rows) if unit is None else max(len(np.unique(unit)), 2))
+    fit = cross_fit(SmoothRegressor(units=(), seed=seed), x, y, folds, seed, strata=regime, groups=unit)
+    left = y - fit.out_of_fold
+    return Regressed(rows, fit, left, _shift(left, regime, rows if unit is None else unit))
+
+
+def _shift(left: Floats, regime: Ints, unit: Ints) -> float:
+    """Whether mean residuals differ between regimes: squares of their t-statistics as normal scores, added up."""
+    _, place = np.unique(regime, return_inverse=True)
+    scores = []
+    for i in range(int(place.max()) + 1):
+        own = place == i
+        _, at = np.unique(unit[own], return_inverse=True)
+        count = int(at.max()) + 1
+        if count < 2:
+            continue
+        sums = np.bincount(at, left[own]) / own.sum()
+        mean = float(sums.sum())
+        error = float(np.sqrt(count * np.var(sums, ddof=1)))
+        if error > 0:
+            tail = student.sf(abs(mean) / error, count - 1)
+            scores.append(float(norm.isf(max(tail, 1e-300))))
+    if len(scores) < 2:
+        return 1.0
+    return float(chi2.sf(np.square(scores).sum(), len(scores)))
+
+
+def among_variables(samples: Samples) -> Samples:
+    """The same rows with the outcome as a variable that every factor holds, and no outcome."""
+    assert samples.y is not None
+    model, name = samples.design.model, samples.outcome or "y"
+    while name in model.variables:
+        name += "_"
+    factors = tuple(Factor(one.name, (*one.x, name), one.sigma) for one in model.factors)
+    wider = Model(model.interventions, (*model.variables, name), factors)
+    return dataclasses.replace(
+        samples,
+        design=Design(wider, samples.design.train),
+        x=np.column_stack([samples.x, samples.y]),
+        y=None,
+        outcome=None,
+        scaling=None,
+    )
