@@ -9,7 +9,7 @@ import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # test processes, side by side, share the cores
 
-NEEDS = {"ifm_learn.energies.deep": "jax"}
+NEEDS = {"ifm_learn.energies._deep": "jax"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

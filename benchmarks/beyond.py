@@ -20,8 +20,8 @@ from ifm_ident.design.model import Factor, Intervention, Model
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes, UpToOrder
 from ifm_ident.implications.testable import implications
-from ifm_ident.messages.junction_tree import junction_tree, sigma_graph
 from ifm_ident.messages.message_passing import derive, derive_many
+from ifm_ident.messages.trees import junction_tree, sigma_graph
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.planner import plan
 from ifm_ident.planning.prices import OneEach

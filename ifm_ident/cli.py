@@ -7,50 +7,87 @@ import importlib
 import os
 import signal
 import sys
-from importlib.metadata import version
-from typing import Any
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ifm_ident.errors import IfmError, MissingExtraError
+from ifm_ident.errors import IfmError, InputError, nearest
+from ifm_ident.plugins import OWN, PluginError, added, loaded
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 COMMANDS = {
-    "demo": "The poster's examples end to end, offline.",
-    "identify": "A line for each test regime: observed, identified (with its formula), not identified.",
-    "explain": "How one regime is or is not identified, step by step.",
-    "implications": "The testable implications of the design, and designers' alias tables.",
-    "plan": "Which regimes to add, at least cost, and how many samples each.",
-    "verify": "Check every certificate in a result again, by code that shares nothing with the solver.",
-    "fit": "Fit the density model once and keep it in a file.",
-    "estimate": "Means and effects in the test regimes from data, with confidence and prediction intervals.",
-    "falsify": "Test the implications on data, with p-values and a multiplicity correction.",
-    "report": "One self-contained HTML page of all this.",
-    "reproduce": "The paper's experiments: tables and figures.",
+    "demo": ("The poster's examples end to end, offline.", "ifm_ident.commands.demo:command"),
+    "identify": (
+        "A line for each test regime: observed, identified (with its formula), not identified.",
+        "ifm_ident.commands.identify:command",
+    ),
+    "explain": ("How one regime is or is not identified, step by step.", "ifm_ident.commands.explain:command"),
+    "implications": (
+        "The testable implications of the design, and designers' alias tables.",
+        "ifm_ident.commands.implications:command",
+    ),
+    "plan": ("Which regimes to add, at least cost, and how many samples each.", "ifm_ident.commands.plan:command"),
+    "verify": (
+        "Check every certificate in a result again, by code that shares nothing with the solver.",
+        "ifm_ident.commands.verify:command",
+    ),
+    "report": ("One self-contained HTML page of all this.", "ifm_ident.commands.report:command"),
 }
-LEARNING = frozenset({"fit", "estimate", "falsify", "reproduce"})
-"""Commands that live in `ifm_learn` and need the extra `learn`; imported by name when they are asked for."""
-
+"""Each command with what it does and where it is; a plug-in of the group `ifm.commands` is such a table too."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class _Added(NamedTuple):
+    """A command of a plug-in: what it does, where it is, and whose it is."""
+
+    words: str
+    place: str
+    by: EntryPoint
+
+
+@cache
+def _added() -> Mapping[str, _Added]:
+    """The commands of plug-ins; one that does not load is told and left out."""
+    found: dict[str, _Added] = {}
+    for one in added("ifm.commands"):
+        try:
+            for name, (words, place) in loaded(one).items():
+                found.setdefault(name, _Added(words, place, one))
+        except PluginError as error:
+            click.echo(f"ifm: {error}", err=True)
+        except (AttributeError, TypeError, ValueError):
+            what = f"the plug-in {one.name} = {one.value} of {one.group}"
+            click.echo(f"ifm: {what} is no table of commands; tell those who wrote it", err=True)
+    return found
+
+
+def commands() -> dict[str, str]:
+    """All commands, with what each does: those of plug-ins after this package's own, which they do not replace."""
+    own = {name: words for name, (words, _) in COMMANDS.items()}
+    return own | {name: one.words for name, one in _added().items() if name not in own}
 
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are asked for: start-up stays fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        command: click.Command
+        if cmd_name in COMMANDS:
+            module, _, name = COMMANDS[cmd_name][1].partition(":")
+            command = getattr(importlib.import_module(module), name)
+        elif cmd_name in _added():
+            one = _added()[cmd_name]
+            command = loaded(one.by, one.place)
+        else:
             return None
-        package = "ifm_learn" if cmd_name in LEARNING else "ifm_ident"
-        try:
-            module = importlib.import_module(f"{package}.commands.{cmd_name}")
-        except ModuleNotFoundError as error:
-            if cmd_name not in LEARNING or error.name is None or error.name.startswith("ifm_"):
-                raise
-            raise MissingExtraError(error.name, "learn") from None
-        command: click.Command = module.command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -60,6 +97,11 @@ class LazyGroup(click.Group):
         except BrokenPipeError:
             _discard_output()
             return 0
+        except InputError as error:
+            option = _option(self.get_command(ctx, ctx.invoked_subcommand or ""), error.argument)
+            if option is None:
+                raise
+            raise InputError(f"{error} (the option {option})", error.path) from None
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
@@ -70,7 +112,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(commands().items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -78,15 +120,13 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from ifm_ident.errors import nearest
-
             raise click.UsageError(
-                f"{error.message.removesuffix('.')}; {nearest(args[0], COMMANDS)}", ctx
+                f"{error.message.removesuffix('.')}; {nearest(args[0], commands())}", ctx
             ) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(version("ifm-ident"), prog_name="ifm")
+@click.version_option(package_name=OWN, prog_name="ifm")
 def group() -> None:
     """What do our experiments say, exactly, about the combinations nobody has run?
 
@@ -98,6 +138,15 @@ def group() -> None:
     Completion with the Tab key, in a start-up file of the shell (bash; zsh and fish likewise):
     eval "$(_IFM_COMPLETE=bash_source ifm)"
     """
+
+
+def _option(command: click.Command | None, argument: str) -> str | None:
+    """The option of a command that stands for an argument of the library; None where there is none."""
+    words = argument.replace("_", "-")
+    for one in command.params if command is not None else ():
+        if f"--{words}" in one.opts:
+            return f"--no-{words}" if f"--no-{words}" in one.secondary_opts else f"--{words}"
+    return None
 
 
 def _discard_output() -> None:

@@ -37,6 +37,11 @@ class Deadline:
         return float("inf") if self.at is None else max(0.0, self.at - time.monotonic())
 
     @property
+    def option(self) -> dict[str, float]:
+        """The seconds left as scipy's solvers take them."""
+        return {} if self.at is None else {"time_limit": self.remaining}
+
+    @property
     def passed(self) -> bool:
         """Whether no time is left."""
         return self.remaining == 0.0

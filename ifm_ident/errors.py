@@ -17,7 +17,8 @@ class InputError(IfmError, ValueError):
     """A user's input is wrong; the message names the place, the value and the remedy.
 
     `path` is the place inside a structured input, for example `("factors", 2, "sigma", 0)`; readers of
-    files use it to name the file and the line.
+    files use it to name the file and the line. `argument` is the argument that remedies it, where there is one:
+    the command line adds the option for it.
 
     >>> raise InputError("unknown level 7; did you mean 1?", path=("train", 0))
     Traceback (most recent call last):
@@ -27,9 +28,9 @@ class InputError(IfmError, ValueError):
 
     exit_status = 2
 
-    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+    def __init__(self, message: str, path: tuple[str | int, ...] = (), argument: str = "") -> None:
         super().__init__(message)
-        self.path = path
+        self.path, self.argument = path, argument
 
 
 class MissingExtraError(IfmError, ImportError):

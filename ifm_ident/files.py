@@ -32,7 +32,9 @@ def check_output(path: str | Path, force: bool = False) -> Path:
             f"cannot write to {target}: it is no regular file; leave the option out and redirect standard output"
         )
     if target.exists() and not force:
-        raise InputError(f"{target} exists already; overwrite it with --force, or name another file")
+        raise InputError(
+            f"{target} exists already; overwrite it by `force`, or name another file", argument="force"
+        )
     return target
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ifm_ident.answer.exact_text import exponent_text
+from ifm_ident.answer.product import product_latex, product_text
 from ifm_ident.errors import InputError
 
 if TYPE_CHECKING:
@@ -112,19 +112,10 @@ class Formula:
         return self.names(train) if callable(self.names) else self.names[train]
 
     def __str__(self) -> str:
-        def power(train: int, q: Fraction) -> str:
-            base = f"p({self.name(train)})"
-            if q == 1:
-                return base
-            shown = exponent_text(q)
-            return f"{base}^{shown}" if q.denominator == 1 else f"{base}^({shown})"
+        return product_text(self._named())
 
-        above = [power(i, q) for i, q in self.terms if q > 0]
-        below = [power(i, -q) for i, q in self.terms if q < 0]
-        text = " ".join(above) or "1"
-        if below:
-            text += " / " + (below[0] if len(below) == 1 else f"({' '.join(below)})")
-        return text
+    def _named(self) -> Iterator[tuple[str, Fraction]]:
+        return ((self.name(i), q) for i, q in self.terms)
 
     def latex(self) -> str:
         r"""As LaTeX.
@@ -132,14 +123,7 @@ class Formula:
         >>> print(Formula.of({0: 1, 1: 1, 2: -1}, names=("10", "01", "00")).latex())
         \frac{p(x; \mathtt{10})\, p(x; \mathtt{01})}{p(x; \mathtt{00})}
         """
-
-        def power(train: int, q: Fraction) -> str:
-            base = rf"p(x; \mathtt{{{latex_escape(self.name(train))}}})"
-            return base if q == 1 else f"{base}^{{{exponent_text(q)}}}"
-
-        above = r"\, ".join(power(i, q) for i, q in self.terms if q > 0) or "1"
-        below = r"\, ".join(power(i, -q) for i, q in self.terms if q < 0)
-        return rf"\frac{{{above}}}{{{below}}}" if below else above
+        return product_latex(self._named())
 
     def __repr__(self) -> str:
         """The product as text, cut where it is long.
@@ -172,13 +156,3 @@ class Formula:
             for i, q in self.terms
         ]
         return sympy.Mul(*factors)
-
-
-def latex_escape(text: str) -> str:
-    r"""Text made safe inside a LaTeX group.
-
-    >>> print(latex_escape("A_1 & B"))
-    A\_1 \& B
-    """
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c) or ("\\" + c if c in "#$%&_{}" else c) for c in text)

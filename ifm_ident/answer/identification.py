@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.answer.certificate import KernelCertificate, NotIdentifiableError
-from ifm_ident.answer.formula import Formula, latex_escape
-from ifm_ident.arrays import Ints, fixed, ragged_arange
+from ifm_ident.answer.formula import Formula
+from ifm_ident.answer.product import latex_escape
+from ifm_ident.arrays import Ints, Ragged
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Level, Model
 from ifm_ident.design.notation import Notation, format_regime
-from ifm_ident.design.regimes import Active, Regimes, regime_map
+from ifm_ident.design.regimes import Active, RegimeLists, Regimes, regime_map
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import Shown, view
 
@@ -57,7 +58,7 @@ class Criterion(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Terms:
+class Terms(Ragged, entries=("block", "train", "numerator", "denominator")):
     """Exponents in compressed rows: target row t owns entries indptr[t] to indptr[t + 1].
 
     block, train, numerator, denominator: shape (number of terms,). A row's entries are sorted by block, then
@@ -66,40 +67,16 @@ class Terms:
     integers where int64 does not hold them.
     """
 
-    indptr: Ints
     block: Ints
     train: Ints
     numerator: NDArray[np.int64] | NDArray[np.object_]
     denominator: NDArray[np.int64] | NDArray[np.object_]
-
-    def __post_init__(self) -> None:
-        for name in ("indptr", "block", "train", "numerator", "denominator"):
-            object.__setattr__(self, name, fixed(getattr(self, name)))
 
     @classmethod
     def empty(cls, rows: int) -> Terms:
         """No term in any of `rows` rows."""
         none = np.empty(0, dtype=np.int64)
         return cls(np.zeros(rows + 1, dtype=np.int64), none, none, none, none)
-
-    def take(self, rows: Ints) -> Terms:
-        """The chosen rows, in the order given."""
-        counts = np.diff(self.indptr)[rows]
-        flat = ragged_arange(self.indptr[:-1][rows], counts)
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Terms(indptr, self.block[flat], self.train[flat], self.numerator[flat], self.denominator[flat])
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Terms]) -> Terms:
-        """The parts one after the other; at least one."""
-        counts = np.concatenate([np.diff(part.indptr) for part in parts])
-        return cls(
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            np.concatenate([part.block for part in parts]),
-            np.concatenate([part.train for part in parts]),
-            np.concatenate([part.numerator for part in parts]),
-            np.concatenate([part.denominator for part in parts]),
-        )
 
     def exponents(self, row: int) -> dict[int, dict[int, Fraction]]:
         """Block to training index to exponent, for one row."""
@@ -116,7 +93,8 @@ class Identification(Tabular):
 
     status, criterion: Status and Criterion codes, shape (n,); train: index of the equal training regime of
     an observed target, else -1; kernel: index into `kernels` of a refused target's certificate, else -1;
-    missing: for undecided targets the regimes that the route lacks; `missing_indptr` tells whose they are.
+    lacking: for undecided targets the regimes that the route lacks, which are also given as `missing`, with
+    `missing_indptr` to tell whose they are.
     """
 
     design: Design
@@ -128,11 +106,20 @@ class Identification(Tabular):
     kernel: Ints
     kernels: tuple[KernelCertificate, ...]
     notation: Notation = "assignment"
-    missing: Regimes | None = None
-    missing_indptr: Ints | None = None
+    lacking: RegimeLists | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def missing(self) -> Regimes | None:
+        """The regimes of `lacking`, one target's after the other's."""
+        return None if self.lacking is None else self.lacking.regimes
+
+    @property
+    def missing_indptr(self) -> Ints | None:
+        """Target t lacks the regimes missing_indptr[t] to missing_indptr[t + 1] of `missing`; shape (n + 1,)."""
+        return None if self.lacking is None else self.lacking.indptr
 
     def rows_with(self, status: Status) -> Ints:
         """The rows with a verdict, ascending."""
@@ -147,11 +134,7 @@ class Identification(Tabular):
         """The parts one after the other, for one design; at least one."""
         shifts = np.cumsum([0] + [len(part.kernels) for part in parts])
         kernel = [np.where(p.kernel >= 0, p.kernel + s, -1) for p, s in zip(parts, shifts, strict=False)]
-        missing = missing_indptr = None
-        if parts[0].missing is not None:
-            missing = Regimes.concatenate([p.missing for p in parts if p.missing is not None])
-            per_row = np.concatenate([np.diff(p.missing_indptr) for p in parts if p.missing_indptr is not None])
-            missing_indptr = np.concatenate([[0], np.cumsum(per_row)]).astype(np.int64)
+        lacking = [part.lacking for part in parts if part.lacking is not None]
         return cls(
             parts[0].design,
             Regimes.concatenate([part.targets for part in parts]),
@@ -162,22 +145,16 @@ class Identification(Tabular):
             np.concatenate(kernel),
             tuple(kernel for part in parts for kernel in part.kernels),
             parts[0].notation,
-            missing,
-            missing_indptr,
+            RegimeLists.concatenate(lacking) if lacking else None,
         )
 
     def __iter__(self) -> Iterator[Answer]:
         return (self[row] for row in range(len(self)))
 
-    def take(self, rows: Ints) -> Identification:
+    def take(self, rows: Ints | slice) -> Identification:
         """The chosen rows, in the order given, with the certificates that they need."""
         used, kernel = np.unique(self.kernel[rows], return_inverse=True)
         used_kernels = used[used >= 0]
-        missing = missing_indptr = None
-        if self.missing is not None and self.missing_indptr is not None:
-            counts = np.diff(self.missing_indptr)[rows]
-            missing = self.missing.take(ragged_arange(self.missing_indptr[:-1][rows], counts))
-            missing_indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return Identification(
             self.design,
             self.targets.take(rows),
@@ -188,8 +165,7 @@ class Identification(Tabular):
             kernel.reshape(-1).astype(np.int64) - (len(used) - len(used_kernels)),
             tuple(self.kernels[k] for k in used_kernels.tolist()),
             self.notation,
-            missing,
-            missing_indptr,
+            None if self.lacking is None else self.lacking.take(rows),
         )
 
     @overload
@@ -201,7 +177,7 @@ class Identification(Tabular):
     def __getitem__(self, row: int | slice) -> Answer | Identification:
         """One row as an `Answer`, or a slice of them; negative rows count from the end, IndexError past it."""
         if isinstance(row, slice):
-            return self.take(np.arange(len(self), dtype=np.int64)[row])
+            return self.take(row)
         try:
             row = operator.index(row)
         except TypeError:
@@ -220,9 +196,6 @@ class Identification(Tabular):
         elif found:
             formulas = {block: Formula.of(exponents, self.train_name) for block, exponents in found.items()}
             conditionals = {v: formulas[model.cover_index[v]] for v in model.variables}
-        missing: tuple[Active, ...] = ()
-        if self.missing is not None and self.missing_indptr is not None:
-            missing = tuple(self.missing.take(slice(*self.missing_indptr[row : row + 2].tolist())))
         return Answer(
             format_regime(model, self.targets[row], self.notation),
             regime_map(model, self.targets[row]),
@@ -232,7 +205,7 @@ class Identification(Tabular):
             joint,
             conditionals,
             self.kernels[self.kernel[row]] if self.kernel[row] >= 0 else None,
-            missing,
+            () if self.lacking is None else tuple(self.lacking.take(slice(row, row + 1)).regimes),
             model,
         )
 

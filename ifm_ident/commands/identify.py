@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from itertools import chain
 from typing import get_args
@@ -23,6 +22,7 @@ from ifm_ident.commands._options import (
     test_option,
 )
 from ifm_ident.commands._restriction import how_to_verify, restricted
+from ifm_ident.deadline import Deadline
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK
 from ifm_ident.messages.by_messages import identify_by_messages
@@ -232,7 +232,7 @@ class _Solver:
         self.identifier = Identifier(study.design, study.notation)
         self.contexts = candidate_contexts(study.design) if method == "message-passing" else None
         self.samples = study.sample_sizes() if objective == "variance" else None
-        self.until = None if time_limit is None else time.monotonic() + time_limit
+        self.until = Deadline.after(time_limit)
         self.tally = Tally()
         self.proofs = Proofs(objective)
         self.unproven: list[str] = []
@@ -243,7 +243,7 @@ class _Solver:
             found = identify_by_messages(study.design, targets, study.notation, self.contexts)
         else:
             found = self.identifier.identify(targets, self.criterion)
-        left = None if self.until is None else max(0.0, self.until - time.monotonic())
+        left = self.until.option.get("time_limit")
         chosen = choose(self.identifier, found, self.objective, self.samples, left)
         self.proofs = self.proofs.plus(chosen)
         self.tally = self.tally.plus(chosen.identification)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import shlex
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import click
 
@@ -25,10 +22,10 @@ from ifm_ident.commands.identify import criterion_option
 from ifm_ident.design.spaces import CHUNK
 from ifm_ident.errors import InputError, MissingExtraError
 from ifm_ident.files import check_output
-from ifm_ident.report.findings import estimates_of
+from ifm_ident.plugins import EXTRA, PluginError, plugin
+from ifm_ident.report import load_result
 from ifm_ident.report.page import MOST_ROWS, Asked, write_report
-from ifm_ident.report.rejections import falsification_of
-from ifm_ident.report.result_files import load_result
+from ifm_ident.report.part import Estimator, Part, Reader
 from ifm_ident.solve.identifier import CriterionName, Identifier
 from ifm_ident.study.study import Study, load
 
@@ -87,19 +84,18 @@ def command(
         check_output(output, force)
     asked = load(study).with_test(tests, "--test")
     chunks = asked.targets(CHUNK)
-    given, note = None, ""
+    parts, note = [], ""
     if estimates is not None:
-        given = estimates_of(asked, load_result(estimates), estimates)
+        parts.append(_read("estimates", asked, estimates))
     elif asked.data is not None:
-        found, note = _estimated(asked, quiet)
-        given = None if found is None else estimates_of(asked, found, "ifm estimate")
-    tested = None
+        made, note = _estimated(asked, quiet)
+        parts += [] if made is None else [made]
     if falsification is not None:
-        tested = falsification_of(asked, load_result(falsification), falsification)
+        parts.append(_read("falsification", asked, falsification))
     identifier = Identifier(asked.design, asked.notation)
     rounds = -(-asked.target_count // CHUNK)
     answers = (identifier.identify(targets, criterion) for targets in progress(chunks, rounds, "chunk", quiet))
-    page = Asked(criterion, _made_by(ctx, study), shlex.quote(study), rows, time_limit, given, tested, note)
+    page = Asked(criterion, _made_by(ctx, study), shlex.quote(study), rows, time_limit, tuple(parts), note)
     with open_sink(output, force) as sink:
         tally = write_report(sink, asked, page, answers)
     if output is not None:
@@ -120,25 +116,30 @@ def _made_by(ctx: click.Context, study: str) -> str:
     return shlex.join([*words, "-o", "FILE.html"])
 
 
-def _estimated(study: Study, quiet: bool) -> tuple[Mapping[str, Any] | None, str]:
+def _read(name: str, study: Study, path: str) -> Part:
+    """The part that shows a result file, by the plug-in that knows such files."""
+    reader: Reader = plugin("ifm.report", name)
+    return reader.part(study, load_result(path), path)
+
+
+def _estimated(study: Study, quiet: bool) -> tuple[Part | None, str]:
     """Estimates of the learning part where it is there, else what to do; as `ifm estimate` without options."""
     advice = (
         "The study names data. `ifm estimate STUDY --format json -o FILE.json` estimates the test regimes; "
         "--estimates FILE.json puts the result here."
     )
     try:
-        module = importlib.import_module("ifm_learn.estimation.of_study")
-        if study.target_count > module.MOST:
-            return None, f"{advice} Not done here: {study.target_count:,} regimes are more than {module.MOST:,}."
+        estimator: Estimator = plugin("ifm.report", "estimates")
+        if reason := estimator.too_many(study):
+            return None, f"{advice} Not done here: {reason}"
         remark("estimates from the study's data; --estimates FILE puts those of `ifm estimate` instead", quiet)
         with stages(quiet) as say:
-            found: Mapping[str, Any] = module.estimate_study(study, say=say).mapping()
-    except MissingExtraError as error:
+            return estimator.estimated(study, say), ""
+    except (MissingExtraError, PluginError) as error:
         return None, f"{advice} Not done here: {error}"
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("ifm_"):
             raise
-        return None, f"{advice} Not done here: {MissingExtraError(error.name, 'learn')}"
+        return None, f"{advice} Not done here: {MissingExtraError(error.name, EXTRA)}"
     except InputError as error:
         raise InputError(f"the study's data: {error}") from None
-    return found, ""

@@ -1,7 +1,7 @@
 """The model, its regimes and how these are written: what everything else speaks of."""
 
 from ifm_ident.design.model import level_text
-from ifm_ident.design.notation import Notation, format_regime, format_regimes
+from ifm_ident.design.notation import Notation, format_regime, format_regimes, parse_map
 from ifm_ident.design.regimes import Active, regime_map
 from ifm_ident.design.spaces import UpToOrder
 
@@ -12,5 +12,6 @@ __all__ = [
     "format_regime",
     "format_regimes",
     "level_text",
+    "parse_map",
     "regime_map",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,14 @@ class Design:
     def distinct(self) -> Ints:
         """Indices of the first occurrences, ascending: the rows that rank and formulas use."""
         return fixed(np.unique(self.first))
+
+    @cached_property
+    def systems(self) -> dict[int, Any]:
+        """Its incidence systems by block, factored: `solve` keeps them here, so that all who ask share them."""
+        return {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"model": self.model, "train": self.train}  # what is worked out from them does not travel
 
     def equals(self, other: Design) -> bool:
         """Whether two designs have equal models and training regimes, in order."""

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.model import Model, level_text
 from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader, quoted_level
 from ifm_ident.design.regimes import Active, Regimes, regime_map
@@ -98,13 +98,11 @@ def _parse_chunk(reader: RegimeReader, texts: pa.Array, rows_before: int) -> Reg
     key = np.sort(row * width + position, kind="stable")  # nearly sorted already: stable sorting is fast
     is_label[row[1:][(key[1:] == key[:-1])]] = False
     if is_label.all():
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Regimes(indptr, key - row * width, np.ones(len(key), dtype=np.int64), width)
+        return Regimes.of(counts, key - row * width, np.ones(len(key), dtype=np.int64), width)
 
     keep = is_label[row]
-    indptr = np.concatenate([[0], np.cumsum(counts[is_label])]).astype(np.int64)
-    ones = np.ones(int(indptr[-1]), dtype=np.int64)
-    labels = Regimes(indptr, (key - row * width)[keep], ones, width)
+    position = (key - row * width)[keep]
+    labels = Regimes.of(counts[is_label], position, np.ones(len(position), dtype=np.int64), width)
     other = np.flatnonzero(~is_label)
     distinct = texts.take(pa.array(other)).dictionary_encode()
     codes = distinct.indices.to_numpy(zero_copy_only=False)
@@ -186,7 +184,7 @@ class _PartTable:
     def sizes(self, regimes: Regimes) -> Ints:
         """An upper bound of every text's length in bytes, shape (n,)."""
         index = self.offset[regimes.position] + regimes.level - 1 + self.size
-        ends = np.concatenate([[0], np.cumsum(self.bytes[index] + 1)])
+        ends = row_bounds(self.bytes[index] + 1)
         bound: Ints = ends[regimes.indptr[1:]] - ends[regimes.indptr[:-1]] + len(BASELINE)
         return bound
 
@@ -213,7 +211,7 @@ def _level_strings(reader: RegimeReader, regimes: Regimes) -> pa.Array:
         text = cells.tobytes().decode("utf-32-le").encode()
         width = 1 + (cells > 0x7F).astype(np.int8) + (cells > 0x7FF) + (cells > 0xFFFF)
         lengths = width.sum(axis=1, dtype=np.int64)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    offsets = row_bounds(lengths).astype(np.int32)
     return pa.StringArray.from_buffers(len(regimes), pa.py_buffer(offsets), pa.py_buffer(text))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.arrays import Ints, fixed, ragged_arange
+from ifm_ident.arrays import Ints, Ragged
 from ifm_ident.design.model import Level, Model, level_text
 from ifm_ident.errors import InputError
 
@@ -17,7 +17,7 @@ Active = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Regimes:
+class Regimes(Ragged, entries=("position", "level")):
     """n regimes over `width` interventions in compressed rows.
 
     indptr: shape (n + 1,); position, level: shape (number of active entries,), positions ascending in a
@@ -30,14 +30,9 @@ class Regimes:
     Regimes(2 over 3 interventions)
     """
 
-    indptr: Ints
     position: Ints
     level: Ints
     width: int
-
-    def __post_init__(self) -> None:
-        for name in ("indptr", "position", "level"):
-            object.__setattr__(self, name, fixed(getattr(self, name)))
 
     def __repr__(self) -> str:
         return f"Regimes({len(self):,} over {self.width:,} intervention{'s' * (self.width != 1)})"
@@ -47,38 +42,19 @@ class Regimes:
         """From level indices, shape (n, d)."""
         codes = np.asarray(codes)
         row, position = np.nonzero(codes)
-        return cls(
-            np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(codes)))]).astype(np.int64),
-            position.astype(np.int64),
-            codes[row, position].astype(np.int64),
-            codes.shape[1],
-        )
+        level = codes[row, position].astype(np.int64)
+        return cls.owned(row, len(codes), position.astype(np.int64), level, codes.shape[1])
 
     @classmethod
     def from_active(cls, regimes: Iterable[Active], width: int) -> Regimes:
         """From (position, level) pairs; pairs may be in any order."""
         rows = [sorted(regime) for regime in regimes]
-        counts = np.array([len(row) for row in rows], dtype=np.int64)
         flat = np.array([pair for row in rows for pair in row], dtype=np.int64).reshape(-1, 2)
-        return cls(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), flat[:, 0], flat[:, 1], width)
-
-    @classmethod
-    def concatenate(cls, batches: Sequence[Regimes]) -> Regimes:
-        """The batches one after the other; at least one."""
-        counts = np.concatenate([batch.active_counts for batch in batches])
-        return cls(
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            np.concatenate([batch.position for batch in batches]),
-            np.concatenate([batch.level for batch in batches]),
-            batches[0].width,
-        )
-
-    def __len__(self) -> int:
-        return len(self.indptr) - 1
+        return cls.of([len(row) for row in rows], flat[:, 0], flat[:, 1], width)
 
     def __getitem__(self, row: int) -> Active:
-        start, stop = self.indptr[row], self.indptr[row + 1]
-        return tuple(zip(self.position[start:stop].tolist(), self.level[start:stop].tolist(), strict=True))
+        span = self.span(row)
+        return tuple(zip(self.position[span].tolist(), self.level[span].tolist(), strict=True))
 
     def __iter__(self) -> Iterator[Active]:
         return (self[row] for row in range(len(self)))
@@ -86,20 +62,12 @@ class Regimes:
     @property
     def active_counts(self) -> Ints:
         """Number of interventions off baseline in every regime, shape (n,)."""
-        return np.diff(self.indptr)
+        return self.sizes
 
     @property
     def rows(self) -> Ints:
         """The row of every active entry, ascending."""
-        return np.repeat(np.arange(len(self), dtype=np.int64), self.active_counts)
-
-    def take(self, rows: NDArray[np.integer] | slice) -> Regimes:
-        """The chosen rows, in the order given."""
-        index = np.arange(len(self), dtype=np.int64)[rows]
-        counts = self.active_counts[index]
-        flat = ragged_arange(self.indptr[:-1][index], counts)
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Regimes(indptr, self.position[flat], self.level[flat], self.width)
+        return self.owners
 
     def codes(self) -> NDArray[np.int64]:
         """Dense level indices, shape (n, d): for small batches."""
@@ -110,9 +78,7 @@ class Regimes:
     def restrict(self, keep: NDArray[np.bool_]) -> Regimes:
         """The same regimes with every intervention outside the mask `keep`, shape (d,), at baseline."""
         kept = keep[self.position]
-        counts = np.bincount(self.rows[kept], minlength=len(self))
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Regimes(indptr, self.position[kept], self.level[kept], self.width)
+        return Regimes.owned(self.rows[kept], len(self), self.position[kept], self.level[kept], self.width)
 
     def first_equal(self, other: Regimes) -> Ints:
         """For every regime the first index in `other` of the same regime, or -1; shape (n,).
@@ -154,6 +120,18 @@ class Regimes:
         differs = (self.position != other.position) | (self.level != other.level)
         same[self.rows[differs]] = False
         return same
+
+
+@dataclass(frozen=True, eq=False)
+class RegimeLists(Ragged, entries=("regimes",)):
+    """Lists of regimes: list i holds the regimes indptr[i] to indptr[i + 1].
+
+    >>> few = RegimeLists.of([0, 2], Regimes.from_codes(np.array([[0, 1], [1, 1]])))
+    >>> few.take([1]).regimes.codes().tolist()
+    [[0, 1], [1, 1]]
+    """
+
+    regimes: Regimes
 
 
 def require_legal(model: Model, regimes: Regimes) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.model import Model
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
@@ -138,7 +138,7 @@ class UpToOrder:
 
     def _chunks(self, size: int) -> Iterator[Regimes]:
         tails = self._tails()
-        starts = np.concatenate([[0], np.cumsum(tails[:, 0])])
+        starts = row_bounds(tails[:, 0])
         for start in range(0, int(starts[-1]), size):
             stop = min(start + size, int(starts[-1]))
             parts = []

@@ -55,7 +55,7 @@ def split(matrix: csr_array, space: RowSpace | None = None) -> Split:
     if space.rank == count:
         return Split(csr_array((0, count), dtype=np.int64), _units(basis, count))
     found = space.solve(csr_array(matrix[dependent]))
-    row = np.repeat(np.arange(len(dependent), dtype=np.int64), np.diff(found.indptr))
+    row = found.owners
     fraction = np.asarray(found.denominator != 1, dtype=bool)
     part = np.zeros(len(dependent), dtype=bool)
     part[row[fraction]] = True

@@ -192,11 +192,11 @@ def _fit(
     if orthogonal:
         every = np.ones(len(others), dtype=bool)
         weights = np.full(products.nnz, count, dtype=np.int64)
-        found = Solutions(every, products.indptr, products.indices, products.data, weights)
+        found = Solutions(products.indptr, every, products.indices, products.data, weights)
     else:
         found = RowSpace(_inner_products(basis, basis, contrasts, count)).solve(products)
     partial: dict[Effect, dict[Effect, Fraction]] = {}
-    for i in np.flatnonzero(np.diff(found.indptr)).tolist():
+    for i in np.flatnonzero(found.sizes).tolist():
         entries = range(int(found.indptr[i]), int(found.indptr[i + 1]))
         partial[others[i]] = {
             basis[int(found.row[e])]: Fraction(int(found.numerator[e]), int(found.denominator[e])) for e in entries

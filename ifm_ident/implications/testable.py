@@ -46,7 +46,7 @@ class Implication:
 
 
 @dataclass(frozen=True, eq=False)
-class Claims:
+class ClaimGroup:
     """Claims of one kind about the same variables: the rows of `vectors` over the distinct training regimes.
 
     `independence` marks an interaction that no factor holds: it vanishes in every regime by itself.
@@ -82,7 +82,7 @@ class Implications(Tabular):
 
     identifier: Identifier
     criterion: CriterionName
-    claims: tuple[Claims, ...]
+    claims: tuple[ClaimGroup, ...]
     refutable: bool
 
     def __len__(self) -> int:
@@ -229,9 +229,9 @@ def implications(
         raise InputError(f"unknown criterion {criterion!r}; {nearest(criterion, get_args(CriterionName))}")
     sets = [_checked_set(identifier.design.model, names) for names in interactions]
     lattices = _Lattices(identifier)
-    claims: list[Claims] = []
+    claims: list[ClaimGroup] = []
     if criterion != "conditional":
-        claims.append(Claims("joint", (), lattices.of(lattices.all_factors)))
+        claims.append(ClaimGroup("joint", (), lattices.of(lattices.all_factors)))
     if criterion != "joint":
         claims.extend(lattices.conditional(cover, criterion) for cover in range(len(lattices.model.covers)))
     claims.extend(map(lattices.interaction, dict.fromkeys(sets)))
@@ -285,7 +285,7 @@ class _Lattices:
             return split(rows, RowSpace(rows)).kernel
         return split(system.rows, system.space).kernel
 
-    def conditional(self, cover: int, criterion: CriterionName) -> Claims:
+    def conditional(self, cover: int, criterion: CriterionName) -> ClaimGroup:
         """The relations of one K(v): all of them, or under `auto` a completion of the joint ones."""
         factors = self.model.covers[cover]
         variables = tuple(v for v in self.model.variables if self.model.cover_index[v] == cover)
@@ -295,9 +295,9 @@ class _Lattices:
                 vectors = csr_array((0, self.width), dtype=np.int64)
             elif joint.shape[0]:
                 vectors = tidy(complement_modulo(vectors, self.identifier.joint.rows), joint)
-        return Claims("conditional", variables, vectors)
+        return ClaimGroup("conditional", variables, vectors)
 
-    def interaction(self, variables: tuple[str, ...]) -> Claims:
+    def interaction(self, variables: tuple[str, ...]) -> ClaimGroup:
         """The relations of K(U) that those of the sets within U do not imply."""
         factors = self.holding(variables)
         smaller = sorted({self.holding(part) for part in itertools.combinations(variables, len(variables) - 1)})
@@ -305,7 +305,7 @@ class _Lattices:
         key = (factors, *smaller)
         if key not in self._completions:
             self._completions[key] = self.of(()) if independence else self._completion(factors, smaller)
-        return Claims("interaction", variables, self._completions[key], independence)
+        return ClaimGroup("interaction", variables, self._completions[key], independence)
 
     def _completion(self, factors: tuple[int, ...], smaller: list[tuple[int, ...]]) -> csr_array:
         vectors, known = self.of(factors), csr_array(vstack([self.of(part) for part in smaller], format="csr"))

@@ -1,6 +1,6 @@
 """Message passing on junction trees (docs/theory/messages.md)."""
 
-from ifm_ident.messages.junction_tree import Graph, JunctionTree, junction_tree
+from ifm_ident.messages.trees import Graph, JunctionTree, junction_tree
 
 __all__ = [
     "Graph",

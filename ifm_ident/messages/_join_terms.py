@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.arrays import Ints, Ragged, ragged_arange
 from ifm_ident.design.model import Model
-from ifm_ident.design.regimes import Active, Regimes
-from ifm_ident.messages.junction_tree import (
+from ifm_ident.design.regimes import Active, RegimeLists, Regimes
+from ifm_ident.messages.trees import (
     JunctionTree,
     cardinality_order,
     junction_tree,
@@ -89,24 +89,28 @@ def relative(batch: Regimes, context: Active) -> Regimes:
     position = np.concatenate([batch.position[differs], chosen[column]])
     level = np.concatenate([batch.level[differs], level_there[chosen[column]]])
     order = np.lexsort((position, rows))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(batch)))]).astype(np.int64)
-    return Regimes(indptr, position[order], level[order], batch.width)
+    return Regimes.owned(rows[order], len(batch), position[order], level[order], batch.width)
+
+
+@dataclass(frozen=True, eq=False)
+class Exponents(Ragged, entries=("train", "exponent")):
+    """Whole exponents on training regimes, by row."""
+
+    train: Ints
+    exponent: Ints
 
 
 @dataclass(frozen=True, eq=False)
 class JoinTerms:
-    """Net exponents on training regimes and missing regimes, compressed by row.
+    """Net exponents on training regimes and missing regimes, by row.
 
     A row with missing regimes has no exponents. capped: rows taken as one clique; work: vertices and edges
     of the induced graphs that were triangulated. badness: shape (n,), the number of
     missing regimes, and far more where capped.
     """
 
-    indptr: Ints
-    train: Ints
-    exponent: Ints
-    missing_indptr: Ints
-    missing: Regimes
+    exponents: Exponents
+    lacking: RegimeLists
     capped: NDArray[np.bool_]
     work: int
     badness: Ints
@@ -123,7 +127,7 @@ def join_terms(graph: SigmaGraph, goals: Regimes, train: Regimes, max_work: int)
     >>> graph = SigmaGraph.of(Model(binary, ("x",), tuple(Factor(n, ("x",), (n,)) for n in "AB")))
     >>> codes = Regimes.from_codes
     >>> found = join_terms(graph, codes(np.array([[1, 1]])), codes(np.array([[0, 0], [0, 1], [1, 0]])), 100)
-    >>> found.train.tolist(), found.exponent.tolist(), len(found.missing)
+    >>> found.exponents.train.tolist(), found.exponents.exponent.tolist(), len(found.lacking.regimes)
     ([0, 1, 2], [-1, 1, 1], 0)
     """
     row, position = goals.rows, goals.position
@@ -140,13 +144,8 @@ def join_terms(graph: SigmaGraph, goals: Regimes, train: Regimes, max_work: int)
     member = np.concatenate([vertices, high[edges], high[edges], extra.member])
     order = np.lexsort((member, owner))
     plain = np.flatnonzero(~special)
-    sizes = np.bincount(owner, minlength=2 * len(row) + len(extra.row) + len(plain))
-    sets = Regimes(
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        position[member[order]],
-        goals.level[member[order]],
-        goals.width,
-    )
+    count, member = 2 * len(row) + len(extra.row) + len(plain), member[order]
+    sets = Regimes.owned(owner, count, position[member], goals.level[member], goals.width)
     of_row = np.concatenate([row, row, extra.row, plain])
     sign = np.repeat(np.array([1, -1]), len(row))
     sign = np.concatenate([sign, extra.sign, np.ones(len(plain), dtype=np.int64)])
@@ -180,19 +179,12 @@ def _look_up(
     gone = gone[np.lexsort((term[gone], row[gone]))]
     badness = np.bincount(row[gone], minlength=n) + _CAPPED * capped
     return JoinTerms(
-        _indptr(row[kept], n),
-        found[kept],
-        exponent[kept],
-        _indptr(row[gone], n),
-        sets.take(term[gone]),
+        Exponents.owned(row[kept], n, found[kept], exponent[kept]),
+        RegimeLists.owned(row[gone], n, sets.take(term[gone])),
         capped,
         work,
         badness,
     )
-
-
-def _indptr(row: Ints, n: int) -> Ints:
-    return np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))]).astype(np.int64)
 
 
 def _induced_edges(graph: SigmaGraph, goals: Regimes) -> tuple[Ints, Ints]:

@@ -7,7 +7,7 @@ import numpy as np
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status, Terms
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import Notation
-from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.regimes import RegimeLists, Regimes
 from ifm_ident.messages.message_passing import candidate_contexts, derive_many
 
 
@@ -37,21 +37,17 @@ def identify_by_messages(
     answer = derive_many(design, targets, contexts)
     unseen = train < 0
     solved = unseen & answer.identified
-    counts = np.diff(answer.indptr)
-    kept = np.repeat(solved, counts)
-    row = np.repeat(np.arange(n, dtype=np.int64), counts)[kept]
-    index, exponent = design.first[answer.train[kept]], answer.exponent[kept]
+    row = answer.terms.owners
+    kept = solved[row]
+    row, index, exponent = row[kept], design.first[answer.terms.train[kept]], answer.terms.exponent[kept]
     order = np.lexsort((index, exponent < 0, row))
     ones = np.ones(len(row), dtype=np.int64)
-    terms = Terms(
-        np.concatenate([[0], np.cumsum(np.where(solved, counts, 0))]).astype(np.int64),
-        ones * JOINT,
-        index[order],
-        exponent[order].astype(np.int64),
-        ones,
+    terms = Terms.owned(row, n, ones * JOINT, index[order], exponent[order].astype(np.int64), ones)
+    open_rows = unseen & ~answer.identified
+    of_undecided = np.flatnonzero(open_rows[answer.lacking.owners])
+    lacking = RegimeLists.of(
+        np.where(open_rows, answer.lacking.sizes, 0), answer.lacking.regimes.take(of_undecided)
     )
-    lacking = np.where(unseen & ~answer.identified, np.diff(answer.missing_indptr), 0)
-    of_undecided = np.repeat(unseen & ~answer.identified, np.diff(answer.missing_indptr))
     undecided = np.where(answer.identified, Status.IDENTIFIED, Status.UNDECIDED)
     return Identification(
         design,
@@ -63,6 +59,5 @@ def identify_by_messages(
         np.full(n, -1, dtype=np.int64),
         (),
         notation,
-        answer.missing.take(np.flatnonzero(of_undecided)),
-        np.concatenate([[0], np.cumsum(lacking)]).astype(np.int64),
+        lacking,
     )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
-from ifm_ident.design.regimes import Active, Regimes
-from ifm_ident.messages._join_terms import SigmaGraph, join_terms, relative
-from ifm_ident.messages.junction_tree import JunctionTree, induced, junction_tree, sigma_graph
+from ifm_ident.design.regimes import Active, RegimeLists, Regimes
+from ifm_ident.messages._join_terms import Exponents, SigmaGraph, join_terms, relative
+from ifm_ident.messages.trees import JunctionTree, induced, junction_tree, sigma_graph
 
 MAX_CONTEXTS = 1000
 MAX_CONTEXT_ENTRIES = 20_000_000
@@ -22,7 +22,7 @@ MAX_CONTEXT_ENTRIES = 20_000_000
 MAX_WORK = 200_000
 """Vertices and edges of induced sigma-graphs that one call triangulates one by one (some ten seconds)."""
 
-Status = Literal["identified", "undecided"]
+DerivationStatus = Literal["identified", "undecided"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,20 +30,16 @@ class MessagePassing:
     """What message passing says of n targets, in columns; regimes have irrelevant interventions at baseline.
 
     identified: shape (n,); context: index into `contexts` of the context used (where undecided: the one that
-    `missing` is about), -1 where the target itself was observed. The exponents of target t are
-    `train[indptr[t]:indptr[t + 1]]` and `exponent[...]`, its missing regimes those of `missing` at
-    `missing_indptr[t]:missing_indptr[t + 1]`. `capped` marks undecided targets whose induced sigma-graph was
+    `missing` is about), -1 where the target itself was observed. terms, lacking: every target's exponents and
+    missing regimes. `capped` marks undecided targets whose induced sigma-graph was
     not chordal and not triangulated because the work limit was reached: the missing regime is the target.
     """
 
     identified: NDArray[np.bool_]
     context: Ints
     contexts: Regimes
-    indptr: Ints
-    train: Ints
-    exponent: Ints
-    missing_indptr: Ints
-    missing: Regimes
+    terms: Exponents
+    lacking: RegimeLists
     capped: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -56,12 +52,12 @@ class MessagePassing:
 
     def exponents(self, row: int) -> tuple[tuple[int, int], ...]:
         """(train index, exponent) pairs of one target, by train index; () where undecided."""
-        part = slice(self.indptr[row], self.indptr[row + 1])
-        return tuple(zip(self.train[part].tolist(), self.exponent[part].tolist(), strict=True))
+        span = self.terms.span(row)
+        return tuple(zip(self.terms.train[span].tolist(), self.terms.exponent[span].tolist(), strict=True))
 
     def missing_regimes(self, row: int) -> tuple[Active, ...]:
         """The missing regimes of one target; () where identified."""
-        return tuple(self.missing[i] for i in range(self.missing_indptr[row], self.missing_indptr[row + 1]))
+        return tuple(self.lacking.take([row]).regimes)
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ class Derivation:
     chordal and too large to triangulate.
     """
 
-    status: Status
+    status: DerivationStatus
     target: Active
     context: Active
     tree: JunctionTree
@@ -174,8 +170,9 @@ def derive_many(
     at = np.full(len(goals), -1, dtype=np.int64)
     observed = np.flatnonzero(identified)
     at[observed] = np.arange(len(observed))
-    terms = [(np.arange(len(observed) + 1), seen[observed], np.ones(len(observed), dtype=np.int64))]
-    lacking = [(np.zeros(len(observed) + 1, dtype=np.int64), goals.take(slice(0, 0)))]
+    ones = np.ones(len(observed), dtype=np.int64)
+    terms = [Exponents.of(ones, seen[observed], ones)]
+    lacking = [RegimeLists.of(0 * ones, goals.take(slice(0, 0)))]
     pieces, work = len(observed), 0
     for index, regime in enumerate(contexts):
         pending = np.flatnonzero(~identified)
@@ -192,34 +189,17 @@ def derive_many(
             capped[chosen], identified[chosen] = found.capped[better], found.badness[better] == 0
             at[chosen] = pieces + np.arange(len(chosen))
             pieces += len(chosen)
-            indptr, flat = _gather(found.indptr, better)
-            terms.append((indptr, found.train[flat], found.exponent[flat]))
-            indptr, flat = _gather(found.missing_indptr, better)
-            lacking.append((indptr, relative(found.missing.take(flat), regime)))
-    indptr, flat = _gather(_stack([part[0] for part in terms]), at)
-    missing_indptr, missing_flat = _gather(_stack([part[0] for part in lacking]), at)
+            terms.append(found.exponents.take(better))
+            absent = found.lacking.take(better)
+            lacking.append(replace(absent, regimes=relative(absent.regimes, regime)))
     return MessagePassing(
         identified,
         context,
         contexts,
-        indptr,
-        np.concatenate([part[1] for part in terms])[flat],
-        np.concatenate([part[2] for part in terms])[flat],
-        missing_indptr,
-        Regimes.concatenate([part[1] for part in lacking]).take(missing_flat),
+        Exponents.concatenate(terms).take(at),
+        RegimeLists.concatenate(lacking).take(at),
         capped,
     )
-
-
-def _gather(indptr: Ints, rows: Ints) -> tuple[Ints, Ints]:
-    counts = np.diff(indptr)[rows]
-    chosen = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return chosen, ragged_arange(indptr[:-1][rows], counts)
-
-
-def _stack(indptrs: list[Ints]) -> Ints:
-    counts = np.concatenate([np.diff(indptr) for indptr in indptrs])
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 def derive(

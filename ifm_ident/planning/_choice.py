@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ifm_ident.arrays import Ints
+from ifm_ident.deadline import Deadline
 from ifm_ident.planning._greedy import early_plan, greedy_plan
 from ifm_ident.planning._hitting import HittingSets, OutOfTime
 from ifm_ident.planning._spanning import Spanning
 
 _SEARCH = 20_000
-_COVERAGE = 2_000_000
+_MOST_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ def choose(
     whole: Callable[[], Spanning],
     bound: int,
     max_add: int | None,
-    deadline: float,
+    deadline: Deadline,
     every_candidate: bool,
     targets: Ints | None = None,
     known: Callable[[], Ints] | None = None,
@@ -79,7 +80,7 @@ def choose(
     fitting = [partial, *(some for some in early if len(some) <= max_add)]
     partial = max(fitting, key=lambda plan: int(problem.weight[problem.spans(plan)].sum()))
     most = int(problem.weight.sum())
-    if searchable and problem.count * len(problem.weight) <= _COVERAGE:
+    if searchable and problem.count * len(problem.weight) <= _MOST_CELLS:
         widest = HittingSets(problem, deadline).most_targets(partial, max_add)
         partial, most = widest.chosen, widest.bound
     return Choice(partial, 0, most)

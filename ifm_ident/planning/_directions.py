@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.solve.exact.products import difference
 
 _NO_FINGERPRINTS = np.empty(0, dtype=np.uint64)
@@ -104,7 +104,7 @@ def _fingerprints(rows: csr_array, salt: int) -> NDArray[np.uint64]:
 
 
 def _stack(parts: list[csr_array]) -> csr_array:
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(p.indptr) for p in parts]))])
+    indptr = row_bounds(np.concatenate([np.diff(p.indptr) for p in parts]))
     return csr_array(
         (np.concatenate([p.data for p in parts]), np.concatenate([p.indices for p in parts]), indptr),
         shape=(len(indptr) - 1, parts[0].shape[1]),

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.arrays import Ints
-from ifm_ident.planning._spanning import Block, Spanning
+from ifm_ident.planning._spanning import Spanning, SystemRows
+from ifm_ident.solve.exact.modular import PRIME, cleared, unit
 
-_PRIME = 2**31 - 1
 _DENSE = 2**25
 _PRUNE = 400
-
-Mod = NDArray[np.int64]
 
 
 def greedy_plan(problem: Spanning) -> Ints:
@@ -87,9 +85,9 @@ def _orders(problem: Spanning) -> Iterator[Ints]:
             yield np.concatenate([first, by_cost[~np.isin(by_cost, first)]])
 
 
-def _inside(block: Block) -> NDArray[np.bool_]:
+def _inside(block: SystemRows) -> NDArray[np.bool_]:
     """Which candidates lie in the span of the targets and the free rows."""
-    swapped = Block(block.free, block.candidates, block.targets)
+    swapped = SystemRows(block.free, block.candidates, block.targets)
     return swapped.holds(np.arange(block.targets.shape[0], dtype=np.int64))
 
 
@@ -98,12 +96,13 @@ def _by_gain(problem: Spanning, inside: NDArray[np.bool_]) -> Ints:
 
     Works modulo a prime: this proposes an order, exact arithmetic decides what it is worth.
     """
-    rest: list[Mod] = []
-    goal: list[Mod] = []
+    rest: list[Ints] = []
+    goal: list[Ints] = []
     for block in problem.blocks:
-        rows, wanted = block.candidates.toarray() % _PRIME, block.targets[block.wanted].toarray() % _PRIME
-        for free in block.free.toarray() % _PRIME:
-            rows, wanted = _clear(rows, wanted, free)
+        rows, wanted = block.candidates.toarray() % PRIME, block.targets[block.wanted].toarray() % PRIME
+        for free in block.free.toarray() % PRIME:
+            if free.any():
+                rows, wanted = _modulo(free, rows, wanted)
         rest.append(rows)
         goal.append(wanted)
     order: list[int] = []
@@ -120,20 +119,15 @@ def _by_gain(problem: Spanning, inside: NDArray[np.bool_]) -> Ints:
         order.append(pick)
         for s, rows in enumerate(rest):
             if rows[pick].any():
-                rest[s], goal[s] = _clear(rows, goal[s], rows[pick].copy())
+                rest[s], goal[s] = _modulo(rows[pick], rows, goal[s])
 
 
-def _clear(rows: Mod, wanted: Mod, pivot: Mod) -> tuple[Mod, Mod]:
-    """Both sets of rows modulo one more row (and modulo the prime)."""
-    columns = np.flatnonzero(pivot)
-    if not len(columns):
-        return rows, wanted
-    at = int(columns[0])
-    unit = pivot * pow(int(pivot[at]), -1, _PRIME) % _PRIME
-    cleared = []
-    for matrix in (rows, wanted):
-        touched = np.flatnonzero(matrix[:, at])
-        matrix = matrix.copy()
-        matrix[touched] = (matrix[touched] - matrix[touched, at, None] * unit % _PRIME) % _PRIME
-        cleared.append(matrix)
-    return cleared[0], cleared[1]
+def _modulo(row: Ints, *parts: Ints) -> tuple[Ints, ...]:
+    """Sets of rows modulo one more row, which is not zero, and modulo the prime."""
+    at = int((row != 0).argmax())
+    by, left = unit(row, at), []
+    for part in parts:
+        rows, touched = part.copy(), np.flatnonzero(part[:, at])
+        rows[touched] = cleared(part[touched], by, at)
+        left.append(rows)
+    return tuple(left)

@@ -11,7 +11,6 @@ up to the next whole unit of cost, is trusted to a relative 1e-7.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,8 +19,9 @@ from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 from scipy.sparse import csr_array, eye_array, hstack, vstack
 
 from ifm_ident.arrays import Ints
+from ifm_ident.deadline import Deadline
 from ifm_ident.planning._greedy import complete, prune
-from ifm_ident.planning._spanning import Block, Spanning
+from ifm_ident.planning._spanning import Spanning, SystemRows
 from ifm_ident.solve.exact.rowspace import RowSpace
 
 _TARGETS_A_ROUND = 12
@@ -33,7 +33,7 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class Best:
-    """The best plan found: candidates, and the lower bound on the cost (or upper bound on the coverage)."""
+    """The best plan found: candidates, and the lower bound on the cost (or upper bound on what it covers)."""
 
     chosen: Ints
     bound: int
@@ -47,7 +47,7 @@ class HittingSets:
     """
 
     problem: Spanning
-    deadline: float
+    deadline: Deadline
     cuts: list[NDArray[np.bool_]] = field(default_factory=list)
     cut_targets: list[NDArray[np.bool_]] = field(default_factory=list)
 
@@ -76,7 +76,7 @@ class HittingSets:
             small = max_add is None or len(full) <= max_add
             if small and (best is None or problem.total(full) < problem.total(best)):
                 best = full
-            if not len(missed) or time.monotonic() > self.deadline:
+            if not len(missed) or self.deadline.passed:
                 break
         if best is None:
             raise OutOfTime
@@ -103,15 +103,15 @@ class HittingSets:
             missed = np.flatnonzero(claimed & ~spanned)
             if len(missed) and reached < bound:
                 self._separate(chosen, missed)
-            if time.monotonic() > self.deadline:
+            if self.deadline.passed:
                 break
         return Best(self._cheapest_with(best, reached, max_add) if reached == bound else best, max(bound, reached))
 
     def _cheapest_with(self, best: Ints, value: int, max_add: int) -> Ints:
         """A plan of least cost among those that reach the weight `value`; `best` if time runs out."""
         problem = self.problem
-        while time.monotonic() < self.deadline:
-            answer = self._solve_coverage(problem.cost, np.zeros_like(problem.weight), max_add, value)
+        while not self.deadline.passed:
+            answer = self._solve_cover(problem.cost, np.zeros_like(problem.weight), max_add, value)
             if answer.x is None or answer.status != 0:
                 return best
             chosen, claimed = self._split(answer.x)
@@ -145,7 +145,7 @@ class HittingSets:
         return (None if answer.x is None else np.flatnonzero(answer.x > 0.5).astype(np.int64)), low
 
     def _widest_hit(self, max_add: int) -> tuple[Ints, NDArray[np.bool_], int] | None:
-        answer = self._solve_coverage(np.zeros_like(self.problem.cost), -self.problem.weight, max_add, 0)
+        answer = self._solve_cover(np.zeros_like(self.problem.cost), -self.problem.weight, max_add, 0)
         if answer.x is None:
             return None
         lowest = -int(self.problem.weight.sum())
@@ -155,7 +155,7 @@ class HittingSets:
         count = self.problem.count
         return np.flatnonzero(x[:count] > 0.5).astype(np.int64), x[count:] > 0.5
 
-    def _solve_coverage(self, cost: Ints, gain: Ints, max_add: int, value: int) -> OptimizeResult:
+    def _solve_cover(self, cost: Ints, gain: Ints, max_add: int, value: int) -> OptimizeResult:
         """Candidates x and targets y: y_t needs every set of t met, sum x <= max_add, weight·y >= value."""
         problem = self.problem
         count, targets = problem.count, len(problem.weight)
@@ -180,7 +180,7 @@ class HittingSets:
 
     @property
     def _options(self) -> dict[str, float]:
-        return {"mip_rel_gap": 0.0, "time_limit": max(self.deadline - time.monotonic(), 0.1)}
+        return {"mip_rel_gap": 0.0, "time_limit": max(self.deadline.remaining, 0.1)}
 
     def _separate(self, chosen: Ints, missed: Ints) -> None:
         """Add minimal sets that `chosen` misses: each the complement of a hyperplane that holds `chosen`."""
@@ -198,19 +198,19 @@ class HittingSets:
                     if not any((met == cut).all() for cut in self.cuts):
                         self.cuts.append(met)
                         self.cut_targets.append(needs)
-                if time.monotonic() > self.deadline:
+                if self.deadline.passed:
                     return
 
 
 def _hyperplane(
-    block: Block, target: int, chosen: Ints, order: Ints
+    block: SystemRows, target: int, chosen: Ints, order: Ints
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Candidates, and targets, outside a hyperplane that holds free rows and `chosen` but not the target.
 
     The greedy choice along (chosen, target, order) is a basis; without the target it spans the hyperplane.
     """
     one = csr_array(block.targets[[target]])
-    joined = Block(block.free, block.targets, csr_array(vstack([block.candidates, one], format="csr")))
+    joined = SystemRows(block.free, block.targets, csr_array(vstack([block.candidates, one], format="csr")))
     line = np.concatenate([chosen, [block.candidates.shape[0]], order])
     basis = joined.independent(line)
     hyperplane = RowSpace(joined.stack(basis[basis < block.candidates.shape[0]]))

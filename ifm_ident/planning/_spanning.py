@@ -16,7 +16,7 @@ from ifm_ident.solve.exact.rowspace import RowSpace
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class SystemRows:
     """One system: rows that are free, rows of every target (t, k), rows of every candidate (c, k)."""
 
     free: csr_array
@@ -57,7 +57,7 @@ class Block:
     def needs(self, chosen: Ints) -> csr_array:
         """What each target's combination of `chosen`, independent modulo the free rows, uses: (t, chosen), 0/1."""
         found: Solutions = RowSpace(self.stack(chosen)).solve(csr_array(self.targets[self.wanted]))
-        target = np.repeat(self.wanted, np.diff(found.indptr))
+        target = self.wanted[found.owners]
         at = found.row - self.free.shape[0]
         kept = at >= 0
         ones = np.ones(np.count_nonzero(kept), dtype=np.int64)
@@ -85,7 +85,7 @@ class Spanning:
     shape (t,). Free rows are independent.
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[SystemRows, ...]
     cost: Ints
     weight: Ints
 
@@ -108,7 +108,7 @@ class Spanning:
 
     def restricted(self, targets: Ints) -> Spanning:
         """The same choice for some of the targets."""
-        blocks = tuple(Block(b.free, csr_array(b.targets[targets]), b.candidates) for b in self.blocks)
+        blocks = tuple(SystemRows(b.free, csr_array(b.targets[targets]), b.candidates) for b in self.blocks)
         return Spanning(blocks, self.cost, self.weight[targets])
 
     def total(self, chosen: Ints) -> int:
@@ -120,7 +120,7 @@ class Spanning:
         return max((bound_of(block, self.by_cost, self.cost) for block in self.blocks), default=0)
 
 
-def bound_of(block: Block, by_cost: Ints, cost: Ints) -> int:
+def bound_of(block: SystemRows, by_cost: Ints, cost: Ints) -> int:
     """Cost of the cheapest independent candidates, as many as the block's deficiency.
 
     Every plan holds an independent set of that size, and the greedy choice is the cheapest (a truncated matroid).
@@ -132,7 +132,7 @@ def _stacked(*parts: csr_array) -> csr_array:
     return csr_array(vstack(parts, format="csr", dtype=np.int64))
 
 
-def apart(blocks: Sequence[Block], cost: Ints) -> Spanning:
+def apart(blocks: Sequence[SystemRows], cost: Ints) -> Spanning:
     """The choice where every block has targets of its own: none of them asks anything of the other blocks."""
     starts = np.cumsum([0, *(block.targets.shape[0] for block in blocks)])
     total = int(starts[-1])
@@ -142,7 +142,7 @@ def apart(blocks: Sequence[Block], cost: Ints) -> Spanning:
         after = np.full(total - start - rows.shape[0], rows.nnz)
         indptr = np.concatenate([np.zeros(start, dtype=np.int64), rows.indptr, after])
         alone = csr_array((rows.data, rows.indices, indptr), shape=(total, rows.shape[1]))
-        padded.append(Block(block.free, alone, block.candidates))
+        padded.append(SystemRows(block.free, alone, block.candidates))
     return Spanning(tuple(padded), cost, np.ones(total, dtype=np.int64))
 
 

@@ -148,8 +148,7 @@ class Candidates:
             )
             place = np.stack(members)[:, template.position]
             counts = np.tile(template.active_counts, len(members))
-            indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-            batches.append(Regimes(indptr, place.ravel(), np.tile(template.level, len(members)), width))
+            batches.append(Regimes.of(counts, place.ravel(), np.tile(template.level, len(members)), width))
         together = Regimes.concatenate(batches)
         distinct = np.unique(together.first_equal(together))
         return together.take(distinct[np.argsort(together.active_counts[distinct], kind="stable")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ifm_ident.deadline import Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import require_seconds
 from ifm_ident.planning._choice import choose
-from ifm_ident.planning._spanning import Block, Span, apart
+from ifm_ident.planning._spanning import Span, SystemRows, apart
 from ifm_ident.planning.reduction import PlanCriterion, require_criterion
 from ifm_ident.planning.search import TIME_LIMIT, Targets, Watch, plainly
 from ifm_ident.solve.identifier import Identifier, System
@@ -75,10 +75,10 @@ def droppable(
     needed[design.distinct] = np.logical_or.reduce([each.needed() for each in wanted])
     repeated = np.bincount(design.first)[design.first] > 1
     nothing = [csr_array((0, each.span.rows.shape[1]), dtype=np.int64) for each in wanted]
-    blocks = [Block(no, each.span.rows, each.system.rows) for no, each in zip(nothing, wanted, strict=True)]
+    blocks = [SystemRows(no, each.span.rows, each.system.rows) for no, each in zip(nothing, wanted, strict=True)]
     ones = np.ones(len(design.distinct), dtype=np.int64)
     problem = apart([block for block in blocks if block.targets.nnz], ones)
-    deadline = time.monotonic() + time_limit
+    deadline = Deadline.after(time_limit)
     choice = choose(problem, lambda: problem, problem.least_cost(), None, deadline, True)
     kept_count = len(choice.chosen)
     return Droppable(

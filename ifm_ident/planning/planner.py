@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from ifm_ident.deadline import Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.regime_text import Notation
 from ifm_ident.design.regimes import Regimes
@@ -108,7 +109,7 @@ def plan(
     none = Regimes.from_active([], len(design.model))
     booked = none if booked is None else booked
     search = Search(design, targets, candidates, criterion, booked, watch)
-    best = search.choose(max_add, time_limit)
+    best = search.choose(max_add, Deadline.after(time_limit))
     augmented = Design(design.model, Regimes.concatenate([search.free, best.add]))
     found = check(augmented, watch(targets(), "checking the plan"), criterion, len(design.train))
     reached = int(search.weight[best.spanned].sum())

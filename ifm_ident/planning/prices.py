@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.model import Model
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
@@ -91,7 +91,7 @@ class AddedUp:
     def of(self, regimes: Regimes) -> Ints:
         """The sum for each regime, -1 where an intervention off baseline has no price."""
         price = self.price[regimes.position]
-        before = np.concatenate([[0], np.cumsum(price)])
+        before = row_bounds(price)
         total: Ints = before[regimes.indptr[1:]] - before[regimes.indptr[:-1]]
         total[regimes.rows[price < 0]] = -1
         return total

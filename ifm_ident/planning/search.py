@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -11,12 +10,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ifm_ident.arrays import Ints
+from ifm_ident.deadline import Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK
 from ifm_ident.planning._choice import Choice, choose
 from ifm_ident.planning._classes import Classes
-from ifm_ident.planning._spanning import Block, Span, Spanning, apart, bound_of
+from ifm_ident.planning._spanning import Span, Spanning, SystemRows, apart, bound_of
 from ifm_ident.planning.candidates import FEW, MANY, MANY_PARTIAL, Candidates
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.reduction import PlanCriterion, Reduction, require_criterion
@@ -66,6 +66,9 @@ class Outcome:
     def cost(self) -> int:
         """Their cost, in units."""
         return int(self.offer.cost[self.choice.chosen].sum())
+
+
+_NO_LIMIT = Deadline(None)
 
 
 class Search:
@@ -125,9 +128,8 @@ class Search:
             known[0] = shown.take(np.unique(shown.first_equal(shown)))
         return Regimes.concatenate(known)
 
-    def choose(self, max_add: int | None, time_limit: float) -> Outcome:
-        """The best choice found; the search stops after `time_limit` seconds."""
-        deadline = time.monotonic() + time_limit
+    def choose(self, max_add: int | None, deadline: Deadline) -> Outcome:
+        """The best choice found by the deadline."""
         if self._count <= FEW or self.candidates.prices.listed is not None:
             return self._choose(self._offer_all(), max_add, deadline)
         best = self._choose(self._offer_few(), max_add, deadline)
@@ -148,7 +150,7 @@ class Search:
     def _count(self) -> int:
         return self.candidates.count_before_forbidding
 
-    def _choose(self, offer: Offer, max_add: int | None, deadline: float) -> Outcome:
+    def _choose(self, offer: Offer, max_add: int | None, deadline: Deadline) -> Outcome:
         """The best choice from an offer. What spans a basis of the targets' rows in each system spans them all."""
         every = np.arange(len(offer.cost), dtype=np.int64)
         reachable = self._spanned_by(offer, every)
@@ -160,7 +162,7 @@ class Search:
             if len(span):
                 systems.append(s)
                 blocks.append(
-                    Block(system.free, span.rows, csr_array(system.directions.rows[offer.directions[:, s]]))
+                    SystemRows(system.free, span.rows, csr_array(system.directions.rows[offer.directions[:, s]]))
                 )
         core = apart(blocks, offer.cost)
         bound = core.least_cost() if offer.complete else self._bound(core, systems)
@@ -179,7 +181,7 @@ class Search:
             choice = replace(choice, most=int(self.weight.sum()))
         return Outcome(choice, offer, self._spanned_by(offer, choice.chosen))
 
-    def _places_of_joint(self, offer: Offer, max_add: int | None, deadline: float) -> Ints:
+    def _places_of_joint(self, offer: Offer, max_add: int | None, deadline: Deadline) -> Ints:
         """The candidates of a joint plan: what is identified jointly is so conditionally.
 
         Theory: docs/theory/conditional.md.
@@ -188,7 +190,7 @@ class Search:
         """
         if self._joint is None:
             joint = Search(self._design, self._targets, self.candidates, "joint", self._booked, self._watch)
-            self._joint = joint.choose(max_add, max(deadline - time.monotonic(), 0) / 2).add
+            self._joint = joint.choose(max_add, Deadline.after(deadline.remaining / 2)).add
         return _places(offer, self.reduction.number(self._joint))
 
     def _chunks(self, system: int, numbers: Ints) -> Iterator[csr_array]:
@@ -223,7 +225,7 @@ class Search:
             rows = system.directions.rows
             targets, candidates = rows[self.directions[kept, s]], rows[offer.directions[:, s]]
             if targets.nnz:
-                blocks.append(Block(system.free, csr_array(targets), csr_array(candidates)))
+                blocks.append(SystemRows(system.free, csr_array(targets), csr_array(candidates)))
         return Spanning(tuple(blocks), offer.cost, self.weight[kept])
 
     def _offer(self, classes: Classes, complete: bool) -> Offer:
@@ -233,12 +235,12 @@ class Search:
         order = useful[np.lexsort((regimes.active_counts[useful], cost[useful]))]
         return Offer(regimes.take(order), cost[order], directions[order], complete)
 
-    def _offer_all(self, deadline: float | None = None) -> Offer:
+    def _offer_all(self, deadline: Deadline = _NO_LIMIT) -> Offer:
         """Every regime that may be added; not complete if the deadline passes first."""
         classes = Classes(len(self.reduction.systems), len(self.candidates.model))
         for chunk in self._watch(self.candidates.every(), "reading candidates"):
             classes.add(chunk, self.reduction.number(chunk), self.candidates.cost(chunk))
-            if deadline is not None and time.monotonic() > deadline:
+            if deadline.passed:
                 return self._offer(classes, complete=False)
         return self._offer(classes, complete=True)
 
@@ -289,7 +291,7 @@ class Search:
         bound = 0
         for s, block in zip(systems, core.blocks, strict=True):
             rows = csr_array(self.reduction.systems[s].directions.rows[numbers[:, s]])
-            bound = max(bound, bound_of(Block(block.free, block.targets, rows), by_cost, cost))
+            bound = max(bound, bound_of(SystemRows(block.free, block.targets, rows), by_cost, cost))
         return bound
 
 

@@ -14,7 +14,7 @@ from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
 from ifm_ident.planning._directions import Directions
-from ifm_ident.planning._spanning import Block, Spanning
+from ifm_ident.planning._spanning import Spanning, SystemRows
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.search import Search, Targets, Watch, plainly
@@ -159,11 +159,11 @@ def _with(problem: Spanning, candidate: int) -> Spanning:
         if block.free.shape[0] or not space.is_small:
             kept = row if row.nnz else csr_array((0, row.shape[1]), dtype=np.int64)
             blocks.append(
-                Block(csr_array(vstack([block.free, kept], format="csr")), block.targets, block.candidates)
+                SystemRows(csr_array(vstack([block.free, kept], format="csr")), block.targets, block.candidates)
             )
         else:
             rows = product(block.targets, space.kernel), product(block.candidates, space.kernel)
-            blocks.append(Block(csr_array((0, space.kernel.shape[1]), dtype=np.int64), *rows))
+            blocks.append(SystemRows(csr_array((0, space.kernel.shape[1]), dtype=np.int64), *rows))
     after = Spanning(tuple(blocks), problem.cost, problem.weight)
     left: NDArray[np.bool_] = ~after.spans(np.empty(0, dtype=np.int64))
     return after.restricted(np.flatnonzero(left))

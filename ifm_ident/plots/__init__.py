@@ -7,10 +7,10 @@ the same as the colour.
 from ifm_ident.plots import canvas
 from ifm_ident.plots._formulas import formula_lengths, variance_factors
 from ifm_ident.plots._graph import sigma_graph
+from ifm_ident.plots._incidence import incidence
+from ifm_ident.plots._intervals import Interval, intervals
+from ifm_ident.plots._regime_map import MOST, regime_map
 from ifm_ident.plots._verdicts import LOOKS, verdict_codes
-from ifm_ident.plots.incidence import incidence
-from ifm_ident.plots.intervals import Interval, intervals
-from ifm_ident.plots.regime_map import MOST, regime_map
 
 __all__ = [
     "LOOKS",

@@ -124,7 +124,7 @@ _UNDER = (0.5, -0.2)
 def _lengths(found: Identification) -> tuple[np.typing.NDArray[np.bool_], Ints]:
     """Of every formula whether it is joint, and how many densities it has."""
     terms = found.terms
-    rows = np.repeat(np.arange(len(found), dtype=np.int64), np.diff(terms.indptr))
+    rows = terms.owners
     keep = found.status[rows] == Status.IDENTIFIED
     pairs = np.stack([rows[keep], terms.block[keep]], axis=1)
     distinct, sizes = np.unique(pairs, axis=0, return_counts=True)

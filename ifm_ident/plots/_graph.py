@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ifm_ident.design.model import Model
-from ifm_ident.messages.junction_tree import Graph, JunctionTree, junction_tree
-from ifm_ident.messages.junction_tree import sigma_graph as graph_of
+from ifm_ident.messages.trees import Graph, JunctionTree, junction_tree
+from ifm_ident.messages.trees import sigma_graph as graph_of
 from ifm_ident.plots import canvas
 from ifm_ident.plots._layout import graph_places
 from ifm_ident.plots._tree import CLIQUE, SEPARATOR, SIZE, TreePicture

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ifm_ident.arrays import Floats
-from ifm_ident.messages.junction_tree import Graph
+from ifm_ident.messages.trees import Graph
 
 _ROUNDS = 500
 _ALONE = 12

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ifm_ident.messages.junction_tree import JunctionTree
+from ifm_ident.messages.trees import JunctionTree
 from ifm_ident.plots import canvas
 from ifm_ident.plots._layout import tree_places
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,9 +91,9 @@ def gallery(study: Study, kept: Identification, total: int) -> list[Picture]:
     return pictures
 
 
-def interval_picture(drawn: list[Interval]) -> Drawing | None:
-    """Estimates with their intervals; None where there is none."""
-    return drawing(lambda: intervals(drawn), "e-", "estimates with their intervals") if drawn else None
+def interval_picture(drawn: Sequence[Interval]) -> Drawing:
+    """Estimates, at least one, with their intervals."""
+    return drawing(lambda: intervals(drawn), "e-", "estimates with their intervals")
 
 
 def _example(kept: Identification) -> int | None:

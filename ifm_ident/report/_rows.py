@@ -11,7 +11,7 @@ from ifm_ident.design.notation import format_regimes
 from ifm_ident.plots import verdict_codes
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show.mathml import Html, mathml
-from ifm_ident.show.words import counted, listed, refusal_words, variables_of
+from ifm_ident.show.words import listed, refusal_words, variables_of
 
 WHOLE = 12
 """A formula of at most this many densities stands whole in its row; of longer ones the first few."""
@@ -102,7 +102,8 @@ class _Writer:
     def _formula(self, whose: str, exponents: dict[int, Fraction]) -> Formulas:
         terms = [(self.names[i], q) for i, q in exponents.items()]
         squares = sum((q * q for q in exponents.values()), Fraction(0))
-        note = f"{counted(len(terms), 'density').replace('densitys', 'densities')}, sum of squared exponents "
+        densities = "1 density" if len(terms) == 1 else f"{len(terms):,} densities"
+        note = f"{densities}, sum of squared exponents "
         note += str(squares) if squares.denominator == 1 and squares < 10**12 else f"{float(squares):.6g}"
         if len(terms) <= WHOLE:
             self.left -= len(terms)

@@ -11,7 +11,7 @@ from ifm_ident.show.mathml import Html
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-PACKAGE = "ifm_ident.report"
+PACKAGE = __name__.rpartition(".")[0]
 """Where the templates of the report are, and the style of all pages."""
 
 

@@ -23,8 +23,7 @@ from ifm_ident.report._gallery import gallery, interval_picture
 from ifm_ident.report._refusals import refusals, shown_kernels
 from ifm_ident.report._rows import table_rows
 from ifm_ident.report._templating import environment, source
-from ifm_ident.report.findings import GUARANTEES, Estimates
-from ifm_ident.report.rejections import Falsification
+from ifm_ident.report.part import Part
 from ifm_ident.shares.shares import ANSWERED, Shares, shares_of
 from ifm_ident.show.implications_write import claim_words
 from ifm_ident.show.mathml import Html, formula_mathml
@@ -50,7 +49,7 @@ class Asked:
     """What a report is to say.
 
     command: the command line that makes it; rows: the most regimes in the table; time_limit: seconds for the
-    search for a plan; estimates, falsification: results on data; note: what to say where there are none.
+    search for a plan; parts: what data say; note: what to say where there are none.
     """
 
     criterion: CriterionName = "auto"
@@ -58,8 +57,7 @@ class Asked:
     study_path: str = "STUDY"
     rows: int = MOST_ROWS
     time_limit: float = 10.0
-    estimates: Estimates | None = None
-    falsification: Falsification | None = None
+    parts: tuple[Part, ...] = ()
     note: str = ""
 
 
@@ -135,7 +133,7 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
         "training": training_part(study.design, study.notation, samples),
         "has_samples": samples is not None,
         "pictures": gallery(study, kept, total),
-        "coverage": _coverage(shares_of(identifier, asked.criterion)),
+        "shares": _shares(shares_of(identifier, asked.criterion)),
         "rows": rows,
         "groups": [rows[i : i + GROUP] for i in range(0, len(rows), GROUP)],
         "total": total,
@@ -145,10 +143,8 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
         "implications": _implications(identifier, asked.criterion),
         "plan": _plan(study, asked, tally),
         "asked": asked,
-        "estimates": asked.estimates,
-        "estimate_picture": interval_picture(asked.estimates.intervals) if asked.estimates else None,
-        "falsification": asked.falsification,
-        "guarantees": GUARANTEES,
+        "parts": asked.parts,
+        "interval_picture": interval_picture,
         "counted": counted,
         "version": version("ifm-ident"),
     }
@@ -158,7 +154,7 @@ def _totals(tally: Tally) -> tuple[int, ...]:
     return (tally.observed, tally.joint, tally.conditional, tally.refused, tally.no_joint, tally.undecided)
 
 
-def _coverage(found: Shares) -> dict[str, Any]:
+def _shares(found: Shares) -> dict[str, Any]:
     titles = [{"identified_joint": "one formula", "identified_conditional": "full conditionals"}.get(v, v)
               for v in found.columns]  # fmt: skip
     rows = []

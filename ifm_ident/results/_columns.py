@@ -19,7 +19,7 @@ from ifm_ident.answer.exact_text import (
     parse_integer,
 )
 from ifm_ident.answer.identification import Criterion, Status
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, Ragged
 from ifm_ident.design.model import Model
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.results.cells import Cell, Weights, cell_text, parse_cell
@@ -104,13 +104,12 @@ def read_exponents(column: pa.Array, place: Place) -> tuple[Numbers, Numbers]:
 
 
 @dataclass(frozen=True, eq=False)
-class KernelCells:
+class KernelCells(Ragged, entries=("variable", "factor", "cell")):
     """The cells of several kernels, one after the other, as columns; kernel j owns indptr[j] to indptr[j + 1].
 
     cell indexes `cells`, the distinct ones as text; variable is -1 in a joint kernel.
     """
 
-    indptr: Ints
     variable: Ints
     factor: Ints
     cell: Ints
@@ -125,8 +124,8 @@ def kernel_cells(claims: Claims) -> KernelCells:
     entries = [entry for weights in claims.kernels for entry in weights]
     distinct: dict[Cell, int] = {}
     cell = [distinct.setdefault(c, len(distinct)) for c, _ in entries]
-    return KernelCells(
-        np.cumsum([0, *counts]).astype(np.int64),
+    return KernelCells.of(
+        counts,
         np.repeat(claims.kernel_variable, counts).astype(np.int64),
         np.array([c[0] for c, _ in entries], dtype=np.int64),
         np.array(cell, dtype=np.int64),

@@ -12,12 +12,11 @@ import pyarrow.csv as pcsv
 from numpy.typing import NDArray
 
 from ifm_ident.answer.exact_text import Numbers, parse_distinct
-from ifm_ident.answer.identification import Terms
 from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import parse_labels
-from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.regimes import RegimeLists, Regimes
 from ifm_ident.errors import InputError
 from ifm_ident.results._columns import (
     CRITERION_WORDS,
@@ -31,7 +30,7 @@ from ifm_ident.results._columns import (
 )
 from ifm_ident.results._csv_write import COLUMNS, KINDS, MISSING
 from ifm_ident.results._json_read import load_json
-from ifm_ident.results.claims import Claims
+from ifm_ident.results.claims import Claims, VariableTerms
 from ifm_ident.results.header import shown
 
 _EXPONENT, _KERNEL, _NONE = range(len(KINDS))
@@ -177,14 +176,13 @@ class _Lines:
         terms = slice(0, int(term_ends[-1]))
         kernel, kernels, about = read_kernels(self.cells, cell_ends, self._place_of(self.cell))
         none = self.kind[starts] == _NONE
-        missing, missing_indptr = self._missing(starts)
         return Claims(
             self.design,
             self._regimes(self._at("regime", starts), self._place_of(starts)),
             self.status[starts].astype(np.int8),
             self.criterion[starts].astype(np.int8),
             np.where(none, self.train[starts], -1),
-            Terms(
+            VariableTerms(
                 term_ends,
                 self.variable[self.exponent[terms]],
                 self.train[self.exponent[terms]],
@@ -194,8 +192,7 @@ class _Lines:
             kernel,
             kernels,
             about,
-            missing,
-            missing_indptr,
+            self._lacking(starts),
         )
 
     def _regimes(self, texts: pa.Array, place: Place) -> Regimes:
@@ -207,20 +204,19 @@ class _Lines:
                 raise
             raise InputError(f"{place(int(row[4:]) - 1)}: {message}") from None
 
-    def _missing(self, starts: Ints) -> tuple[Regimes | None, Ints | None]:
+    def _lacking(self, starts: Ints) -> RegimeLists | None:
         if MISSING not in self.column:
-            return None, None
+            return None
         texts: list[str] = []
-        ends = [0]
+        sizes: list[int] = []
         for line, cell in zip(starts.tolist(), self._at(MISSING, starts).to_pylist(), strict=True):
             listed = load_json(cell) if cell else []
             if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
                 raise InputError(f"{self.place(line)}: {shown(cell)} is no JSON list of regimes")
             texts.extend(listed)
-            ends.append(len(texts))
-        indptr = np.array(ends, dtype=np.int64)
-        owner = np.repeat(starts, np.diff(indptr))
-        return self._regimes(pa.array(texts, type=_TEXT), self._place_of(owner)), indptr
+            sizes.append(len(listed))
+        place = self._place_of(np.repeat(starts, sizes))
+        return RegimeLists.of(sizes, self._regimes(pa.array(texts, type=_TEXT), place))
 
 
 def _nulls(column: pa.Array) -> pa.Array:

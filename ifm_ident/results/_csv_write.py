@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from ifm_ident.answer.exact_text import encode, integer_text
 from ifm_ident.answer.identification import Identification, Status
-from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.arrays import Ints, owners, ragged_arange, row_bounds
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regime_text import Notation
 from ifm_ident.results._columns import (
@@ -22,6 +21,7 @@ from ifm_ident.results._columns import (
     kernel_cells,
 )
 from ifm_ident.results.claims import Claims
+from ifm_ident.results.documents import quoted
 from ifm_ident.results.header import StudyLike
 
 COLUMNS = (
@@ -55,7 +55,7 @@ def write_csv(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificatio
     for chunk in chunks:
         for claims in Claims.blocks_of(chunk):
             if columns is None:
-                columns = COLUMNS if claims.missing is None else (*COLUMNS, MISSING)
+                columns = COLUMNS if claims.lacking is None else (*COLUMNS, MISSING)
                 stream.write((",".join(columns) + "\n").encode())
             stream.write(_lines(claims, study.notation))
     if columns is None:
@@ -70,8 +70,8 @@ def _quote(texts: pa.Array) -> pa.Array:
     special = pc.match_substring_regex(texts, _SPECIAL)
     if not pc.any(special).as_py():
         return texts
-    quoted = _joined(_MARK, pc.replace_substring(texts, '"', '""'), _MARK)
-    return pc.if_else(special, quoted, texts)
+    marked = _joined(_MARK, pc.replace_substring(texts, '"', '""'), _MARK)
+    return pc.if_else(special, marked, texts)
 
 
 def _pick(texts: Sequence[str], index: NDArray[np.integer]) -> pa.Array:
@@ -82,10 +82,10 @@ def _pick(texts: Sequence[str], index: NDArray[np.integer]) -> pa.Array:
 
 def _lines(claims: Claims, notation: Notation) -> memoryview | bytes:
     model, terms, cells = claims.design.model, claims.terms, kernel_cells(claims)
-    term_count = np.diff(terms.indptr)
-    cell_count = np.append(np.diff(cells.indptr), 0)[claims.kernel]
+    term_count = terms.sizes
+    cell_count = np.append(cells.sizes, 0)[claims.kernel]
     lines = np.maximum(term_count + cell_count, 1)
-    row = np.repeat(np.arange(len(claims), dtype=np.int64), lines)
+    row = owners(row_bounds(lines))
     at = ragged_arange(np.zeros(len(claims), dtype=np.int64), lines)  # line within its regime
     kind = np.where(at < term_count[row], _EXPONENT, np.where(at < (term_count + cell_count)[row], _KERNEL, _NONE))
     term, cell = np.full((2, len(row)), -1, dtype=np.int64)
@@ -108,7 +108,7 @@ def _lines(claims: Claims, notation: Notation) -> memoryview | bytes:
         _quote(format_regimes(model, claims.targets, notation).cast(_TEXT)).take(pa.array(row)),
         _pick(STATUS_WORDS, claims.status[row]),
         _pick(CRITERION_WORDS, claims.criterion[row]),
-        _pick(model.variables, of_line(terms.block, cells.variable)),
+        _pick(model.variables, of_line(terms.variable, cells.variable)),
         _pick(KINDS, kind),
         _pick([str(i) for i in range(len(claims.design.train))], of_line(terms.train, no_train, claims.train)),
         _pick([factor.name for factor in model.factors], of_line(nothing, cells.factor)),
@@ -122,12 +122,9 @@ def _lines(claims: Claims, notation: Notation) -> memoryview | bytes:
             of_line(bottom_codes.to_numpy(), np.full(len(cells.cell), len(bottoms))),
         ),
     ]
-    if claims.missing is not None and claims.missing_indptr is not None:
-        texts = format_regimes(model, claims.missing, notation).to_pylist()
-        lists = [
-            json.dumps(texts[a:b], ensure_ascii=False)
-            for a, b in zip(claims.missing_indptr[:-1], claims.missing_indptr[1:], strict=True)
-        ]
+    if claims.lacking is not None:
+        texts = format_regimes(model, claims.lacking.regimes, notation).to_pylist()
+        lists = [quoted(texts[claims.lacking.span(i)]) for i in range(len(claims))]
         undecided = claims.status == Status.UNDECIDED
         parts.append(_pick(lists, np.where(undecided, np.arange(len(claims)), -1)[row]))
     joined = _joined(*parts[:-1], _joined(parts[-1], pa.scalar("\n", _TEXT)), separator=",")

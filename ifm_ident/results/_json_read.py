@@ -15,13 +15,13 @@ from ifm_ident.answer.exact_text import (
     parse_exponent,
     parse_integer,
 )
-from ifm_ident.answer.identification import JOINT, Criterion, Status, Terms
+from ifm_ident.answer.identification import JOINT, Criterion, Status
 from ifm_ident.design.design import Design
-from ifm_ident.design.regimes import Active, Regimes
+from ifm_ident.design.regimes import Active, RegimeLists, Regimes
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.results._json_write import ROUTE
 from ifm_ident.results.cells import Weights
-from ifm_ident.results.claims import CLAIM_BLOCK, Claims
+from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
 from ifm_ident.results.header import (
     HEADER_KEYS,
     Heading,
@@ -207,13 +207,15 @@ class _Builder:
         width = len(self.design.model)
         status, criterion, train, kernel = np.array(self.heads, dtype=np.int64).reshape(-1, 4).T
         variable = np.array([term[0] for term in self.terms], dtype=np.int64)
-        terms = Terms(
+        terms = VariableTerms(
             np.array([0, *self.ends], dtype=np.int64),
             variable,
             np.array([term[1] for term in self.terms], dtype=np.int64),
             integer_column([term[2] for term in self.terms]),
             integer_column([term[3] for term in self.terms]),
         )
+        ends = np.array([0, *self.missing_ends], dtype=np.int64)
+        lacking = RegimeLists(ends, Regimes.from_active(self.missing, width))
         return Claims(
             self.design,
             Regimes.from_active(self.targets, width),
@@ -224,6 +226,5 @@ class _Builder:
             kernel,
             tuple(weights for _, weights in self.kernels),
             np.array([variable for variable, _ in self.kernels], dtype=np.int64),
-            Regimes.from_active(self.missing, width) if self.undecided else None,
-            np.array([0, *self.missing_ends], dtype=np.int64) if self.undecided else None,
+            lacking if self.undecided else None,
         )

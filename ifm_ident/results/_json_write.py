@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
@@ -17,12 +18,8 @@ from ifm_ident.answer.identification import JOINT, Criterion, Identification, St
 from ifm_ident.design.model import Model
 from ifm_ident.results.cells import Weights
 from ifm_ident.results.claims import Claims
-from ifm_ident.results.header import (
-    MapTexts,
-    StudyLike,
-    header_lines,
-    quoted,
-)
+from ifm_ident.results.documents import Json, Listing, document, quoted
+from ifm_ident.results.header import MapTexts, StudyLike, header_fields
 
 ROUTE = "message-passing"
 """The only method that leaves a regime undecided."""
@@ -43,14 +40,11 @@ def write_json(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificati
     [{'name': 'f', 'x': ['x'], 'sigma': ['A']}]
     """
     texts = _Texts(study.design.model)
-    stream.write(("{" + ",\n ".join(header_lines(study)) + ',\n "results": [').encode())
-    separator = "\n  "
-    for chunk in chunks:
-        for claims in Claims.blocks_of(chunk):
-            for row in texts.rows(claims):
-                stream.write((separator + row).encode())
-                separator = ",\n  "
-    stream.write(b"]}\n")
+    claims = chain.from_iterable(map(Claims.blocks_of, chunks))
+    rows = map(Json, chain.from_iterable(map(texts.rows, claims)))
+    head = ({key: value} for key, value in header_fields(study).items())
+    for line in document(*head, {"results": Listing(rows)}):
+        stream.write(f"{line}\n".encode())
 
 
 class _Texts:
@@ -79,7 +73,7 @@ class _Texts:
         entries = pc.binary_join_element_wise(
             '{"train": ', trains, ', "exponent": "', exponents, '"}', ""
         ).to_pylist()
-        bounds, variable = terms.indptr.tolist(), terms.block
+        bounds, variable = terms.indptr.tolist(), terms.variable
         certificates: dict[int, str] = {}
         for i, (regime, status) in enumerate(zip(claims.targets, claims.status.tolist(), strict=True)):
             start = f'{{"regime": {self.maps.full(regime)}, "status": "{Status(status).word}"'
@@ -107,7 +101,5 @@ class _Texts:
                     yield f'{start}, "conditionals": {{{", ".join(formulas)}}}}}'
 
     def _missing(self, claims: Claims, row: int) -> Iterator[str]:
-        if claims.missing is None or claims.missing_indptr is None:
-            return
-        for j in range(int(claims.missing_indptr[row]), int(claims.missing_indptr[row + 1])):
-            yield self.maps.full(claims.missing[j])
+        if claims.lacking is not None:
+            yield from map(self.maps.full, claims.lacking.take(slice(row, row + 1)).regimes)

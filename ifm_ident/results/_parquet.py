@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,11 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ifm_ident.answer.exact_text import exponent_texts
-from ifm_ident.answer.identification import Identification, Terms
-from ifm_ident.arrays import Ints
+from ifm_ident.answer.identification import Identification
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regimes, parse_labels
 from ifm_ident.design.regime_text import Notation
+from ifm_ident.design.regimes import RegimeLists
 from ifm_ident.errors import InputError
 from ifm_ident.results._columns import (
     CRITERION_WORDS,
@@ -33,8 +33,9 @@ from ifm_ident.results._columns import (
     texts_at,
 )
 from ifm_ident.results._json_read import load_json
-from ifm_ident.results.claims import CLAIM_BLOCK, Claims
-from ifm_ident.results.header import HEADER_KEYS, Heading, StudyLike, header_lines, parse_header, record
+from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
+from ifm_ident.results.documents import document
+from ifm_ident.results.header import HEADER_KEYS, Heading, StudyLike, header_fields, parse_header, record
 
 METADATA_KEY = b"study"
 """File metadata under this key hold the JSON result without `results`."""
@@ -42,6 +43,7 @@ METADATA_KEY = b"study"
 _FULL_MAPS = 1_000_000
 """Metadata are small by nature: training lists of more entries name only what is off baseline."""
 
+_WIDE = pa.large_string()
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TERM = [("variable", _TEXT), ("train", pa.int64()), ("exponent", _TEXT)]
 _CELL = [("variable", _TEXT), ("factor", _TEXT), ("levels", _TEXT), ("weight", pa.string())]
@@ -61,7 +63,7 @@ def write_parquet(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identific
 
     The file has a `missing` column (the texts of missing regimes) only when the chunks, all or none, have one.
     """
-    texts = "{" + ", ".join(header_lines(study, _FULL_MAPS)) + "}"
+    metadata = _metadata(study)
     writer = None
     try:
         for chunk in chunks:
@@ -70,10 +72,15 @@ def write_parquet(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identific
                 writer = writer or _writer(stream, table.schema)
                 writer.write_table(table)
         writer = writer or _writer(stream, pa.schema(_COLUMNS))
-        writer.add_key_value_metadata({METADATA_KEY: texts.encode()})
+        writer.add_key_value_metadata(metadata)
     finally:
         if writer is not None:
             writer.close()
+
+
+def _metadata(study: StudyLike) -> dict[bytes, bytes]:
+    [header] = document(header_fields(study, _FULL_MAPS))
+    return {METADATA_KEY: header.encode()}
 
 
 def _writer(stream: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
@@ -92,7 +99,7 @@ def _table(claims: Claims, notation: Notation) -> pa.Table:
     model, terms = claims.design.model, claims.terms
     term = pa.StructArray.from_arrays(
         [
-            texts_at(model.variables, terms.block),
+            texts_at(model.variables, terms.variable),
             pa.array(terms.train),
             exponent_texts(terms.numerator, terms.denominator),
         ],
@@ -107,9 +114,9 @@ def _table(claims: Claims, notation: Notation) -> pa.Table:
         _kernel_lists(claims),
     ]
     names = [name for name, _ in _COLUMNS]
-    if claims.missing is not None and claims.missing_indptr is not None:
-        missing = format_regimes(model, claims.missing, notation).cast(pa.large_string())
-        columns.append(_lists(claims.missing_indptr, missing))
+    if claims.lacking is not None:
+        missing = format_regimes(model, claims.lacking.regimes, notation).cast(pa.large_string())
+        columns.append(_lists(claims.lacking.indptr, missing))
         names.append(_MISSING[0])
     return pa.table(columns, names=names)
 
@@ -179,14 +186,14 @@ def _blocks(design: Design, file: pq.ParquetFile) -> Iterator[Claims]:
         before += batch.num_rows
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type with texts for dictionaries of texts."""
+def _plain(kind: pa.DataType, wide: pa.DataType = _WIDE) -> pa.DataType:
+    """The type with texts for dictionaries of texts, and `wide` for large texts."""
     if pa.types.is_list(kind):
-        return pa.list_(_plain(kind.value_type))
+        return pa.list_(pa.field("element", _plain(kind.value_type, wide)))
     if pa.types.is_struct(kind):
         fields = (kind.field(i) for i in range(kind.num_fields))
-        return pa.struct([(field.name, _plain(field.type)) for field in fields])
-    return pa.string() if pa.types.is_dictionary(kind) else kind
+        return pa.struct([(field.name, _plain(field.type, wide)) for field in fields])
+    return pa.string() if pa.types.is_dictionary(kind) else wide if kind == _WIDE else kind
 
 
 def _claims(design: Design, columns: dict[str, pa.Array], before: int) -> Claims:
@@ -209,7 +216,7 @@ def _claims(design: Design, columns: dict[str, pa.Array], before: int) -> Claims
     variable, index, exponent = entries.flatten()
     numerator, denominator = read_exponents(no_nulls(exponent, "exponent", place), place)
     index = no_nulls(index, "training index", place).to_numpy(zero_copy_only=False).astype(np.int64)
-    terms = Terms(
+    terms = VariableTerms(
         indptr,
         index_of(variable, model.variables, "variable", place),
         check_train(index, len(design.train), place),
@@ -221,10 +228,11 @@ def _claims(design: Design, columns: dict[str, pa.Array], before: int) -> Claims
     about = index_of(variable, model.variables, "variable", place)
     read = read_cells(model, about, factor, levels, weight, place)
     kernel, kernels, kernel_variable = read_kernels(read, indptr, place)
-    missing = missing_indptr = None
+    lacking = None
     if "missing" in columns:
-        missing_indptr, entries, place = _flat(columns["missing"], row)
-        missing = parse_labels(model, pa.chunked_array([no_nulls(entries, "missing regime", place)]))
+        indptr, entries, place = _flat(columns["missing"], row)
+        regimes = parse_labels(model, pa.chunked_array([no_nulls(entries, "missing regime", place)]))
+        lacking = RegimeLists(indptr, regimes)
     return Claims(
         design,
         targets,
@@ -235,15 +243,14 @@ def _claims(design: Design, columns: dict[str, pa.Array], before: int) -> Claims
         kernel,
         kernels,
         kernel_variable,
-        missing,
-        missing_indptr,
+        lacking,
     )
 
 
 def _flat(lists: pa.ListArray, row: Place) -> tuple[Ints, pa.Array, Place]:
     """Row bounds, the entries of all rows and the place of an entry; a null list is an empty one."""
     counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    indptr = row_bounds(counts)
 
     def place(entry: int) -> str:
         at = int(np.searchsorted(indptr, entry, side="right")) - 1
@@ -253,7 +260,8 @@ def _flat(lists: pa.ListArray, row: Place) -> tuple[Ints, pa.Array, Place]:
 
 
 def identification_table(found: Identification) -> pa.Table:
-    """What `write_parquet` writes, as an Arrow table: one row a regime, the design in its metadata."""
-    stream = BytesIO()
-    write_parquet(stream, Heading("identification", found.design, found.notation), [found])
-    return pq.read_table(stream)
+    """What `write_parquet` writes, as it is read: one row a regime, the design in its metadata."""
+    table = _table(Claims.of(found), found.notation)
+    kinds = [(field.name, _plain(field.type, pa.string())) for field in table.schema]
+    metadata = _metadata(Heading("identification", found.design, found.notation))
+    return table.cast(pa.schema(kinds)).replace_schema_metadata(metadata)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ifm_ident.answer.exact_text import Numbers
 from ifm_ident.answer.identification import JOINT, Identification, Terms
-from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.arrays import Ints, Ragged, ragged_arange, row_bounds
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
-from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.regimes import RegimeLists, Regimes
 from ifm_ident.results.cells import Weights
 
 CLAIM_BLOCK = 200_000
@@ -20,11 +21,20 @@ CLAIM_BLOCK = 200_000
 
 
 @dataclass(frozen=True, eq=False)
+class VariableTerms(Ragged, entries=("variable", "train", "numerator", "denominator")):
+    """Exponents as `Terms` holds them, in formulas of variables instead of covers: -1 for a joint formula."""
+
+    variable: Ints
+    train: Ints
+    numerator: Numbers
+    denominator: Numbers
+
+
+@dataclass(frozen=True, eq=False)
 class Claims:
     """What is said of n regimes, for every variable by name, not yet checked.
 
-    As `Identification`, except that `terms.block` holds the index of a variable (-1 for a joint formula) and
-    that a certificate is a kernel vector, `kernels[j]`, and the index of the variable that it is about,
+    As `Identification`, except that formulas are of variables, not of covers, and that a certificate is a kernel vector, `kernels[j]`, and the index of the variable that it is about,
     `kernel_variable[j]` (-1 for a joint one).
     """
 
@@ -33,12 +43,11 @@ class Claims:
     status: NDArray[np.int8]
     criterion: NDArray[np.int8]
     train: Ints
-    terms: Terms
+    terms: VariableTerms
     kernel: Ints
     kernels: tuple[Weights, ...]
     kernel_variable: Ints
-    missing: Regimes | None = None
-    missing_indptr: Ints | None = None
+    lacking: RegimeLists | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -57,38 +66,14 @@ class Claims:
             found.kernel,
             tuple(kernel.cells for kernel in found.kernels),
             np.array([first[k.block] if k.block != JOINT else JOINT for k in found.kernels], dtype=np.int64),
-            found.missing,
-            found.missing_indptr,
+            found.lacking,
         )
 
     @classmethod
     def blocks_of(cls, found: Identification) -> Iterator[Claims]:
         """The claims of an identification, block after block of rows."""
         for start in range(0, len(found), CLAIM_BLOCK):
-            yield cls.of(_rows(found, start, min(start + CLAIM_BLOCK, len(found))))
-
-
-def _rows(found: Identification, start: int, stop: int) -> Identification:
-    rows = np.arange(start, stop, dtype=np.int64)
-    used, kernel = np.unique(found.kernel[start:stop], return_inverse=True)
-    absent = int(len(used) > 0 and used[0] < 0)
-    missing = indptr = None
-    if found.missing is not None and found.missing_indptr is not None:
-        indptr = found.missing_indptr[start : stop + 1]
-        missing = found.missing.take(slice(int(indptr[0]), int(indptr[-1])))
-        indptr = indptr - indptr[0]
-    return replace(
-        found,
-        targets=found.targets.take(slice(start, stop)),
-        status=found.status[start:stop],
-        criterion=found.criterion[start:stop],
-        train=found.train[start:stop],
-        terms=found.terms.take(rows),
-        kernel=kernel.astype(np.int64) - absent,
-        kernels=tuple(found.kernels[j] for j in used[absent:].tolist()),
-        missing=missing,
-        missing_indptr=indptr,
-    )
+            yield cls.of(found.take(slice(start, start + CLAIM_BLOCK)))
 
 
 def first_variables(model: Model) -> list[int]:
@@ -99,9 +84,9 @@ def first_variables(model: Model) -> list[int]:
     return [first[block] for block in range(len(model.covers))]
 
 
-def _by_variable(model: Model, terms: Terms) -> Terms:
+def _by_variable(model: Model, terms: Terms) -> VariableTerms:
     if not np.any(terms.block != JOINT):
-        return terms
+        return VariableTerms(terms.indptr, terms.block, terms.train, terms.numerator, terms.denominator)
     cover = np.array([model.cover_index[variable] for variable in model.variables], dtype=np.int64)
     order = np.argsort(cover, kind="stable")
     counts = np.append(np.bincount(cover, minlength=len(model.covers)), 1)  # the last one is JOINT
@@ -110,10 +95,13 @@ def _by_variable(model: Model, terms: Terms) -> Terms:
     copies = counts[terms.block]
     source = np.repeat(np.arange(len(terms.block), dtype=np.int64), copies)
     variable = variables[ragged_arange(starts[terms.block], copies)]
-    row = np.repeat(np.arange(len(terms.indptr) - 1, dtype=np.int64), np.diff(terms.indptr))[source]
+    row = terms.owners[source]
     sorting = np.lexsort((source, variable, row))
     source = source[sorting]
-    indptr = np.concatenate([[0], np.cumsum(copies)])[terms.indptr].astype(np.int64)
-    return Terms(
-        indptr, variable[sorting], terms.train[source], terms.numerator[source], terms.denominator[source]
+    return VariableTerms(
+        row_bounds(copies)[terms.indptr],
+        variable[sorting],
+        terms.train[source],
+        terms.numerator[source],
+        terms.denominator[source],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from ifm_ident.design.regime_text import Notation
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.results.cells import Cell
+from ifm_ident.results.documents import Json, quoted
 
 SCHEMA = "ifm-identification/1"
 HEADER_KEYS = ("schema", "study", "interventions", "variables", "factors", "train")
@@ -36,11 +36,6 @@ class StudyLike(Protocol):
     @property
     def notation(self) -> Notation:
         """How regimes are written."""
-
-
-def quoted(value: object) -> str:
-    """A value as JSON on one line, letters of all languages as they are."""
-    return json.dumps(value, ensure_ascii=False)
 
 
 class MapTexts:
@@ -64,7 +59,7 @@ class MapTexts:
         return "{" + ", ".join(self.pairs[position][level] for position, level in regime) + "}"
 
 
-def header_lines(study: StudyLike, largest: float = inf) -> list[str]:
+def header_fields(study: StudyLike, largest: float = inf) -> dict[str, Json]:
     """What a result is about: every key of a JSON result but `results`, with its value, in the order written.
 
     Training regimes are full maps; where these would have more than `largest` entries together, they name
@@ -74,20 +69,20 @@ def header_lines(study: StudyLike, largest: float = inf) -> list[str]:
     texts = MapTexts(model)
     write = texts.full if len(design.train) * len(model) <= largest else texts.sparse
     values = (
-        quoted(SCHEMA),
-        quoted(study.name),
-        quoted({i.name: i.levels for i in model.interventions}),
-        quoted(model.variables),
-        quoted([{"name": f.name, "x": f.x, "sigma": f.sigma} for f in model.factors]),
-        f"[{', '.join(map(write, design.train))}]",
+        SCHEMA,
+        study.name,
+        {i.name: i.levels for i in model.interventions},
+        model.variables,
+        [{"name": f.name, "x": f.x, "sigma": f.sigma} for f in model.factors],
+        Json(f"[{', '.join(map(write, design.train))}]"),
     )
-    lines = [f'"{key}": {value}' for key, value in zip(HEADER_KEYS, values, strict=True)]
+    fields = {key: Json(quoted(value)) for key, value in zip(HEADER_KEYS, values, strict=True)}
     try:
-        "".join(lines[:-1]).encode()  # training regimes hold no other texts
+        "".join(list(fields.values())[:-1]).encode()  # training regimes hold no other texts
     except UnicodeEncodeError as error:
         bad = error.object[error.start]
         raise InputError(f"the study holds the character {bad!r}, which no file can hold; remove it") from None
-    return lines
+    return fields
 
 
 @dataclass(frozen=True, eq=False)

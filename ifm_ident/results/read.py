@@ -66,7 +66,7 @@ def read_result(path: str | Path, study: StudyLike | None = None) -> ResultFile:
             if b"regime" not in start.partition(b"\n")[0]:
                 raise InputError("this is no result; write one with `ifm identify --format json|csv|parquet`")
             if study is None:
-                raise InputError("a CSV result does not tell its study; name the study file with --study")
+                raise InputError("a CSV result does not tell its study; give that by `study`", argument="study")
             return ResultFile(None, _named_blocks(path, read_csv(path, study.design)))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
@@ -78,7 +78,7 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{path}: {error}", error.path) from None
+        raise InputError(f"{path}: {error}", error.path, error.argument) from None
 
 
 def _named_blocks(path: Path, blocks: Iterator[Claims]) -> Iterator[Claims]:

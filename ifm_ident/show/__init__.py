@@ -1,5 +1,6 @@
 """Answers shown to people: tables, LaTeX, explanations, witnesses."""
 
+from ifm_ident.show._aligned import aligned
 from ifm_ident.show._notebook import (
     LONGEST,
     ROWS,
@@ -21,6 +22,7 @@ __all__ = [
     "LONGEST",
     "ROWS",
     "TERMS",
+    "aligned",
     "code",
     "counted",
     "example",

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ifm_ident.answer.exact_text import encode
 from ifm_ident.answer.identification import Terms
-from ifm_ident.arrays import Ints
+from ifm_ident.answer.product import raised
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.show.witness import short_fraction
 
 LONGEST = 200
@@ -45,7 +46,7 @@ def formula_texts(terms: Terms, names: pa.Array) -> FormulaTexts:
     ['p(10) p(01)^(1/2) / p(00)', 'p(10)^2']
     """
     count = len(terms.train)
-    rows = np.repeat(np.arange(len(terms.indptr) - 1, dtype=np.int64), np.diff(terms.indptr))
+    rows = terms.owners
     starts = np.ones(count, dtype=bool)
     starts[1:] = (rows[1:] != rows[:-1]) | (terms.block[1:] != terms.block[:-1])
     first = np.flatnonzero(starts)
@@ -99,15 +100,13 @@ def _powers(terms: Terms, names: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]
     for pair in distinct.tolist():
         top, bottom = divmod(pair, len(denominators))
         power = Fraction(numerators[top], denominators[bottom])
-        text = short_fraction(power)
-        plain = power.denominator == 1 and not text.startswith("[")
-        suffixes.append("" if power == 1 else f"^{text}" if plain else f"^({text})")
+        suffixes.append(raised(short_fraction(power)))
     bases = joined_texts("p(", names.cast(_TEXT), ")").take(pa.array(terms.train))
     suffix = pa.array(suffixes, _TEXT).take(pa.array(code))
     return joined_texts(bases, suffix), below
 
 
 def _joined(texts: pa.Array, kept: NDArray[np.bool_], group: Ints, groups: int) -> pa.Array:
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(group[kept], minlength=groups))])
-    lists = pa.LargeListArray.from_arrays(pa.array(bounds.astype(np.int64)), texts.filter(pa.array(kept)))
+    ends = row_bounds(np.bincount(group[kept], minlength=groups))
+    lists = pa.LargeListArray.from_arrays(pa.array(ends), texts.filter(pa.array(kept)))
     return pc.binary_join(lists, _one(" "))

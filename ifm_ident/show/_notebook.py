@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from ifm_ident.answer.identification import Answer, Criterion, Identification, Status
+from ifm_ident.show._aligned import aligned
 from ifm_ident.show.mathml import formula_mathml
 from ifm_ident.show.words import counted, refusal_words
 
@@ -41,10 +42,8 @@ def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], total: int
       and 1 more
     """
     shown = [tuple(columns), *([" ".join(cell.split()) for cell in row] for row in islice(rows, ROWS))]
-    widths = [min(max(len(row[i]) for row in shown), LONGEST) for i in range(len(columns))]
-    lines = ["  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)) for row in shown]
     left = total - (len(shown) - 1)
-    return "\n".join([*(line.rstrip() for line in lines), *([f"  and {left:,} more"] if left else [])])
+    return "\n".join([*aligned(shown, "  ", widest=LONGEST), *([f"  and {left:,} more"] if left else [])])
 
 
 def html_table(heading: str, columns: Sequence[str], rows: Iterable[Sequence[str]], total: int) -> str:

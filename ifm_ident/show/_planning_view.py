@@ -9,8 +9,9 @@ import pyarrow as pa
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.planning.planner import Plan
+from ifm_ident.results.documents import number
 from ifm_ident.show._notebook import code, html_table, shortened, text_table
-from ifm_ident.show.planning_write import cost_text, number
+from ifm_ident.show.planning_write import cost_text
 from ifm_ident.show.words import counted
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ifm_ident.answer.tabulated import TabulatedModel, largest_error
 from ifm_ident.errors import MissingExtraError
 from ifm_ident.files import open_output
+from ifm_ident.plugins import plugin
 from ifm_ident.show.explanation import Explanation, explain
 from ifm_ident.show.table import wrapped, write_table
 from ifm_ident.solve.identifier import CriterionName, Identifier
@@ -93,10 +92,8 @@ def _estimation() -> Iterator[str]:
     title = "Means of regimes that nobody has run, from the cells of a simulated screen"
     yield from _step(8, title, "estimate cells.yaml")
     try:
-        learning: Any = importlib.import_module("ifm_learn.estimation._demonstration")
-    except ImportError as error:
-        if (error.name or "").startswith("ifm_") and not isinstance(error, MissingExtraError):
-            raise
+        learning = plugin("ifm.demo", "estimates")
+    except MissingExtraError:
         yield from wrapped(
             "Estimating from data needs more packages: pip install 'ifm-ident[learn]'. The parts above, exact and "
             "without data, need none."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
 
-from ifm_ident.answer.formula import Formula, latex_escape
-from ifm_ident.implications.testable import Claims, Implication, Implications
+from ifm_ident.answer.formula import Formula
+from ifm_ident.answer.product import latex_escape
+from ifm_ident.implications.testable import ClaimGroup, Implication, Implications
+from ifm_ident.results.documents import Listing, document
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted, listed
@@ -19,11 +20,8 @@ _INDENT = "  "
 
 def json_lines(found: Implications) -> Iterator[str]:
     """The result as JSON, one implication a line; interactions have `interaction`, a list, not `variable`."""
-    yield f'{{"schema": "ifm-implications/1",\n "count": {len(found)},\n "results": ['
-    rows = iter(found)
-    for left in range(len(found) - 1, -1, -1):
-        yield "  " + json.dumps(_entry(next(rows)), ensure_ascii=False) + ("," if left else "")
-    yield "]}"
+    results = Listing(map(_entry, found), "\n]")
+    yield from document({"schema": "ifm-implications/1"}, {"count": len(found)}, {"results": results})
 
 
 def _entry(claim: Implication) -> dict[str, object]:
@@ -67,7 +65,7 @@ def claim_words(claim: Implication, variables: tuple[str, ...]) -> str:
     return f"is constant in {listed(claim.variables)} given the rest"
 
 
-def _independence(claims: Claims) -> str:
+def _independence(claims: ClaimGroup) -> str:
     names = listed(claims.variables, most=len(claims.variables))
     if len(claims.variables) == 2:
         return f"{names} are independent given the rest, in every regime"

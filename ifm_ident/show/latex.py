@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
-from ifm_ident.answer.exact_text import integer_text
-from ifm_ident.answer.formula import latex_escape
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
+from ifm_ident.answer.product import latex_escape, latex_power, product_latex
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.results.header import StudyLike
@@ -64,11 +63,11 @@ def _text(lines: Iterable[str]) -> bytes:
 
 
 class _Rows:
-    """The rows of a table; names are escaped once."""
+    """The rows of a table."""
 
     def __init__(self, study: StudyLike) -> None:
         self.study, self.model = study, study.design.model
-        self.densities = [rf"p(x; \mathtt{{{name}}})" for name in self._names(study.design.train)]
+        self.names = format_regimes(self.model, study.design.train, study.notation).to_pylist()
         covers = range(len(self.model.covers))
         self.labels = [latex_escape(listed(variables_of(self.model, block))) for block in covers]
 
@@ -79,7 +78,7 @@ class _Rows:
 
     def lines(self, found: Identification) -> Iterator[str]:
         reasons = [latex_escape(refusal_words(self.model, kernel)) for kernel in found.kernels]
-        lacking = self._names(found.missing) if found.missing is not None else []
+        lacking = self._names(found.lacking.regimes) if found.lacking is not None else []
         verdicts = zip(found.status.tolist(), found.criterion.tolist(), strict=True)
         for row, (name, (status, criterion)) in enumerate(zip(self._names(found.targets), verdicts, strict=True)):
             verdict, detail = Status(status).word.replace("_", " "), ""
@@ -89,8 +88,8 @@ class _Rows:
                 detail = reasons[int(found.kernel[row])]
                 if criterion == Criterion.JOINT:
                     verdict = "no joint formula"
-            elif status == Status.UNDECIDED and found.missing_indptr is not None:
-                part = lacking[found.missing_indptr[row] : found.missing_indptr[row + 1]]
+            elif status == Status.UNDECIDED and found.lacking is not None:
+                part = lacking[found.lacking.span(row)]
                 detail = "training lacks " + ", ".join(rf"\texttt{{{text}}}" for text in part)
             yield rf"\texttt{{{name}}} & {verdict} & {detail} \\"
 
@@ -102,16 +101,7 @@ class _Rows:
         return r" \newline ".join(parts)
 
     def _math(self, exponents: dict[int, Fraction]) -> str:
-        if len(exponents) > _ONE_FRACTION:
-            return r"\, \allowbreak ".join(_power(self.densities[i], q) for i, q in exponents.items())
-        above = r"\, ".join(_power(self.densities[i], q) for i, q in exponents.items() if q > 0) or "1"
-        below = r"\, ".join(_power(self.densities[i], -q) for i, q in exponents.items() if q < 0)
-        return rf"\frac{{{above}}}{{{below}}}" if below else above
-
-
-def _power(base: str, exponent: Fraction) -> str:
-    if exponent == 1:
-        return base
-    above = integer_text(exponent.numerator)
-    whole = above if exponent.denominator == 1 else f"{above}/{integer_text(exponent.denominator)}"
-    return f"{base}^{{{whole}}}"
+        terms = [(self.names[i], q) for i, q in exponents.items()]
+        if len(terms) > _ONE_FRACTION:
+            return r"\, \allowbreak ".join(latex_power(name, q) for name, q in terms)
+        return product_latex(terms)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from html import escape
 from itertools import islice
 
 from ifm_ident.answer.exact_text import integer_text
 from ifm_ident.answer.formula import Formula
+from ifm_ident.answer.product import halves
 
 WIDEST = 34
 """A formula whose densities are named in more characters than this is a product of powers, which may break."""
@@ -60,9 +61,9 @@ def mathml(terms: Sequence[tuple[str, Fraction]]) -> Html:
     '<math><mn>1</mn></math>'
     """
     if sum(len(name) + 2 for name, _ in terms) > WIDEST:
-        return Html(" ".join(f"<math>{part}</math>" for part in _powers(terms)))
-    above = list(_powers([(name, q) for name, q in terms if q > 0])) or ["<mn>1</mn>"]
-    below = list(_powers([(name, -q) for name, q in terms if q < 0]))
+        return Html(" ".join(f"<math>{_power(name, q)}</math>" for name, q in terms))
+    above, below = halves(terms, _power)
+    above = above or ["<mn>1</mn>"]
     if not below:
         return Html(f"<math>{''.join(above)}</math>")
     return Html(f'<math displaystyle="true"><mfrac>{_row(above)}{_row(below)}</mfrac></math>')
@@ -72,10 +73,9 @@ def _row(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"<mrow>{''.join(parts)}</mrow>"
 
 
-def _powers(terms: Sequence[tuple[str, Fraction]]) -> Iterator[str]:
-    for name, q in terms:
-        density = f"<mrow><mi>p</mi><mo>(</mo><mtext>{escape(name)}</mtext><mo>)</mo></mrow>"
-        yield density if q == 1 else f"<msup>{density}{_number(q)}</msup>"
+def _power(name: str, q: Fraction) -> str:
+    density = f"<mrow><mi>p</mi><mo>(</mo><mtext>{escape(name)}</mtext><mo>)</mo></mrow>"
+    return density if q == 1 else f"<msup>{density}{_number(q)}</msup>"
 
 
 def _number(q: Fraction) -> str:

@@ -12,7 +12,8 @@ from ifm_ident.planning.drop import Droppable
 from ifm_ident.planning.planner import Plan
 from ifm_ident.planning.samples import variance_factor
 from ifm_ident.planning.single import Singles
-from ifm_ident.results.header import quoted
+from ifm_ident.results.documents import Listing, document
+from ifm_ident.show._aligned import aligned
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted, listed
 from ifm_ident.study.study import Study
@@ -20,51 +21,53 @@ from ifm_ident.study.study import Study
 _SHOWN = 20
 
 
-def number(value: Fraction) -> int | float:
-    """A cost as a JSON number: whole numbers as such, others as the nearest float.
-
-    >>> number(Fraction(3)), number(Fraction("0.1") + Fraction("0.2"))
-    (3, 0.3)
-    """
-    return value.numerator if value.denominator == 1 else float(value)
-
-
 def plan_json(plan: Plan) -> Iterator[str]:
     """A plan as JSON, one regime a line; `booked` is there only when regimes were booked."""
-    model = plan.design.model
-    yield '{"schema": "ifm-plan/1",'
-    yield f' "criterion": {quoted(plan.criterion)},'
-    yield f' "cost": {quoted(number(plan.cost))}, "optimal": {quoted(plan.optimal)},'
-    yield f' "gap": {quoted(number(plan.gap))},'
     samples = plan.samples or [None] * (len(plan.add) + len(plan.booked))
-    yield from _runs("add", model, plan.add, samples[: len(plan.add)])
-    if len(plan.booked):
-        yield from _runs("booked", model, plan.booked, samples[len(plan.add) :])
-    yield f' "identified_before": {plan.identified_before}, "identified_after": {plan.identified_after},'
-    yield f' "targets": {plan.targets},'
-    yield from _array("unreachable", (quoted(regime_map(model, regime)) for regime in plan.unreachable), "}")
+    booked = {"booked": _runs(plan.design.model, plan.booked, samples[len(plan.add) :])}
+    lost = (regime_map(plan.design.model, regime) for regime in plan.unreachable)
+    return document(
+        {"schema": "ifm-plan/1"},
+        {"criterion": plan.criterion},
+        {"cost": plan.cost, "optimal": plan.optimal},
+        {"gap": plan.gap},
+        {"add": _runs(plan.design.model, plan.add, samples[: len(plan.add)])},
+        *([booked] if len(plan.booked) else []),
+        {"identified_before": plan.identified_before, "identified_after": plan.identified_after},
+        {"targets": plan.targets},
+        {"unreachable": Listing(lost)},
+    )
+
+
+def _runs(model: Model, regimes: Regimes, samples: Sequence[int | None]) -> Listing:
+    entries = zip(regimes, samples, strict=True)
+    return Listing({"regime": regime_map(model, regime), "samples": n} for regime, n in entries)
 
 
 def singles_json(found: Singles, model: Model) -> Iterator[str]:
     """The single regimes that identify most, as JSON (`ifm-plan-next/1`)."""
-    yield '{"schema": "ifm-plan-next/1",'
-    yield f' "criterion": {quoted(found.criterion)}, "one_after_the_other": {quoted(found.one_after_the_other)},'
-    yield f' "every_candidate": {quoted(found.every_candidate)},'
-    yield f' "identified_before": {found.identified_before}, "targets": {found.targets},'
     entries = (
-        f'{{"regime": {quoted(regime_map(model, regime))}, "identifies": {gain}, "cost": {quoted(number(cost))}}}'
+        {"regime": regime_map(model, regime), "identifies": gain, "cost": cost}
         for regime, gain, cost in zip(found.regimes, found.gains, found.costs, strict=True)
     )
-    yield from _array("next", entries, "}")
+    return document(
+        {"schema": "ifm-plan-next/1"},
+        {"criterion": found.criterion, "one_after_the_other": found.one_after_the_other},
+        {"every_candidate": found.every_candidate},
+        {"identified_before": found.identified_before, "targets": found.targets},
+        {"next": Listing(entries)},
+    )
 
 
 def droppable_json(found: Droppable) -> Iterator[str]:
     """Which training regimes could be dropped, as JSON (`ifm-plan-drop/1`)."""
-    yield '{"schema": "ifm-plan-drop/1",'
-    yield f' "criterion": {quoted(found.criterion)},'
-    yield f' "each": {quoted(found.each)},'
-    yield f' "together": {quoted(found.together)}, "gap": {quoted(number(found.gap))},'
-    yield f' "identified": {found.identified}, "targets": {found.targets}}}'
+    return document(
+        {"schema": "ifm-plan-drop/1"},
+        {"criterion": found.criterion},
+        {"each": found.each},
+        {"together": found.together, "gap": found.gap},
+        {"identified": found.identified, "targets": found.targets},
+    )
 
 
 def plan_text(study: Study, plan: Plan) -> Iterator[str]:
@@ -80,7 +83,7 @@ def plan_text(study: Study, plan: Plan) -> Iterator[str]:
         if plan.samples is not None:
             samples = (*plan.samples[len(plan.add) :], *plan.samples[: len(plan.add)])
             columns.append(["samples", *(f"{n:,}" for n in samples)])
-        yield from _table(columns)
+        yield from aligned(zip(*columns, strict=True), "  ", right=(1, 2))
         yield ""
     if len(plan.unreachable):
         shown = format_regimes(plan.design.model, plan.unreachable.take(slice(_SHOWN)), study.notation).to_pylist()
@@ -130,7 +133,8 @@ def singles_text(study: Study, found: Singles) -> Iterator[str]:
     names = format_regimes(study.model, found.regimes, study.notation).to_pylist()
     gains = [f"{gain:,}" for gain in found.gains]
     costs = [cost_text(cost) for cost in found.costs]
-    yield from _table([["regime", *names], ["identifies", *gains], ["cost", *costs]])
+    rows = [("regime", "identifies", "cost"), *zip(names, gains, costs, strict=True)]
+    yield from aligned(rows, "  ", right=(1, 2))
     yield ""
     how = "one after the other" if found.one_after_the_other else "each by itself"
     text = f"{counted(len(names), 'regime')}, {how}, with the number of new targets that each identifies."
@@ -186,31 +190,3 @@ def _heading(study: Study, criterion: str, targets: int, before: int, booked: in
         f"{'is' if before == 1 else 'are'} identified now."
     )
     yield ""
-
-
-def _table(columns: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in columns]
-    for cells in zip(*columns, strict=True):
-        name, *rest = zip(cells, widths, strict=True)
-        yield "  ".join([f"  {name[0]:<{name[1]}}", *(f"{cell:>{width}}" for cell, width in rest)]).rstrip()
-
-
-def _runs(key: str, model: Model, regimes: Regimes, samples: Sequence[int | None]) -> Iterator[str]:
-    entries = (
-        f'{{"regime": {quoted(regime_map(model, regime))}, "samples": {quoted(n)}}}'
-        for regime, n in zip(regimes, samples, strict=True)
-    )
-    yield from _array(key, entries, ",")
-
-
-def _array(key: str, entries: Iterator[str], end: str) -> Iterator[str]:
-    """A JSON array, one entry a line; `end` follows it."""
-    before = next(entries, None)
-    if before is None:
-        yield f' "{key}": []{end}'
-        return
-    yield f' "{key}": ['
-    for entry in entries:
-        yield f"  {before},"
-        before = entry
-    yield f"  {before}]{end}"

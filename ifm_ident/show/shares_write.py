@@ -8,8 +8,9 @@ from fractions import Fraction
 from math import ceil, floor
 
 from ifm_ident.answer.exact_text import integer_text
-from ifm_ident.results.header import quoted
+from ifm_ident.results.documents import Listing, document
 from ifm_ident.shares.shares import ANSWERED, CONFIDENCE, Part, Share, Shares
+from ifm_ident.show._aligned import aligned
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted
 
@@ -37,32 +38,34 @@ def json_lines(name: str, found: Shares) -> Iterator[str]:
     among those sampled. Numbers of regimes are texts, since they can be long.
     """
     design, model = found.identifier.design, found.identifier.design.model
-    yield "{" + f'"schema": {quoted(SCHEMA)},'
-    yield f' "study": {quoted(name)},'
-    yield f' "variables": {quoted(model.variables)},'
-    yield f' "criterion": {quoted(found.criterion)}, "seed": {found.seed}, "sample": {found.sample},'
-    yield f' "confidence": {quoted(CONFIDENCE)},'
-    yield f' "interventions": {len(model)}, "training": {len(design.distinct)},'
-    yield ' "orders": ['
-    for left, part in zip(range(len(found.parts) - 1, -1, -1), found.parts, strict=True):
-        yield f"  {_entry(found, part)}{',' if left else '],'}"
-    yield f' "total": {_entry(found, found.total)}' + "}"
-
-
-def _entry(found: Shares, part: Part) -> str:
-    start = (
-        f'{{"active": {quoted(part.active)}, "regimes": "{integer_text(part.regimes)}", '
-        f'"known": "{integer_text(part.known)}", "sampled": {part.drawn}'
+    return document(
+        {"schema": SCHEMA},
+        {"study": name},
+        {"variables": model.variables},
+        {"criterion": found.criterion, "seed": found.seed, "sample": found.sample},
+        {"confidence": CONFIDENCE},
+        {"interventions": len(model), "training": len(design.distinct)},
+        {"orders": Listing(_entry(found, part) for part in found.parts)},
+        {"total": _entry(found, found.total)},
     )
-    shares = []
+
+
+def _entry(found: Shares, part: Part) -> dict[str, object]:
+    entry: dict[str, object] = {
+        "active": part.active,
+        "regimes": integer_text(part.regimes),
+        "known": integer_text(part.known),
+        "sampled": part.drawn,
+    }
     for name, verdicts in (*((v, (v,)) for v in found.columns), ("answered", ANSWERED)):
         share = part.share(*verdicts)
-        interval = [float(share.low), float(share.high)]
-        shares.append(
-            f'"{name}": {{"share": {quoted(float(share.value))}, "interval": {quoted(interval)}, '
-            f'"count": "{integer_text(part.count(*verdicts))}", "hits": {part.drawn_with(*verdicts)}}}'
-        )
-    return ", ".join([start, *shares]) + "}"
+        entry[name] = {
+            "share": float(share.value),
+            "interval": [float(share.low), float(share.high)],
+            "count": integer_text(part.count(*verdicts)),
+            "hits": part.drawn_with(*verdicts),
+        }
+    return entry
 
 
 def text_lines(name: str, found: Shares, notes: Sequence[str] = ()) -> Iterator[str]:
@@ -81,10 +84,7 @@ def text_lines(name: str, found: Shares, notes: Sequence[str] = ()) -> Iterator[
     looked = ["known", "drawn"] if any(part.drawn for part in parts) else []
     rows = [["active", "regimes", *looked, *titles, "answered"]]
     rows += [_row(found, part, bool(looked)) for part in parts]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        yield "  ".join([*cells, row[-1]])
+    yield from aligned(rows, right=range(len(rows[0]) - 1))
     yield ""
     for note in _notes(found):
         yield from wrapped(note, "  ")

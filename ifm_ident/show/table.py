@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
-from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.arrays import Ints, ragged_arange, row_bounds
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show._formula_texts import LONGEST, formula_texts, joined_texts
@@ -163,8 +163,7 @@ class _Table:
         labels = pa.array([f"\n      {label.ljust(width)} " for label in self.labels], _TEXT)
         lines = joined_texts(labels.take(pa.array(texts.block[parts])), shown.take(pa.array(parts)))
         rows, counts = np.unique(texts.row[parts], return_counts=True)
-        bounds = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        lists = pa.LargeListArray.from_arrays(pa.array(bounds), lines)
+        lists = pa.LargeListArray.from_arrays(pa.array(row_bounds(counts)), lines)
         yield rows, joined_texts("by full conditionals", pc.binary_join(lists, pa.scalar("", _TEXT)))
 
     def _refusals(self, found: Identification) -> tuple[Ints, pa.Array]:
@@ -174,14 +173,13 @@ class _Table:
 
     def _undecided(self, found: Identification) -> tuple[Ints, pa.Array]:
         rows = found.rows_with(Status.UNDECIDED)
-        if found.missing is None or found.missing_indptr is None or not len(rows):
+        if found.lacking is None or not len(rows):
             return rows[:0], pa.array([], _TEXT)
-        counts = np.diff(found.missing_indptr)[rows]
+        counts = found.lacking.sizes[rows]
         shown = np.minimum(counts, _MISSING_SHOWN)
-        flat = ragged_arange(found.missing_indptr[rows], shown)
-        names = format_regimes(self.model, found.missing.take(flat), self.study.notation).cast(_TEXT)
-        bounds = np.concatenate([[0], np.cumsum(shown)]).astype(np.int64)
-        lists = pa.LargeListArray.from_arrays(pa.array(bounds), joined_texts("p(", names, ")"))
+        flat = ragged_arange(found.lacking.indptr[rows], shown)
+        names = format_regimes(self.model, found.lacking.regimes.take(flat), self.study.notation).cast(_TEXT)
+        lists = pa.LargeListArray.from_arrays(pa.array(row_bounds(shown)), joined_texts("p(", names, ")"))
         more = [f" and {extra:,} more" if extra else "" for extra in range(int((counts - shown).max()) + 1)]
         rest = pa.array(more, _TEXT).take(pa.array(counts - shown))
         return rows, joined_texts("training lacks ", pc.binary_join(lists, pa.scalar(" ", _TEXT)), rest)

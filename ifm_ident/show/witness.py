@@ -5,7 +5,6 @@ Theory: docs/theory/joint.md and docs/theory/conditional.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,6 +16,7 @@ from ifm_ident.design.notation import Notation, format_regime
 from ifm_ident.design.regimes import Active
 from ifm_ident.errors import InputError
 from ifm_ident.results.cells import Cell, cell_text
+from ifm_ident.show._aligned import aligned
 
 PLAIN_WEIGHT = 20
 """Weights up to this size stay exponents of 2 as they are; with larger ones all are divided by b·w."""
@@ -80,7 +80,7 @@ class Witness:
         lines = [
             f"Two models that agree in {training} and differ in {target}:",
             f"every variable is binary; every factor is 1, except where {name} = 1:",
-            *("  " + line for line in _aligned(rows)),
+            *aligned(rows, "  "),
         ]
         if len(self.exponents) > _LISTED:
             lines.append(f"  and {len(self.exponents) - _LISTED} more")
@@ -90,7 +90,7 @@ class Witness:
         result = [("regime", f"p({name} = 1), model 1", "model 2")]
         result += [(training, str(one), str(other)) for one, other in pairs]
         result.append((target, str(self.at_target[0]), str(self.at_target[1])))
-        lines += _aligned(result)
+        lines += aligned(result)
         if not self.respects_scopes:
             lines += [
                 f"These models let every factor depend on {name}, which not all do in the study: they",
@@ -217,9 +217,3 @@ def short_fraction(value: Fraction) -> str:
     """
     above = short_integer(value.numerator)
     return above if value.denominator == 1 else f"{above}/{short_integer(value.denominator)}"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()

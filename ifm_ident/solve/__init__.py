@@ -1,7 +1,9 @@
 """From a design to answers: the incidence system, exact elimination, and which formula to take."""
 
 from ifm_ident.solve.identifier import CriterionName
+from ifm_ident.solve.incidence import BaselineSystem
 
 __all__ = [
+    "BaselineSystem",
     "CriterionName",
 ]

@@ -5,7 +5,7 @@ Theory: docs/theory/joint.md and docs/theory/conditional.md.
 
 from __future__ import annotations
 
-from functools import cached_property
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from ifm_ident.answer.certificate import KernelCertificate
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status, Terms
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import Notation
 from ifm_ident.design.regimes import Regimes, require_legal
@@ -40,6 +40,14 @@ class System:
         self.incidence = BaselineSystem(design.model, factors, self.train)
         self.rows, _ = self.incidence.rows(self.train)
         self.space = RowSpace(self.rows)
+
+    @classmethod
+    def of(cls, design: Design, block: int) -> System:
+        """The system that the design keeps, factored on first use."""
+        known: dict[int, System] = design.systems
+        if block not in known:
+            known[block] = cls(design, block)
+        return known[block]
 
     @property
     def rank(self) -> int:
@@ -67,11 +75,10 @@ class System:
         if seen.all():
             return found.solvable, terms
         counts = np.zeros(len(targets), dtype=np.int64)
-        counts[seen] = np.diff(terms.indptr)
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        counts[seen] = terms.sizes
         solvable = np.zeros(len(targets), dtype=bool)
         solvable[seen] = found.solvable
-        return solvable, Terms(indptr, terms.block, terms.train, terms.numerator, terms.denominator)
+        return solvable, replace(terms, indptr=row_bounds(counts))
 
     def refuse(self, targets: Regimes) -> tuple[Ints, list[KernelCertificate]]:
         """Certificates for targets that have no formula: each target's index, shape (n,), and the list."""
@@ -96,10 +103,9 @@ class System:
 
     def terms_of(self, found: Solutions) -> Terms:
         """Solutions as terms: training indices as written, positive exponents before negative ones in a row."""
-        counts = np.diff(found.indptr)
-        row = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+        counts, row = found.sizes, found.owners
         negative = np.asarray(found.numerator < 0, dtype=bool)
-        before = np.concatenate([[0], np.cumsum(negative)])
+        before = row_bounds(negative)
         negatives_before = before[:-1] - before[found.indptr[:-1]][row]
         within = np.arange(len(row)) - found.indptr[:-1][row]
         positives = counts - np.diff(before[found.indptr])
@@ -122,7 +128,7 @@ def _take_rows(matrix: csr_array, mask: NDArray[np.bool_]) -> csr_array:
 
 
 class Identifier:
-    """A design made ready for questions: every system is factored once, on first use.
+    """A design made ready for questions: every system of a design is factored once, on first use.
 
     >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
@@ -135,18 +141,15 @@ class Identifier:
 
     def __init__(self, design: Design, notation: Notation = "assignment") -> None:
         self.design, self.notation = design, notation
-        self._conditional: dict[int, System] = {}
 
-    @cached_property
+    @property
     def joint(self) -> System:
         """The system of all factors."""
-        return System(self.design, JOINT)
+        return System.of(self.design, JOINT)
 
     def conditional(self, cover: int) -> System:
         """The system of the factors K(v) with index `cover` in `Model.covers`."""
-        if cover not in self._conditional:
-            self._conditional[cover] = System(self.design, cover)
-        return self._conditional[cover]
+        return System.of(self.design, cover)
 
     def identify(self, targets: Regimes, criterion: CriterionName = "auto") -> Identification:
         """Verdict, formula or certificate for every target, by `joint`, `conditional`, or joint then conditional.
@@ -198,6 +201,8 @@ class Identifier:
                     status[open_rows[~solvable]] = Status.NOT_IDENTIFIED
                     open_rows = open_rows[solvable]
             parts.extend(_keep_rows(rows, terms, open_rows) for rows, terms in found)
+            if criterion == "auto" and len(open_rows):
+                self.joint.space.require_rank()
         return Identification(
             design, targets, status, decided_by, train, _merge(parts, n), kernel, tuple(kernels), self.notation
         )
@@ -261,15 +266,16 @@ def _merge(parts: list[tuple[Ints, Terms]], n: int) -> Terms:
         return Terms.empty(n)
     if len(parts) == 1 and len(parts[0][0]) == n:
         return parts[0][1]
-    owner = np.concatenate([np.repeat(rows, np.diff(terms.indptr)) for rows, terms in parts])
+    owner = np.concatenate([rows[terms.owners] for rows, terms in parts])
     order = np.argsort(owner, kind="stable")
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))]).astype(np.int64)
-    return Terms(
-        indptr,
-        np.concatenate([terms.block for _, terms in parts])[order],
-        np.concatenate([terms.train for _, terms in parts])[order],
-        np.concatenate([terms.numerator for _, terms in parts])[order],
-        np.concatenate([terms.denominator for _, terms in parts])[order],
+    columns = Terms.concatenate([terms for _, terms in parts])
+    return Terms.owned(
+        owner,
+        n,
+        columns.block[order],
+        columns.train[order],
+        columns.numerator[order],
+        columns.denominator[order],
     )
 
 

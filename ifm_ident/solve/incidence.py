@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.arrays import Ints, ragged_arange, row_bounds
 from ifm_ident.design.model import Model
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.errors import InputError
@@ -240,8 +240,7 @@ class BaselineSystem:
 def _stack_entries(pieces: list[tuple[Ints, Ints]], n: int, columns: int) -> csr_array:
     """One 0/1 row-compressed matrix from (row, column) pieces whose rows ascend; piece order is column order."""
     counts = [np.bincount(row, minlength=n) for row, _ in pieces]
-    indptr = np.zeros(n + 1, dtype=np.int64)
-    np.cumsum(np.sum(counts, axis=0), out=indptr[1:])
+    indptr = row_bounds(np.sum([np.zeros(n, dtype=np.int64), *counts], axis=0))
     indices = np.empty(int(indptr[-1]), dtype=np.int64)
     filled = indptr[:-1].copy()
     for (row, column), count in zip(pieces, counts, strict=True):

@@ -211,11 +211,11 @@ class Study:
             prices = read_prices(self.model, Path(cost))
         elif cost is not None:
             prices = cost
-        forbidden = self.with_test(forbid, "forbid").test if forbid else ()
-        booked = Regimes.concatenate([*self.with_test(book, "book").targets()]) if book else None
+        forbidden = self.with_test(forbid, "forbid:").test if forbid else ()
+        booked = Regimes.concatenate([*self.with_test(book, "book:").targets()]) if book else None
         found = plan(
             self.design,
-            self.with_test(targets, "targets").targets,
+            self.with_test(targets, "targets:").targets,
             Candidates(self.model, prices, forbidden, max_active),
             criterion,
             booked=booked,

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.arrays import Ints, Ragged, ragged_arange
 from ifm_ident.design.model import Model
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.results.cells import Cell
 
 
 @dataclass(frozen=True, eq=False)
-class Paths:
+class Paths(Ragged, entries=("symbol",), rows=("row", "factor")):
     """Nonempty paths: path g lies in factor[g], belongs to row[g] and owns symbols indptr[g] to indptr[g + 1].
 
     A symbol stands for one level, off baseline, of one intervention.
@@ -29,11 +29,7 @@ class Paths:
 
     row: Ints
     factor: Ints
-    indptr: Ints
     symbol: Ints
-
-    def __len__(self) -> int:
-        return len(self.row)
 
 
 class CellNumbers:
@@ -95,7 +91,7 @@ class CellNumbers:
     def _grouped(self, group: Ints, symbol: Ints) -> Paths:
         starts = np.flatnonzero(np.diff(group, prepend=-1))
         row, factor = np.divmod(group[starts], len(self.model.factors))
-        return Paths(row, factor, np.append(starts, len(group)).astype(np.int64), symbol)
+        return Paths(np.append(starts, len(group)).astype(np.int64), row, factor, symbol)
 
     def find(self, paths: Paths) -> Ints:
         """The number of every path's cell, -1 for cells that were never added; shape (paths,)."""
@@ -112,7 +108,7 @@ class CellNumbers:
         return self._cell_of_node[node]
 
     def _walk(self, paths: Paths, grow: bool) -> Ints:
-        node, length = paths.factor.copy(), np.diff(paths.indptr)
+        node, length = paths.factor.copy(), paths.sizes
         for depth in range(int(length.max(initial=0))):
             on = np.flatnonzero((length > depth) & (node >= 0))
             edge = node[on] * self._symbols + paths.symbol[paths.indptr[on] + depth]

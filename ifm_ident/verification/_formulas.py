@@ -16,7 +16,7 @@ from scipy import sparse
 
 from ifm_ident.answer.exact_text import Numbers
 from ifm_ident.answer.identification import JOINT, Criterion
-from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.arrays import Ints, Ragged, ragged_arange, row_bounds
 from ifm_ident.design.design import Design
 from ifm_ident.results.claims import Claims
 from ifm_ident.verification._cells import CellNumbers, Paths
@@ -83,10 +83,10 @@ class Training:
         return order, np.searchsorted(self.paths.factor[order], factors)
 
     @cached_property
-    def _systems(self) -> dict[int, System]:
+    def _systems(self) -> dict[int, FactorSystem]:
         return {}
 
-    def system(self, cover: int) -> System:
+    def system(self, cover: int) -> FactorSystem:
         """The part of the matrix that concerns one set K(v), by its index in `Model.covers`; or all of it."""
         if cover not in self._systems:
             factor = self.cells.factor[: self.count]
@@ -98,12 +98,12 @@ class Training:
             matrix = self.matrix if cover == JOINT else self.by_column[:, columns].tocsr()
             local = np.zeros(self.count + 1, dtype=np.int64)
             local[columns] = np.arange(len(columns))
-            self._systems[cover] = System(keep, columns, local, matrix)
+            self._systems[cover] = FactorSystem(keep, columns, local, matrix)
         return self._systems[cover]
 
 
 @dataclass(frozen=True, eq=False)
-class System:
+class FactorSystem:
     """A_v: the factors it keeps, shape (l,), the numbers of its columns, ascending, their inverse, the matrix."""
 
     keep: NDArray[np.bool_]
@@ -113,28 +113,14 @@ class System:
 
 
 @dataclass(frozen=True, eq=False)
-class _Formulas:
+class _Formulas(Ragged, entries=("train", "numerator", "denominator"), rows=("row", "variable")):
     """Formulas of one batch: formula s is about row[s] and variable[s], owns indptr[s] to indptr[s + 1]."""
 
     row: Ints
     variable: Ints
-    indptr: Ints
     train: Ints
     numerator: Numbers
     denominator: Numbers
-
-    def take(self, chosen: Ints) -> _Formulas:
-        counts = np.diff(self.indptr)[chosen]
-        flat = ragged_arange(self.indptr[:-1][chosen], counts)
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return _Formulas(
-            self.row[chosen],
-            self.variable[chosen],
-            indptr,
-            self.train[flat],
-            self.numerator[flat],
-            self.denominator[flat],
-        )
 
 
 def check_formulas(training: Training, claims: Claims, rows: Ints) -> Failures:
@@ -147,8 +133,8 @@ def check_formulas(training: Training, claims: Claims, rows: Ints) -> Failures:
     if not len(rows):
         return
     terms, targets = claims.terms.take(rows), claims.targets.take(rows)
-    touched = np.concatenate([[0], np.cumsum(training.cells.holders(targets))])
-    looked = np.concatenate([[0], np.cumsum(training.row_sizes[terms.train])])[terms.indptr]
+    touched = row_bounds(training.cells.holders(targets))
+    looked = row_bounds(training.row_sizes[terms.train])[terms.indptr]
     work = np.diff(looked) + np.diff(touched[targets.indptr])
     batch = np.cumsum(work) // WORK
     for part in np.split(rows, np.flatnonzero(np.diff(batch)) + 1):
@@ -185,14 +171,14 @@ def _factor_at(training: Training, column: int) -> int:
 
 def _formulas(claims: Claims, rows: Ints) -> _Formulas:
     terms = claims.terms.take(rows)
-    row = np.repeat(np.arange(len(rows), dtype=np.int64), np.diff(terms.indptr))
-    key = row * (len(claims.design.model.variables) + 1) + terms.block + 1
+    row = terms.owners
+    key = row * (len(claims.design.model.variables) + 1) + terms.variable + 1
     order = np.arange(len(key)) if np.all(key[1:] >= key[:-1]) else np.argsort(key, kind="stable")
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     return _Formulas(
-        rows[row[order][starts]],
-        terms.block[order][starts],
         np.append(starts, len(key)).astype(np.int64),
+        rows[row[order][starts]],
+        terms.variable[order][starts],
         terms.train[order],
         terms.numerator[order],
         terms.denominator[order],
@@ -219,10 +205,10 @@ def _check_variables(claims: Claims, rows: Ints, formulas: _Formulas) -> Failure
 
 
 def _differences(
-    training: Training, system: System, formulas: _Formulas, shown: Paths, number: Ints, rows: Ints
+    training: Training, system: FactorSystem, formulas: _Formulas, shown: Paths, number: Ints, rows: Ints
 ) -> Iterator[tuple[int, int]]:
     """Formulas that fail, and one column where they do."""
-    count = len(formulas.row)
+    count = len(formulas)
     at = np.searchsorted(rows, formulas.row)
     first = np.searchsorted(shown.row, np.arange(len(rows) + 1))
     sizes = np.diff(first)[at]
@@ -253,7 +239,7 @@ def _differences(
 def _scales(formulas: _Formulas) -> tuple[Ints, NDArray[np.bool_]]:
     """A common denominator of every formula, and whether all of its sums are sure to fit int64."""
     starts = formulas.indptr[:-1]
-    owner = np.repeat(np.arange(len(starts), dtype=np.int64), np.diff(formulas.indptr))
+    owner = formulas.owners
     small = np.ones(len(starts), dtype=bool)
     top, bottom = formulas.numerator, formulas.denominator
     for values in (top, bottom):
@@ -273,12 +259,11 @@ def _scales(formulas: _Formulas) -> tuple[Ints, NDArray[np.bool_]]:
 
 
 def _small(
-    system: System, formulas: _Formulas, scale: Ints, formula: Ints, column: Ints
+    system: FactorSystem, formulas: _Formulas, scale: Ints, formula: Ints, column: Ints
 ) -> Iterator[tuple[int, int]]:
     """Formulas whose sums differ from the target's cells, in int64; (formula, column) lists what targets show."""
-    counts = np.diff(formulas.indptr)
     exponents = formulas.numerator.astype(np.int64) * (
-        np.repeat(scale, counts) // formulas.denominator.astype(np.int64)
+        scale[formulas.owners] // formulas.denominator.astype(np.int64)
     )
     shape = (len(scale), system.matrix.shape[1])
     combination = sparse.csr_matrix(
@@ -293,7 +278,7 @@ def _small(
         yield f, int(system.columns[difference.indices[difference.indptr[f]]])
 
 
-def _large(system: System, formula: _Formulas, column: Ints) -> int | None:
+def _large(system: FactorSystem, formula: _Formulas, column: Ints) -> int | None:
     """A column where the sums of one formula differ from the target's cells, in Python integers."""
     scale = lcm(*map(int, formula.denominator))
     exponents: NDArray[np.object_] = np.empty(len(formula.train), dtype=object)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ifm_ident.answer.exact_text import Numbers
 from ifm_ident.answer.identification import JOINT, Criterion
-from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.arrays import Ints, ragged_arange, row_bounds
 from ifm_ident.design.model import Model
 from ifm_ident.results.cells import Weights
 from ifm_ident.results.claims import Claims
@@ -90,7 +90,7 @@ def _unsound(model: Model, weights: Weights, variable: int, inside: frozenset[in
 def _batches(cells: CellNumbers, claims: Claims, rows: Ints) -> Sequence[Ints]:
     """The rows in parts whose targets show a bounded number of cells."""
     targets = claims.targets.take(rows)
-    shown = np.diff(np.concatenate([[0], np.cumsum(cells.holders(targets))])[targets.indptr])
+    shown = np.diff(row_bounds(cells.holders(targets))[targets.indptr])
     return np.split(rows, np.flatnonzero(np.diff(np.cumsum(shown) // WORK)) + 1)
 
 

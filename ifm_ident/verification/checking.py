@@ -245,18 +245,15 @@ def _check(training: Training, claims: Claims) -> Failures:
 def _check_shape(claims: Claims) -> Iterator[tuple[int, str]]:
     """Rows whose columns do not fit their status, or hold an index of nothing."""
     model, terms = claims.design.model, claims.terms
-    row_of_term = np.repeat(np.arange(len(claims)), np.diff(terms.indptr))
     illegal = np.zeros(len(claims), dtype=bool)
     illegal[claims.targets.rows[_illegal(claims.design, claims.targets)]] = True
     wrong_term = (terms.train < 0) | (terms.train >= len(claims.design.train))
-    wrong_term |= (terms.block < JOINT) | (terms.block >= len(model.variables))
+    wrong_term |= (terms.variable < JOINT) | (terms.variable >= len(model.variables))
     wrong_term |= (terms.denominator <= 0).astype(bool)
     bad_term = np.zeros(len(claims), dtype=bool)
-    bad_term[row_of_term[wrong_term]] = True
-    has_terms, has_kernel, has_train = np.diff(terms.indptr) > 0, claims.kernel >= 0, claims.train >= 0
-    missing = np.zeros(len(claims), dtype=np.int64)
-    if claims.missing_indptr is not None:
-        missing = np.diff(claims.missing_indptr)
+    bad_term[terms.owners[wrong_term]] = True
+    has_terms, has_kernel, has_train = terms.sizes > 0, claims.kernel >= 0, claims.train >= 0
+    missing = np.zeros(len(claims), dtype=np.int64) if claims.lacking is None else claims.lacking.sizes
     decided = np.isin(claims.status, (Status.IDENTIFIED, Status.NOT_IDENTIFIED))
     bad_criterion = np.where(
         decided,
@@ -305,10 +302,9 @@ def _check_undecided(claims: Claims, rows: Ints) -> Failures:
 
     Theory: docs/theory/messages.md.
     """
-    if claims.missing is None or claims.missing_indptr is None:
+    if claims.lacking is None:
         return
-    design, missing = claims.design, claims.missing
-    owner = np.repeat(np.arange(len(claims)), np.diff(claims.missing_indptr))
+    design, missing, owner = claims.design, claims.lacking.regimes, claims.lacking.owners
     illegal = np.zeros(len(missing), dtype=bool)
     illegal[missing.rows[_illegal(design, missing)]] = True
     of_interest = np.isin(owner, rows)

@@ -1,1 +1,15 @@
-"""Commands that learn from data."""
+"""Commands that learn from data, added to `ifm` by the entry point `learn` of the group `ifm.commands`."""
+
+COMMANDS = {
+    "fit": ("Fit the density model once and keep it in a file.", "ifm_learn.commands.fit:command"),
+    "estimate": (
+        "Means and effects in the test regimes from data, with confidence and prediction intervals.",
+        "ifm_learn.commands.estimate:command",
+    ),
+    "falsify": (
+        "Test the implications on data, with p-values and a multiplicity correction.",
+        "ifm_learn.commands.falsify:command",
+    ),
+    "reproduce": ("The paper's experiments: tables and figures.", "ifm_learn.commands.reproduce:command"),
+}
+"""Each command with what it does and where it is."""

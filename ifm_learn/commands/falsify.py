@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ifm_ident import load
+from ifm_ident import Regimes, Study, load
 from ifm_ident.commands import Output, output_options, progress, study_argument
 from ifm_ident.implications import Implication
 from ifm_ident.show import counted
@@ -16,6 +16,9 @@ from ifm_learn.data.reading import read_samples
 from ifm_learn.falsification.repair import suggestions
 from ifm_learn.falsification.testing import REPLICATES, TESTS, Correction, TestName, falsify
 from ifm_learn.falsification.write import csv_lines, json_lines, text_lines, verdict
+
+MOST_TARGETS = 10_000
+"""Of more test regimes it is not said which are untested."""
 
 
 @click.command(
@@ -96,6 +99,7 @@ def command(
         seed=seed,
         replicates=replicates,
         notation=asked.notation,
+        targets=_targets(asked, out),
         watch=shown,
     )
     suggested = suggestions(samples, found)
@@ -111,3 +115,14 @@ def command(
         lines = text_lines(asked.name, found, suggested, len(samples))
     out.write(lines)
     out.done(verdict(found))
+
+
+def _targets(study: Study, out: Output) -> Regimes | None:
+    """The test regimes of the study; None, and said, where they are too many to look at each."""
+    if study.target_count > MOST_TARGETS:
+        out.remark(
+            f"{study.target_count:,} test regimes are more than {MOST_TARGETS:,}: which of them are "
+            "untested is not said"
+        )
+        return None
+    return Regimes.concatenate([*study.targets()])

@@ -24,7 +24,7 @@ GUARANTEES: dict[Guarantee, str] = {
     ),
     "asymptotic": (
         "coverage 1 - alpha as the effective sample size grows; nothing is promised in finite samples, since the "
-        "unit's own weight is left out, and the ratio must be true or consistently estimated"
+        "unit counts with a mean weight, not its own, and the ratio must be true or consistently estimated"
     ),
 }
 """What each guarantee says (docs/theory/conformal.md)."""

@@ -163,6 +163,7 @@ def without_regime(samples: Samples, train: int) -> Samples:
         regime=index[samples.regime[rows]],
         x=samples.x[rows],
         y=None if samples.y is None else samples.y[rows],
+        unit=None if samples.unit is None else samples.unit[rows],
     )
 
 

@@ -137,9 +137,11 @@ def fresh_unit_interval(
     """The one interval for a fresh unit of the target regime, x not known.
 
     sup_log_weight: supremum over the support (not over calibration rows) of the log-weight, with the rows'
-    constant; inf where there is no bound, which makes the interval infinite. asymptotic: leave the mass at
-    infinity out and say so. Raises InputError where the score was fitted on calibration rows, or the supremum lies
-    below a row.
+    constant; inf where there is no bound, which makes the interval infinite. asymptotic: put mean weights in place
+    of the unit's own and say so: that of units of the target, sum w^2 / sum w, where this makes the interval
+    infinite ((1 - alpha)(ess + 1) > ess: effectively too few rows), else that of rows at and beyond the quantile.
+    Raises InputError where the score was fitted on calibration rows, or
+    the supremum lies below a row.
 
     >>> from ifm_learn.conformal.scores import RegimeResidual
     >>> rows = Calibration(np.arange(19), np.arange(19.0), np.zeros(19), "exact")
@@ -163,14 +165,15 @@ def fresh_unit_interval(
     scores = score.of(calibration.y)
     share = level / scores.shape[1]
     splits = [WeightedSplit(column, calibration.log_weights, share) for column in scores.T]
-    own = -np.inf if asymptotic else sup_log_weight
-    bound = np.array([float(split.quantile(own)) for split in splits])
+    owns = [_stand_in(split) if asymptotic else sup_log_weight for split in splits]
+    bound = np.array([float(split.quantile(own)) for split, own in zip(splits, owns, strict=True)])
     lower, upper = score.interval(bound)
     reason = ""
     if (bound == np.inf).any():
-        subject = "the largest weight over the support"
-        reason = _reason(splits[0], float(splits[0].atom(own)), share, subject)
-        if own == np.inf and splits[0].ess > 0:
+        k = int(np.argmax(bound == np.inf))
+        subject = "the mean weight of a fresh unit" if asymptotic else "the largest weight over the support"
+        reason = _reason(splits[k], float(splits[k].atom(owns[k])), share, subject)
+        if owns[k] == np.inf and splits[k].ess > 0:
             reason = "the weight has no bound over the support: a fresh unit may weigh more than all rows together"
     return Intervals(
         np.array([lower]),
@@ -215,6 +218,12 @@ def trimmed_unit_interval(
     kept = np.where(calibration.log_weights <= most, calibration.log_weights, -np.inf)
     found = fresh_unit_interval(replace(calibration, log_weights=kept), score, most, level - part)
     return replace(found, alpha=level)
+
+
+def _stand_in(split: WeightedSplit) -> float:
+    """The log-weight for a unit of unknown x: the mean where that makes the interval infinite, else the tail's."""
+    mean = split.mean_log_weight
+    return mean if float(split.quantile(mean)) == np.inf else split.tail_log_weight
 
 
 def _reason(split: WeightedSplit, atom: float, level: Fraction, subject: str) -> str:

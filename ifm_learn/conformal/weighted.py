@@ -78,6 +78,32 @@ class WeightedSplit:
         weights = np.exp(self.log_weights - self._top)
         return float(weights.sum() ** 2 / (weights**2).sum())
 
+    @cached_property
+    def mean_log_weight(self) -> float:
+        """log of sum w^2 / sum w, the mean weight of a unit of the target; -inf where all weights are zero.
+
+        A test point of this weight puts 1/(ess + 1) of all mass at infinity, as one more row would.
+        """
+        if not len(self.scores) or self._top == -np.inf:
+            return -np.inf
+        weights = np.exp(self.log_weights - self._top)
+        return float(self._top + np.log((weights**2).sum() / weights.sum()))
+
+    @cached_property
+    def tail_log_weight(self) -> float:
+        """log of sum w^2 / sum w over the rows at and above the quantile without a test point: one more row there.
+
+        How finely rows lie where the quantile is decides what one more would change; with equal weights it is
+        `mean_log_weight`.
+        """
+        if not len(self.scores) or self._top == -np.inf:
+            return -np.inf
+        weights = np.exp(self.log_weights - self._top)
+        beyond = weights[self.scores >= float(self.quantile(-np.inf))]
+        if not beyond.any():
+            return self.mean_log_weight
+        return float(self._top + np.log((beyond**2).sum() / beyond.sum()))
+
     def quantile(self, log_weight: ArrayLike) -> Floats:
         """The quantile for test points of these log-weights (same factor as the rows'), in their shape.
 

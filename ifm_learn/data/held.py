@@ -19,7 +19,8 @@ CALIBRATION = 0.2
 class Held:
     """Rows split in two: `fitted`, which everything is fitted to, and `calibration`, None for no such rows.
 
-    fitted_rows, calibration_rows: their numbers among all rows, disjoint.
+    fitted_rows, calibration_rows: their numbers among all rows, disjoint. Of rows that belong together whole
+    units are held out, and one row of each calibrates: units are what is exchangeable.
     """
 
     fitted: Samples
@@ -54,5 +55,11 @@ def held_out(samples: Samples, share: float, seed: int) -> Held:
     every = np.arange(len(samples), dtype=np.int64)
     if share == 0:
         return Held(samples, every, None, every[:0])
-    held = samples.split_mask(share, stream(seed, "calibration"))
-    return Held(samples.take(~held), every[~held], samples.take(held), every[held])
+    rng = stream(seed, "calibration")
+    held = samples.split_mask(share, rng)
+    kept = every[held]
+    if samples.units is not None:
+        units = samples.take(held).units
+        assert units is not None
+        kept = kept[units.one_row_each(rng)]
+    return Held(samples.take(~held), every[~held], samples.take(kept), kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -17,6 +17,7 @@ from ifm_ident.study import DataSpec, Table, read_data_regimes, table_of
 from ifm_learn.data.columns import numbers
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scale, Scaling
+from ifm_learn.data.unit_columns import unit_hints, unit_ids
 
 _NAMED = 5
 
@@ -29,16 +30,18 @@ def read_samples(
     label: str | None = None,
     scale: Scale | None = None,
     log: str | Sequence[str] | None = None,
+    unit: str | None = None,
 ) -> Samples:
     """The rows of the training regimes in the study's data table, or in `data` in its place.
 
     `data` is a path (CSV, TSV, Parquet, .h5ad), a data frame of any library that narwhals knows, or an AnnData;
     the study's `data` still says how to read it, but for what the other arguments say. Logarithms come before
-    scaling; the outcome is neither. Rows of regimes outside `train` are counted in `ignored` and not looked at.
+    scaling; the outcome is neither. Rows of regimes outside `train` are counted in `ignored` and not looked at. unit:
+    the column that says which rows belong together; without one, `notes` of the result name columns that look so.
 
     Raises InputError that starts with the table: an unknown column or scale, an outcome that is a variable, a training
     regime without rows, a variable without spread; RowError, with the row counted from 1: a regime that cannot be
-    read, a value of x or y that is missing, no finite number, or not positive where its logarithm is taken.
+    read, a unit that is missing, a value of x or y that is missing, no finite number, or not positive where its logarithm is taken.
 
     >>> study = Study.from_dict({
     ...     "interventions": {"A": [0, 1]}, "variables": ["x"], "factors": [{"sigma": ["A"]}], "train": ["ctrl", "A"],
@@ -54,8 +57,8 @@ def read_samples(
     spec = study.data
     if data is None and spec is None:
         raise InputError(
-            f"the study {study.name!r} has no `data`; add `data: {{file: cells.csv}}` to it, or give a table "
-            "(on the command line --data FILE)"
+            f"the study {study.name!r} has no `data`; add `data: {{file: cells.csv}}` to it, or give a table",
+            argument="data",
         )
     spec = spec or DataSpec(Path())
     spec = DataSpec(
@@ -65,6 +68,7 @@ def read_samples(
         spec.scale if scale is None else scale,
         spec.log if log is None else (log,) if isinstance(log, str) else tuple(log),
         spec.labels,
+        spec.unit if unit is None else unit,
     )
     source = spec.file if data is None else Path(data) if isinstance(data, (str, os.PathLike)) else data
     variables = study.model.variables
@@ -89,7 +93,13 @@ def read_samples(
             raise InputError(f"{table.path}: {error}") from None
         x -= scaling.shift
         x /= scaling.unit
-    return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored=len(found) - len(kept))
+    ignored = len(found) - len(kept)
+    if spec.unit is not None:
+        ids = unit_ids(table, spec.unit, kept)
+        return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, ids)
+    known = {*variables, *study.model.position, *filter(None, (spec.outcome, spec.label))}
+    notes = unit_hints(table, known, kept, regime, x)
+    return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, notes=notes)
 
 
 def _check_names(study: Study, spec: DataSpec) -> None:
@@ -107,6 +117,19 @@ def _check_names(study: Study, spec: DataSpec) -> None:
         raise InputError(f"{where}: the {role} {name!r} is {what} too; name another column", ("data",))
     if spec.outcome is not None and spec.outcome == spec.label:
         raise InputError(f"{where}: {spec.label!r} is the label column and the outcome; name another", ("data",))
+    roles: dict[str, Collection[str | None]] = {
+        "a variable": variables,
+        "an intervention": study.model.position,
+        "the outcome": (spec.outcome,),
+        "the label column": (spec.label,),
+    }
+    for what, names in roles.items():
+        if spec.unit is not None and spec.unit in names:
+            raise InputError(
+                f"{where}: the column of units {spec.unit!r} is {what} too; name the column that says which rows "
+                "belong together, or leave `unit` out",
+                ("data", "unit"),
+            )
     if spec.scale not in get_args(Scale):
         raise InputError(
             f"{where}: unknown scale {spec.scale!r}; {nearest(spec.scale, get_args(Scale))}", ("data", "scale")

@@ -13,6 +13,7 @@ from ifm_ident import Design, InputError
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.columns import LARGEST
 from ifm_learn.data.scaling import Scaling
+from ifm_learn.data.units import Units
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,9 @@ class Samples:
 
     regime: shape (n,), indices into `design.train` as written; where a training regime is repeated, its first
     index. x: shape (n, p), columns in the order of `design.model.variables`. y: shape (n,), never scaled, or
-    None. ignored: how many rows of the table were of regimes outside training.
+    None. ignored: how many rows of the table were of regimes outside training. unit: shape (n,), an id for what
+    each row is of (an animal, a plate), None where rows are independent; rows of one unit stay together in
+    `split` and `bootstrap`. notes: what the table gave reason to warn of.
 
     Raises InputError for wrong shapes, values that are not finite or beyond 1e100, and a training regime without
     a row.
@@ -45,6 +48,8 @@ class Samples:
     outcome: str | None = None
     scaling: Scaling | None = None
     ignored: int = 0
+    unit: Ints | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n, p = len(self.regime), len(self.design.model.variables)
@@ -52,6 +57,10 @@ class Samples:
             raise InputError(f"x has shape {self.x.shape} where {n} rows of {p} variables are due")
         if self.y is not None and self.y.shape != (n,):
             raise InputError(f"y has shape {self.y.shape} where {n} values are due")
+        if self.unit is not None and (self.unit.shape != (n,) or self.unit.dtype.kind not in "iu"):
+            raise InputError(
+                f"unit has shape {self.unit.shape} and type {self.unit.dtype} where {n} integers are due"
+            )
         for name, values in (("x", self.x), ("y", self.y)):
             if values is not None and not np.isfinite(values).all():
                 row = int(np.argwhere(~np.isfinite(values))[0][0])
@@ -97,12 +106,19 @@ class Samples:
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Samples:
         """The chosen rows; every training regime must keep at least one."""
         y = None if self.y is None else self.y[rows]
-        return dataclasses.replace(self, regime=self.regime[rows], x=self.x[rows], y=y)
+        unit = None if self.unit is None else self.unit[rows]
+        return dataclasses.replace(self, regime=self.regime[rows], x=self.x[rows], y=y, unit=unit)
+
+    @cached_property
+    def units(self) -> Units | None:
+        """The rows by unit; None where rows are independent."""
+        return None if self.unit is None else Units.of(self.regime, self.unit)
 
     def split(self, share: float, rng: np.random.Generator) -> tuple[Samples, Samples]:
         """Two disjoint parts, about `share` of every training regime in the first; rows keep their order.
 
-        Every regime needs two rows, so that each part holds one at least; InputError where one has fewer.
+        Units are kept whole. Every regime needs two rows (units), so that each part holds one at least;
+        InputError where one has fewer.
         """
         first = self.split_mask(share, rng)
         return self.take(first), self.take(~first)
@@ -111,23 +127,31 @@ class Samples:
         """Which rows are in the first part of `split`, shape (n,)."""
         if not 0 < share < 1:
             raise InputError(f"the share of a split is between 0 and 1, got {share}")
+        if self.units is not None:
+            return self.units.part(share, rng)
         first = np.zeros(len(self), dtype=bool)
         for train in self.present.tolist():
             rows = np.flatnonzero(self.regime == train)
             if len(rows) < 2:
                 raise InputError(
                     f"training regime {train} (of 0 to {len(self.design.train) - 1}) has one row; a split needs "
-                    "two or more in each regime: add rows, or hold none out (--calibration 0)"
+                    "two or more in each regime: add rows, or hold none out, by a `calibration` share of 0",
+                    argument="calibration",
                 )
             count = min(max(round(share * len(rows)), 1), len(rows) - 1)
             first[rng.permutation(rows)[:count]] = True
         return first
 
     def bootstrap(self, rng: np.random.Generator) -> Samples:
-        """Rows drawn with replacement within every training regime, as many as it has."""
+        """Rows (whole units) drawn with replacement within every training regime, as many as it has."""
         return self.take(self.redrawn(rng))
 
     def redrawn(self, rng: np.random.Generator) -> Ints:
-        """Indices of rows drawn with replacement within every training regime, as many as it has, shape (n,)."""
+        """Indices of rows drawn with replacement within every training regime, as many as it has, shape (n,).
+
+        Of units as many as it has are drawn, each with all its rows: their number may then be another.
+        """
+        if self.units is not None:
+            return np.repeat(np.arange(len(self), dtype=np.int64), self.units.redrawn(rng))
         rows = [np.flatnonzero(self.regime == train) for train in self.present.tolist()]
         return np.concatenate([rng.choice(part, len(part)) for part in rows]).astype(np.int64)

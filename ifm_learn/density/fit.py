@@ -19,7 +19,7 @@ from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import Family, layout_of
 from ifm_learn.energies.grid import BINS, Grid
 from ifm_learn.energies.layout import Ridge
-from ifm_learn.fitting.fit import STARTS, Problem, average, fit_energies
+from ifm_learn.fitting.fit import STARTS, FitProblem, average, fit_energies
 from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.report import FitReport, FitWarning, StartReport
 from ifm_learn.fitting.spread import Spread
@@ -83,7 +83,7 @@ def fit_density(
     cells = FactorCells.of(samples.design)
     pseudo, notes = _use_pseudo(cells, grid, objective, max_cells)
     layout = layout_of(cells, energy, standard_units(samples.x).apply(grid.decode(grid.encode(samples.x))))
-    problem = Problem.of(samples, grid, layout, seed, pseudo)
+    problem = FitProblem.of(samples, grid, layout, seed, pseudo)
     fit = fit_energies(problem, ridge, starts, seed, jobs, iterations, progress)
     parts = [layout.tables(optimum.theta, problem.axes) for optimum in fit.optima]
     reports = tuple(StartReport.of(optimum) for optimum in fit.optima)
@@ -104,7 +104,9 @@ def fit_density(
     spread = (
         None
         if pseudo
-        else Spread(layout, grid, problem.axes, fit.ridge, thetas, grid.encode(samples.x), samples.regime)
+        else Spread(
+            layout, grid, problem.axes, fit.ridge, thetas, grid.encode(samples.x), samples.regime, samples.units
+        )
     )
     model = DensityModel(
         samples.design, cells, grid, tuple(average(parts)), samples.scaling, report, max_cells, spread

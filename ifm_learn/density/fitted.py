@@ -7,9 +7,8 @@ import json
 import secrets
 import warnings
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,8 @@ from ifm_learn.data.held import Held, held_out
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
 from ifm_learn.density.model import DensityModel
+from ifm_learn.energies.grid import BINS
+from ifm_learn.fitting.fit import STARTS
 from ifm_learn.randomness import one_thread
 
 _MEMBER = "rows.json"
@@ -52,26 +53,36 @@ class FittedModel:
 
     @classmethod
     @one_thread()
-    def fit(cls, samples: Samples, *, seed: int = 0, calibration: float = 0.0, **options: Any) -> FittedModel:
-        """Fit to all rows but the calibration share; options are those of `fit_density`.
+    def fit(
+        cls,
+        samples: Samples,
+        *,
+        seed: int = 0,
+        calibration: float = 0.0,
+        jobs: int = 1,
+        energy: str = "mlp",
+        starts: int = STARTS,
+        bins: int = BINS,
+    ) -> FittedModel:
+        """Fit to all rows but the calibration share, as `fit_density` does.
 
         Raises InputError for a share outside [0, 1), or a regime with too few rows to hold one out.
         """
         held = held_out(samples, calibration, seed)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            density = fit_density(held.fitted, seed=seed, **options)
+            density = fit_density(held.fitted, seed=seed, jobs=jobs, energy=energy, starts=starts, bins=bins)
         notes = tuple(dict.fromkeys(str(one.message) for one in caught))
         return cls(density, seed, calibration, _digest(held.fitted), notes)
 
     def held(self, samples: Samples) -> Held:
-        """The split of a table's rows that the model was fitted with.
+        """The split of a table's rows that the model was fitted with, on the model's design: one factorisation.
 
         Raises InputError where the model is about another design or was fitted to other rows.
         """
         if not self.density.design.equals(samples.design):
             raise InputError("the model is about another design; fit it again with `ifm fit`")
-        found = held_out(samples, self.calibration, self.seed)
+        found = held_out(replace(samples, design=self.density.design), self.calibration, self.seed)
         if _digest(found.fitted) != self.digest:
             raise InputError("the model was fitted to other rows than these; fit it again with `ifm fit`")
         return found

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from ifm_ident import InputError
 from ifm_ident.arrays import Floats
 from ifm_ident.errors import nearest
+from ifm_learn.energies._deep import Deep
 from ifm_learn.energies._linear import Pairwise, Saturated
 from ifm_learn.energies.cells import FactorCells
-from ifm_learn.energies.deep import Deep
 from ifm_learn.energies.energy import Energy
 from ifm_learn.energies.layout import Layout
 from ifm_learn.energies.mlp import Mlp

@@ -21,7 +21,10 @@ CHANCE = 4.0
 """Unless it is less than this many standard errors."""
 
 FEWEST_ROWS = 200
-"""With fewer rows of a training regime the errors of means in other regimes come with a warning."""
+"""With fewer rows of a training regime the errors of means, of it and of others, come with a warning."""
+
+FEWEST_UNITS = 20
+"""The same of units, where rows belong together."""
 
 _NAMED = 3
 
@@ -45,7 +48,8 @@ def reproduction(
         own = observed[samples.regime == train]
         spread = own.std(axis=0)
         gap = (fitted[place] - own.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        clear = np.maximum(APART, CHANCE / np.sqrt(len(own)))
+        independent = len(own) if samples.units is None else int(samples.units.counts()[place])
+        clear = np.maximum(APART, CHANCE / np.sqrt(independent))
         for k in np.flatnonzero(np.abs(gap) > clear).tolist():
             worst.append((abs(float(gap[k])), f"{names[k]} in {regimes[place]} ({gap[k]:+.2f} sd)"))
     if worst:
@@ -68,10 +72,26 @@ def density_warnings(density: DensityModel, samples: Samples, notation: Notation
         have = "has" if len(small) == 1 else "have"
         yield (
             f"{listed(names, _NAMED)} {have} fewer than {FEWEST_ROWS} rows to fit: intervals of means "
-            "in regimes never run may be too narrow; measure more"
+            "may be too narrow, in regimes that were run as in those never run; measure more"
         )
+    yield from unit_warnings(samples, notation)
     means = exact_means(density, train)
     yield from reproduction(samples, means, samples.x, samples.design.model.variables, notation)
+
+
+def unit_warnings(samples: Samples, notation: Notation) -> Iterator[str]:
+    """Which training regimes have so few units that errors by redrawing these are too small."""
+    if samples.units is None:
+        return
+    train = samples.design.train.take(samples.present)
+    small = np.flatnonzero(samples.units.counts() < FEWEST_UNITS)
+    if len(small):
+        names = format_regimes(samples.design.model, train.take(small), notation).to_pylist()
+        have = "has" if len(small) == 1 else "have"
+        yield (
+            f"{listed(names, _NAMED)} {have} fewer than {FEWEST_UNITS} units to fit: errors come from redrawing "
+            "these, and of few come out too small; measure more units"
+        )
 
 
 def outcome_warnings(estimator: OutcomeEstimator, samples: Samples, notation: Notation) -> Iterator[str]:

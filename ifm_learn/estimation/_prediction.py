@@ -18,16 +18,12 @@ from ifm_learn.conformal.intervals import Intervals
 from ifm_learn.conformal.mixture import balance_log_weights
 from ifm_learn.conformal.ranks import conformal_quantile, fewest_scores
 from ifm_learn.conformal.scores import RegimeResidual
-from ifm_learn.conformal.split import Calibration, fresh_unit_interval, trimmed_unit_interval
+from ifm_learn.conformal.split import Calibration, fresh_unit_interval
 from ifm_learn.data.held import Held
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.model import DensityModel
 from ifm_learn.outcome.estimator import targets_of
-from ifm_learn.randomness import stream
 from ifm_learn.ratios.balance import balance_weights
-
-_DRAWS = 10_000
-"""Draws from a regime that tell how large a fresh unit's weight gets; enough for alpha above 1/1,000."""
 
 _SMALL_SHARE = 0.1
 """The largest weight's part of alpha up to which it is counted in full."""
@@ -60,49 +56,60 @@ def by_ratio(
     centres: Floats,
     level: Fraction,
 ) -> UnitIntervals:
-    """Weighted split conformal intervals about the estimated means, shape (r, k), each tail at half of alpha.
+    """Weighted split conformal intervals about the estimated means, shape (r, k).
 
-    rows: the calibration rows of `held`. Where a training regime has the target's density, its own calibration
-    rows are exchangeable with a fresh unit: weights are known, the guarantee exact. Elsewhere the rows of all
-    regimes are weighted relative to their mixture by the fitted ratios. The unit's own weight is then at most the
-    largest over the grid, where that is a small part of all; else units of rare x are given up
-    (`trimmed_unit_interval`). Where that leaves an infinite interval, or inference is not exact, the unit's weight
-    is left out and the guarantee says `asymptotic`: the rows are too few, or the overlap is too little. None of
-    this looks at y.
+    rows: the calibration rows of `held`. Where a training regime has the target's density and enough calibration
+    rows, they are exchangeable with a fresh unit: weights are known, the guarantee exact. Elsewhere the rows of
+    all regimes are weighted relative to their mixture by the fitted ratios. The unit's own weight is then at most
+    the largest over the grid, where that is a small part of all (`estimated-ratio`), else mean weights stand in
+    its place (`asymptotic`, see `fresh_unit_interval`). Each tail has half of alpha where the rows can carry that, else
+    both tails share it about the mean; where the rows, or effective rows, cannot carry alpha either, the interval
+    is infinite. Exact or not is decided by numbers of rows alone.
     """
     found, values, targets = UnitIntervals.none(centres.shape), targets_of(rows), identification.targets
-    enough = fewest_scores(level / 2)
     mixture = _Mixture.of(held.fitted, rows, density, targets)
     weights, bounds = mixture.log_weights(rows.x, np.arange(len(targets))), mixture.bounds()
     small = np.log(len(rows) * float(level) * _SMALL_SHARE)
     for r in range(len(centres)):
         own = np.flatnonzero(rows.regime == _twin(identification, r))
-        exact = len(own) >= enough
-        drawn = None if exact or not density.exact or bounds[r] <= small else mixture.drawn(r)
+        exact = len(own) >= fewest_scores(level)
+        asymptotic = not exact and bool(bounds[r] > small)
+        bound = 0.0 if exact else np.inf if asymptotic else float(bounds[r])
         for k in range(centres.shape[1]):
-            score = RegimeResidual(float(centres[r, k]), held.fitted_rows, separate_tails=True)
             if exact:
                 known = Calibration(held.calibration_rows[own], values[own, k], np.zeros(len(own)), "exact")
-                one = fresh_unit_interval(known, score, 0.0, level)
             else:
-                pooled = Calibration(
+                known = Calibration(
                     held.calibration_rows, values[:, k], weights[:, r], "estimated", held.fitted_rows
                 )
-                one = _by_fit(pooled, score, float(bounds[r]), drawn, level)
-            _put(found, r, k, one)
+            centre = float(centres[r, k])
+            _put(found, r, k, _widest_level(known, centre, held.fitted_rows, bound, level, asymptotic))
     return found
 
 
-def _by_fit(
-    rows: Calibration, score: RegimeResidual, bound: float, drawn: Floats | None, level: Fraction
+def _widest_level(
+    known: Calibration, centre: float, fitted_rows: Ints, bound: float, level: Fraction, asymptotic: bool
 ) -> Intervals:
-    if drawn is not None:
-        one = trimmed_unit_interval(rows, score, drawn, level)
-    else:
-        one = fresh_unit_interval(rows, score, bound, level)
-    if np.isfinite([one.lower[0], one.upper[0]]).all():
-        return one
-    return fresh_unit_interval(rows, score, np.inf, level, asymptotic=True)
+    """With separate tails where these are finite, else with one for both, which takes half as many rows."""
+    for tails in (True, False):
+        score = RegimeResidual(centre, fitted_rows, separate_tails=tails)
+        one = fresh_unit_interval(known, score, bound, level, asymptotic)
+        if np.isfinite([one.lower[0], one.upper[0]]).all():
+            break
+    return one
+
+
+def widened(found: UnitIntervals, centres: Floats, half: Floats) -> None:
+    """Ends moved out by the error of the mean, in place, where other rows than the regime's own tell them.
+
+    half: half-widths of the means' confidence intervals at the same level, shape (r, k). An end that is d from the
+    mean comes to sqrt(d^2 + half^2): the spread of units and the error of where they are add up in squares, as for
+    normal ones. `exact-ratio` stays: its ends are ranks of the unit's own regime.
+    """
+    moved = (found.guarantee != "exact-ratio") & np.isfinite(half)
+    for ends, sign in ((found.low, -1.0), (found.high, 1.0)):
+        away = np.maximum(sign * (ends - centres), 0.0)
+        np.copyto(ends, centres + sign * np.hypot(away, np.nan_to_num(half)), where=moved & ~np.isnan(ends))
 
 
 def without_ratio(rows: Samples, own: Floats, centres: Floats, level: Fraction) -> UnitIntervals:
@@ -117,10 +124,18 @@ def without_ratio(rows: Samples, own: Floats, centres: Floats, level: Fraction) 
     for k, column in enumerate(residuals.T):
         known = column[~np.isnan(column)]
         if len(known):
-            found.low[:, k] = centres[:, k] - conformal_quantile(-known, level / 2)
-            found.high[:, k] = centres[:, k] + conformal_quantile(known, level / 2)
+            lower, upper = _tails(known, level)
+            found.low[:, k], found.high[:, k] = centres[:, k] - lower, centres[:, k] + upper
             found.ess[:, k] = len(known)
     return found
+
+
+def _tails(residuals: Floats, level: Fraction) -> tuple[float, float]:
+    """How far below and above a mean units are: half of alpha on each side, or both together of few residuals."""
+    if len(residuals) >= fewest_scores(level / 2):
+        return float(conformal_quantile(-residuals, level / 2)), float(conformal_quantile(residuals, level / 2))
+    both = float(conformal_quantile(np.abs(residuals), level))
+    return both, both
 
 
 def _put(found: UnitIntervals, r: int, k: int, one: Intervals) -> None:
@@ -171,12 +186,6 @@ class _Mixture:
         both = self.density.log_potentials(x, Regimes.concatenate([self.train, targets]))
         normalised = both - self.constants[np.concatenate([np.arange(m), m + some])]
         return balance_log_weights(normalised[:, m:], normalised[:, :m], self.sizes)
-
-    def drawn(self, r: int) -> Floats:
-        """Log-weights of draws from one target, shape (draws,)."""
-        one = np.array([r])
-        x = self.density.sample(self.targets.take(one), _DRAWS, stream(0, "units"))[0]
-        return self.log_weights(x, one)[:, 0]
 
     def bounds(self) -> Floats:
         """Bounds of the log-weights over the grid, shape (r,): the best of those against one training regime.

@@ -15,8 +15,8 @@ from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.held import Held
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.model import DensityModel
-from ifm_learn.estimation._checks import density_warnings, outcome_warnings, overlap_warnings
-from ifm_learn.estimation._prediction import UnitIntervals, by_ratio, without_ratio
+from ifm_learn.estimation._checks import density_warnings, outcome_warnings, overlap_warnings, unit_warnings
+from ifm_learn.estimation._prediction import UnitIntervals, by_ratio, widened, without_ratio
 from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, regime_sensitivities
 from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_row
@@ -81,7 +81,7 @@ class Work:
             half = float(t.isf(float(self.level / 2), self._freedom())) * se
             columns.mean[asked], columns.se[asked] = mean, se
             columns.confidence_low[asked], columns.confidence_high[asked] = mean - half, mean + half
-            self._fill_units(columns, wanted, asked, mean)
+            self._fill_units(columns, wanted, asked, mean, half)
             if isinstance(self.estimator, IdentifiedEstimator):
                 overlap = self.estimator.diagnostics(wanted)
                 columns.ess[asked] = overlap.ess
@@ -114,7 +114,13 @@ class Work:
         return np.flatnonzero((found.status == Status.OBSERVED) | (found.status == Status.IDENTIFIED))
 
     def _freedom(self) -> float:
-        """Degrees of freedom of the errors: replicates less one, no limit for a closed form."""
+        """Degrees of freedom of the errors: of the method, and no more than units less one in every regime."""
+        units = self.samples.units
+        most = np.inf if units is None else max(1, int((units.counts() - 1).sum()))
+        return min(most, self._freedom_of_method())
+
+    def _freedom_of_method(self) -> float:
+        """Replicates less one, no limit for a closed form."""
         if isinstance(self.estimator, IdentifiedEstimator):
             return self.estimator.replicates - 1
         return np.inf if hasattr(self.estimator, "standard_errors") else REPLICATES - 1
@@ -132,12 +138,13 @@ class Work:
             found = bootstrap_errors(self.estimator.settled(), self.samples, wanted, rng, REPLICATES)
         single = one_row(self.samples)
         if single is not None and np.isnan(found).any():
+            what = "row" if self.samples.unit is None else "unit"
             notes.append(
-                f"standard errors are missing: train[{single}] has one row, which tells nothing of their spread"
+                f"standard errors are missing: train[{single}] has one {what}, which tells nothing of their spread"
             )
         return found
 
-    def _fill_units(self, columns: Columns, wanted: Regimes, asked: Ints, mean: Floats) -> None:
+    def _fill_units(self, columns: Columns, wanted: Regimes, asked: Ints, mean: Floats, half: Floats) -> None:
         rows = self.held.calibration
         if rows is None:
             return
@@ -148,6 +155,7 @@ class Work:
             train = self.samples.design.train.take(self.samples.present)
             own = self.estimator.predict(train).reshape(len(train), -1)
             some = without_ratio(rows, own, mean, self.level)
+        widened(some, mean, half)
         columns.prediction_low[asked], columns.prediction_high[asked] = some.low, some.high
         columns.prediction_ess[asked], columns.guarantee[asked] = some.ess, some.guarantee
 
@@ -160,4 +168,6 @@ class Work:
             named = [(found[row].name, float(columns.ess[row])) for row in worst]
             yield from overlap_warnings(named, len(poor), len(asked))
             yield from density_warnings(self.density, self.samples, found.notation)
+        else:
+            yield from unit_warnings(self.samples, found.notation)
         yield from outcome_warnings(self.estimator, self.samples, found.notation)

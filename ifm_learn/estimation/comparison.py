@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from ifm_ident import IfmError, InputError, MissingExtraError
@@ -136,13 +137,33 @@ def compare_methods(
         rest,
         tuple(methods),
         np.sqrt((gaps**2).mean(axis=2)) if without else gaps[:, :, 0],
-        np.array([1 / np.sqrt(len(rows)) for rows in own]),
+        _noise(samples, chosen),
         np.full((len(methods), k), np.nan) if without else predicted[:, :, 0],
         np.full(k, np.nan) if without else observed[:, 0],
         reasons,
         without,
         seed,
     )
+
+
+def _noise(samples: Samples, chosen: NDArray[np.int64]) -> Floats:
+    """Standard errors of the observed means in units of the spread within their regimes, shape (k,).
+
+    Of rows that belong together they rest on the spread of the units' sums, over targets the root mean square.
+    """
+    found = []
+    for train in chosen.tolist():
+        rows = np.flatnonzero(samples.regime == train)
+        if samples.unit is None:
+            found.append(1 / np.sqrt(len(rows)))
+            continue
+        values = targets_of(samples)[rows]
+        spread = values.std(axis=0, ddof=1) if len(rows) > 1 else np.ones(values.shape[1])
+        left = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        _, unit = np.unique(samples.unit[rows], return_inverse=True)
+        sums = np.stack([np.bincount(unit.ravel(), column) for column in left.T])
+        found.append(float(np.sqrt((sums**2).sum(axis=1).mean()) / len(rows)))
+    return np.array(found)
 
 
 def _each(samples: Samples, chosen: list[int], methods: tuple[str, ...], seed: int, jobs: int) -> Iterator[Any]:
@@ -168,7 +189,7 @@ def _predict(samples: Samples, train: int, methods: tuple[str, ...], seed: int) 
         density = fit_density(rest, seed=seed) if any(METHODS[m].needs_identification for m in methods) else None
         regressor = None
         if rest.y is not None:
-            regressor = settled(fit_regressor(outcome_regressor(None, seed), rest.x, rest.y))
+            regressor = settled(fit_regressor(outcome_regressor(None, seed), rest.x, rest.y, groups=rest.unit))
         for name in methods:
             try:
                 mean = METHODS[name].build(density, regressor, seed).fit(rest).predict(regime).reshape(width)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
-import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ifm_ident.show import counted, html_table, listed, wrapped
+from ifm_ident.results import Listing, csv_line, document
+from ifm_ident.show import aligned, counted, html_table, listed, wrapped
 from ifm_learn.estimation.comparison import FEWEST, Comparison
 
 SCHEMA = "ifm-comparison/1"
@@ -36,10 +34,7 @@ def comparison_lines(name: str, found: Comparison) -> Iterator[str]:
         )
         return
     yield ""
-    rows = [_HEADS, *_rows(found)]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    for row in rows:
-        yield ("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip()
+    yield from aligned([_HEADS, *_rows(found)], "  ")
     yield ""
     unit = "a variable's" if found.without_outcome else "the outcome's"
     noise = float(np.sqrt((found.noise**2).mean()))
@@ -47,19 +42,26 @@ def comparison_lines(name: str, found: Comparison) -> Iterator[str]:
     if found.dependent:
         yield from wrapped(f"Needed by the others, so never left out: {listed(found.dependent, 8)}.", "  ")
     yield from wrapped(
-        f"error: root mean squared error of the predicted means, in {unit} standard deviations; the observed "
-        f"means have an error of {noise:.3f} themselves. rank: Spearman's correlation over the regimes.",
+        f"error: root mean squared error of the predicted means of regimes left out, in {unit} standard deviations"
+        f"{', by which the methods are ranked, the least first' if k > 1 else ''}; the observed means have "
+        f"an error of {noise:.3f} themselves. rank: Spearman's correlation over the regimes."
+        + (" Other regimes, and differences within the observed means' error, are not ranked." if k > 1 else ""),
         "  ",
     )
     for method, reason in found.reasons.items():
         yield from wrapped(f"{method}: {reason}.", "  ")
-    if k < FEWEST:
+    if k == 1:
+        yield from wrapped(
+            "One regime left out ranks nothing: its errors are one draw; methods are in their usual order."
+        )
+    elif k < FEWEST:
         yield from wrapped(f"Too few regimes ({k}) to rank methods by.")
 
 
 def _rows(found: Comparison) -> Iterator[tuple[str, str, str, str]]:
     squared, ranks = found.squared, found.rank_correlation
-    for i in np.argsort(np.where(np.isnan(squared), np.inf, squared), kind="stable").tolist():
+    order = np.argsort(np.where(np.isnan(squared), np.inf, squared), kind="stable")
+    for i in (order if len(found.regimes) > 1 else np.arange(len(order))).tolist():
         if math.isnan(squared[i]):
             yield found.methods[i], "none", "", ""
             continue
@@ -81,27 +83,27 @@ def comparison_json(name: str, found: Comparison) -> Iterator[str]:
         "seed": found.seed,
         "left_out": found.regimes,
         "needed": found.dependent,
+        "ranked_by": "squared_error" if len(found.regimes) > 1 else None,
     }
-    yield json.dumps(head, ensure_ascii=False)[:-1] + ","
-    yield ' "results": ['
     ranks, squared = found.rank_correlation, found.squared
-    for i, method in enumerate(found.methods):
-        entry = {
+    entries = (
+        {
             "method": method,
             "squared_error": _plain(squared[i]),
             "rank_correlation": _plain(ranks[i]),
             "errors": [_plain(value) for value in found.errors[i]],
             "reason": found.reasons.get(method),
         }
-        yield f"  {json.dumps(entry, ensure_ascii=False)}{',' if i + 1 < len(found.methods) else ''}"
-    yield " ]}"
+        for i, method in enumerate(found.methods)
+    )
+    return document(head, {"results": Listing(entries, "\n ]")})
 
 
 def comparison_csv(name: str, found: Comparison) -> Iterator[str]:
     """One line a method and regime left out."""
-    yield _row(COLUMNS)
+    yield csv_line(COLUMNS)
     for entry in comparison_table(found).to_pylist():
-        yield _row(tuple("" if value is None else str(value) for value in entry.values()))
+        yield csv_line(entry.values())
 
 
 def comparison_table(found: Comparison) -> pa.Table:
@@ -130,9 +132,3 @@ def comparison_html(found: Comparison) -> str:
 
 def _plain(value: Any) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _row(values: tuple[str, ...]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(values)
-    return text.getvalue()

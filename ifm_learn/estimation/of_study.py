@@ -47,7 +47,7 @@ def estimate_study(
     the share of rows held out from everything that is fitted, for prediction intervals; 0 for no such intervals.
     model: one that was fitted to the same table before, with its own seed and calibration share. say: told what is
     being done. sensitivity: also how far the means of unseen regimes move with an interaction left out of
-    log-magnitude up to this (`ifm_learn.estimation.sensitivity`), for `ifm1` only.
+    log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only.
 
     Regimes that are not identified get no numbers from methods that need identification. Raises InputError for an
     unknown method, a bad alpha, share, seed or sensitivity, data that cannot be read, or more than 100,000 test
@@ -86,16 +86,17 @@ def estimate_study(
     density = model.density if model is not None and chosen.needs_identification else None
     tell(f"estimating by {method}")
     estimator = chosen.build(density, None, seed).fit(held.fitted)
-    found = Identifier(study.design, study.notation).identify(targets)
+    found = Identifier(held.fitted.design, study.notation).identify(targets)
     work = Work(estimator, held, density, level, seed, tell)
-    notes = list(model.notes) if model is not None and density is not None else []
+    notes = [*samples.notes, *(model.notes if model is not None and density is not None else ())]
     columns = work.columns(found, notes)
     moved = () if sensitivity is None else tuple(work.sensitivities(found, sensitivity))
     notes += work.warnings(found, columns)
     weak = work.extrapolation(found)
     notes += extrapolation_warnings(study.model, targets, weak, study.notation)
     columns.note = tuple("; ".join(filter(None, both)) for both in zip(columns.note, weak, strict=True))
-    beside = Additive().fit(held.fitted).predict(targets)
+    additive = estimator if isinstance(estimator, Additive) else Additive().fit(held.fitted)
+    beside = additive.predict(targets)
     return Estimates(
         name=study.name,
         design=study.design,
@@ -124,7 +125,7 @@ def targets_of_study(study: Study) -> Regimes:
     """All test regimes; InputError for more than 100,000."""
     if study.target_count > MOST:
         raise InputError(
-            f"{study.target_count:,} test regimes are more than {MOST:,}; name fewer by `test` or --test"
+            f"{study.target_count:,} test regimes are more than {MOST:,}; name fewer by `test`", argument="test"
         )
     return Regimes.concatenate([*study.targets()])
 

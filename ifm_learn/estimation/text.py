@@ -11,6 +11,7 @@ import numpy as np
 
 from ifm_ident import Status
 from ifm_ident.show import (
+    aligned,
     code,
     counted,
     html_table,
@@ -40,10 +41,7 @@ def text_lines(found: Estimates) -> Iterator[str]:
     """Heading, one line a regime (and variable), what the words mean, and warnings."""
     yield from wrapped(_heading(found), "  ")
     yield ""
-    rows = [_columns(found), *_rows(found)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        yield ("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip()
+    yield from aligned([_columns(found), *_rows(found)], "  ")
     yield ""
     for line in sensitivity_lines(found):
         yield from wrapped(line, "  ")
@@ -162,6 +160,11 @@ def _notes(found: Estimates) -> Iterator[str]:
             f"of units: where a fresh unit of the regime falls, from {counted(found.calibration, 'row')} that "
             "nothing was fitted to."
         )
+        if np.isinf(found.prediction_low).any() or np.isinf(found.prediction_high).any():
+            yield (
+                f"(-inf, inf): at {_percent(found)} the rows held out are too few, in number or in effect, to say "
+                "where units fall; more rows or a larger --calibration may change that."
+            )
         for word in np.unique(found.guarantee).tolist():
             if word:
                 yield f"{word}: {_GUARANTEES[word]}."

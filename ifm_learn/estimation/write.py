@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -14,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ifm_ident.design import regime_map
-from ifm_ident.results import quoted
+from ifm_ident.results import Listing, csv_line, document, quoted
 from ifm_learn.estimation.result import Estimates
 
 SCHEMA = "ifm-estimate/1"
@@ -44,14 +41,9 @@ def mapping(found: Estimates) -> dict[str, Any]:
 
 def json_lines(found: Estimates) -> Iterator[str]:
     """The result as JSON, one regime and target a line."""
-    whole = mapping(found)
-    entries = whole.pop("results")
-    head = ", ".join(f"{quoted(key)}: {quoted(value)}" for key, value in whole.items() if key != "warnings")
-    yield "{" + head + ","
-    yield ' "results": ['
-    for left, entry in zip(range(len(entries) - 1, -1, -1), entries, strict=True):
-        yield f"  {json.dumps(entry, ensure_ascii=False, allow_nan=False)}{',' if left else ''}"
-    yield f' ], "warnings": {quoted(list(whole["warnings"]))}' + "}"
+    head = mapping(found)
+    results, warnings = Listing(head.pop("results"), "\n ]"), head.pop("warnings")
+    return document(head, {"results": results, "warnings": warnings})
 
 
 def _entries(found: Estimates) -> Iterator[dict[str, Any]]:
@@ -94,15 +86,9 @@ def _pair(low: float, high: float) -> list[float | None] | None:
 
 def csv_lines(found: Estimates) -> Iterator[str]:
     """One line a regime and target; infinite ends are inf, missing numbers empty."""
-    yield _csv_row(COLUMNS)
+    yield csv_line(COLUMNS)
     for entry in arrow_table(found).to_pylist():
-        yield _csv_row(["" if value is None else value for value in entry.values()])
-
-
-def _csv_row(values: Any) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(values)
-    return text.getvalue()
+        yield csv_line(entry.values())
 
 
 def arrow_table(found: Estimates) -> pa.Table:
@@ -143,5 +129,5 @@ def write_parquet(stream: BinaryIO, found: Estimates) -> None:
     """The table of `arrow_table`; study, method, seed, alpha and warnings as JSON in the file's metadata."""
     about = {key: value for key, value in mapping(found).items() if key != "results"}
     table = arrow_table(found)
-    table = table.replace_schema_metadata({"ifm": json.dumps(about, ensure_ascii=False)})
+    table = table.replace_schema_metadata({"ifm": quoted(about)})
     pq.write_table(table, stream, compression="zstd", store_schema=False)

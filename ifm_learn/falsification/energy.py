@@ -15,6 +15,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import expit, log_softmax, logsumexp
 
 from ifm_ident.arrays import Floats, Ints
+from ifm_learn.data.units import Units
 from ifm_learn.falsification._contrast import fit, free_basis
 from ifm_learn.falsification._quadratic import upper_tail
 from ifm_learn.falsification.question import Evidence, Question, contrast_blocks
@@ -48,12 +49,16 @@ def energy_test(asked: Question, rng: np.random.Generator, replicates: int) -> E
     worth = asked.information(signed)
     if worth < LEAST_FOR_ENERGY or not asked.bound.any():
         return Evidence(0.0, 1.0, {}, worth)
-    terms = asked.without_free(columns, overlap) * signed[:, None]
-    return Evidence(*energy_form(terms), asked.effects(signed, overlap), worth)
+    terms = asked.by_unit(asked.without_free(columns, overlap) * signed[:, None])
+    found = energy_form(terms, asked.signs)
+    return Evidence(*found, asked.effects(signed, overlap), asked.known(worth, signed, overlap))
 
 
-def energy_form(terms: Floats) -> tuple[float, float]:
+def energy_form(terms: Floats, signs: Floats | None = None) -> tuple[float, float]:
     """The squared length of the sum of mean-zero terms, shape (n, k), over its null mean, and its p-value.
+
+    signs: shape (b, n), of 1 and -1: the p-value is then the share of such lengths with these signs that are no
+    less, itself among them.
 
     >>> statistic, p_value = energy_form(np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
     >>> statistic, p_value
@@ -65,6 +70,10 @@ def energy_form(terms: Floats) -> tuple[float, float]:
     if not len(weights):
         return 0.0, 1.0
     statistic = float(sums @ sums)
+    if signs is not None:
+        drawn = np.sum((signs @ terms) ** 2, axis=1)
+        least = statistic * (1 - 1e-9)
+        return statistic / float(weights.sum()), float((1 + np.sum(drawn >= least)) / (1 + len(drawn)))
     return statistic / float(weights.sum()), upper_tail(statistic, weights)
 
 
@@ -132,7 +141,10 @@ def _chances_among(
     fold = np.empty(len(label), dtype=np.int64)
     for i in range(len(others)):
         rows = np.flatnonzero(pool & (label == i))
-        fold[rows] = rng.permutation(len(rows)) % _FOLDS
+        if asked.together is None:
+            fold[rows] = rng.permutation(len(rows)) % _FOLDS
+        else:
+            fold[rows] = Units.of(np.zeros(len(rows), dtype=np.int64), asked.together[rows]).folds(_FOLDS, rng)
     fold[~pool] = -1
     log_p = np.zeros((len(label), len(others)))
     start = None

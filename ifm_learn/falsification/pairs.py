@@ -27,20 +27,20 @@ def score_pair(asked: Question) -> Evidence:
     terms = (left[:, :, None] * right[:, None, :]).reshape(len(left), left.shape[1] * right.shape[1])
     leading = np.zeros(terms.shape[1], dtype=bool)
     leading[:1] = True
-    return _evidence(asked, rest, two_forms(terms, leading))
+    return _evidence(asked, rest, two_forms(asked.by_unit(terms), leading, asked.signs))
 
 
 def energy_pair(asked: Question, rng: np.random.Generator) -> Evidence:
     """Distance covariance of the residuals: products of residuals of the energy distance's features."""
     rest = _rest(asked)
     left, right = (_residuals(rest, distance_features(asked.x[:, [w]], rng)) for w in sorted(asked.tested))
-    return _evidence(asked, rest, energy_form(product_features(left, right)))
+    return _evidence(asked, rest, energy_form(asked.by_unit(product_features(left, right)), asked.signs))
 
 
 def _rest(asked: Question) -> Floats:
     """Features of all other variables, the constant first."""
     others = [v for v in range(asked.x.shape[1]) if v not in asked.tested]
-    return features(asked.x[:, others], len(asked.x) // _ROWS_PER_FEATURE).values
+    return features(asked.x[:, others], asked.independent // _ROWS_PER_FEATURE).values
 
 
 def _residuals(rest: Floats, columns: Floats) -> Floats:
@@ -57,4 +57,4 @@ def _evidence(asked: Question, rest: Floats, found: tuple[float, float]) -> Evid
     left, right = _residuals(rest, asked.x[:, [u, v]]).T
     size = float(np.sqrt(np.sum(left**2) * np.sum(right**2)))
     partial = float(left @ right) / size if size > 0 else 0.0
-    return Evidence(*found, {asked.names[u]: partial, asked.names[v]: partial}, float(len(left)))
+    return Evidence(*found, {asked.names[u]: partial, asked.names[v]: partial}, float(asked.independent))

@@ -19,6 +19,9 @@ Mask = NDArray[np.bool_]
 
 _RIDGE_LINEAR, _RIDGE_OTHER = 0.1, 1.0
 _ROWS_PER_FEATURE = 5
+_SIGNS = 9_999
+_MOST_UNITS = 500
+"""With more units the law of sums is taken from their covariance, as that of rows is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +30,15 @@ class Evidence:
 
     statistic: a quadratic form over its mean under the claim: 1 is what chance gives. p_value: of its upper tail.
     effect: for every variable tested, the departure in standard deviations at baseline (of a pair: of their
-    covariance). information: the rows that the comparison is worth; a shift is known to within 1/sqrt of it.
+    covariance); empty where the test was not made. information: the rows that the comparison is worth; a shift is
+    known to within 1/sqrt of it. few: which regime has too few units for the level, "" for none.
     """
 
     statistic: float
     p_value: float
     effect: dict[str, float]
     information: float
+    few: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +49,9 @@ class Question:
 
     label: shape (n,), which of the m regimes of the claim a row is from. c: shape (m,), their integers, none 0.
     x: shape (n, p). unit: standard deviations at baseline, shape (p,). tested: the variables that the claim is
-    about; of a pair, it is about their interaction. combination: the regime that the others predict, the
-    one of least |c|, of these the one with most active interventions.
+    about; of a pair, it is about their interaction. combination: the regime that the others predict, the one of
+    least |c|, of these the one with most active interventions. together: shape (n,), 0 to u - 1, the unit of each
+    row, None where rows are independent: tests of units add up terms within them and draw their signs.
     """
 
     label: Ints
@@ -56,11 +62,34 @@ class Question:
     tested: frozenset[int]
     pair: bool
     combination: int
+    together: Ints | None = None
+
+    @cached_property
+    def independent(self) -> int:
+        """How many units there are; rows, where these are independent."""
+        return len(self.label) if self.together is None else int(self.together.max()) + 1
+
+    @cached_property
+    def signs(self) -> Floats | None:
+        """Signs of units under which mean-zero sums keep their law, shape (b, u); None for rows and many units."""
+        if self.together is None or self.independent > _MOST_UNITS:
+            return None
+        rng = np.random.default_rng(self.independent)
+        drawn: Floats = rng.choice(np.array([-1.0, 1.0]), (_SIGNS, self.independent))
+        return drawn
+
+    def by_unit(self, terms: Floats) -> Floats:
+        """Terms of rows, shape (n, k), added up within units, shape (u, k)."""
+        if self.together is None:
+            return terms
+        found = np.zeros((self.independent, terms.shape[1]))
+        np.add.at(found, self.together, terms)
+        return found
 
     @cached_property
     def features(self) -> Features:
         """Features of the rows; fewer where there are few rows."""
-        budget = len(self.label) // (_ROWS_PER_FEATURE * len(self.c))
+        budget = self.independent // (_ROWS_PER_FEATURE * len(self.c))
         return features(self.x, budget, self.tested if self.pair else frozenset())
 
     @cached_property
@@ -104,13 +133,25 @@ class Question:
         signed: the weights of the rows, of the signs of c. weight: the overlap. The mean of regime i under its
         weights counts c_i / c of the combination.
         """
+        moved = self._moved(signed, weight).sum(axis=0)
+        return {self.names[v]: float(moved[0 if self.pair else k]) for k, v in enumerate(sorted(self.tested))}
+
+    def known(self, worth: float, signed: Floats, weight: Floats) -> float:
+        """`worth` for independent rows; of units no more than the spread of `effects` over them allows."""
+        if self.together is None:
+            return worth
+        noise = float(np.mean(np.sum(self.by_unit(self._moved(signed, weight)) ** 2, axis=0)))
+        return min(worth, 1 / noise) if noise > 0 else worth
+
+    def _moved(self, signed: Floats, weight: Floats) -> Floats:
+        """What each row adds to the effects, shape (n, variables tested, or 1 for a pair)."""
         order = sorted(self.tested)
         z = (self.x[:, order] - self.x[:, order].mean(axis=0)) / self.unit[order]
         columns = self.without_free(z.prod(axis=1, keepdims=True) if self.pair else z, weight)
         mass = np.bincount(self.label, np.abs(signed), len(self.c))
         share = self.c / self.c[self.combination] / np.where(mass > 0, mass, 1.0)
-        moved = (share[self.label] * np.abs(signed)) @ columns
-        return {self.names[v]: float(moved[0 if self.pair else k]) for k, v in enumerate(order)}
+        found: Floats = (share[self.label] * np.abs(signed))[:, None] * columns
+        return found
 
 
 def information(label: Ints, c: Floats, combination: int, signed: Floats) -> float:
@@ -166,4 +207,5 @@ def question(samples: Samples, claim: Implication, unit: Floats) -> Question:
         tested,
         claim.kind == "interaction",
         max(range(len(support)), key=lambda k: size[k]),
+        None if samples.unit is None else np.unique(samples.unit[rows], return_inverse=True)[1].ravel(),
     )

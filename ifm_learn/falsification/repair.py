@@ -66,7 +66,9 @@ def suggestions(samples: Samples, found: Falsification) -> tuple[Suggestion, ...
     wanted = _active_in_rejected(found, design)
     present = np.searchsorted(samples.present, samples.regime)
     terms = _singles(features(samples.x, _TERMS))
-    fold = np.random.default_rng([found.seed, len(samples)]).permutation(len(samples)) % _FOLDS
+    rng = np.random.default_rng([found.seed, len(samples)])
+    units = samples.units
+    fold = rng.permutation(len(samples)) % _FOLDS if units is None else units.folds(_FOLDS, rng)
     before = _blocks(design, design.model, terms)
     base: Floats | None = None
     ranked = []
@@ -78,9 +80,17 @@ def suggestions(samples: Samples, found: Falsification) -> tuple[Suggestion, ...
             if base is None:
                 base = _held_out(terms.values, present, before, fold)
             gain = _held_out(terms.values, present, blocks, fold) - base
-            error = float(gain.std() / np.sqrt(len(gain)))
+            error = _error(gain, samples)
             ranked.append(Suggestion(factor.name, name, float(gain.mean()), error))
     return tuple(sorted(ranked, key=lambda s: -s.gain))
+
+
+def _error(gain: Floats, samples: Samples) -> float:
+    """The standard error of the mean gain, rows of one unit counted as one."""
+    if samples.units is None:
+        return float(gain.std() / np.sqrt(len(gain)))
+    sums = np.bincount(samples.units.place, gain - gain.mean())
+    return float(np.sqrt(np.sum(sums**2)) / len(gain))
 
 
 def _active_in_rejected(found: Falsification, design: Design) -> list[str]:

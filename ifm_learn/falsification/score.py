@@ -33,10 +33,10 @@ _TOLERANCE = 1e-6
 
 
 class _Form(NamedTuple):
-    """A chi-square over its degrees of freedom, and its p-value."""
+    """Chi-squares over their degrees of freedom, and their p-values, shape (b,)."""
 
-    ratio: float
-    p_value: float
+    ratio: Floats
+    p_value: Floats
     degrees: int
 
 
@@ -55,17 +55,19 @@ def score_test(asked: Question) -> Evidence:
     if worth < LEAST_FOR_SCORE:
         return Evidence(0.0, 1.0, {}, worth)
     departures = asked.without_free(asked.features.values[:, asked.bound], overlap)
-    found = two_forms(departures * signed[:, None], asked.leading[asked.bound])
-    return Evidence(*found, asked.effects(signed, overlap), worth)
+    terms = asked.by_unit(departures * signed[:, None])
+    found = two_forms(terms, asked.leading[asked.bound], asked.signs)
+    return Evidence(*found, asked.effects(signed, overlap), asked.known(worth, signed, overlap))
 
 
-def two_forms(terms: Floats, leading: Mask) -> tuple[float, float]:
+def two_forms(terms: Floats, leading: Mask, signs: Floats | None = None) -> tuple[float, float]:
     """The decisive one of two quadratic forms of sums of mean-zero terms over its null mean, and a p-value.
 
     terms: shape (n, k). leading: shape (k,). One form is of the leading sums, the other of the rest cleared of the
     leading ones, so that they are independent chi-squares. Four fifths of the level go to the leading ones:
     p = 1 - (1 - 0.8 t) (1 - 0.2 t), t the lesser of p_1 / 0.8 and p_2 / 0.2. A shift of a mean keeps its power
-    among many finer departures, and those are not lost.
+    among many finer departures, and those are not lost. signs: shape (b, n), of 1 and -1: the p-value is then the
+    share of p among those of terms with these signs, itself among them.
     """
     sums, covariance = terms.sum(axis=0), terms.T @ terms
     spread = np.sqrt(np.diag(covariance))
@@ -77,28 +79,32 @@ def two_forms(terms: Floats, leading: Mask) -> tuple[float, float]:
     first, second = np.flatnonzero(leading), np.flatnonzero(~leading)
     inner = np.linalg.pinv(covariance[np.ix_(first, first)], rcond=_TOLERANCE, hermitian=True)
     across = covariance[np.ix_(second, first)] @ inner
+    every = sums[None] if signs is None else np.vstack([sums, signs @ (terms[:, alive] / spread[alive])])
+    rest = covariance[np.ix_(second, second)] - across @ covariance[np.ix_(first, second)]
     forms = [
-        _chi_square(sums[first], covariance[np.ix_(first, first)]),
-        _chi_square(
-            sums[second] - across @ sums[first],
-            covariance[np.ix_(second, second)] - across @ covariance[np.ix_(first, second)],
-        ),
+        _chi_square(every[:, first], covariance[np.ix_(first, first)]),
+        _chi_square(every[:, second] - every[:, first] @ across.T, rest),
     ]
     held = [form for form in forms if form.degrees]
-    if len(held) < 2:
-        return (held[0].ratio, held[0].p_value) if held else (0.0, 1.0)
-    shares = (_LEADING_SHARE, 1 - _LEADING_SHARE)
-    lesser, ratio = min((form.p_value / share, form.ratio) for form, share in zip(held, shares, strict=True))
-    a, b = (min(1.0, lesser * share) for share in shares)
-    return ratio, a + b - a * b
+    if not held:
+        return 0.0, 1.0
+    p_value = held[0].p_value
+    leads = 0
+    if len(held) == 2:
+        lesser = np.array([held[0].p_value / _LEADING_SHARE, held[1].p_value / (1 - _LEADING_SHARE)])
+        leads = int(np.argmin(lesser[:, 0]))
+        a, b = (np.minimum(1.0, lesser.min(axis=0) * share) for share in (_LEADING_SHARE, 1 - _LEADING_SHARE))
+        p_value = a + b - a * b
+    found = float(p_value[0]) if signs is None else float(np.mean(p_value <= p_value[0] * (1 + 1e-9)))
+    return float(held[leads].ratio[0]), found
 
 
 def _chi_square(sums: Floats, covariance: Floats) -> _Form:
-    """The form sums' covariance^-1 sums; its degrees of freedom are the covariance's rank."""
+    """The form sums' covariance^-1 sums of each row; its degrees of freedom are the covariance's rank."""
     values, vectors = np.linalg.eigh(covariance)
     kept = values > _TOLERANCE
     rank = int(kept.sum())
     if rank == 0:
-        return _Form(0.0, 1.0, 0)
-    statistic = float(np.sum((sums @ vectors[:, kept]) ** 2 / values[kept]))
-    return _Form(statistic / rank, float(chi2.sf(statistic, rank)), rank)
+        return _Form(np.zeros(len(sums)), np.ones(len(sums)), 0)
+    statistic = np.sum((sums @ vectors[:, kept]) ** 2 / values[kept], axis=1)
+    return _Form(statistic / rank, chi2.sf(statistic, rank), rank)

@@ -7,26 +7,29 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from scipy.stats import false_discovery_control
 
-from ifm_ident import Identifier, InputError, Model
+from ifm_ident import Identifier, InputError, Model, Regimes, Status
+from ifm_ident.arrays import Ints
 from ifm_ident.design import Notation
 from ifm_ident.errors import nearest
 from ifm_ident.implications import Implication, Implications, implications
+from ifm_ident.show import listed
 from ifm_ident.solve import CriterionName
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 from ifm_learn.conformal.ranks import Alpha, read_alpha
 from ifm_learn.data.samples import Samples
 from ifm_learn.falsification._nothing import nothing_to_test
+from ifm_learn.falsification.bearing import untested
 from ifm_learn.falsification.energy import LEAST_FOR_ENERGY, energy_test
 from ifm_learn.falsification.pairs import energy_pair, score_pair
-from ifm_learn.falsification.question import Evidence, baseline_unit, question
+from ifm_learn.falsification.question import Evidence, Question, baseline_unit, question
 from ifm_learn.falsification.score import score_test
 from ifm_learn.randomness import checked_seed, one_thread
 
@@ -57,7 +60,12 @@ class Finding:
 
 @dataclass(repr=False, frozen=True, eq=False)
 class Falsification(Tabular):
-    """The findings, in the order of the claims, and what to bear in mind with them."""
+    """The findings, in the order of the claims, and what to bear in mind with them.
+
+    targets: the regimes that were asked about and are identified without having been run; untested: those of them
+    that no claim that could be tested bears on (`ifm_learn.falsification.bearing`). None where none were asked
+    about.
+    """
 
     implications: Implications
     alpha: Fraction
@@ -65,6 +73,8 @@ class Falsification(Tabular):
     correction: Correction
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
+    targets: Regimes | None = None
+    untested: Regimes | None = None
 
     def __len__(self) -> int:
         return len(self.findings)
@@ -91,14 +101,17 @@ def falsify(
     seed: int = 0,
     replicates: int = REPLICATES,
     notation: Notation = "assignment",
+    targets: Regimes | None = None,
     watch: Callable[[Iterable[Implication], int], Iterable[Implication]] = lambda claims, total: claims,
 ) -> Falsification:
     """Tests of what the design claims of its own training densities.
 
-    criterion: as of `implications`. pairs: also what the factors say of pairs of variables: their interaction, and
-    independence given the rest within every regime where no factor holds both. replicates: how many cross-fits the
-    energy test averages. `p_adjusted` corrects over all findings. Every test has its own random stream, drawn
-    from `seed` and the place of its claim. watch: wraps the iteration over claims, to show progress.
+    criterion: as of `implications`. pairs: also what the factors say of pairs of variables: their interaction,
+    and independence given the rest within every regime where no factor holds both. replicates: how many
+    cross-fits the energy test averages. `p_adjusted` corrects over all findings. Every test has its own random
+    stream, drawn from `seed` and the place of its claim. targets: regimes that the result says whether any claim
+    bears on. Units of the samples are kept whole, and no test is made where they are too few for the level.
+    watch: wraps the iteration over claims, to show progress.
 
     Raises InputError for an unknown test or correction, no test, an alpha that is no decimal in (0, 1), less than
     one replicate, and a negative seed.
@@ -140,7 +153,11 @@ def falsify(
         combination = sorted(claim.formula.exponents)[asked.combination]
         for name in dict.fromkeys(tests):
             rng = np.random.default_rng([seed, k, TESTS.index(name)])
-            if len(asked.c) == 1:
+            few = too_few_units(asked, level)
+            if few >= 0:
+                where = claims.name(sorted(claim.formula.exponents)[few])
+                evidence = Evidence(0.0, 1.0, {}, 0.0, where)
+            elif len(asked.c) == 1:
                 evidence = score_pair(asked) if name == "score" else energy_pair(asked, rng)
             else:
                 evidence = score_test(asked) if name == "score" else energy_test(asked, rng, replicates)
@@ -149,7 +166,40 @@ def falsify(
     findings = tuple(
         Finding(*answer, p, Fraction(p) <= level) for answer, p in zip(answers, adjusted, strict=True)
     )
-    return Falsification(claims, level, seed, correction, findings, tuple(_warnings(samples, claims, findings)))
+    notes = tuple(_warnings(samples, claims, findings, level))
+    found = Falsification(claims, level, seed, correction, findings, notes)
+    return found if targets is None else _about(found, targets)
+
+
+def fewest_units(level: Fraction) -> int:
+    """The fewest units in a regime of which signs can give a p-value at the level: 2^(1 - k) is the least of k.
+
+    >>> fewest_units(Fraction(1, 20)), fewest_units(Fraction(1, 100))
+    (6, 8)
+    """
+    k = 2
+    while Fraction(2, 2**k) > level:
+        k += 1
+    return k
+
+
+def too_few_units(asked: Question, level: Fraction) -> int:
+    """Which regime of the claim has fewer units than the level needs; -1 for none, and for independent rows."""
+    if asked.together is None:
+        return -1
+    pairs = np.unique(np.stack([asked.label, asked.together]), axis=1)
+    few = np.flatnonzero(np.bincount(pairs[0], minlength=len(asked.c)) < fewest_units(level))
+    return int(few[0]) if len(few) else -1
+
+
+def _about(found: Falsification, targets: Regimes) -> Falsification:
+    """The same with the targets that were not run and are identified, and those that nothing tested bears on."""
+    identifier = found.implications.identifier
+    said = identifier.identify(targets)
+    unseen: Ints = np.flatnonzero(said.status == Status.IDENTIFIED)
+    tested = dict.fromkeys(f.claim for f in found.findings if f.evidence.effect)
+    left = np.flatnonzero(untested(identifier.design, tested, said))
+    return replace(found, targets=targets.take(unseen), untested=targets.take(left))
 
 
 def adjust(p_values: Sequence[float], correction: Correction) -> list[float]:
@@ -182,12 +232,16 @@ def _pairs(model: Model) -> list[tuple[str, str]]:
     pairs = list(itertools.islice(itertools.combinations(model.variables, 2), _PAIR_LIMIT + 1))
     if len(pairs) > _PAIR_LIMIT:
         raise InputError(
-            f"{len(model.variables):,} variables have more than {_PAIR_LIMIT:,} pairs; leave them out: --no-pairs"
+            f"{len(model.variables):,} variables have more than {_PAIR_LIMIT:,} pairs; leave them out by `pairs`",
+            argument="pairs",
         )
     return pairs
 
 
-def _warnings(samples: Samples, claims: Implications, findings: Sequence[Finding]) -> Iterable[str]:
+def _warnings(
+    samples: Samples, claims: Implications, findings: Sequence[Finding], level: Fraction
+) -> Iterable[str]:
+    yield from samples.notes
     if not findings:
         yield nothing_to_test(samples.design, claims.identifier.notation)
         return
@@ -199,8 +253,14 @@ def _warnings(samples: Samples, claims: Implications, findings: Sequence[Finding
             f"{names} {'has' if len(small) == 1 else 'have'} fewer than {FEWEST_ROWS} rows: p-values are "
             "asymptotic, their level was checked at 300 to 1,000 rows a regime; measure more"
         )
+    few = dict.fromkeys(f.evidence.few for f in findings if f.evidence.few)
+    if few:
+        yield (
+            f"claims that involve {listed([*few], 5)} are not tested: fewer than {fewest_units(level)} units "
+            f"there, and the signs of fewer give no p-value as low as {float(level):g}; measure more units"
+        )
     for finding in findings:
-        if finding.evidence.information < LEAST_FOR_ENERGY:
+        if not finding.evidence.few and finding.evidence.information < LEAST_FOR_ENERGY:
             yield (
                 f"{finding.claim.formula}, {finding.test}: where the regimes overlap there is about "
                 f"{_worth(finding.evidence.information)} worth of comparison; "

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from ifm_ident.design import format_regimes, regime_map
 from ifm_ident.implications import Implication
-from ifm_ident.results import quoted
+from ifm_ident.results import Listing, csv_line, document
 from ifm_ident.show import counted, listed, wrapped
 from ifm_learn.falsification.repair import Suggestion
 from ifm_learn.falsification.testing import Falsification, Finding
@@ -22,18 +20,24 @@ COLUMNS = (
 
 _INDENT = "  "
 _EFFECTS_SHOWN = 4
+_NAMED = 8
 _EXTRAPOLATED = 1e-6
 
 
 def json_lines(found: Falsification, suggested: Sequence[Suggestion]) -> Iterator[str]:
     """The result as JSON, one finding a line; interactions of a pair have `interaction` and `variable` null."""
-    yield "{" + f'"schema": {quoted(SCHEMA)}, "alpha": {quoted(_decimal(found))}, "seed": {found.seed}, '
-    yield f' "correction": {quoted(found.correction)}, "results": ['
-    for left, finding in zip(range(len(found.findings) - 1, -1, -1), found.findings, strict=True):
-        yield f"  {json.dumps(_entry(finding), ensure_ascii=False)}{',' if left else ''}"
-    yield f' ], "warnings": {quoted(list(found.warnings))},'
     repairs = [{"factor": s.factor, "add": s.intervention, "gain": s.gain, "se": s.error} for s in suggested]
-    yield f' "suggestions": {quoted(repairs)}' + "}"
+    results = Listing(map(_entry, found.findings), "\n ]")
+    about: dict[str, object] = {}
+    if found.untested is not None:
+        model = found.implications.identifier.design.model
+        about["untested"] = [regime_map(model, regime) for regime in found.untested]
+    head, *rest = document(
+        {"schema": SCHEMA, "alpha": _decimal(found), "seed": found.seed},
+        {"correction": found.correction, "results": results, "warnings": found.warnings},
+        about | {"suggestions": repairs},
+    )
+    yield from (f"{head} ", *rest)
 
 
 def _decimal(found: Falsification) -> str:
@@ -63,7 +67,7 @@ def csv_lines(found: Falsification) -> Iterator[str]:
 
     A test that was not made has one line, without variable and effect.
     """
-    yield _row(COLUMNS)
+    yield csv_line(COLUMNS)
     place: dict[Implication, int] = {}
     for finding in found.findings:
         claim, evidence = finding.claim, finding.evidence
@@ -73,13 +77,7 @@ def csv_lines(found: Falsification) -> Iterator[str]:
             found.implications.name(finding.combination),
         )  # fmt: skip
         for variable, effect in evidence.effect.items() or [("", "")]:
-            yield _row((*common, variable, effect))
-
-
-def _row(values: Sequence[object]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(values)
-    return text.getvalue()
+            yield csv_line((*common, variable, effect))
 
 
 def text_lines(name: str, found: Falsification, suggested: Sequence[Suggestion], rows: int) -> Iterator[str]:
@@ -125,7 +123,11 @@ def claim_words(claim: Implication, variables: Sequence[str]) -> str:
 def _numbers(finding: Finding) -> str:
     evidence = finding.evidence
     if not evidence.effect:
-        return "not made: the regimes hardly overlap"
+        return (
+            f"not made: {evidence.few} has too few units"
+            if evidence.few
+            else "not made: the regimes hardly overlap"
+        )
     word = "REJECTED" if finding.rejected else "not rejected"
     p = f"p {p_words(evidence.p_value)}, adjusted {p_words(finding.p_adjusted)}"
     return f"{word}  {p}  ({evidence.statistic:.2f} times what chance gives)"
@@ -155,14 +157,15 @@ def effect_words(found: Falsification, finding: Finding) -> str:
 def verdict(found: Falsification) -> str:
     """How many of the claims that could be tested the data contradict, at what error rate; how many could not."""
     if not found.findings:
-        return "Nothing was tested: the design makes no claim that data could refute."
+        return f"Nothing was tested: the design makes no claim that data could refute.{untested_words(found)}"
     rate = "a family-wise error" if found.correction == "holm" else "a false discovery rate"
     wrong = len({finding.claim for finding in found.rejected})
     tested = len({finding.claim for finding in found.findings if finding.evidence.effect})
     left = len({finding.claim for finding in found.findings}) - tested
-    total, others = counted(tested, "claim"), "the regimes hardly overlap"
+    total, others = counted(tested, "claim"), _why_not(found)
     if not tested:
-        return f"Nothing was tested: {others} for {'the claim' if left == 1 else f'any of {left:,} claims'}."
+        which = "the claim" if left == 1 else f"any of {left:,} claims"
+        return f"Nothing was tested: {others} for {which}.{untested_words(found)}"
     more = f" Another {counted(left, 'claim')} could not be tested: {others}." if left else ""
     if not wrong and tested == 1:
         text = f"The data do not contradict the claim (at {rate} of {_decimal(found)}). That does not prove it."
@@ -173,4 +176,27 @@ def verdict(found: Falsification) -> str:
     else:
         which = f"{wrong:,} of the {total}" if wrong < tested else f"the {total}" if tested > 1 else "the claim"
         text = f"The data contradict {which}, and so the model, at {rate} of {_decimal(found)}."
-    return text + more
+    return text + more + untested_words(found)
+
+
+def _why_not(found: Falsification) -> str:
+    """Why claims could not be tested."""
+    few = {bool(f.evidence.few) for f in found.findings if not f.evidence.effect}
+    reasons = [
+        words
+        for key, words in ((False, "the regimes hardly overlap"), (True, "there are too few units"))
+        if key in few
+    ]
+    return " or ".join(reasons)
+
+
+def untested_words(found: Falsification) -> str:
+    """Which regimes that were asked about rest on interactions that nothing tests; "" for none."""
+    if found.untested is None or found.targets is None or not len(found.untested):
+        return ""
+    design, notation = found.implications.identifier.design, found.implications.identifier.notation
+    names = format_regimes(design.model, found.untested, notation).to_pylist()
+    which = f"{len(names):,} of the {len(found.targets):,} unseen regimes asked about"
+    which = "any unseen regime asked about" if len(names) == len(found.targets) > 1 else which
+    which = "the one unseen regime asked about" if len(found.targets) == 1 else which
+    return f" No tested claim bears on {which}: {listed(names, _NAMED)} (untested)."

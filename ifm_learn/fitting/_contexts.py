@@ -36,7 +36,7 @@ class Entries:
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class CellBlock:
     """Some contexts of one variable: distinct combinations of its factors' cells and its neighbours' bins.
 
     weight: how many rows have each context, shape (u,). factors: those that hold the variable; for each, `lines`:
@@ -74,7 +74,7 @@ class Contexts:
     """
 
     entries: tuple[Entries, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[CellBlock, ...]
     rows: float
     bins: tuple[Floats, ...]
 
@@ -139,7 +139,7 @@ class Contexts:
                     flat = used[:, None] + stride[v] * np.arange(sizes[v])
                     found.append((flat if whole else np.searchsorted(touched, flat)).astype(np.int32))
                     places.append(place)
-                blocks.append(Block(v, one.weight[part], one.factors, tuple(found), tuple(places)))
+                blocks.append(CellBlock(v, one.weight[part], one.factors, tuple(found), tuple(places)))
         columns = [np.bincount(bins[:, v], weights=weight, minlength=size) for v, size in enumerate(sizes)]
         total_rows = float(len(bins)) if weight is None else float(weight.sum())
         return cls(tuple(entries), tuple(blocks), total_rows, tuple(c.astype(np.float64) for c in columns))

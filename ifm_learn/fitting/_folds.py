@@ -22,12 +22,14 @@ class Tried:
 
 
 def fold_of_rows(samples: Samples, folds: int, rng: np.random.Generator) -> Ints:
-    """The fold of every row, shape (n,): each training regime is spread evenly over the folds.
+    """The fold of every row, shape (n,): each training regime is spread evenly over the folds, units kept whole.
 
-    InputError where a regime has one row, since no fold could both learn and be scored on it.
+    InputError where a regime has one row (unit), since no fold could both learn and be scored on it.
     """
     if folds < 2:
         raise InputError(f"cross-validation needs 2 folds or more, got {folds}")
+    if samples.units is not None:
+        return samples.units.folds(folds, rng)
     fold = np.empty(len(samples), dtype=np.int64)
     for train in samples.present.tolist():
         rows = np.flatnonzero(samples.regime == train)

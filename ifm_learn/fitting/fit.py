@@ -77,7 +77,7 @@ class Likelihood(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class FitProblem:
     """Samples made ready for fitting: likelihoods of all rows, of a stratified part, of the others in groups."""
 
     axes: tuple[Floats, ...]
@@ -89,7 +89,7 @@ class Problem:
     large: bool
 
     @classmethod
-    def of(cls, samples: Samples, grid: Grid, layout: Layout, seed: int, pseudo: bool = False) -> Problem:
+    def of(cls, samples: Samples, grid: Grid, layout: Layout, seed: int, pseudo: bool = False) -> FitProblem:
         """Count the rows on the grid; energies see its values in standard units of the samples."""
         bins = grid.encode(samples.x)
         units = standard_units(samples.x)
@@ -108,7 +108,11 @@ class Problem:
         rng = np.random.default_rng(seed)
         first = split_rows(samples, rng)
         every = np.ones(len(samples), dtype=bool)
-        group = np.where(~first if not first.all() else every, rng.integers(_GROUPS, size=len(samples)), -1)
+        out = ~first if not first.all() else every
+        drawn = rng.integers(_GROUPS, size=len(samples))
+        if samples.units is not None:
+            drawn = drawn[samples.units.place]
+        group = np.where(out, drawn, -1)
         others = tuple(likelihood(group == g) for g in np.unique(group[group >= 0]))
         return cls(axes, bins, samples.regime, likelihood(every), likelihood(first), others, tree.cells > LARGE)
 
@@ -134,7 +138,9 @@ class Problem:
 
 
 def split_rows(samples: Samples, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """A random part of the rows of every training regime, at least one of each, shape (n,)."""
+    """A random part of the rows (whole units) of every training regime, at least one of each, shape (n,)."""
+    if samples.units is not None and samples.units.counts().min() > 1:
+        return samples.units.part(PART, rng)
     first = np.zeros(len(samples), dtype=bool)
     for train in samples.present.tolist():
         rows = rng.permutation(np.flatnonzero(samples.regime == train))
@@ -155,7 +161,7 @@ class Fit:
 
 
 def fit_energies(
-    problem: Problem,
+    problem: FitProblem,
     ridge: Ridge | None,
     starts: int,
     seed: int,
@@ -188,7 +194,7 @@ def _side_by_side(do: Callable[..., T], work: Sequence[tuple[Any, ...]], jobs: i
 
 
 def _fit_one(
-    problem: Problem,
+    problem: FitProblem,
     ridge: Ridge,
     theta: Floats,
     iterations: int,
@@ -211,7 +217,7 @@ def penalised(likelihood: Likelihood, ridge: Ridge) -> Objective:
 
 
 def choose_ridge(
-    problem: Problem, start: Floats, jobs: int, iterations: int
+    problem: FitProblem, start: Floats, jobs: int, iterations: int
 ) -> tuple[Ridge, tuple[tuple[float, float, float], ...]]:
     """The strongest ridge within a standard error of the best on rows held out, and what was tried.
 
@@ -227,7 +233,7 @@ def choose_ridge(
     return [ridge for ridge, (score, _) in zip(ridges, found, strict=True) if score >= best - error][-1], tried
 
 
-def _score(problem: Problem, ridge: Ridge, theta: Floats, iterations: int) -> tuple[float, float]:
+def _score(problem: FitProblem, ridge: Ridge, theta: Floats, iterations: int) -> tuple[float, float]:
     """The log-likelihood of the rows held out, nats a row, and its standard error."""
     end = problem.minimise(problem.part, ridge, theta, iterations, plain=0).theta
     rows = np.array([group.rows for group in problem.others])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.energies.layout import Layout
-from ifm_learn.fitting._contexts import Block, Contexts
+from ifm_learn.fitting._contexts import CellBlock, Contexts
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ class PseudoLikelihood:
             block.scatter(mass, weights)
         return total - self._score(values), self._pull(theta, weights)
 
-    def _log_normalisers(self, block: Block, values: Sequence[Floats]) -> tuple[float, Floats]:
+    def _log_normalisers(self, block: CellBlock, values: Sequence[Floats]) -> tuple[float, Floats]:
         """The weighted sum of the contexts' log-normalisers, and its derivative by their logits."""
         logits = block.gather(values)
         logits += self.base[block.variable]

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from ifm_ident.arrays import Floats, Ints
+from ifm_learn.data.units import Units
 from ifm_learn.energies.grid import Grid
 from ifm_learn.energies.layout import Layout, Ridge
 from ifm_learn.fitting._fisher import fisher
@@ -24,7 +25,7 @@ class Spread:
     """Parameters of a fit with what their sampling distribution needs.
 
     thetas: those of every start, shape (starts, size); bins: the rows fitted to, shape (n, p); regime: their first
-    training indices, shape (n,); axes: see `ExactLikelihood`.
+    training indices, shape (n,); axes: see `ExactLikelihood`; units: which rows belong together, None for none.
     """
 
     layout: Layout
@@ -34,13 +35,14 @@ class Spread:
     thetas: Floats
     bins: Ints
     regime: Ints
+    units: Units | None = None
 
     def redraws(self, count: int, rng: np.random.Generator) -> Iterator[tuple[Floats, list[list[Floats]]]]:
         """How often each row is redrawn, shape (n,), and every start's log-tables a Newton step nearer to it.
 
-        Rows are redrawn within regimes. The step is (Fisher information + ridge)^-1 times the change of the score:
-        the sandwich covariance of a penalised maximum-likelihood estimate. All starts see the same rows, so that
-        their average keeps what they have in common.
+        Rows (whole units) are redrawn within regimes. The step is (Fisher information + ridge)^-1 times the
+        change of the score: the sandwich covariance of a penalised maximum-likelihood estimate. All starts see
+        the same rows, so that their average keeps what they have in common.
         """
         cells = self.layout.cells
         counts = Counts.of(cells, self.grid, self.bins, self.regime)
@@ -51,7 +53,9 @@ class Spread:
             yield weight, [self._moved(s, change) for s in range(len(self.thetas))]
 
     def _weights(self, rng: np.random.Generator) -> Floats:
-        """How often each row is redrawn, within its regime."""
+        """How often each row is redrawn, within its regime, with its unit."""
+        if self.units is not None:
+            return self.units.redrawn(rng).astype(np.float64)
         weight = np.zeros(len(self.regime))
         for train in np.unique(self.regime):
             rows = np.flatnonzero(self.regime == train)

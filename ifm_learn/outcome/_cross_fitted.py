@@ -35,6 +35,6 @@ class Regression:
             return cls(grid, None, samples.x - grid.decode(grid.encode(samples.x)))
         chosen = outcome_regressor(regressor, seed)
         if regressor is None:
-            chosen = settled(fit_regressor(chosen, samples.x, samples.y))
-        found = cross_fit(chosen, samples.x, samples.y, folds, seed, strata=samples.regime)
+            chosen = settled(fit_regressor(chosen, samples.x, samples.y, groups=samples.unit))
+        found = cross_fit(chosen, samples.x, samples.y, folds, seed, strata=samples.regime, groups=samples.unit)
         return cls(grid, found, (samples.y - found.out_of_fold)[:, None])

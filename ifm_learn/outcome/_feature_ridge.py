@@ -48,8 +48,10 @@ class FeatureRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.folds = folds
         self.seed = seed
 
-    def fit(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, groups: Any = None) -> Self:
         """x: (n, p); y: (n,); sample_weight: (n,) or (n, t), not negative, or None for equal weights.
+
+        groups: shape (n,), ids of rows that no fold separates, or None.
 
         Raises InputError for other shapes, negative weights, and a weighting without any weight.
         """
@@ -68,6 +70,9 @@ class FeatureRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.error_ = np.full(weight.shape[1], np.nan)
         if len(alphas) > 1:
             fold = stream(self.seed, "folds").permutation(len(rows)) % self.folds
+            if groups is not None:
+                _, place = np.unique(groups, return_inverse=True)
+                fold = fold[place.ravel()]
             parts = np.stack([_moments(columns[fold == f], weight[fold == f]) for f in range(self.folds)])
             moments = parts.sum(axis=0)
             errors = _held_out_errors(parts, moments, alphas)

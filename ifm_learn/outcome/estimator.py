@@ -70,8 +70,9 @@ def shaped(samples_have_outcome: bool, means: Floats) -> Floats:
 
 
 def one_row(samples: Samples) -> int | None:
-    """The index of the first training regime with one row, where redrawn rows do not vary; None without one."""
-    found = samples.present[samples.sizes[samples.present] < 2]
+    """The index of the first training regime with one row (unit), where redraws do not vary; None without one."""
+    counts = samples.sizes[samples.present] if samples.units is None else samples.units.counts()
+    found = samples.present[counts < 2]
     return int(found[0]) if len(found) else None
 
 

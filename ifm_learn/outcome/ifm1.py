@@ -71,7 +71,8 @@ class Ifm1(IdentifiedEstimator):
         self.regression_ = None
         self.refitted_: list[Any] = []
         if samples.y is not None:
-            self.regression_ = fit_regressor(outcome_regressor(self.regressor, self.seed), samples.x, samples.y)
+            chosen = outcome_regressor(self.regressor, self.seed)
+            self.regression_ = fit_regressor(chosen, samples.x, samples.y, groups=samples.unit)
 
     def _means(self, regimes: Regimes) -> Floats:
         if self.regression_ is None:

@@ -79,7 +79,8 @@ class Ifm3(WeightedEstimator):
         if samples.y is not None:
             self.chosen_ = outcome_regressor(self.regressor, self.seed)
             if self.regressor is None:
-                self.chosen_ = settled(fit_regressor(self.chosen_, samples.x, samples.y))
+                first = fit_regressor(self.chosen_, samples.x, samples.y, groups=samples.unit)
+                self.chosen_ = settled(first)
         self.pooled_ = self._pooled(samples)
 
     def _pooled(self, samples: Samples) -> Regression:
@@ -89,7 +90,9 @@ class Ifm3(WeightedEstimator):
         """m for each of the t columns of weights, shape (N, t), from x, shape (n, p), to shape (n, targets)."""
         if self.refit == "regressor" and samples.y is not None:
             return [_single(fit_regressor(self.chosen_, samples.x, samples.y, w)) for w in weights.T]
-        ridges = [FeatureRidge(seed=self.seed).fit(samples.x, r, weights) for r in pooled.residuals.T]
+        ridges = [
+            FeatureRidge(seed=self.seed).fit(samples.x, r, weights, samples.unit) for r in pooled.residuals.T
+        ]
 
         def of(t: int) -> Function:
             def m(x: Floats) -> Floats:

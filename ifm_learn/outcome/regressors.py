@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ifm_ident import InputError, MissingExtraError
 from ifm_ident.arrays import Floats, Ints
+from ifm_learn.data.units import Units
 from ifm_learn.randomness import stream
 
 try:
@@ -67,8 +68,14 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.max_iter = max_iter
         self.seed = seed
 
-    def fit(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Choose and fit. x: (n, p); y: (n,); sample_weight: (n,), not negative, or None. n is 3 or more."""
+    def fit(
+        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, groups: Ints | None = None
+    ) -> Self:
+        """Choose and fit. x: (n, p); y: (n,); sample_weight: (n,), not negative, or None. n is 3 or more.
+
+        groups: shape (n,), ids of rows that no fold separates; the ridge penalties are then chosen by these folds
+        too, not by leaving out single rows.
+        """
         rows, values = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if len(rows) < 3 or self.folds < 2:
@@ -76,7 +83,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 f"{len(rows)} rows in {self.folds} folds; a regression needs 3 rows and 2 folds at least"
             )
         self.n_features_in_ = rows.shape[1]
-        fold = _folds(len(rows), min(self.folds, len(rows)), self.seed)
+        fold = _folds(len(rows), min(self.folds, len(rows)), self.seed, groups=groups)
 
         def error(model: Any) -> float:
             predicted = np.empty(len(rows))
@@ -87,6 +94,12 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return float(np.average((values - predicted) ** 2, weights=weight))
 
         tried = ridge_candidates(rows.shape[1], len(rows))
+        if groups is not None:
+            tried = {
+                f"{name}, alpha {strength:g}": one
+                for strength in _STRENGTHS[::2].tolist()
+                for name, one in ridge_candidates(rows.shape[1], len(rows), [strength]).items()
+            }
         self.candidates_ = {name: error(model) for name, model in tried.items()}
         if self.units and self.alphas and np.ptp(values) > 0:
             self._try_networks(tried, rows, error)
@@ -174,17 +187,17 @@ class TanhNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(scaled * self.y_unit_ + self.y_shift_, dtype=np.float64)
 
 
-def ridge_candidates(width: int, rows: int) -> dict[str, Any]:
+def ridge_candidates(width: int, rows: int, strengths: Sequence[float] | Floats = _STRENGTHS) -> dict[str, Any]:
     """Ridge regressions on fixed features of x with `width` variables, by name, unfitted: the cheap candidates.
 
-    The penalty is chosen by leave-one-out error. Only linear terms where there are few rows.
+    The penalty is chosen among `strengths` by leave-one-out error. Only linear terms where there are few rows.
     """
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline, make_union
     from sklearn.preprocessing import PolynomialFeatures, SplineTransformer, StandardScaler
 
     def ridge(*terms: Any) -> Any:
-        return make_pipeline(StandardScaler(), *terms, RidgeCV(_STRENGTHS))
+        return make_pipeline(StandardScaler(), *terms, RidgeCV(strengths))
 
     found = {"linear": ridge()}
     splines = SplineTransformer(5, extrapolation="linear", include_bias=False)
@@ -207,14 +220,19 @@ def settled(fitted: Any) -> Any:
     return clone(fitted.model_) if isinstance(fitted, SmoothRegressor) else clone(fitted)
 
 
-def fit_regressor(regressor: Any, x: Floats, y: Floats, sample_weight: Floats | None = None) -> Any:
+def fit_regressor(
+    regressor: Any, x: Floats, y: Floats, sample_weight: Floats | None = None, groups: Ints | None = None
+) -> Any:
     """A clone of any scikit-learn regressor or pipeline fitted to the rows.
 
-    Raises InputError where weights are given to a regressor whose `fit` takes none.
+    groups: ids of rows that belong together, for the default regressor's own folds. Raises InputError where
+    weights are given to a regressor whose `fit` takes none.
     """
     from sklearn.utils.validation import has_fit_parameter
 
     model = clone(regressor)
+    if groups is not None and isinstance(model, SmoothRegressor):
+        return model.fit(x, y, sample_weight, groups)
     if sample_weight is None:
         return model.fit(x, y)
     final, prefix = (model.steps[-1][1], model.steps[-1][0] + "__") if hasattr(model, "steps") else (model, "")
@@ -251,10 +269,12 @@ def cross_fit(
     seed: int = 0,
     sample_weight: Floats | None = None,
     strata: Ints | None = None,
+    groups: Ints | None = None,
 ) -> CrossFit:
     """Fit a regressor on all folds but one, for each in turn; `strata`, shape (n,), are spread over the folds.
 
-    Raises InputError for fewer than two folds or more folds than rows.
+    groups: shape (n,), ids of rows that no fold separates; there are no more folds than groups. Raises InputError
+    for fewer than two folds or more folds than rows.
 
     >>> from sklearn.dummy import DummyRegressor
     >>> x, y = np.zeros((4, 1)), np.array([0.0, 1.0, 2.0, 3.0])
@@ -266,9 +286,9 @@ def cross_fit(
     ...
     ifm_ident.errors.InputError: 5 folds of 4 rows; give 2 folds or more, and no more than rows
     """
-    fold = _folds(len(x), folds, seed, strata)
+    fold = _folds(len(x), folds, seed, strata, groups)
     out_of_fold, models = np.empty(len(x)), []
-    for f in range(folds):
+    for f in range(int(fold.max()) + 1):
         seen = fold != f
         part = None if sample_weight is None else sample_weight[seen]
         models.append(fit_regressor(regressor, x[seen], y[seen], part))
@@ -283,10 +303,17 @@ def cross_fit_predict(
     return cross_fit(regressor, x, y, folds, seed, sample_weight).out_of_fold
 
 
-def _folds(rows: int, folds: int, seed: int, strata: Ints | None = None) -> Ints:
-    """Fold numbers, shape (rows,): sizes differ by one at most, and so do the shares of every stratum."""
+def _folds(rows: int, folds: int, seed: int, strata: Ints | None = None, groups: Ints | None = None) -> Ints:
+    """Fold numbers, shape (rows,): sizes differ by one at most, and so do the shares of every stratum.
+
+    Of groups it is their numbers that differ by one at most; one group alone is split as rows are.
+    """
     if not 2 <= folds <= rows:
         raise InputError(f"{folds} folds of {rows} rows; give 2 folds or more, and no more than rows")
+    count = 0 if groups is None else len(np.unique(groups))
+    if groups is not None and count > 1:
+        same = np.zeros(rows, dtype=np.int64)
+        return Units.of(same, groups).folds(min(folds, count), stream(seed, "folds"))
     order = stream(seed, "folds").permutation(rows)
     if strata is not None:
         order = order[np.argsort(strata[order], kind="stable")]

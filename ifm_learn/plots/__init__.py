@@ -6,11 +6,11 @@ line style always says the same as the colour.
 
 from ifm_ident.plots import Interval, intervals
 from ifm_learn.plots._coverage import coverage_by_regime
+from ifm_learn.plots._estimates import estimates
 from ifm_learn.plots._falsification import effects, p_values
 from ifm_learn.plots._regimes import regime_errors
-from ifm_learn.plots.estimates import estimates
-from ifm_learn.plots.sensitivity import sensitivity
-from ifm_learn.plots.support import support
+from ifm_learn.plots._sensitivity import sensitivity
+from ifm_learn.plots._support import support
 
 __all__ = [
     "Interval",

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ifm_ident.report.findings import estimates_of
 from ifm_ident.report.page import Asked, write_report
 from ifm_ident.solve.identifier import Identifier
 from ifm_ident.study.study import Study, load
+from ifm_learn.estimation.on_page import part
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -77,8 +77,8 @@ def doses(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for outcome in ("viability", "stress")
         ],
     }
-    given = estimates_of(study, found, "e.json")
-    return page_of(study, tmp_path_factory.mktemp("report") / "doses.html", command="ifm report", estimates=given)
+    given = part(study, found, "e.json")
+    return page_of(study, tmp_path_factory.mktemp("report") / "doses.html", command="ifm report", parts=(given,))
 
 
 def rows(page: Any) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +15,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.layout import Ridge
-from ifm_learn.estimation._demonstration import truth_lines
+from ifm_learn.estimation.demonstration import truth_lines
 from ifm_learn.estimation.of_study import estimate_study
 from tests.cli.running import run, run_apart
 
@@ -71,10 +70,10 @@ def test_estimates_stand_beside_the_truth() -> None:
 def test_without_the_learning_part_its_extra_is_named(
     capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(name: str) -> None:
+    def missing(group: str, name: str) -> None:
         raise MissingExtraError("scikit-learn", "learn")
 
-    monkeypatch.setattr(demonstration, "importlib", SimpleNamespace(import_module=missing))
+    monkeypatch.setattr(demonstration, "plugin", missing)
     status, out, err = run(capfdbinary, "demo")
     assert (status, err) == (0, "")
     assert "pip install 'ifm-ident[learn]'" in out

@@ -20,13 +20,13 @@ from click.testing import CliRunner, Result
 
 from ifm_ident import load
 from ifm_ident.errors import InputError
-from ifm_ident.report.findings import estimates_of
 from ifm_learn.commands import estimate, fit
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.estimation.of_study import estimate_study
+from ifm_learn.estimation.on_page import part
 from ifm_learn.outcome.regressors import SmoothRegressor
 
 STUDY: dict[str, Any] = {
@@ -183,8 +183,8 @@ def test_numbers_of_scaled_variables_say_their_unit_in_every_format(tmp_path: Pa
         assert ("scale: the numbers are of" in repr(estimates)) == bool(units)
         assert ("<p>scale: the numbers are of" in estimates._repr_html_()) == bool(units)
         assert [estimates.unit(k) for k in range(2)] == [units.get(name, "") for name in ("x1", "x2")]
-        shown = estimates_of(load(study), found, "e.json").rows
-        assert [row.outcome for row in shown] == [units.get(name, name) for name in ("x1", "x2")]
+        shown = part(load(study), found, "e.json").rows
+        assert [row[1] for row in shown] == [units.get(name, name) for name in ("x1", "x2")]
     # an outcome is never scaled
     raw = json.loads(run(write(tmp_path, data=STUDY["data"] | {"scale": "standard"}), "--format", "json").stdout)
     assert "units" not in raw
@@ -260,12 +260,12 @@ def test_bad_input_is_told_and_nothing_is_written(tmp_path: Path) -> None:
         )
     assert not out.exists()
     out.touch()
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="by `force`"):
         raise run(study, "-o", out).exception or AssertionError
     lonely = tmp_path / "lonely.csv"
     rows = (tmp_path / "cells.csv").read_text().splitlines()
     lonely.write_text("\n".join([rows[0], *rows[1:20], *rows[201:220], rows[401]]))
-    with pytest.raises(InputError, match=r"training regime 2 \(of 0 to 2\) has one row.*--calibration 0"):
+    with pytest.raises(InputError, match=r"training regime 2 \(of 0 to 2\) has one row.*`calibration` share of 0"):
         raise run(write(tmp_path), "--data", lonely).exception or AssertionError
 
 

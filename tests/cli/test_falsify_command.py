@@ -170,3 +170,35 @@ def test_claims_that_were_not_tested_are_not_counted_as_holding(tmp_path: Path) 
     assert result.exit_code == 0
     assert "Nothing was tested: the regimes hardly overlap for the claim." in result.stdout
     assert "contradict" not in result.stdout
+
+
+def test_untested_regimes_are_named_in_every_place(tmp_path: Path) -> None:
+    three = {
+        "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
+        "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}, {"sigma": ["C"]}],
+        "train": ["ctrl", "A", "B", "A+B", "C"],
+    }
+    study = write(tmp_path, 0.0, **three)
+    rng = np.random.default_rng(2)
+    more = "".join(f"C,{u:.6f},{v:.6f}\n" for u, v in rng.normal(0.2, 1.0, size=(300, 2)))
+    (tmp_path / "cells.csv").write_text((tmp_path / "cells.csv").read_text() + more)
+    found = json.loads(run(study, "--format", "json", "--method", "score").stdout)
+    assert found["untested"] == [{"A": 0, "B": 1, "C": 1}, {"A": 1, "B": 0, "C": 1}]
+    text = " ".join(run(study, "--method", "score").stdout.split())
+    assert "No tested claim bears on 2 of the 3 unseen regimes asked about: B+C and A+C (untested)." in text
+    result = json.loads(run(write(tmp_path, 0.0), "--format", "json", "--method", "score").stdout)
+    assert result["untested"] == []
+
+
+def test_units_of_the_study_are_taken_as_one(tmp_path: Path) -> None:
+    study = write(tmp_path, 0.9, data={"file": "cells.csv", "label": "cell", "unit": "dish"})
+    lines = (tmp_path / "cells.csv").read_text().splitlines()
+    named = [f"{line},{line.split(',')[0]}{i % 300 // 100}" for i, line in enumerate(lines[1:])]
+    (tmp_path / "cells.csv").write_text("\n".join([f"{lines[0]},dish", *named]) + "\n")
+    result = run(study)
+    assert result.exit_code == 0
+    assert "not made: ctrl has too few units" in result.stdout
+    assert "fewer than 6 units there" in " ".join(result.stderr.split())
+    six = [f"{line},{line.split(',')[0]}{i % 300 // 50}" for i, line in enumerate(lines[1:])]
+    (tmp_path / "cells.csv").write_text("\n".join([f"{lines[0]},dish", *six]) + "\n")
+    assert "REJECTED" in run(study).stdout

@@ -71,7 +71,7 @@ def test_output_goes_to_a_file_that_is_not_overwritten(study: Path, tmp_path: Pa
     assert r"\begin{align*}" in target.read_text()
     again = run(study, "-o", target)
     assert isinstance(again.exception, InputError)
-    assert "overwrite it with --force" in str(again.exception)
+    assert "overwrite it by `force`" in str(again.exception)
 
 
 def test_aliases_print_a_table(study: Path) -> None:

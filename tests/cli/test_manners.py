@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ifm_ident.cli import COMMANDS, group
+from ifm_ident.cli import commands, group
 from tests.cli.running import run, run_apart
 
 STUDY = {
@@ -52,7 +52,7 @@ def large(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", commands())
 def test_the_example_of_every_command_parses(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cells.csv").touch()
@@ -66,7 +66,7 @@ def test_the_example_of_every_command_parses(name: str, tmp_path: Path, monkeypa
         assert made.params
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", commands())
 def test_help_needs_no_study(name: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     status, out, err = run(capfdbinary, name, "--help")
     assert (status, err) == (0, "")
@@ -98,7 +98,7 @@ def test_completion_in_the_shell(words: str, expected: set[str]) -> None:
         timeout=60,
     )
     assert set(found.stdout.decode().split()) >= expected
-    assert len(found.stdout.split()) < len(COMMANDS)
+    assert len(found.stdout.split()) < len(commands())
 
 
 def test_the_completion_script_that_help_names_is_made(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

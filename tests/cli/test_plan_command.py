@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ifm_ident import cli
 from tests.cli.running import Ifm, run
 
 STUDY = {
@@ -19,8 +18,7 @@ STUDY = {
 
 
 @pytest.fixture
-def ifm(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Ifm:
-    monkeypatch.setitem(cli.COMMANDS, "plan", "Which regimes to add.")
+def ifm(capfdbinary: pytest.CaptureFixture[bytes]) -> Ifm:
     return lambda *arguments: run(capfdbinary, "plan", *map(str, arguments))
 
 

@@ -198,7 +198,7 @@ def test_output_files_are_not_overwritten(ifm: Ifm, study: Path, tmp_path: Path)
     out.write_text("mine")
     status, _, err = ifm(study, "-o", out)
     assert status == 2
-    assert "exists already; overwrite it with --force" in err
+    assert "exists already; overwrite it by `force`, or name another file (the option --force)" in err
     assert out.read_text() == "mine"
     assert ifm(study, "-o", out, "--force", "--quiet") == (0, "", "")
     assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
@@ -244,16 +244,12 @@ def test_without_the_learning_part_the_page_names_it(
     assert "this needs the package sklearn: pip install 'ifm-ident[learn]'" in said
     learning(monkeypatch, missing, most=3)
     assert "8 regimes are more than 3." in Page(ifm(with_data)[1]).words("data")
-    monkeypatch.setitem(sys.modules, "ifm_learn.estimation.of_study", None)
-    with monkeypatch.context() as patch:
-        patch.setattr("importlib.import_module", _no_sklearn)
-        assert "ifm-ident[learn]" in Page(ifm(with_data)[1]).words("data")
 
-
-def _no_sklearn(name: str) -> Any:
-    if name == "ifm_learn.estimation.of_study":
+    def no_sklearn(study: Any, say: object) -> Any:
         raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
-    return __import__(name, fromlist=["_"])
+
+    learning(monkeypatch, no_sklearn)
+    assert "ifm-ident[learn]" in Page(ifm(with_data)[1]).words("data")
 
 
 def test_data_that_cannot_be_read_end_it(ifm: Ifm, with_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

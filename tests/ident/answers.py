@@ -17,7 +17,7 @@ from ifm_ident.answer.identification import JOINT, Criterion, Identification, St
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Factor, Intervention, Level, Model
 from ifm_ident.design.regime_text import Notation
-from ifm_ident.design.regimes import Active, Regimes
+from ifm_ident.design.regimes import Active, RegimeLists, Regimes
 from ifm_ident.results.claims import Claims
 
 Row = list[Fraction]
@@ -125,10 +125,10 @@ class Columns:
             term for row in self.terms for term in sorted(row, key=lambda term: (term[0], term[2] < 0, term[1]))
         ]
         head = np.array(self.heads, dtype=np.int64).reshape(-1, 4)
-        missing = indptr = None
+        lacking = None
         if self.missing is not None:
             missing = Regimes.from_active([m for row in self.missing for m in row], targets.width)
-            indptr = np.cumsum([0] + [len(row) for row in self.missing]).astype(np.int64)
+            lacking = RegimeLists.of([len(row) for row in self.missing], missing)
         return Identification(
             self.design,
             targets,
@@ -144,8 +144,7 @@ class Columns:
             ),
             head[:, 3],
             tuple(self.kernels),
-            missing=missing,
-            missing_indptr=indptr,
+            lacking=lacking,
         )
 
 
@@ -210,11 +209,11 @@ def rows_of(claims: Claims) -> list[dict[str, Any]]:
         formulas: dict[int, list[tuple[int, Fraction]]] = {}
         for e in range(int(claims.terms.indptr[i]), int(claims.terms.indptr[i + 1])):
             q = Fraction(int(claims.terms.numerator[e]), int(claims.terms.denominator[e]))
-            formulas.setdefault(int(claims.terms.block[e]), []).append((int(claims.terms.train[e]), q))
+            formulas.setdefault(int(claims.terms.variable[e]), []).append((int(claims.terms.train[e]), q))
         j = int(claims.kernel[i])
         missing: list[Active] = []
-        if claims.missing is not None and claims.missing_indptr is not None:
-            missing = [claims.missing[k] for k in range(*claims.missing_indptr[i : i + 2].tolist())]
+        if claims.lacking is not None:
+            missing = list(claims.lacking.take([i]).regimes)
         rows.append(
             {
                 "target": target,

@@ -82,7 +82,7 @@ def test_output_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     path = tmp_path / "out.bin"
     path.write_bytes(b"old")
     for target, message in (
-        (path, "exists already; overwrite it with --force"),
+        (path, "exists already; overwrite it by `force`"),
         (tmp_path, "it is a folder"),
         (tmp_path / "none" / "out.bin", "there is no folder"),
         (path / "out.bin", "there is no folder"),
@@ -122,7 +122,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
             stream.write(b"mine")
             path.write_bytes(b"theirs")
 
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="by `force`"):
         write()
     assert path.read_bytes() == b"theirs"
     assert [p.name for p in tmp_path.iterdir()] == ["out.bin"]

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ifm_ident.design.model import Factor, Intervention, Model
-from ifm_ident.messages.junction_tree import (
+from ifm_ident.messages.trees import (
     JunctionTree,
     cardinality_order,
     induced,

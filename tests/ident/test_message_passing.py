@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise, product
+from operator import attrgetter
 from typing import Any
 
 import flint
@@ -351,9 +352,9 @@ def test_many_targets_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(SigmaGraph.of(design.model).slices(targets.active_counts)) > 100
     cut = derive_many(design, targets)
     assert 20 < whole.identified.sum() < 480
-    for field in ("identified", "context", "indptr", "train", "exponent", "missing_indptr"):
-        assert np.array_equal(getattr(whole, field), getattr(cut, field))
-    assert list(whole.missing) == list(cut.missing)
+    for field in ("identified", "context", "terms.indptr", "terms.train", "terms.exponent", "lacking.indptr"):
+        assert np.array_equal(attrgetter(field)(whole), attrgetter(field)(cut))
+    assert list(whole.lacking.regimes) == list(cut.lacking.regimes)
     for row in range(0, 500, 7):
         if whole.identified[row]:
             target = tuple(targets.codes()[row].tolist())
@@ -363,4 +364,4 @@ def test_many_targets_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_targets() -> None:
     answer = derive_many(design_of([(0,)], ["0"]), Regimes.from_active([], 1))
     assert len(answer) == 0
-    assert answer.indptr.tolist() == [0]
+    assert answer.terms.indptr.tolist() == [0]

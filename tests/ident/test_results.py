@@ -75,7 +75,7 @@ def test_small_blocks_read_the_same(kind: str, tmp_path: Path, monkeypatch: pyte
     many = Identification.concatenate([found] * 40)
     expected = rows_of(Claims.of(many))
     monkeypatch.setattr("ifm_ident.results._csv_read._BLOCK_BYTES", 700)
-    for module in ("claims", "json_read", "parquet"):
+    for module in ("claims", "_json_read", "_parquet"):
         monkeypatch.setattr(f"ifm_ident.results.{module}.CLAIM_BLOCK", 3)
     assert read_rows(saved(tmp_path, case, [many], kind), case) == expected
 

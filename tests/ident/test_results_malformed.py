@@ -170,7 +170,7 @@ def test_malformed_csv_is_refused_by_line(old: str, new: str, message: str, tmp_
 def test_a_csv_needs_its_study(tmp_path: Path) -> None:
     case = CASES["poster"]
     path = saved(tmp_path, case, [answer(case.design, codes("111"))], "csv")
-    with pytest.raises(InputError, match="name the study file with --study"):
+    with pytest.raises(InputError, match="give that by `study`"):
         read_result(path)
 
 

@@ -294,7 +294,7 @@ def test_undecided_regimes_must_miss_what_they_say() -> None:
     )
     nothing = undecided(design, codes("110", "211"), [lacking, [((0, 7),)]])
     assert failing(nothing) == {1}
-    assert failing(replace(good, missing=None, missing_indptr=None)) == {0, 2}
+    assert failing(replace(good, lacking=None)) == {0, 2}
 
 
 HEADERS: list[tuple[Callable[[Any], Any], str]] = [
@@ -384,7 +384,7 @@ def test_a_csv_is_checked_against_its_study(tmp_path: Path) -> None:
     case = CASES["poster"]
     path = saved(tmp_path, case, [answer(case.design, codes("111"))], "csv")
     assert verify_file(path, case).holds
-    with pytest.raises(InputError, match="--study"):
+    with pytest.raises(InputError, match="by `study`"):
         verify_file(path)
     path.write_text(path.read_text().replace("exponent,3,,,1", "exponent,3,,,2"))
     assert not verify_file(path, case).holds

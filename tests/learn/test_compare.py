@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -70,3 +72,20 @@ def test_an_estimator_before_its_fit_says_so(name: str) -> None:
         estimator.predict(STUDY.design.train)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         estimator.nonsense  # noqa: B018
+
+
+def test_the_comparison_says_what_it_ranks_on_and_that_one_regime_ranks_nothing() -> None:
+    text = " ".join(repr(compared()).split())
+    assert "by which the methods are ranked, the least first" in text
+    one = dataclasses.replace(
+        compared(),
+        regimes=("A",),
+        errors=np.array([[0.5], [0.1]]),
+        noise=np.array([0.2]),
+        predicted=np.zeros((2, 1)),
+        observed=np.zeros(1),
+    )
+    lines = repr(one)
+    assert "One regime left out ranks nothing" in lines
+    assert "ranked" not in lines
+    assert lines.index("additive") < lines.index("control")  # as they were asked for, not by error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from scipy.stats import norm
 from ifm_ident import InputError
 from ifm_learn.conformal.intervals import GUARANTEES, Intervals
 from ifm_learn.conformal.mixture import balance_log_weights, sup_log_weight_of_formula
+from ifm_learn.conformal.ranks import conformal_rank
 from ifm_learn.conformal.scores import (
     AbsoluteResidual,
     NormalisedResidual,
@@ -177,8 +179,37 @@ def test_guarantees_are_stated() -> None:
     assert fresh_unit_interval(estimated, score, 0.0, "0.1").guarantee.tolist() == ["estimated-ratio"]
     plain = fresh_unit_interval(estimated, score, np.inf, "0.1", asymptotic=True)
     assert plain.guarantee.tolist() == ["asymptotic"]
-    assert plain.upper[0] == np.sort(np.abs(estimated.y))[26]  # rank ceil(0.9 * 30), nothing at infinity
+    assert plain.upper[0] == np.sort(np.abs(estimated.y))[27]  # rank ceil(0.9 * 31): the unit counts as one more
     assert {"exact-ratio", "estimated-ratio", "asymptotic"} == set(GUARANTEES)
+
+
+@pytest.mark.parametrize("alpha", ["0.1", "0.05", "0.3"])
+def test_effective_rows_carry_the_level_as_rows_do(alpha: str) -> None:
+    """Of equal weights the mean weight gives the exact rank, infinite where it is n + 1; of unequal ones it is
+    infinite where (1 - alpha)(ess + 1) > ess.
+    """
+    score, seen, rng = RegimeResidual(0.0, NONE), np.array([90, 91]), np.random.default_rng(0)
+    for n in range(2, 60):
+        rows = calibration(n, ratio="estimated", ratio_rows=seen)
+        one = fresh_unit_interval(rows, score, np.inf, alpha, asymptotic=True)
+        rank = conformal_rank(n, alpha)
+        assert one.upper[0] == (np.inf if rank is None else np.sort(np.abs(rows.y))[rank - 1])
+        tilted = dataclasses.replace(rows, log_weights=rng.normal(size=n))
+        found = fresh_unit_interval(tilted, score, np.inf, alpha, asymptotic=True)
+        share = (1 - float(alpha)) * (found.ess[0] + 1) / found.ess[0]
+        assert np.isinf(found.upper[0]) or share <= 1 + 1e-9
+
+
+def test_finely_lying_rows_in_the_tail_cost_less_than_coarse_ones() -> None:
+    """One more row where the quantile lies moves it less where rows there weigh little."""
+    y, score = np.arange(40.0), RegimeResidual(0.0, NONE)
+    fine = calibration(40, y=y, log_weights=np.where(y < 20, 0.0, -1.0))
+    coarse = calibration(40, y=y, log_weights=np.where(y < 20, -1.0, 0.0))
+    for rows, light in ((fine, True), (coarse, False)):
+        split = WeightedSplit(rows.y, rows.log_weights, "0.1")
+        assert (split.tail_log_weight < split.mean_log_weight) == light
+        found = fresh_unit_interval(rows, score, np.inf, "0.1", asymptotic=True)
+        assert found.upper[0] == split.quantile(split.tail_log_weight)
 
 
 def test_rows_used_twice_are_refused() -> None:

@@ -19,7 +19,7 @@ from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import layout_of
 from ifm_learn.energies.grid import Grid
 from ifm_learn.energies.layout import Ridge
-from ifm_learn.fitting.fit import RIDGES, Problem, choose_ridge, split_rows
+from ifm_learn.fitting.fit import RIDGES, FitProblem, choose_ridge, split_rows
 from ifm_learn.fitting.fitted_energies import standard_units
 from ifm_learn.fitting.report import FitWarning
 from ifm_learn.ratios.formula import FormulaRatio
@@ -244,7 +244,7 @@ def test_ridge_is_the_strongest_within_a_standard_error_of_the_best(scale: float
     samples = draw(of, [3, 3], tables, n, np.random.default_rng([0, n]))
     cells, grid = FactorCells.of(samples.design), Grid.of(samples.x, 3)
     layout = layout_of(cells, "saturated", standard_units(samples.x).apply(samples.x))
-    problem = Problem.of(samples, grid, layout, 0)
+    problem = FitProblem.of(samples, grid, layout, 0)
     ridge, tried = choose_ridge(problem, np.zeros(layout.size), 1, 200)
     assert [one[0] for one in tried] == list(RIDGES)
     # independently: the density of every row held out under the fit of each strength, its mean and standard error

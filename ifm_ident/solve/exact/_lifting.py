@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, owners
 from ifm_ident.errors import IfmError
 from ifm_ident.solve.exact.factorisation import Factorisation, Solutions, block, row_entries
 
@@ -130,9 +130,8 @@ def _only_in(matrix: csr_array, columns: Ints) -> NDArray[np.bool_]:
     """Rows whose entries all lie in some columns, shape (n,)."""
     inside = np.zeros(matrix.shape[1], dtype=bool)
     inside[columns] = True
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     result = np.ones(matrix.shape[0], dtype=bool)
-    result[rows[~inside[matrix.indices]]] = False
+    result[owners(matrix.indptr)[~inside[matrix.indices]]] = False
     return result
 
 
@@ -146,9 +145,9 @@ def _pack(count: int, answers: dict[int, tuple[dict[int, int], int]]) -> Solutio
             entries.append((r, solution[r] // divisor, denominator // divisor))
     solvable = np.zeros(count, dtype=bool)
     solvable[list(answers)] = True
-    return Solutions(
+    return Solutions.of(
+        sizes,
         solvable,
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         np.array([e[0] for e in entries], dtype=np.int64),
         np.array([e[1] for e in entries], dtype=object),
         np.array([e[2] for e in entries], dtype=object),

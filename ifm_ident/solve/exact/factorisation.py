@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, Ragged
 from ifm_ident.solve.exact._dense import DenseCore
 from ifm_ident.solve.exact._elimination import DENSE_AREA, Round, eliminate
 
 
 @dataclass(frozen=True, eq=False)
-class Solutions:
+class Solutions(Ragged, entries=("row", "numerator", "denominator"), rows=("solvable",)):
     """Exact solutions of q A = b for n targets, in compressed rows; rows without a solution are empty.
 
     solvable: shape (n,); indptr, row, numerator, denominator: `row` indexes the rows of A, ascending within a
@@ -22,7 +22,6 @@ class Solutions:
     """
 
     solvable: NDArray[np.bool_]
-    indptr: Ints
     row: Ints
     numerator: NDArray[np.int64] | NDArray[np.object_]
     denominator: NDArray[np.int64] | NDArray[np.object_]

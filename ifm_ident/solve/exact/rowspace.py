@@ -6,13 +6,14 @@ sparse product; where they have not (random pooled designs), answers are lifted 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, eye_array
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, owners
 from ifm_ident.errors import IfmError
 from ifm_ident.solve.exact._elimination import DENSE_AREA
 from ifm_ident.solve.exact._lifting import UNLUCKY, LiftedAnswers
@@ -55,8 +56,8 @@ class TableAnswers:
         value = numerators.data
         divisor = np.gcd(value, denominator) if denominator != 1 else np.ones_like(value)
         return Solutions(
-            solvable,
             numerators.indptr.astype(np.int64),
+            solvable,
             numerators.indices.astype(np.int64),
             value // divisor,
             denominator // divisor,
@@ -69,8 +70,7 @@ class TableAnswers:
             raise ValueError("a target lies in the row space: nothing separates it")
         by_column = csc_array(self.kernel)
         length = np.diff(by_column.indptr)[value.indices].astype(np.int64)
-        rows = np.repeat(np.arange(targets.shape[0]), np.diff(value.indptr))
-        order = np.lexsort((value.indices, length, rows))
+        order = np.lexsort((value.indices, length, owners(value.indptr)))
         shortest = value.indices[order[value.indptr[:-1]]]
         columns, index = np.unique(shortest, return_inverse=True)
         return index.astype(np.int64), [row_entries(by_column, int(j)) for j in columns]
@@ -171,9 +171,13 @@ class RowSpace:
     @cached_property
     def rank(self) -> int:
         """The rank of A over the rationals, proven."""
+        self.require_rank()
+        return len(self.basis)
+
+    def require_rank(self) -> None:
+        """Prove the rank: that a target has no solution rests on it until a kernel vector is lifted."""
         if not self._core.rank_is_proven:
             raise IfmError(UNLUCKY)
-        return len(self.basis)
 
     @property
     def kernel(self) -> csr_array:
@@ -195,7 +199,7 @@ class RowSpace:
             found = self._answers.solve(targets)
         except WouldOverflow:
             found = self._dense_answers.solve(targets)
-        return Solutions(found.solvable, found.indptr, self._chosen[found.row], found.numerator, found.denominator)
+        return replace(found, row=self._chosen[found.row])
 
     def separate(self, targets: csr_array) -> tuple[Ints, list[dict[int, int]]]:
         """Integer kernel vectors that refuse targets outside the row space.

@@ -60,7 +60,6 @@ class LeastTotal:
             return best, bound
         height = self._rows.matrix.shape[0]
         wanted = csr_array(target[:, self._rows.columns]).toarray()[0]
-        limit = {} if deadline.at is None else {"time_limit": deadline.remaining}
         from scipy.optimize import linprog  # slow to import, and only this objective needs it
 
         found = linprog(
@@ -68,7 +67,7 @@ class LeastTotal:
             A_eq=self._equations,
             b_eq=wanted.astype(np.float64),
             method="highs-ds",
-            options=limit,
+            options=deadline.option,
         )
         if found.status != 0:
             return best, bound

@@ -7,11 +7,12 @@ from math import ceil
 import numpy as np
 from scipy.sparse import csr_array
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.deadline import Deadline
+from ifm_ident.solve.exact.modular import PRIME, cleared, parallel_to, unit
 from ifm_ident.solve.exact.rowspace import RowSpace
 from ifm_ident.solve.objectives._l1 import Exponents, LeastTotal
-from ifm_ident.solve.objectives._support_search import PRIME, OutOfTime, SupportSearch
+from ifm_ident.solve.objectives._support_search import OutOfTime, SupportSearch
 from ifm_ident.solve.objectives._training_rows import TrainingRows
 from ifm_ident.solve.objectives.exact_columns import combine, narrowed
 
@@ -89,12 +90,10 @@ class FewestDensities:
         target = wanted.tolist()
         sets = list(dict.fromkeys(h for w, h in self._pool.items() if sum(v * target[j] for j, v in w)))
         height = self._rows.matrix.shape[0]
-        indptr = np.concatenate([[0], np.cumsum([len(h) for h in sets])])
+        columns = np.array([i for h in sets for i in h], dtype=np.int64)
         meets = csr_array(
-            (np.ones(int(indptr[-1])), np.array([i for h in sets for i in h], dtype=np.int64), indptr),
-            shape=(len(sets), height),
+            (np.ones(len(columns)), columns, row_bounds([len(h) for h in sets])), shape=(len(sets), height)
         )
-        limit = {} if deadline.at is None else {"time_limit": deadline.remaining}
         from scipy.optimize import (  # slow to import, and only this objective needs it
             Bounds,
             LinearConstraint,
@@ -109,7 +108,7 @@ class FewestDensities:
                 LinearConstraint(meets, lb=np.ones(len(sets))),
                 LinearConstraint(np.ones((1, height)), ub=[most]),
             ],
-            options=limit,
+            options=deadline.option,
         )
         if found.status == 2:
             return None, most + 1
@@ -145,15 +144,14 @@ class FewestDensities:
             filled = np.flatnonzero(row)
             if not len(filled):
                 continue
-            at = int(np.flatnonzero(goal)[0])
-            if step >= len(support) and not np.any((row * goal[at] - goal * row[at]) % PRIME):
+            if step >= len(support) and len(parallel_to(row[None], goal)):
                 continue
-            scale = pow(int(row[filled[0]]), -1, PRIME)
-            unit = row * scale % PRIME
-            goal = (goal - goal[filled[0]] * unit) % PRIME
+            pivot = int(filled[0])
+            by = unit(row, pivot)
+            goal = cleared(goal, by, pivot)
             if not goal.any():
                 return None
-            work = (work - work[:, filled[:1]] * unit) % PRIME
+            work = cleared(work, by, pivot)
         return self._exact_set(np.flatnonzero(~work.any(axis=1)), wanted)
 
     def _exact_set(self, support: Ints, wanted: Ints) -> Ints | None:

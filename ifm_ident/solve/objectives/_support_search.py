@@ -14,8 +14,8 @@ import numpy as np
 
 from ifm_ident.arrays import Ints
 from ifm_ident.deadline import Deadline
+from ifm_ident.solve.exact.modular import PRIME, cleared, inverses, parallel_to, unit
 
-PRIME = 2**31 - 1
 EFFORT = 100_000
 """A search that may meet more than about this many triples of rows is not begun."""
 
@@ -72,7 +72,7 @@ class SupportSearch:
         if size == 0 or not len(rows):
             return None
         if size == 1:
-            parallel = _parallel_to(rows, goal)
+            parallel = parallel_to(rows, goal)
             return [int(names[parallel[0]])] if len(parallel) else None
         if size == 3:
             columns = np.flatnonzero(goal)
@@ -97,14 +97,14 @@ class SupportSearch:
         count = len(branches)
         row = rows[branches]
         at = (row != 0).argmax(axis=1)
-        scale = _inverse(row[np.arange(count), at])
+        scale = inverses(row[np.arange(count), at])
         unit = row * scale[:, None] % PRIME
         target = (goal - goal[at][:, None] * unit) % PRIME
         spent = np.flatnonzero(~target.any(axis=1))
         if len(spent):
             return [int(names[branches[spent[0]]])]
         to = (target != 0).argmax(axis=1)
-        scale = _inverse(target[np.arange(count), to])
+        scale = inverses(target[np.arange(count), to])
         direction = target * scale[:, None] % PRIME
         functionals = self._random.integers(1, PRIME, (rows.shape[1], 2))
         of_rows, of_unit, of_direction = (_apply(m, functionals) for m in (rows, unit, direction))
@@ -114,7 +114,7 @@ class SupportSearch:
             (of_rows[None, :, k] - first * of_unit[:, None, k] % PRIME - second * of_direction[:, None, k]) % PRIME
             for k in range(2)
         )
-        key = above * _inverse(below) % PRIME
+        key = above * inverses(below) % PRIME
         place = np.empty(len(rows), dtype=np.int64)
         place[:] = count
         place[branches] = np.arange(count)
@@ -150,13 +150,13 @@ def _pair_among(rows: Ints, goal: Ints, members: Ints) -> list[int] | None:
     for i in members.tolist():
         if not rows[i].any():
             continue
-        if len(_parallel_to(rows[i][None, :], goal)):
+        if len(parallel_to(rows[i][None, :], goal)):
             return [i]
         smaller, target = _contract(rows, goal, i)
         if any(not smaller[other].any() for other in distinct):
             continue
         for other in distinct:
-            if len(_parallel_to(smaller[other][None, :], target)):
+            if len(parallel_to(smaller[other][None, :], target)):
                 return [other, i]
         distinct.append(i)
     return None
@@ -171,7 +171,7 @@ def _blocking(rows: Ints, goal: Ints, random: np.random.Generator, tries: int) -
     for _ in range(tries):
         work, target = rows, goal
         for i in random.permutation(len(rows)).tolist():
-            if work[i].any() and not len(_parallel_to(work[i][None, :], target)):
+            if work[i].any() and not len(parallel_to(work[i][None, :], target)):
                 work, target = _contract(work, target, i)
         left = np.flatnonzero(work.any(axis=1))
         if len(left) < len(best):
@@ -182,34 +182,11 @@ def _blocking(rows: Ints, goal: Ints, random: np.random.Generator, tries: int) -
 def _contract(rows: Ints, goal: Ints, row: int) -> tuple[Ints, Ints]:
     """Rows and goal modulo one of the rows, in one coordinate less."""
     at = int((rows[row] != 0).argmax())
-    unit = rows[row] * pow(int(rows[row, at]), -1, PRIME) % PRIME
-    keep = np.arange(len(goal)) != at
-    left = (rows[:, keep] - rows[:, at : at + 1] * unit[keep]) % PRIME
-    return left, (goal[keep] - goal[at] * unit[keep]) % PRIME
-
-
-def _parallel_to(rows: Ints, goal: Ints) -> Ints:
-    """Which of some nonzero rows are multiples of a goal that is not zero."""
-    at = int((goal != 0).argmax())
-    crossed = (rows * goal[at] - rows[:, at : at + 1] * goal) % PRIME
-    return np.flatnonzero(~crossed.any(axis=1))
+    by, keep = unit(rows[row], at), np.arange(len(goal)) != at
+    return cleared(rows, by, at)[:, keep], cleared(goal, by, at)[keep]
 
 
 def _apply(rows: Ints, functionals: Ints) -> Ints:
     """Values of the functionals (columns) on the rows."""
     values = [(rows * functional % PRIME).sum(axis=1) % PRIME for functional in functionals.T]
     return np.stack(values, axis=1)
-
-
-def _inverse(values: Ints) -> Ints:
-    """Inverses modulo the prime, of any shape; 0 for 0.
-
-    >>> (_inverse(np.array([0, 1, 2, 12345])) * np.array([0, 1, 2, 12345]) % PRIME).tolist()
-    [0, 1, 1, 1]
-    """
-    result, power = np.ones_like(values), values
-    for bit in bin(PRIME - 2)[:1:-1]:
-        if bit == "1":
-            result = result * power % PRIME
-        power = power * power % PRIME
-    return result

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, owners
 from ifm_ident.errors import IfmError
 from ifm_ident.solve.exact._dense import solve_left
 from ifm_ident.solve.exact.factorisation import Solutions
@@ -73,8 +73,7 @@ def _by_rows(weighted: csr_array, gram: csr_array, targets: csr_array) -> tuple[
     multipliers = _solve_gram(gram, targets)
     numerator, common = to_common(multipliers.indptr, multipliers.numerator, multipliers.denominator)
     group, row, value = combine(multipliers.indptr, multipliers.row, numerator, weighted)
-    owner = np.repeat(np.arange(targets.shape[0], dtype=np.int64), np.diff(multipliers.indptr))
-    wanted = np.asarray(targets.toarray()[owner, multipliers.row])
+    wanted = np.asarray(targets.toarray()[multipliers.owners, multipliers.row])
     least = Ratios.reduced(group_sums(multipliers.indptr, times(numerator, wanted)), common)
     return _solutions(group, row, value, common, targets.shape[0]), least
 
@@ -167,7 +166,7 @@ def _only(
     indptr: Ints, row: Ints, value: NDArray[np.object_], kept: Ints
 ) -> tuple[Ints, Ints, NDArray[np.object_]]:
     """Group, row and value of the entries of some groups, ascending."""
-    owner = np.repeat(np.arange(len(indptr) - 1, dtype=np.int64), np.diff(indptr))
+    owner = owners(indptr)
     mask = np.isin(owner, kept)
     return owner[mask], row[mask], value[mask].astype(object)
 
@@ -176,9 +175,7 @@ def _solutions(
     group: Ints, row: Ints, value: NDArray[np.object_], common: NDArray[np.object_], count: int
 ) -> Solutions:
     ratios = Ratios.reduced(value, common[group])
-    sizes = np.bincount(group, minlength=count)
-    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return Solutions(np.ones(count, dtype=bool), indptr, row, ratios.numerator, ratios.denominator)
+    return Solutions.owned(group, count, np.ones(count, dtype=bool), row, ratios.numerator, ratios.denominator)
 
 
 def variances(found: Solutions, sizes: Ints) -> Ratios:

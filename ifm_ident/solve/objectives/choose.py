@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ifm_ident.answer.identification import JOINT, Identification, Terms
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.deadline import Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regime
@@ -129,7 +129,7 @@ def choose(
     if objective == "basis":
         return Chosen(identification, objective, none, none, Ratios.of([]), Ratios.of([]))
     terms = identification.terms
-    owner = np.repeat(np.arange(len(identification), dtype=np.int64), np.diff(terms.indptr))
+    owner = terms.owners
     rows: list[Ints] = []
     blocks: list[Ints] = []
     parts: list[Terms] = []
@@ -150,8 +150,8 @@ def choose(
     order = np.lexsort((kind, row))
     merged = Terms.concatenate([Terms.empty(0), *parts]).take(order)
     counts = np.zeros(len(identification), dtype=np.int64)
-    np.add.at(counts, row[order], np.diff(merged.indptr))
-    merged = replace(merged, indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+    np.add.at(counts, row[order], merged.sizes)
+    merged = replace(merged, indptr=row_bounds(counts))
     return Chosen(
         replace(identification, terms=merged),
         objective,
@@ -188,9 +188,9 @@ def _merged_sizes(identifier: Identifier, samples: Sequence[int] | Ints | None) 
 
 def _part(terms: Terms, owner: Ints, entries: Ints, own: Ints) -> Terms:
     """The entries of one block, in compressed rows over the targets `own` that have it."""
-    counts = np.bincount(np.searchsorted(own, owner[entries]), minlength=len(own))
-    return Terms(
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+    return Terms.owned(
+        np.searchsorted(own, owner[entries]),
+        len(own),
         terms.block[entries],
         terms.train[entries],
         terms.numerator[entries],
@@ -241,8 +241,7 @@ def _counts(design: Design, block: int) -> NDArray[np.bool_]:
 def _solutions(terms: Terms, design: Design) -> Solutions:
     """Terms of one block as solutions over the distinct training regimes."""
     row = np.searchsorted(design.distinct, design.first[terms.train])
-    every = np.ones(len(terms.indptr) - 1, dtype=bool)
-    return Solutions(every, terms.indptr, row, terms.numerator, terms.denominator)
+    return Solutions(terms.indptr, np.ones(len(terms), dtype=bool), row, terms.numerator, terms.denominator)
 
 
 def _one_by_one(
@@ -252,7 +251,7 @@ def _one_by_one(
     best: list[Exponents] = []
     bounds: list[Fraction | int] = []
     for t in range(wanted.shape[0]):
-        span = slice(int(begin.indptr[t]), int(begin.indptr[t + 1]))
+        span = begin.span(t)
         pairs = zip(begin.numerator[span].tolist(), begin.denominator[span].tolist(), strict=True)
         start = {i: Fraction(*pair) for i, pair in zip(begin.row[span].tolist(), pairs, strict=True)}
         exponents, bound = method.choose(csr_array(wanted[[t]]), start, deadline)
@@ -264,8 +263,7 @@ def _one_by_one(
 def _values(found: Solutions, objective: Objective, sizes: Ints | None) -> Ratios:
     """What the objective gives for every formula, exact."""
     if objective == "sparse":
-        counts = np.diff(found.indptr)
-        return Ratios(counts, np.ones_like(counts))
+        return Ratios(found.sizes, np.ones_like(found.sizes))
     if objective == "l1":
         numerator, common = to_common(found.indptr, np.abs(found.numerator), found.denominator)
         return Ratios.reduced(group_sums(found.indptr, numerator), common)

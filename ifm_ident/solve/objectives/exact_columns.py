@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.arrays import Ints, ragged_arange
+from ifm_ident.arrays import Ints, Ragged, owners, ragged_arange
 from ifm_ident.errors import IfmError
 from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.exact.products import WouldOverflow, product
@@ -122,15 +122,13 @@ def to_common(indptr: Ints, numerator: Integers, denominator: Integers) -> tuple
     filled = np.diff(indptr) > 0
     if filled.any():
         common[filled] = np.lcm.reduceat(denominator, indptr[:-1][filled])
-    owner = np.repeat(np.arange(len(common)), np.diff(indptr))
-    return times(numerator, common[owner] // denominator), common
+    return times(numerator, common[owners(indptr)] // denominator), common
 
 
 @dataclass(frozen=True, eq=False)
-class WideRows:
+class WideRows(Ragged, entries=("indices", "data")):
     """A row-compressed sparse matrix whose entries may be Python integers."""
 
-    indptr: Ints
     indices: Ints
     data: Integers
     shape: tuple[int, int]
@@ -138,10 +136,8 @@ class WideRows:
     def transposed(self) -> WideRows:
         """The transpose."""
         order = np.argsort(self.indices, kind="stable")
-        owner = np.repeat(np.arange(self.shape[0], dtype=np.int64), np.diff(self.indptr))
-        counts = np.bincount(self.indices, minlength=self.shape[1])
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return WideRows(indptr, owner[order], self.data[order], self.shape[::-1])
+        columns, shape = self.indices[order], self.shape[::-1]
+        return WideRows.owned(columns, shape[0], self.owners[order], self.data[order], shape)
 
 
 def combine(
@@ -160,13 +156,11 @@ def combine(
             pass
         else:
             found.sort_indices()
-            owner = np.repeat(np.arange(groups, dtype=np.int64), np.diff(found.indptr))
-            return owner, found.indices.astype(np.int64), found.data
+            return owners(found.indptr), found.indices.astype(np.int64), found.data
     counts = np.diff(matrix.indptr)[row].astype(np.int64)
     at = ragged_arange(matrix.indptr[:-1][row].astype(np.int64), counts)
     entry = np.repeat(np.arange(len(row)), counts)
-    owner = np.repeat(np.arange(groups, dtype=np.int64), np.diff(indptr))
-    key = owner[entry] * width + matrix.indices[at]
+    key = owners(indptr)[entry] * width + matrix.indices[at]
     order = np.argsort(key, kind="stable")
     keys, starts = np.unique(key[order], return_index=True)
     values = numerator.astype(object)[entry] * matrix.data.astype(object)[at]
@@ -179,7 +173,7 @@ def require_solutions(matrix: csr_array, found: Solutions, targets: csr_array) -
     """Check in integers that every solution q has q · matrix = its target; raises IfmError for one that has not.
 
     >>> unit = csr_array(np.array([[1, 0], [1, 1]]))
-    >>> q = Solutions(np.array([True]), np.array([0, 1]), np.array([1]), np.array([1]), np.array([1]))
+    >>> q = Solutions(np.array([0, 1]), np.array([True]), np.array([1]), np.array([1]), np.array([1]))
     >>> require_solutions(unit, q, csr_array(np.array([[1, 1]])))
     >>> require_solutions(unit, q, csr_array(np.array([[1, 0]])))
     Traceback (most recent call last):
@@ -188,7 +182,7 @@ def require_solutions(matrix: csr_array, found: Solutions, targets: csr_array) -
     """
     numerator, common = to_common(found.indptr, found.numerator, found.denominator)
     group, column, value = combine(found.indptr, found.row, numerator, matrix)
-    wanted = np.repeat(np.arange(targets.shape[0], dtype=np.int64), np.diff(targets.indptr))
+    wanted = owners(targets.indptr)
     key = np.concatenate([group, wanted]) * targets.shape[1] + np.concatenate([column, targets.indices])
     missed = np.concatenate([value, -times(targets.data, common[wanted])])
     order = np.argsort(key, kind="stable")
@@ -203,9 +197,9 @@ def from_maps(maps: Sequence[dict[int, Fraction]]) -> Solutions:
     """Solutions in columns from row index to exponent, one map a target."""
     kept = [sorted((row, q) for row, q in found.items() if q) for found in maps]
     flat = [term for terms in kept for term in terms]
-    return Solutions(
+    return Solutions.of(
+        [len(terms) for terms in kept],
         np.ones(len(kept), dtype=bool),
-        np.concatenate([[0], np.cumsum([len(terms) for terms in kept])]).astype(np.int64),
         np.array([row for row, _ in flat], dtype=np.int64),
         narrowed([q.numerator for _, q in flat]),
         narrowed([q.denominator for _, q in flat]),

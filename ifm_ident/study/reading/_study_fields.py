@@ -30,7 +30,10 @@ _TABLE_KEYS = ("file", "label", "labels")
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Where the data table is and how to read it: outcome, label column and convention, scaling, logarithms."""
+    """Where the data table is and how to read it: outcome, label column and convention, scaling, logarithms.
+
+    unit: the column that says which rows belong together (an animal, a plate), None for independent rows.
+    """
 
     file: Path
     outcome: str | None = None
@@ -38,6 +41,7 @@ class DataSpec:
     scale: Scale = "none"
     log: tuple[str, ...] = ()
     labels: LabelConvention | None = None
+    unit: str | None = None
 
 
 def require_keys(node: Node, place: Place, legal: Collection[str], required: Collection[str] = ()) -> None:
@@ -205,14 +209,15 @@ class FieldReader:
     def data(self, node: Node) -> DataSpec:
         """The data table's description; the file itself is not looked at."""
         place: Place = ("data",)
-        require_keys(node, place, ("file", "outcome", "label", "labels", "scale", "log"), required=("file",))
+        legal = ("file", "outcome", "label", "labels", "scale", "log", "unit")
+        require_keys(node, place, legal, required=("file",))
         file = self._source(node, place)
         if not isinstance(file, Path):
             raise InputError(
                 "the `file` of `data` is a path; data frames go to what reads samples", (*place, "file")
             )
         label, labels = self._labels(node, place)
-        outcome, scale, log = (node.entries.get(key) for key in ("outcome", "scale", "log"))
+        outcome, scale, log, unit = (node.entries.get(key) for key in ("outcome", "scale", "log", "unit"))
         if scale is not None and (scale.kind != "str" or scale.value not in _SCALES):
             raise InputError(f"unknown scale {scale.shown}; {nearest(scale.raw, _SCALES)}", (*place, "scale"))
         return DataSpec(
@@ -222,6 +227,7 @@ class FieldReader:
             "none" if scale is None else cast(Scale, scale.value),
             () if log is None else _names(log, (*place, "log"), "a column"),
             labels,
+            None if unit is None else text_of(unit, (*place, "unit"), "the column of units"),
         )
 
     def _order(self, node: Node) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import parse_labels
 from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader, match_level
@@ -153,7 +153,7 @@ def regimes_in(
         rows.append(np.flatnonzero(level))
         levels.append(level[rows[-1]])
     counts = np.bincount(np.concatenate(rows), minlength=table.row_count)
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    indptr = row_bounds(counts)
     cursor = indptr[:-1].copy()
     position_of, level_of = (np.zeros(indptr[-1], dtype=np.int64) for _ in range(2))
     for position, (row, level) in enumerate(zip(rows, levels, strict=True)):

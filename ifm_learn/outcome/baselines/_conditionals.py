@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ifm_ident import InputError
-from ifm_ident.arrays import Floats
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.outcome.regressors import SmoothRegressor, cross_fit, fit_regressor
 
 Noise = Literal["gaussian", "residuals"]
@@ -37,8 +37,12 @@ class Conditional:
     residuals: Floats
 
     @classmethod
-    def fit(cls, parents: Floats, values: Floats, regressor: Any, seed: int) -> Conditional:
+    def fit(
+        cls, parents: Floats, values: Floats, regressor: Any, seed: int, groups: Ints | None = None
+    ) -> Conditional:
         """From rows of one cell: parents, shape (n, number of parents), and values, shape (n,).
+
+        groups: shape (n,), ids of rows that no fold separates.
 
         regressor: any scikit-learn regressor, or None for ridge on linear terms, splines or splines and products,
         by cross-validation. The spread is fitted by Gaussian likelihood to residuals of a cross-fitted mean.
@@ -50,14 +54,14 @@ class Conditional:
             residuals = (values - shift) / (unit if unit > 0 else 1.0)
             return cls(None, None, shift, unit, residuals)
         if regressor is None:
-            mean = SmoothRegressor(units=(), seed=seed).fit(parents, values).model_
+            mean = SmoothRegressor(units=(), seed=seed).fit(parents, values, groups=groups).model_
         else:
             mean = fit_regressor(regressor, parents, values)
-        left = values - cross_fit(mean, parents, values, folds=5, seed=seed).out_of_fold
+        left = values - cross_fit(mean, parents, values, folds=5, seed=seed, groups=groups).out_of_fold
         unit = float(np.sqrt(np.mean(left**2)))
         scale = None
         if unit > 0:
-            scale = _spread(parents, left**2 / unit**2, seed) if len(values) >= _FEWEST else None
+            scale = _spread(parents, left**2 / unit**2, seed, groups) if len(values) >= _FEWEST else None
         found = cls(mean, scale, shift, unit, left)
         spread = found.spread(parents)
         standard = left / np.where(spread > 0, spread, 1.0)
@@ -85,7 +89,7 @@ class Conditional:
         return self.residuals[rows]
 
 
-def _spread(parents: Floats, squares: Floats, seed: int) -> Any:
+def _spread(parents: Floats, squares: Floats, seed: int, groups: Ints | None = None) -> Any:
     """A regression of squared residuals with log link, by cross-validated Gaussian likelihood; None for constant.
 
     Gamma regression with log link has the same estimating equations as the Gaussian likelihood of the variance.
@@ -104,7 +108,8 @@ def _spread(parents: Floats, squares: Floats, seed: int) -> Any:
             model = make_pipeline(
                 StandardScaler(), splines, StandardScaler(), GammaRegressor(alpha=alpha, solver="newton-cholesky")
             )
-            error = _score(cross_fit(model, parents, values, folds=3, seed=seed).out_of_fold, values)
+            held_out = cross_fit(model, parents, values, folds=3, seed=seed, groups=groups).out_of_fold
+            error = _score(held_out, values)
             if error < best:
                 best, chosen = error, model
         return None if chosen is None else fit_regressor(chosen, parents, values)

@@ -34,13 +34,15 @@ class RegimeSums:
 
     @classmethod
     def of(cls, samples: Samples, folds: int = 1, seed: int = 0) -> RegimeSums:
-        """Rows are dealt to folds at random; every regime is spread evenly over them."""
+        """Rows (whole units) are dealt to folds at random; every regime is spread evenly over them."""
         values, m = targets_of(samples), len(samples.present)
         column = np.searchsorted(samples.present, samples.regime)
         order = stream(seed, "folds").permutation(len(samples))
         order = order[np.argsort(column[order], kind="stable")]
         fold = np.empty(len(samples), dtype=np.int64)
         fold[order] = np.arange(len(samples)) % folds
+        if folds > 1 and samples.units is not None:
+            fold = samples.units.folds(folds, stream(seed, "folds"))
         group = fold * m + column
         which = csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(folds * m, len(group)))
         shape = (folds, m, values.shape[1])
@@ -96,6 +98,7 @@ class LinearInMeans(OutcomeEstimator):
         which = csr_array((np.ones(len(column)), (column, np.arange(len(column)))))
         freedom = np.where(self.sizes_ > 1, self.sizes_ - 1, np.nan)
         self.variances_ = (which @ squares) / freedom[:, None]
+        self.moved_ = None if samples.units is None else _moved_by_units(samples, self.means_)
         self._prepare(samples)
         return self
 
@@ -115,14 +118,21 @@ class LinearInMeans(OutcomeEstimator):
     def standard_errors(self, regimes: Regimes) -> Floats:
         """Standard errors of `predict`, of its shape: sqrt(sum_i w_i^2 s_i^2 / n_i), s_i the spread in regime i.
 
-        NaN where a regime with weight has one row. Biases of the method are not in it.
+        Of rows that belong together, sqrt(sum_u (sum_i w_i m_ui)^2), m_ui what unit u adds to the mean of regime
+        i. NaN where a regime with weight has one row (unit). Biases of the method are not in it.
         """
         check_regimes(self.model_, regimes)
         squares = self.variances_ / self.sizes_[:, None]
+        if self.moved_ is not None:
+            squares = (self.moved_**2).sum(axis=1).T
         parts = []
         for weights in self._weights_in_parts(regimes):
             unknown = (weights != 0).astype(np.float64) @ np.isnan(squares)
-            found = np.sqrt(weights**2 @ np.nan_to_num(squares))
+            if self.moved_ is None:
+                found = np.sqrt(weights**2 @ np.nan_to_num(squares))
+            else:
+                moved = np.einsum("ri,tui->rtu", weights, np.nan_to_num(self.moved_))
+                found = np.sqrt((moved**2).sum(axis=2))
             parts.append(np.where(unknown > 0, np.nan, found))
         return shaped(self.has_outcome_, np.concatenate(parts))
 
@@ -130,3 +140,19 @@ class LinearInMeans(OutcomeEstimator):
         step = max(1, _CELLS // len(self.train_))
         for start in range(0, max(len(regimes), 1), step):
             yield self.weights(regimes.take(slice(start, start + step)))
+
+
+def _moved_by_units(samples: Samples, means: Floats) -> Floats:
+    """What every unit adds to each regime's mean beyond its share, shape (targets, units, m).
+
+    By sqrt(k / (k - 1)) larger in a regime of k units, so that squares add up to the variance without bias.
+    """
+    units = samples.units
+    assert units is not None
+    m, u = len(samples.present), int(units.place.max()) + 1
+    left = (targets_of(samples) - means[units.regime]) / samples.sizes[samples.present][units.regime][:, None]
+    cell = units.place * m + units.regime
+    found: Floats = np.stack([np.bincount(cell, column, minlength=u * m).reshape(u, m) for column in left.T])
+    k = units.counts()
+    found *= np.sqrt(np.where(k > 1, k / np.maximum(k - 1, 1), np.nan))
+    return np.asarray(found, dtype=np.float64)

@@ -87,10 +87,12 @@ class DagBaseline(OutcomeEstimator):
             rows = shown[:, k] == cell
             values = samples.x[rows]
             parents = values[:, self._parents_of(k)]
-            self.conditionals_.append(Conditional.fit(parents, values[:, k], self.conditional, self.seed))
+            unit = None if samples.unit is None else samples.unit[rows]
+            self.conditionals_.append(Conditional.fit(parents, values[:, k], self.conditional, self.seed, unit))
         self.outcome_ = None
         if samples.y is not None:
-            self.outcome_ = fit_regressor(outcome_regressor(self.regressor, self.seed), samples.x, samples.y)
+            chosen = outcome_regressor(self.regressor, self.seed)
+            self.outcome_ = fit_regressor(chosen, samples.x, samples.y, groups=samples.unit)
         return self
 
     def _parents_of(self, variable: int) -> list[int]:

@@ -1,0 +1,134 @@
+"""Studies with rows and known truth for benchmarks of estimates: one or two variables, five, or fifty."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from ifm_ident import Regimes, Study
+from ifm_ident.arrays import Floats
+from ifm_learn.data.samples import Samples
+
+CROSS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+POOL = 400_000
+PAIRS = ("near", "block2", "bimodal", "gamma", "counts")
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Samples, regimes to ask about, their true means (r, k), and how many of them, the first ones, were run."""
+
+    samples: Samples
+    asked: Regimes
+    means: Floats
+    run: int
+
+
+def pair(kind: str, n: int, rng: np.random.Generator) -> Truth:
+    """ctrl, A and B run, n rows each; A+B is what factors of A and of B give.
+
+    near: x ~ N(A - B, 1). block2: two correlated normals tilted by squares and a product. bimodal, gamma: two
+    humps, a skewed base. counts: zero-inflated counts, A and B on different ones. beyond: normal, A and B shift by 1.8
+    each. saturating: normal, A and B tilt by one bounded function of x.
+    """
+    pool, laws, means = _pool(kind)
+    x = np.concatenate([pool[np.searchsorted(law, rng.random(n))] for law in laws[:3]])
+    return Truth(Samples(_cross(kind), np.repeat([0, 1, 2], n), x), Regimes.from_codes(CROSS), means, 3)
+
+
+@functools.cache
+def _cross(kind: str) -> object:
+    names = ["x0", "x1"] if kind in ("block2", "counts") else ["x0"]
+    scopes = (names[:1], names[-1:]) if kind == "counts" else (names, names)
+    factors = [{"x": scope, "sigma": [name]} for scope, name in zip(scopes, "AB", strict=True)]
+    return Study.from_dict(
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1]},
+            "variables": names,
+            "factors": factors,
+            "train": ["00", "10", "01"],
+        }
+    ).design
+
+
+@functools.cache
+def _pool(kind: str) -> tuple[Floats, list[Floats], Floats]:
+    """Rows of the base, cumulated weights of the four regimes over them and their means."""
+    rng = np.random.default_rng(20_240)
+    one = rng.normal(size=(POOL, 1))
+    pool = {
+        "block2": lambda: rng.normal(size=(POOL, 2)) @ np.array([[1, 0.5], [0, np.sqrt(0.75)]]),
+        "bimodal": lambda: one * 0.5 + rng.choice([-1.5, 1.5], size=(POOL, 1)),
+        "gamma": lambda: rng.gamma(3, 1, size=(POOL, 1)),
+        "beyond": lambda: np.linspace(-6, 12, POOL)[:, None],
+        "saturating": lambda: np.linspace(-6, 12, POOL)[:, None],
+        "counts": lambda: 1.0 * rng.poisson(3, size=(POOL, 2)) * (rng.random((POOL, 2)) < 0.7),
+    }.get(kind, lambda: one)()
+    x, z = pool[:, 0], pool[:, -1]
+    a, b = {
+        "near": lambda: (x, -x),
+        "block2": lambda: (0.8 * x - 0.3 * z**2, -0.6 * z + 0.3 * x * z),
+        "bimodal": lambda: (0.6 * x, -0.3 * x**2),
+        "gamma": lambda: (-0.5 * x, 0.4 * np.log(x)),
+        "counts": lambda: (0.35 * x, -0.4 * z),
+        "beyond": lambda: (1.8 * x, 1.8 * x),
+        "saturating": lambda: (3.0 * np.tanh((x - 1) / 1.2), 3.0 * np.tanh((x - 1) / 1.2)),
+    }[kind]()
+    # beyond the rows of ctrl there are points all the same: weighed, not drawn
+    base = -(x**2) / 2 if kind in ("beyond", "saturating") else np.zeros(POOL)
+    laws, means = [], []
+    for first, second in CROSS:
+        w = np.exp((tilt := base + first * a + second * b) - tilt.max())
+        laws.append(np.cumsum(w) / w.sum())
+        laws[-1][-1] = 1.0
+        means.append(w @ pool / w.sum())
+    return pool, laws, np.array(means)
+
+
+def wide(n: int, rng: np.random.Generator, variables: int = 5, interventions: int = 4) -> Truth:
+    """A base factor over all variables, interventions on random pairs, an outcome; 4 n rows of ctrl, n of others.
+
+    All regimes but pairs of interventions are run; asked about are the pairs, means are of the outcome.
+    """
+    p, d = variables, interventions
+    base, noise = np.eye(p) * 2, rng.normal(size=(p, p)) * 0.35
+    base += (noise + noise.T) / 2
+    base += np.eye(p) * max(0, 1 - np.linalg.eigvalsh(base)[0])
+    scopes = [sorted(rng.choice(p, 2, replace=False).tolist()) for _ in range(d)]
+    precisions, heights = np.zeros((d, p, p)), np.zeros((d, p))
+    for k, scope in enumerate(scopes):
+        root = rng.normal(size=(2, 2)) * 0.5
+        precisions[k][np.ix_(scope, scope)], heights[k, scope] = root @ root.T, rng.normal(size=2) * 1.5
+    line = rng.normal(size=p)
+    line /= np.sqrt(line @ np.linalg.inv(base) @ line)
+
+    def law(active: tuple[int, ...]) -> tuple[Floats, Floats]:
+        covariance = np.linalg.inv(base + precisions[list(active)].sum(axis=0))
+        return covariance @ heights[list(active)].sum(axis=0), covariance
+
+    singles, doubles = [(), *((k,) for k in range(d))], list(itertools.combinations(range(d), 2))
+    sizes = [4 * n, *(n for _ in range(d))]
+    x = np.concatenate([rng.multivariate_normal(*law(r), m) for r, m in zip(singles, sizes, strict=True)])
+    y = np.tanh(x @ line) + 0.5 * rng.normal(size=len(x))
+    nodes, masses = np.polynomial.hermite_e.hermegauss(60)
+    means = []
+    for active in doubles:
+        mean, covariance = law(active)
+        means.append(np.tanh(mean @ line + np.sqrt(line @ covariance @ line) * nodes) @ masses / masses.sum())
+    names, levels = [f"x{v}" for v in range(p)], [f"s{k}" for k in range(d)]
+    factors = [{"sigma": []}, *({"x": [names[v] for v in s], "sigma": [levels[k]]} for k, s in enumerate(scopes))]
+    codes = np.eye(d + 1, d, -1, dtype=int)
+    study = Study.from_dict(
+        {
+            "interventions": {name: [0, 1] for name in levels},
+            "variables": names,
+            "factors": factors,
+            "train": ["".join(map(str, row)) for row in codes],
+        }
+    )
+    asked = Regimes.from_active([tuple((k, 1) for k in active) for active in doubles], d)
+    samples = Samples(study.design, np.repeat(np.arange(d + 1), sizes), x, y)
+    return Truth(samples, asked, np.array(means)[:, None], 0)

@@ -1,0 +1,151 @@
+"""The average over the rungs that rows cannot tell apart, with intervals that hold the spread between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats
+from ifm_learn.data.samples import Samples
+from ifm_learn.ladder.coordinates import Coordinates
+from ifm_learn.ladder.estimate import LadderEstimate, combined, flagged
+from ifm_learn.ladder.law import Function, Law, Rung
+from ifm_learn.ladder.redraw import Units
+from ifm_learn.ladder.rung_means import Asked, rung_means
+from ifm_learn.ladder.selection import FOLDS, REPEATS, Scores, compare
+from ifm_learn.randomness import stream
+
+REPLICATES = 40
+
+
+@runtime_checkable
+class Redrawn(Protocol):
+    """A law whose refits for intervals differ from others: they vary what its ridge hides as well."""
+
+    def redrawn(self, weight: Floats, rng: np.random.Generator) -> Law:
+        """The law with each row counted `weight` times, shape (n,)."""
+        ...
+
+
+def _redrawn(law: Law, weight: Floats, rng: np.random.Generator) -> Law:
+    return law.redrawn(weight, rng) if isinstance(law, Redrawn) else law.refit(weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """Rungs fitted to the same rows, their held-out scores, and refits of the likely ones on the same redraws.
+
+    laws: of every rung that could be fitted; refused: why others could not. chosen: indices into `laws` of those
+    within two standard errors of the best. redraws: weights of rows, shape (replicates, n); refits: of the chosen
+    laws, one list each.
+    """
+
+    samples: Samples
+    units: Units
+    laws: tuple[Law, ...]
+    refused: dict[str, str]
+    scores: Scores | None
+    chosen: tuple[int, ...]
+    redraws: Floats
+    refits: tuple[tuple[Law, ...], ...] = field(repr=False)
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """The chosen rungs' names."""
+        return tuple(self.laws[k].rung for k in self.chosen)
+
+    @cached_property
+    def _joint(self) -> Coordinates:
+        return Coordinates(self.samples.design, tuple(range(len(self.samples.design.model.factors))))
+
+    def exponents(self, regimes: Regimes) -> Floats:
+        """How much of every regime present an estimate rests on, shape (r, d): by shortest exponents."""
+        try:
+            return self._joint.formula(regimes)
+        except InputError:
+            model = self.samples.design.model
+            parts = [Coordinates(self.samples.design, factors).formula(regimes) for factors in model.covers]
+            found: Floats = np.sqrt(np.mean(np.square(parts), axis=0))
+            return found
+
+    def freedom(self, regimes: Regimes) -> Floats:
+        """Degrees of freedom behind a standard error, by Satterthwaite: each regime has its own."""
+        share = self.exponents(regimes) ** 2 / self.units.counts
+        less = np.maximum(self.units.counts - 1, 0.5)
+        rows = share.sum(axis=1) ** 2 / (share**2 / less).sum(axis=1)
+        found: Floats = 1 / (1 / rows + 1 / max(len(self.redraws) - 1, 1))
+        return found
+
+    def estimate(
+        self,
+        regimes: Regimes,
+        function: Function | None = None,
+        values: Floats | None = None,
+        alpha: float = 0.1,
+    ) -> LadderEstimate:
+        """Means of functions of x, or of values of the rows (n, k), in identified regimes: averages over rungs.
+
+        Intervals hold the mean with probability 1 - alpha, about. Raises InputError where one is not identified.
+        """
+        if not 0 < alpha < 1:
+            raise InputError(f"alpha lies between 0 and 1, got {alpha}")
+        if function is not None and values is not None:
+            raise InputError("give a function of x or values of the rows, not both")
+        asked = Asked.of(self.samples, self.units, regimes, function, values)
+        means = [
+            rung_means(self.laws[k], refits, self.redraws, asked)
+            for k, refits in zip(self.chosen, self.refits, strict=True)
+        ]
+        exponents = self.exponents(regimes)
+        table = combined(self.rungs, means, asked, self.freedom(regimes), alpha)
+        return flagged(table, means, asked, exponents)
+
+
+def fit_ladder(
+    samples: Samples,
+    rungs: Sequence[Rung],
+    *,
+    seed: int,
+    unit: NDArray[np.int64] | None = None,
+    replicates: int = REPLICATES,
+    folds: int = FOLDS,
+    repeats: int = REPEATS,
+) -> Ladder:
+    """Fits rungs, compares them on held-out units and refits the likely ones on redrawn units.
+
+    unit: which rows belong together, shape (n,); every row is its own unit by default. Raises InputError where no
+    rung can be fitted.
+
+    >>> from ifm_ident import Study
+    >>> from ifm_learn.ladder.normal import Normal
+    >>> from ifm_learn.ladder.tilt import Tilt
+    >>> design = Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]}, "factors": [{"sigma": ["A"]},
+    ...     {"sigma": ["B"]}], "train": ["00", "10", "01"]}).design
+    >>> rng, regime = np.random.default_rng(0), np.repeat([0, 1, 2], 60)
+    >>> x = rng.normal(np.array([0.0, 1.0, -1.0])[regime])[:, None]
+    >>> ladder = fit_ladder(Samples(design, regime, x), [Normal(), Tilt("linear")], seed=0)
+    >>> found = ladder.estimate(Regimes.from_codes(np.array([[1, 1]])))
+    >>> bool(found.low[0, 0] < 0 < found.high[0, 0]), found.words(0, 0)
+    (True, [])
+    """
+    refused = {rung.name: why for rung in rungs if (why := rung.unfit(samples)) is not None}
+    fitted = [rung for rung in rungs if rung.name not in refused]
+    if not fitted:
+        raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
+    units = Units.of(samples, unit)
+    laws = tuple(rung.fit(samples) for rung in fitted)
+    scores: Scores | None = None
+    chosen: tuple[int, ...] = (0,)
+    if len(laws) > 1:
+        scores = compare(laws, samples, units, stream(seed, "ladder folds"), folds=folds, repeats=repeats)
+        chosen = tuple(np.flatnonzero(scores.within()).tolist())
+    rng = stream(seed, "ladder redraws")
+    redraws = np.stack([units.redraw(rng) for _ in range(replicates)])
+    refits = tuple(tuple(_redrawn(laws[k], weight, rng) for weight in redraws) for k in chosen)
+    return Ladder(samples, units, laws, refused, scores, chosen, redraws, refits)

@@ -1,0 +1,67 @@
+"""Whether variables depend on each other within regimes: the most correlated pair, tested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from ifm_ident.arrays import Floats, Ints
+
+
+@dataclass(frozen=True)
+class DependentPair:
+    """Two columns, their correlation about the regimes' means, and its p-value times the number of pairs."""
+
+    columns: tuple[int, int]
+    correlation: float
+    p_value: float
+
+
+def dependent_pair(x: Floats, regime: Ints, alpha: float = 0.01) -> DependentPair | None:
+    """The pair of columns of x, shape (n, p), most correlated within regimes; None where that may be chance.
+
+    A t-test of the pooled correlation (of ranks within regimes), p-values times the number of pairs (Bonferroni).
+
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> dependent_pair(x, np.arange(200) % 4) is None
+    True
+    >>> dependent_pair(x + x[:, ::-1] * 0.5, np.arange(200) % 4).columns
+    (0, 1)
+    """
+    n, p = x.shape
+    groups, place = np.unique(regime, return_inverse=True)
+    freedom = n - len(groups) - 1
+    if p < 2 or freedom < 1:
+        return None
+    ranks = _ranks(x, place)
+    sizes = np.bincount(place)
+    means = np.stack([np.bincount(place, ranks[:, v]) for v in range(p)], axis=1) / sizes[:, None]
+    centred = ranks - means[place]
+    norm = np.sqrt((centred**2).sum(axis=0))
+    safe = np.where(norm > 0, norm, 1.0)
+    correlation = (centred.T @ centred) / np.outer(safe, safe)
+    rows, columns = np.triu_indices(p, 1)
+    best = int(np.argmax(np.abs(correlation[rows, columns])))
+    found = float(np.clip(correlation[rows[best], columns[best]], -1 + 1e-15, 1 - 1e-15))
+    p_value = 2 * float(student.sf(abs(found) * np.sqrt(freedom / (1 - found**2)), freedom)) * len(rows)
+    if p_value >= alpha:
+        return None
+    return DependentPair((int(rows[best]), int(columns[best])), found, p_value)
+
+
+def _ranks(x: Floats, place: Ints) -> Floats:
+    """Ranks of each column within groups, ties in the middle, divided by the group's size; shape (n, p)."""
+    sizes = np.bincount(place)
+    starts = np.cumsum(sizes) - sizes
+    out = np.empty_like(x)
+    for v in range(x.shape[1]):
+        order = np.lexsort((x[:, v], place))
+        value, group = x[order, v], place[order]
+        new = np.r_[True, (np.diff(value) != 0) | (np.diff(group) != 0)]
+        first = np.flatnonzero(new)
+        last = np.r_[first[1:], len(value)] - 1
+        middle = ((first + last) / 2)[np.cumsum(new) - 1]
+        out[order, v] = (middle - starts[group] + 0.5) / sizes[group]
+    return out

@@ -1,0 +1,99 @@
+"""Averages over rungs as numbers: means, intervals, the rungs' own figures and the words that warn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from ifm_ident.arrays import Floats
+from ifm_learn.ladder.rung_means import Asked, RungMeans
+
+Flags = dict[str, NDArray[np.bool_]]
+
+ENOUGH_ROWS = 30
+ENOUGH_SHARE = 0.4
+FEW_ROWS = 20
+EDGE = 0.025
+_USED = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class LadderEstimate:
+    """mean, se, low, high, freedom: shape (r, k), NaN limits where no rung gives back the regimes that were run.
+
+    rungs: names; rung_means, rung_errors, weights: shape (rungs, r, k); effective: pooled rows behind each regime,
+    shape (rungs, r). flags: for every word where it applies, shape (r, k).
+    """
+
+    mean: Floats
+    se: Floats
+    low: Floats
+    high: Floats
+    freedom: Floats
+    rungs: tuple[str, ...]
+    rung_means: Floats
+    rung_errors: Floats
+    weights: Floats
+    effective: Floats
+    flags: Flags = field(default_factory=dict)
+
+    def words(self, row: int, column: int) -> list[str]:
+        """The flags of one regime and function, in a fixed order."""
+        return [word for word, where in self.flags.items() if where[row, column]]
+
+
+def enough_rows(rows: int) -> float:
+    """Effective rows below which a target is not held by weights: 30, or fewer where there are few rows in all."""
+    return min(ENOUGH_ROWS, ENOUGH_SHARE * rows)
+
+
+def combined(
+    rungs: tuple[str, ...], found: Sequence[RungMeans], asked: Asked, freedom: Floats, alpha: float
+) -> LadderEstimate:
+    """Equal weights over rungs that give back what was run and have rows where they need them."""
+    means, errors = np.stack([one.mean for one in found]), np.stack([one.se for one in found])
+    effective = np.stack([one.effective for one in found])
+    sound = np.stack([~one.misses for one in found])
+    by_weights = np.array([one.by_weights for one in found])[:, None, None]
+    reached = (effective >= enough_rows(len(asked.samples)))[:, :, None] & sound[:, None, :]
+    # where rows reach for one of the rungs by weights, those for which they do not are left out; where they reach
+    # for none, nothing tells which rung to trust and the spread between all of them is what there is to say
+    kept = sound[:, None, :] & (~by_weights | reached | ~(reached & by_weights).any(axis=0))
+    none_left = ~kept.any(axis=0)
+    weights = np.where(none_left, 1.0, kept.astype(float))
+    weights /= weights.sum(axis=0)
+    mean = (weights * means).sum(axis=0)
+    se = np.sqrt((weights * (errors**2 + (means - mean) ** 2)).sum(axis=0))
+    own = np.stack([freedom if one.freedom is None else np.full_like(freedom, one.freedom) for one in found])
+    nu = 1 / (weights / own[:, :, None]).sum(axis=0)
+    half = np.where(none_left, np.nan, student.ppf(1 - alpha / 2, nu) * se)
+    return LadderEstimate(mean, se, mean - half, mean + half, nu, rungs, means, errors, weights, effective)
+
+
+def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exponents: Floats) -> LadderEstimate:
+    """The table with its warnings, by the words of `ifm estimate`."""
+    shape = table.mean.shape
+    counts = asked.units.counts
+    few = np.any((np.abs(exponents) > _USED) & (counts < FEW_ROWS), axis=1, keepdims=True)
+    run: NDArray[np.bool_] = asked.regimes.first_equal(asked.trained) >= 0
+    used = table.weights > 0
+    thin = np.where(used, table.effective[:, :, None], 0.0).max(axis=0) < enough_rows(len(asked.samples))
+    outside = np.zeros(shape, dtype=bool)
+    if asked.values is None:
+        rows = asked.samples.x if asked.function is None else asked.function(asked.samples.x)
+        low, high = np.quantile(rows, [EDGE, 1 - EDGE], axis=0)
+        outside = (table.mean < low) | (table.mean > high)
+    off = np.abs(table.rung_means - table.mean) > table.rung_errors * student.ppf(0.95, table.freedom)
+    flags = {
+        "few_rows": np.broadcast_to(few, shape),
+        "extrapolated": outside & ~run[:, None],
+        "little_overlap": thin & ~run[:, None],
+        "misses_training": np.isnan(table.low),
+        "models_disagree": (off & used).any(axis=0),
+    }
+    return dataclasses.replace(table, flags=flags)

@@ -1,0 +1,247 @@
+"""Rungs by exponential families on their canonical parameters: Bernoulli, Poisson, negative binomial, gamma."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.stats import qmc
+from scipy.stats import t as student
+
+from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats, Ints
+from ifm_learn.data.samples import Samples
+from ifm_learn.ladder.canonical import (
+    Bernoulli,
+    Family,
+    Gamma,
+    GammaRate,
+    NegativeBinomial,
+    Poisson,
+)
+from ifm_learn.ladder.canonical_fit import Fitted, fit
+from ifm_learn.ladder.counted import Counted
+from ifm_learn.ladder.dependence import dependent_pair
+from ifm_learn.ladder.forecast import Size, forecast
+from ifm_learn.ladder.law import Cost, Function
+from ifm_learn.ladder.regime_design import RegimeDesign
+
+Name = Literal["bernoulli", "poisson", "negbin", "gamma", "gamma_rate"]
+
+FAMILIES: dict[Name, Family] = {
+    "bernoulli": Bernoulli(),
+    "poisson": Poisson(),
+    "negbin": NegativeBinomial(),
+    "gamma": Gamma(),
+    "gamma_rate": GammaRate(),
+}
+
+POINTS = 2**13
+"""Points of the rule by which means of functions are taken; its error is about 1e-4 standard deviations."""
+
+
+@dataclass(frozen=True, eq=False)
+class FamilyLaw:
+    """p(x; sigma) = product over variables v of one family at theta_v(sigma), linear in the coordinates of K({v}).
+
+    theta_v is the variable's canonical parameter, so f_k can be taken as the product over v in S_k of
+    exp(T(x_v) times v's terms of factor k), the base laws in any factor that holds v: a member of the factor model
+    whatever the scopes are. What it assumes beyond the factors: the variables are independent within each regime,
+    and the family (the size of `negbin` and the shape of `gamma_rate` are the same in all regimes; `gamma` tilts
+    by x and log x, so its shapes differ). Where an extrapolated theta gives no law (a rate below 0), means and
+    densities are nan. x is in the units of the samples; the family is of the values before their scaling.
+    """
+
+    rung: str
+    samples: Samples
+    weight: Floats
+    designs: tuple[RegimeDesign, ...]
+    fitted: tuple[Fitted, ...]
+    prior: float
+
+    def log_densities(self, x: Floats, regimes: Regimes) -> Floats:
+        """log p(x; regime) in nats, with every constant, shape (n, r); of values outside the range -inf."""
+        shift, unit = _units(self.samples)
+        total, thetas = np.zeros((len(x), len(regimes))), self._thetas(regimes)
+        for v, one in enumerate(self.fitted):
+            values = x[:, v] * unit[v] + shift[v]
+            law = one.family.law(thetas[v])
+            if one.family.integers:
+                total += law.logpmf(np.round(values)[:, None])
+            else:
+                total += law.logpdf(values[:, None]) + np.log(unit[v])
+        return total
+
+    def means(self, function: Function | None, regimes: Regimes) -> Floats:
+        """E[function(x); regime], shape (r, k): of x in closed form, else by `POINTS` equal shares of mass."""
+        shift, unit = _units(self.samples)
+        thetas = self._thetas(regimes)
+        if function is None:
+            means = [one.family.mean(thetas[v]) for v, one in enumerate(self.fitted)]
+            return (np.stack(means, axis=1) - shift) / unit
+        shares = qmc.Sobol(len(self.fitted), scramble=False).random(POINTS) + 0.5 / POINTS
+        found = []
+        for r in range(len(regimes)):
+            columns = [one.family.law(thetas[v][r]).ppf(shares[:, v]) for v, one in enumerate(self.fitted)]
+            found.append(function((np.stack(columns, axis=1) - shift) / unit).mean(axis=0))
+        return np.stack(found)
+
+    def interval(self, regimes: Regimes, level: float) -> tuple[Floats, Floats]:
+        """Lower and upper ends for the means of x, each (r, p): t intervals of theta, carried to the mean.
+
+        Exact to first order; dispersion beyond the family's widens them. Where an end leaves the
+        family's range the mean is unbounded there, and so is the interval.
+        """
+        if not 0 < level < 1:
+            raise InputError(f"the level of an interval is between 0 and 1, got {level}; write 0.9 for 90%")
+        shift, unit = _units(self.samples)
+        low, high = np.empty((2, len(regimes), len(self.fitted)))
+        for v, one in enumerate(self.fitted):
+            rows = self.designs[v].rows(regimes)
+            low[:, v], high[:, v] = _mean_ends(one, rows.toarray(), level)
+        return (low - shift) / unit, (high - shift) / unit
+
+    def effective_rows(self, regimes: Regimes) -> Floats:
+        """All rows stand behind every regime: (sum w)^2 / sum w^2, shape (r,)."""
+        return np.full(len(regimes), self.weight.sum() ** 2 / (self.weight**2).sum())
+
+    def refit(self, weight: Floats) -> FamilyLaw:
+        """The same family, each row counted `weight` times, shape (n,), started from this fit."""
+        return _fitted(
+            self.rung, self.samples, weight, self.designs, [f.family for f in self.fitted], self.prior, self
+        )
+
+    def _thetas(self, regimes: Regimes) -> list[Floats]:
+        """Canonical parameters of each variable, (r, d)."""
+        pairs = zip(self.designs, self.fitted, strict=True)
+        return [design.rows(regimes) @ one.coefficients for design, one in pairs]
+
+
+def _mean_ends(one: Fitted, rows: Floats, level: float) -> tuple[Floats, Floats]:
+    """Ends of t intervals for one variable's mean, each (r,): of theta where it is single, else of log mean."""
+    if one.freedom <= 0:
+        infinite = np.full(len(rows), np.inf)
+        return np.zeros(len(rows)), infinite
+    theta = rows @ one.coefficients
+    covariance = np.einsum("ri,iajb,rj->rab", rows, one.covariance, rows, optimize=True)
+    quantile = student.ppf((1 + level) / 2, one.freedom)
+    if one.family.parts == 1:
+        half = quantile * np.sqrt(covariance[:, 0])
+        low, high = one.family.mean(theta - half), one.family.mean(theta + half)
+    else:
+        mean, slope = one.family.mean(theta), one.family.log_mean_slope(theta)
+        half = quantile * np.sqrt(np.einsum("ra,rab,rb->r", slope, covariance, slope))
+        low, high = mean * np.exp(-half), mean * np.exp(half)
+    return np.where(np.isnan(low), 0.0, low), np.where(np.isnan(high), np.inf, high)
+
+
+@dataclass(frozen=True)
+class FamilyRung:
+    """A rung that gives every variable the same family; see `FamilyLaw` for what that assumes.
+
+    prior: how much of Jeffreys' prior the families get (`gamma_rate` needs none); 0 is plain maximum likelihood,
+    which does not exist where a regime shows zeros only.
+
+    >>> from ifm_ident import Design, Factor, Intervention, Model
+    >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
+    >>> model = Model((a, b), ("x",), (Factor("f", ("x",), ("A",)), Factor("g", ("x",), ("B",))))
+    >>> design = Design(model, Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1]])))
+    >>> counts = Samples(design, np.repeat([0, 1, 2], 2), np.array([[1], [3], [4], [4], [1], [1.0]]))
+    >>> law = FamilyRung("poisson", prior=0.0).fit(counts)
+    >>> law.means(None, Regimes.from_codes(np.array([[1, 0], [1, 1]]))).round(6).tolist()  # 4 and 4 x 1 / 2
+    [[4.0], [2.0]]
+    >>> FamilyRung("bernoulli").unfit(counts)
+    'bernoulli needs x to be 0 or 1; it holds 3'
+    """
+
+    name: Name
+    prior: float = 1.0
+
+    def unfit(self, samples: Samples) -> str | None:
+        """Values outside the family's range, or variables that depend on each other within regimes, in words."""
+        shift, unit = _units(samples)
+        for v, variable in enumerate(samples.design.model.variables):
+            raw = samples.x[:, v] * unit[v] + shift[v]
+            wrong = _outside(self.name, raw)
+            if len(wrong):
+                logged = samples.scaling is not None and bool(samples.scaling.log[v])
+                note = " (a logarithm: remove it from `log`)" if logged else ""
+                return f"{self.name} needs {variable} to be {RANGES[self.name]}; it holds {raw[wrong[0]]:g}{note}"
+        pair = dependent_pair(samples.x, samples.regime)
+        if pair is not None:
+            one, other = (samples.design.model.variables[i] for i in pair.columns)
+            return (
+                f"{self.name} takes variables to be independent within a regime; {one} and {other} are not "
+                f"(correlation {pair.correlation:.2f}, p = {pair.p_value:.1g})"
+            )
+        return None
+
+    def forecast(self, samples: Samples) -> Cost:
+        """About ten Newton steps a variable over the training regimes, after one sort of its values."""
+        m = len(samples.present)
+        size = Size(len(samples), samples.x.shape[1], regimes=m, coordinates=m * FAMILIES[self.name].parts)
+        once = forecast("newton", size)
+        outer = 2 if self.name == "negbin" else 1  # its size is fitted in turn with the means
+        return Cost(outer * once.seconds, once.bytes, outer * once.refit)
+
+    def fit(self, samples: Samples, weight: Floats | None = None) -> FamilyLaw:
+        """Maximum likelihood; InputError in the words of `unfit` for values outside the range."""
+        shift, unit = _units(samples)
+        for v, variable in enumerate(samples.design.model.variables):
+            wrong = _outside(self.name, samples.x[:, v] * unit[v] + shift[v])
+            if len(wrong):
+                raise InputError(f"{self.unfit(samples)}; use another --energy, or correct {variable}")
+        model, train = samples.design.model, samples.design.train.take(samples.present)
+        of_cover = [RegimeDesign.of(model, cover, train) for cover in model.covers]
+        designs = tuple(of_cover[model.cover_index[v]] for v in model.variables)
+        rows = np.ones(len(samples)) if weight is None else weight
+        return _fitted(self.name, samples, rows, designs, [FAMILIES[self.name]] * len(designs), self.prior, None)
+
+
+RANGES: dict[Name, str] = {
+    "bernoulli": "0 or 1",
+    "poisson": "whole numbers of 0 or more",
+    "negbin": "whole numbers of 0 or more",
+    "gamma": "positive",
+    "gamma_rate": "positive",
+}
+
+
+def _outside(name: Name, raw: Floats) -> Ints:
+    """Rows whose value the family cannot give."""
+    if name in ("gamma", "gamma_rate"):
+        return np.flatnonzero(raw <= 0)
+    wrong = (np.abs(raw - np.round(raw)) > 1e-6) | (raw < -1e-6)
+    return np.flatnonzero(wrong | (raw > 1 + 1e-6) if name == "bernoulli" else wrong)
+
+
+def _units(samples: Samples) -> tuple[Floats, Floats]:
+    """Shift and unit by which the values before scaling are x * unit + shift, each (p,)."""
+    if samples.scaling is None:
+        return np.zeros(samples.x.shape[1]), np.ones(samples.x.shape[1])
+    return samples.scaling.shift, samples.scaling.unit
+
+
+def _fitted(
+    rung: str,
+    samples: Samples,
+    weight: Floats,
+    designs: tuple[RegimeDesign, ...],
+    families: list[Family],
+    prior: float,
+    before: FamilyLaw | None,
+) -> FamilyLaw:
+    shift, unit = _units(samples)
+    place = np.searchsorted(samples.present, samples.regime)
+    held = weight > 0
+    if len(np.unique(place[held])) < len(samples.present):
+        raise InputError("a training regime has no rows of positive weight; redraw rows within regimes")
+    found: list[Fitted] = []
+    for v, design in enumerate(designs):
+        raw = samples.x[held, v] * unit[v] + shift[v]
+        raw = np.round(raw) if families[v].integers else raw
+        counted = Counted.of(place[held], raw, weight[held], len(samples.present))
+        start = None if before is None else before.fitted[v].coefficients
+        found.append(fit(families[v], counted, design.train.toarray(), prior, start=start))
+    return FamilyLaw(rung, samples, weight, designs, tuple(found), prior)

@@ -1,0 +1,72 @@
+"""What every model of the ladder offers, whatever it is inside: a rung is fitted to samples and gives a law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ifm_ident import Regimes
+from ifm_ident.arrays import Floats
+from ifm_learn.data.samples import Samples
+
+Function = Callable[[Floats], Floats]
+"""Functions of x: from rows, shape (n, p), to their values, shape (n, k)."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a fit is expected to take: CPU seconds of one fit, bytes held at once, seconds of one refit."""
+
+    seconds: float
+    bytes: int
+    refit: float
+
+
+class Law(Protocol):
+    """p(x; sigma) in every regime that the design identifies, as one rung has fitted it."""
+
+    @property
+    def rung(self) -> str:
+        """The name of the rung."""
+        ...
+
+    def log_densities(self, x: Floats, regimes: Regimes) -> Floats:
+        """log p(x; regime) in nats with its constant, up to a function of x that all regimes share, shape (n, r).
+
+        Differences over regimes are log density ratios: P(regime | x) by Bayes, weights of rows, conformal ones.
+        """
+        ...
+
+    def means(self, function: Function | None, regimes: Regimes) -> Floats:
+        """E[function(x); regime], shape (r, k); of x itself for None, shape (r, p)."""
+        ...
+
+    def effective_rows(self, regimes: Regimes) -> Floats:
+        """How many rows stand behind each regime: (sum w)^2 / sum w^2 of the pooled rows' weights, shape (r,)."""
+        ...
+
+    def refit(self, weight: Floats) -> Law:
+        """The same rung with the same settings, each row counted `weight` times, shape (n,); warm-started."""
+        ...
+
+
+class Rung(Protocol):
+    """A family of models, simple or rich, that can be fitted to samples."""
+
+    @property
+    def name(self) -> str:
+        """The word after `--energy`."""
+        ...
+
+    def unfit(self, samples: Samples) -> str | None:
+        """Why this rung cannot describe such rows (values outside its range, ...), in words; None where it can."""
+        ...
+
+    def forecast(self, samples: Samples) -> Cost:
+        """What a fit would cost, without fitting."""
+        ...
+
+    def fit(self, samples: Samples, weight: Floats | None = None) -> Law:
+        """The law of this rung, each row counted `weight` times (once by default)."""
+        ...

@@ -1,0 +1,131 @@
+"""Rungs compared in one currency: log P(regime | x) of rows held out, paired row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import InputError
+from ifm_ident.arrays import Floats
+from ifm_learn.data.samples import Samples
+from ifm_learn.ladder.coordinates import Coordinates
+from ifm_learn.ladder.law import Law
+from ifm_learn.ladder.logs import log_sum_exp
+from ifm_learn.ladder.redraw import Units
+
+FOLDS, REPEATS = 5, 3
+MOST_LEFT_OUT = 12
+ERRORS = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Held-out scores of rungs: log P(regime | x) summed over each unit's rows, in nats, shape (rungs, units)."""
+
+    rungs: tuple[str, ...]
+    units: Floats
+
+    @property
+    def total(self) -> Floats:
+        """The mean score of a unit, shape (rungs,)."""
+        mean: Floats = self.units.mean(axis=1)
+        return mean
+
+    def behind(self) -> tuple[Floats, Floats]:
+        """How far every rung's mean is behind the best one's, and the standard error of that; shape (rungs,)."""
+        best = int(np.argmax(self.total))
+        gap = self.units[best] - self.units
+        return gap.mean(axis=1), gap.std(axis=1, ddof=1) / np.sqrt(gap.shape[1])
+
+    def within(self, errors: float = ERRORS) -> NDArray[np.bool_]:
+        """Which rungs are within so many standard errors of the best.
+
+        >>> Scores(("a", "b"), np.array([[-1.0, -1.0, -1.0], [-2.0, -2.1, -1.9]])).within().tolist()
+        [True, False]
+        """
+        gap, error = self.behind()
+        return gap <= errors * error
+
+
+def compare(
+    laws: Sequence[Law],
+    samples: Samples,
+    units: Units,
+    rng: np.random.Generator,
+    *,
+    folds: int = FOLDS,
+    repeats: int = REPEATS,
+) -> Scores:
+    """The scores of laws fitted to all rows, each refitted without every fold, `repeats` divisions into folds."""
+    if folds < 2 or repeats < 1:
+        raise InputError(f"two folds and one division are the least, got {folds} and {repeats}")
+    trained = samples.design.train.take(samples.present)
+    total = np.zeros((len(laws), len(samples)))
+    for _ in range(repeats):
+        fold = units.folds(folds, rng)
+        for f in range(folds):
+            held = np.flatnonzero(fold == f)
+            if len(held):
+                weight = (fold != f).astype(float)
+                for k, law in enumerate(laws):
+                    found = law.refit(weight).log_densities(samples.x[held], trained)
+                    total[k, held] += _own(
+                        found, units.regime[held], np.bincount(units.regime, weight).astype(float)
+                    )
+    _leave_regimes_out(laws, samples, units, total, repeats, rng)
+    seen = np.unique(units.of_row)
+    return Scores(
+        tuple(law.rung for law in laws),
+        np.stack([np.bincount(units.of_row, row, minlength=len(seen)) for row in total / repeats]),
+    )
+
+
+def _own(log_densities: Floats, regime: NDArray[np.int64], counts: Floats) -> Floats:
+    with np.errstate(divide="ignore"):
+        found = log_densities + np.log(counts)
+    own: Floats = found[np.arange(len(found)), regime] - log_sum_exp(found, axis=1)
+    return own
+
+
+def _leave_regimes_out(
+    laws: Sequence[Law],
+    samples: Samples,
+    units: Units,
+    total: Floats,
+    repeats: int,
+    rng: np.random.Generator,
+) -> None:
+    """Adds the scores of rows of regimes that stay identified without their own rows, predicted without them."""
+    candidates = np.array(spare_regimes(samples), dtype=np.int64)
+    if len(candidates) > MOST_LEFT_OUT:
+        candidates = np.sort(rng.choice(candidates, MOST_LEFT_OUT, replace=False))
+    trained = samples.design.train.take(samples.present)
+    counts = np.bincount(units.regime).astype(float)
+    for i in candidates.tolist():
+        weight = (units.regime != i).astype(float)
+        for k, law in enumerate(laws):
+            rows = units.regime == i
+            found = law.refit(weight).log_densities(samples.x[rows], trained)
+            total[k, rows] += repeats * _own(found, units.regime[rows], counts)
+
+
+def spare_regimes(samples: Samples) -> list[int]:
+    """Regimes present, by index among them, whose laws the other regimes identify.
+
+    They are those whose row, in the system of every variable, the other rows span: of leverage below 1.
+
+    >>> from ifm_ident import Study
+    >>> design = Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]}, "factors": [{"sigma": ["A"]},
+    ...     {"sigma": ["B"]}], "train": ["00", "10", "01", "11"]}).design
+    >>> spare_regimes(Samples(design, np.arange(4), np.zeros((4, 1))))
+    [0, 1, 2, 3]
+    """
+    design = samples.design
+    spare = np.ones(len(samples.present), dtype=bool)
+    for factors in design.model.covers:
+        z = Coordinates(design, factors).train
+        spare &= (z**2).sum(axis=1) + 1 / len(z) < 1 - 1e-9
+    return np.flatnonzero(spare).tolist()

@@ -1,0 +1,118 @@
+"""Averages over rungs: intervals, flags, units and refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ifm_ident import InputError, Regimes
+from ifm_learn.data.samples import Samples
+from ifm_learn.ladder.average import Ladder, fit_ladder
+from ifm_learn.ladder.normal import Normal
+from ifm_learn.ladder.redraw import Units
+from ifm_learn.ladder.selection import Scores, spare_regimes
+from ifm_learn.ladder.tilt import Tilt
+from tests.learn.ladder_cases import CROSS, cross, shifted
+
+RUNGS = (Normal(), Tilt("linear"), Tilt("quadratic"), Tilt("splines"))
+
+
+@pytest.fixture(scope="module")
+def ladder() -> Ladder:
+    return fit_ladder(shifted(80), RUNGS, seed=0)
+
+
+def test_regimes_that_were_run_agree_with_their_rows(ladder: Ladder) -> None:
+    found = ladder.estimate(CROSS)
+    own = np.array([ladder.samples.of(i).mean() for i in range(3)])
+    error = np.array([ladder.samples.of(i).std(ddof=1) / np.sqrt(80) for i in range(3)])
+    assert (np.abs(found.mean[:3, 0] - own) < 0.2 * error).all()
+    assert (np.abs(found.se[:3, 0] / error - 1) < 0.5).all()
+    assert found.low[3, 0] < 0 < found.high[3, 0]
+    np.testing.assert_allclose(found.weights.sum(axis=0), 1)
+
+
+def test_values_of_rows_are_weighted_means(ladder: Ladder) -> None:
+    by_value = ladder.estimate(CROSS, values=ladder.samples.x)
+    np.testing.assert_allclose(by_value.mean, ladder.estimate(CROSS).mean, atol=0.1)
+    two = ladder.estimate(CROSS, values=np.concatenate([ladder.samples.x, ladder.samples.x**2], axis=1))
+    np.testing.assert_allclose(two.mean[:, 0], by_value.mean[:, 0])
+    alike = ladder.estimate(CROSS, function=lambda x: x)
+    np.testing.assert_allclose(alike.mean, ladder.estimate(CROSS).mean, atol=0.01)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_rows_in_any_order_nearly_so() -> None:
+    samples = shifted(30)
+    one, two = (fit_ladder(samples, RUNGS[:2], seed=3).estimate(CROSS) for _ in range(2))
+    assert one.mean.tobytes() == two.mean.tobytes()
+    assert one.low.tobytes() == two.low.tobytes()
+
+
+def test_a_rung_that_misses_a_regime_is_not_printed() -> None:
+    # A and B together undo each other, which factors apart cannot give back
+    rng, regime = np.random.default_rng(0), np.repeat([0, 1, 2, 3], 60)
+    x = rng.normal(np.array([0.0, 3.0, 3.0, 0.0])[regime])[:, None]
+    found = fit_ladder(Samples(cross(train=("00", "10", "01", "11")), regime, x), [Normal()], seed=0).estimate(
+        CROSS
+    )
+    assert np.isnan(found.low).all()
+    assert "misses_training" in found.words(3, 0)
+
+
+def test_targets_beyond_the_rows_are_flagged() -> None:
+    rng, regime = np.random.default_rng(1), np.repeat([0, 1, 2], 100)
+    x = rng.normal(np.array([0.0, 2.5, 2.5])[regime])[:, None]
+    found = fit_ladder(Samples(cross(), regime, x), RUNGS, seed=0).estimate(CROSS)
+    assert {"extrapolated"} <= set(found.words(3, 0))
+    assert not {"extrapolated", "little_overlap"} & set(found.words(1, 0))
+
+
+def test_units_stay_whole_and_widen_the_errors() -> None:
+    rng, regime = np.random.default_rng(5), np.repeat([0, 1, 2], 100)
+    unit = np.arange(300) // 10
+    x = (rng.normal(size=30)[unit] + 0.3 * rng.normal(size=300))[:, None]
+    samples = Samples(cross(), regime, x)
+    fold = Units.of(samples, unit).folds(5, rng)
+    assert all(len(set(fold[unit == u])) == 1 for u in range(30))
+    apart = fit_ladder(samples, [Normal()], seed=0).estimate(CROSS)
+    whole = fit_ladder(samples, [Normal()], seed=0, unit=unit).estimate(CROSS)
+    assert (whole.se > 2 * apart.se).all()
+
+
+def test_redraws_have_the_variance_of_a_mean() -> None:
+    x = np.random.default_rng(0).normal(size=6)
+    units = Units(np.arange(6), np.zeros(6, dtype=np.int64))
+    rng = np.random.default_rng(1)
+    means = [units.redraw(rng) @ x / 6 for _ in range(20_000)]
+    assert abs(np.var(means) / (x.var(ddof=1) / 6) - 1) < 0.05
+
+
+def test_spare_regimes_are_those_that_others_identify() -> None:
+    samples = shifted(4)
+    assert spare_regimes(samples) == []
+    full = Samples(cross(train=("00", "10", "01", "11")), np.arange(4), np.zeros((4, 1)))
+    assert spare_regimes(full) == [0, 1, 2, 3]
+
+
+def test_scores_within_an_error_of_the_best() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=200)
+    scores = Scores(("a", "b", "c"), np.stack([base, base - 0.01 + np.tile([0.5, -0.5], 100), base - 1]))
+    assert scores.within().tolist() == [True, True, False]
+
+
+def test_refusals(ladder: Ladder) -> None:
+    with pytest.raises(InputError, match="alpha lies between"):
+        ladder.estimate(CROSS, alpha=1.0)
+    with pytest.raises(InputError, match="not both"):
+        ladder.estimate(CROSS, function=lambda x: x, values=ladder.samples.x)
+    with pytest.raises(InputError, match="finite numbers are due"):
+        ladder.estimate(CROSS, values=np.ones(3))
+    with pytest.raises(InputError, match="one unit each"):
+        fit_ladder(ladder.samples, RUNGS, seed=0, unit=np.zeros(3, dtype=np.int64))
+    one = Samples(cross(), np.array([0, 1, 2]), np.array([[0.0], [1.0], [2.0]]))
+    with pytest.raises(InputError, match="no model can be fitted: normal"):
+        fit_ladder(one, [Normal()], seed=0)
+    with pytest.raises(InputError, match="whole number"):
+        fit_ladder(ladder.samples, RUNGS, seed=-1)
+    assert len(ladder.estimate(Regimes.from_codes(np.array([[1, 1]]))).words(0, 0)) == 0
