@@ -95,7 +95,7 @@ def room(module: str) -> str:
 
 
 def floors() -> dict[str, int]:
-    found = {}
+    found: dict[str, int] = {}
     for package, table in FLOORS.items():
         lines = [line.split() for line in table.strip().splitlines()]
         found |= {f"{package}.{name}": height for height, line in enumerate(lines) for name in line}

@@ -207,3 +207,16 @@ def test_help_texts_become_restructuredtext(monkeypatch: pytest.MonkeyPatch) -> 
     pytest.importorskip("sphinx_click")
     monkeypatch.syspath_prepend(DOCS / "_ext")
     assert doctest.testmod(loaded(DOCS / "_ext" / "command_help.py")).failed == 0
+
+
+def test_the_picture_of_the_rooms_shows_the_imports_as_they_are() -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    pytest.importorskip("matplotlib")
+    script = loaded(DOCS / "images" / "architecture.py")
+    with pillow.open(DOCS / "images" / "architecture.png") as picture:
+        shown = picture.text["Description"]
+    assert shown == script.digest(), "the imports have changed: run python docs/images/architecture.py"
+    for package in script.STYLE:
+        arrows = script.half(package, script.rooms())
+        height = script.floors(arrows)
+        assert all(height[room] > height[other] for room, below in arrows.items() for other in below)

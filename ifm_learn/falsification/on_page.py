@@ -48,8 +48,8 @@ def _untested(study: StudyLike, result: Mapping[str, Any], place: str) -> str:
         return ""
     them = "it" if len(names) == 1 else "them"
     return (
-        f" No tested claim bears on {counted(len(names), 'unseen regime')}: {listed(names, 12)}. Nothing here speaks "
-        f"for or against estimates of {them}."
+        f" No tested claim bears on {counted(len(names), 'unseen regime')}: {listed(names, 12)}. Nothing here "
+        f"speaks for or against estimates of {them}."
     )
 
 

@@ -74,7 +74,7 @@ class Asked:
 COSTS = st.sampled_from([Fraction(0), Fraction(1), Fraction(3, 2), Fraction(5)])
 
 
-def ask(problem: tuple[Design, list[Codes], list[Codes], str], data: st.DataObject) -> Asked:
+def ask(problem: tuple[Design, list[Codes], list[Codes], PlanCriterion], data: st.DataObject) -> Asked:
     design, train, targets, criterion = problem
     model, width = design.model, len(design.model)
     every = every_regime(model)

@@ -36,7 +36,7 @@ def with_determinant(number: int) -> Ints:
     plus, minus = (graph > 0).astype(np.int64), (graph < 0).astype(np.int64)
     one = np.eye(n + 1, dtype=np.int64)
     found = np.block([[one, minus], [one, plus]])
-    assert abs(int(flint.fmpz_mat(*found.shape, found.ravel().tolist()).det())) == number
+    assert abs(int(flint.fmpz_mat(found.tolist()).det())) == number
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ifm_ident import Design, Regimes, Study
@@ -10,10 +12,12 @@ from ifm_learn.data.samples import Samples
 CROSS = Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1], [1, 1]]))
 
 
-def cross(variables: int = 1, train: tuple[str, ...] = ("00", "10", "01"), scopes: object = None) -> Design:
+def cross(
+    variables: int = 1, train: tuple[str, ...] = ("00", "10", "01"), scopes: Sequence[Sequence[str]] | None = None
+) -> Design:
     """A and B, each in a factor of its own over all variables, or over `scopes`, variable names for each."""
     names = [f"x{v}" for v in range(variables)]
-    factors = [{"sigma": [name]} for name in "AB"]
+    factors: list[dict[str, list[str]]] = [{"sigma": [name]} for name in "AB"]
     if scopes is not None:
         factors = [{"x": list(scope), "sigma": [name]} for scope, name in zip(scopes, "AB", strict=True)]
         factors.append({"x": names, "sigma": []})

@@ -32,7 +32,7 @@ def test_differences_and_references_cell_by_cell() -> None:
     asked = CUBE.take(np.array([7, 3, 6]))
     at = {tuple(code): i for i, code in enumerate(CUBE.codes().tolist())}
     for reference in ("additive", "bliss", "hsa"):
-        found = effects(model(), asked, CUBE, means, replicates, reference=reference, freedom=7.0)  # type: ignore[arg-type]
+        found = effects(model(), asked, CUBE, means, replicates, reference=reference, freedom=7.0)
 
         def expected(table: np.ndarray, code: tuple[int, ...], column: int, kind: str) -> float:
             base = table[at[0, 0, 0], column]

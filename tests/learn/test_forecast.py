@@ -42,7 +42,7 @@ def test_families_take_what_was_forecast_within_a_factor(name: Name) -> None:
     model, train = ladder_of(8)
     g = np.random.default_rng(0)
     regime = g.integers(9, size=100_000)
-    samples = Samples(Design(model, train), regime, 1.0 + g.poisson(3, size=(100_000, 1)))
+    samples = Samples(Design(model, train), regime, 1.0 + g.poisson(3, size=(100_000, 1)).astype(np.float64))
     begun = time.process_time()
     FamilyRung(name).fit(samples)
     spent = time.process_time() - begun

@@ -20,7 +20,9 @@ def test_full_scopes_are_the_linear_model_of_statsmodels() -> None:
     codes = np.array([[0, 0], [1, 0], [0, 1]])[samples.regime]
     design = sm.add_constant(codes.astype(float))
     asked = np.concatenate([np.ones((4, 1)), CROSS.codes()], axis=1)
-    errors, freedom = law.exact_errors(CROSS)
+    exact = law.exact_errors(CROSS)
+    assert exact is not None
+    errors, freedom = exact
     for v in range(2):
         found = sm.OLS(samples.x[:, v], design).fit().get_prediction(asked)
         np.testing.assert_allclose(law.means(None, CROSS)[:, v], found.predicted_mean, rtol=1e-8, atol=1e-8)

@@ -8,12 +8,12 @@ from sklearn.linear_model import LogisticRegression
 
 from ifm_ident import Regimes, Study
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.features import Ridge
+from ifm_learn.ladder.features import Kind, Ridge
 from ifm_learn.ladder.normal import Normal
 from ifm_learn.ladder.tilt import Tilt
 from tests.learn.ladder_cases import CROSS, cross, shifted
 
-KINDS = ("linear", "quadratic", "splines")
+KINDS: tuple[Kind, ...] = ("linear", "quadratic", "splines")
 FREE = Ridge(1e-9, 1e-9, 1e-9)
 
 
@@ -52,7 +52,7 @@ def test_a_binary_variable_is_counted() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_regimes_that_were_run_get_their_rows_back(kind: str) -> None:
+def test_regimes_that_were_run_get_their_rows_back(kind: Kind) -> None:
     samples = shifted(40, variables=2)
     law = Tilt(kind).fit(samples)
     own = np.stack([samples.of(i).mean(axis=0) for i in range(3)])
@@ -61,7 +61,7 @@ def test_regimes_that_were_run_get_their_rows_back(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_order_of_rows_and_names_of_levels_change_nothing(kind: str) -> None:
+def test_order_of_rows_and_names_of_levels_change_nothing(kind: Kind) -> None:
     samples = shifted(30, variables=2)
     law = Tilt(kind).fit(samples)
     order = np.random.default_rng(1).permutation(90)

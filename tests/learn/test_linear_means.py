@@ -88,7 +88,7 @@ def test_without_rows_to_tell_the_error_is_infinite() -> None:
     train, unseen = Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1]])), Regimes.from_codes(np.array([[1, 1]]))
     single = RegimeStatistics.of(np.arange(3), np.array([[0.0], [1.0], [2.0]]), 3)
     for errors in ("pooled", "regime"):
-        low, high = LinearMeans.fit(model, (0, 1), train, single, errors).interval(unseen, 0.9)  # type: ignore[arg-type]
+        low, high = LinearMeans.fit(model, (0, 1), train, single, errors).interval(unseen, 0.9)
         assert low[0, 0] == -np.inf
         assert high[0, 0] == np.inf
 
