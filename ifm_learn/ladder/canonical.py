@@ -69,6 +69,10 @@ class Family(ABC):
         """By how much variances exceed the family's, given the mean squared Pearson residual."""
         return max(pearson, 1.0)
 
+    def ridge(self, counted: Counted, constant: NDArray[np.bool_]) -> Floats | None:
+        """Precisions of normal priors on coefficients, (rank, d), but for the `constant` one; None without."""
+        return None
+
     def tuned(self, counted: Counted, mean: Floats) -> Family:
         """The family with what all regimes share fitted, the means of the regimes held."""
         return self
@@ -236,8 +240,13 @@ def _shape(target: float) -> float:
 
 @dataclass(frozen=True)
 class Gamma(Family):
-    """Positive values; T(x) = (x, log x), theta = (-rate, shape): factors tilt by both, rate and shape add up."""
+    """Positive values; T(x) = (x, log x), theta = (-rate, shape): factors tilt by both, rate and shape add up.
 
+    Terms that move the shape have a normal prior about 0, its standard deviation `shift` times the shape: ten rows
+    say little of a shape, and a sum of several such shapes and rates often gives no law at all.
+    """
+
+    shift: float = 0.5
     word = "gamma"
     parts = 2
 
@@ -275,6 +284,15 @@ class Gamma(Family):
 
     def law(self, theta: Floats) -> Any:
         return stats.gamma(-_below_zero(-theta[..., 1]), scale=-1 / _below_zero(theta[..., 0]))
+
+    def ridge(self, counted: Counted, constant: NDArray[np.bool_]) -> Floats | None:
+        if not self.shift < np.inf:
+            return None
+        mean = counted.sums(counted.value[:, None])[:, 0] / counted.total
+        shape = GammaRate().tuned(counted, mean).shape
+        precision = np.zeros((len(constant), 2))
+        precision[~constant, 1] = 1 / (self.shift * min(shape, 1e6)) ** 2
+        return precision
 
     def log_mean_slope(self, theta: Floats) -> Floats:
         return np.stack([-1 / theta[..., 0], 1 / theta[..., 1]], axis=-1)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
+from scipy.stats import levene, qmc
 from scipy.stats import t as student
 
 from ifm_ident import InputError, Regimes
@@ -169,6 +169,8 @@ class FamilyRung:
                 logged = samples.scaling is not None and bool(samples.scaling.log[v])
                 note = " (a logarithm: remove it from `log`)" if logged else ""
                 return f"{self.name} needs {variable} to be {RANGES[self.name]}; it holds {raw[wrong[0]]:g}{note}"
+            if self.name == "gamma_rate" and _shapes_differ(raw, samples.regime, samples.x.shape[1]):
+                return f"gamma_rate takes one shape for all regimes; those of {variable} differ; gamma does not"
         pair = dependent_pair(samples.x, samples.regime)
         if pair is not None:
             one, other = (samples.design.model.variables[i] for i in pair.columns)
@@ -217,6 +219,13 @@ def _outside(name: Name, raw: Floats) -> Ints:
     return np.flatnonzero(wrong | (raw > 1 + 1e-6) if name == "bernoulli" else wrong)
 
 
+def _shapes_differ(raw: Floats, regime: Ints, tests: int) -> bool:
+    """Whether the spread of log x, the shape's alone, differs between regimes (Brown and Forsythe, 1%)."""
+    groups = [np.log(raw[regime == one]) for one in np.unique(regime)]
+    groups = [one for one in groups if len(one) > 2 and np.ptp(one) > 0]
+    return len(groups) > 1 and bool(levene(*groups, center="median").pvalue * tests < 0.01)
+
+
 def _units(samples: Samples) -> tuple[Floats, Floats]:
     """Shift and unit by which the values before scaling are x * unit + shift, each (p,)."""
     if samples.scaling is None:
@@ -244,5 +253,6 @@ def _fitted(
         raw = np.round(raw) if families[v].integers else raw
         counted = Counted.of(place[held], raw, weight[held], len(samples.present))
         start = None if before is None else before.fitted[v].coefficients
-        found.append(fit(families[v], counted, design.train.toarray(), prior, start=start))
+        ridge = families[v].ridge(counted, design.kept == 0) if prior else None
+        found.append(fit(families[v], counted, design.train.toarray(), prior, start, ridge))
     return FamilyLaw(rung, samples, weight, designs, tuple(found), prior)

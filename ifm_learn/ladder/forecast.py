@@ -25,7 +25,7 @@ REFITS = 40
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds for one of: a floating-point operation of a matrix product, an entry of an array that is read, changed and written anew."""
+    """Seconds for one operation of a matrix product, and for one entry of an array read and written anew."""
 
     product: float
     entry: float

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import f as f_law
 from scipy.stats import t as student
 
 from ifm_ident import InputError, Model, Regimes
@@ -136,6 +137,26 @@ class LinearMeans:
         """One for each column, about the fitted means, shape (k,); infinite without degrees of freedom."""
         squares = self.statistics.within.sum(axis=0) + self.statistics.count @ self.misfit**2
         return squares / self.freedom if self.freedom > 0 else np.full(len(squares), np.inf)
+
+    def lack_of_fit(self) -> tuple[Floats, Floats]:
+        """F and p-value of each column, (k,): whether the training means lie on the model (nan where they must).
+
+        Exact for independent normal rows of equal variance.
+        """
+        between = len(self.statistics.count) - self.design.rank
+        within = float(self.statistics.count.sum()) - len(self.statistics.count)
+        if between < 1 or within < 1:
+            nothing = np.full(len(self.residual_variance), np.nan)
+            return nothing, nothing
+        pure = self.statistics.within.sum(axis=0) / within
+        statistic = (self.statistics.count @ self.misfit**2) / between / pure
+        return statistic, f_law.sf(statistic, between, within)
+
+    def left_out(self) -> Floats:
+        """Training means less what the other regimes predict, (m, k); nan where they identify nothing."""
+        left = 1 - self.statistics.count * self._leverage
+        open_ended = left < 1e-9
+        return np.where(open_ended[:, None], np.nan, self.misfit / np.where(open_ended, 1.0, left)[:, None])
 
     @cached_property
     def _leverage(self) -> Floats:

@@ -199,6 +199,32 @@ def test_values_outside_the_range_are_refused_in_words(name: Name, value: float,
         FamilyRung(name).fit(samples)
 
 
+def test_one_shape_is_refused_where_shapes_differ() -> None:
+    assert FamilyRung("gamma_rate").unfit(drawn("gamma_rate", 100)) is None
+    g = np.random.default_rng(0)
+    regime = np.repeat(np.arange(5), 100)
+    samples = Samples(design(), regime, g.gamma(np.where(regime == 2, 9.0, 2.0))[:, None])
+    assert "takes one shape for all regimes; those of x differ; gamma does not" in str(
+        FamilyRung("gamma_rate").unfit(samples)
+    )
+    assert FamilyRung("gamma").unfit(samples) is None
+
+
+@pytest.mark.parametrize("b_shape", [1.5, 3.4, 6.0])
+def test_gamma_intervals_hold_the_mean_whether_shapes_move_or_not(b_shape: float) -> None:
+    codes, target = np.array([[0, 0], [1, 0], [0, 1]]), Regimes.from_codes(np.array([[1, 1]]))
+    held, finite = 0, 0
+    for seed in range(60):
+        g = np.random.default_rng(seed)
+        x = np.concatenate([g.gamma(3, 1, 20), g.gamma(3, 1 / 1.5, 20), g.gamma(b_shape, 1, 20)])[:, None]
+        law = FamilyRung("gamma").fit(Samples(design(codes=codes), np.repeat(np.arange(3), 20), x))
+        low, high = law.interval(target, 0.9)
+        held += low[0, 0] <= b_shape / 1.5 <= high[0, 0]
+        finite += high[0, 0] < np.inf
+    assert held >= 48  # 54 expected
+    assert finite >= 57
+
+
 @pytest.mark.parametrize("name", ["bernoulli", "poisson", "negbin"])
 def test_a_regime_of_zeros_is_finite_with_the_prior_only(name: Name) -> None:
     samples = drawn(name, 10)
