@@ -170,6 +170,23 @@ def test_refusals_say_what_to_do() -> None:
         RegimeStatistics.of(np.zeros(1, int), np.zeros((1, 1)), 1, weight=np.ones(1), unit=np.zeros(1, int))
 
 
+@pytest.mark.parametrize("errors", ["pooled", "regime"])
+def test_sums_of_means_have_the_errors_of_sums(errors: str) -> None:
+    model = pairs_model(2, [("A", "B")], "AB")
+    train = Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1], [1, 1]]))
+    regime, values = rows_of(4, np.random.default_rng(14))
+    fitted = LinearMeans.fit(model, (0,), train, RegimeStatistics.of(regime, values, 4), errors)  # type: ignore[arg-type]
+    synergy = np.array([[1.0, -1, -1, 1]])
+    value, low, high = fitted.combined(train, synergy, 0.9)
+    cov_type = "nonrobust" if errors == "pooled" else "HC3"
+    oracle = sm.OLS(values[:, 0], np.eye(4)[regime]).fit(cov_type=cov_type).t_test(synergy)
+    np.testing.assert_allclose(value[0, 0], oracle.effect[0])
+    half = (high - low)[0, 0] / 2
+    if errors == "pooled":
+        np.testing.assert_allclose(half, np.diff(oracle.conf_int(alpha=0.1))[0, 0] / 2)
+    assert 1.645 < half / oracle.sd[0, 0] < 2.2
+
+
 def test_lack_of_fit_is_the_f_test_of_nested_models() -> None:
     model, train, _ = additive()
     regime, values = rows_of(6, np.random.default_rng(12))
