@@ -41,6 +41,12 @@ class Family(ABC):
     def parameter(self, values: Floats, weight: Floats) -> Floats:
         """theta of one regime that holds all the rows, shape (d,), inside the range."""
 
+    def each(self, counted: Counted) -> Floats:
+        """theta of each regime from its own mean, shape (m, d)."""
+        means = counted.sums(counted.value[:, None])[:, 0] / counted.total
+        pairs = zip(means[:, None], counted.total[:, None], strict=True)
+        return np.stack([self.parameter(mean, weight) for mean, weight in pairs])
+
     @abstractmethod
     def law(self, theta: Floats) -> Any:
         """The scipy.stats law at theta."""
@@ -284,6 +290,11 @@ class Gamma(Family):
 
     def law(self, theta: Floats) -> Any:
         return stats.gamma(-_below_zero(-theta[..., 1]), scale=-1 / _below_zero(theta[..., 0]))
+
+    def each(self, counted: Counted) -> Floats:
+        means = counted.sums(counted.value[:, None])[:, 0] / counted.total
+        shape = np.full(len(means), min(GammaRate().tuned(counted, means).shape, 1e6))
+        return np.stack([-shape / means, shape], axis=1)
 
     def ridge(self, counted: Counted, constant: NDArray[np.bool_]) -> Floats | None:
         if not self.shift < np.inf:

@@ -32,6 +32,7 @@ class Fitted:
     freedom: float
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite is refused below
 def fit(
     family: Family,
     counted: Counted,
@@ -70,9 +71,19 @@ def fit(
     residual = counted.value - mean[counted.regime]
     variance = family.spread(design @ coefficients)[counted.regime, 0, 0]
     pearson = float(counted.weight @ (residual**2 / variance)) / freedom if freedom > 0 else np.inf
-    inverse = np.linalg.inv(problem.information(coefficients) + problem.ridge).astype(np.float64)
+    inverse = _inverse(problem.information(coefficients) + problem.ridge)
     covariance = (inverse * family.dispersion(pearson)).reshape(rank, parts, rank, parts)
     return Fitted(tuned, coefficients, covariance, freedom)
+
+
+def _inverse(matrix: Floats) -> Floats:
+    """Of a positive definite matrix, its diagonal scaled to 1 meanwhile; nan where it is singular."""
+    scale = 1 / np.sqrt(np.diag(matrix))
+    try:
+        inverse: Floats = np.linalg.inv(matrix * np.outer(scale, scale)) * np.outer(scale, scale)
+    except np.linalg.LinAlgError:
+        return np.full_like(matrix, np.nan)
+    return inverse
 
 
 class _Problem:
@@ -115,7 +126,7 @@ class _Problem:
         score = self.sums - total[:, None] * self.family.first(theta)
         if self.prior:
             rank, parts = coefficients.shape
-            inverse = np.linalg.inv(information).reshape(rank, parts, rank, parts)
+            inverse = _inverse(information).reshape(rank, parts, rank, parts)
             half = np.tensordot(self.design, inverse, axes=(1, 0))
             leverage = np.einsum("iakb,ik->iab", half, self.design) * total[:, None, None]
             score = score + self.prior / 2 * np.einsum("iab,iabc->ic", leverage, self.family.third(theta))
@@ -131,9 +142,15 @@ class _Problem:
             if not np.isfinite(value):
                 break
             score = self.score(current, information)
-            step = np.linalg.solve(information + self.ridge, score.ravel()).reshape(current.shape)
+            if not np.isfinite(score).all():
+                value = -np.inf
+                break
+            step = (_inverse(information + self.ridge) @ score.ravel()).reshape(current.shape)
             gain, size = float((step * score).sum()), 1.0
-            if gain < 1e-14 * max(abs(value), 1.0):
+            if gain < max(1e-11, 1e-14 * abs(value)):
+                break
+            if not np.isfinite(gain):
+                value = -np.inf
                 break
             tried, held = self.value(current + step)
             while tried < value + 1e-4 * size * gain - 1e-12 * abs(value) and size > 1e-10:
@@ -153,10 +170,17 @@ class _Problem:
         """Whether some regime's law has shrunk to a point."""
         theta = self.design @ coefficients
         spread, mean = self.family.spread(theta)[..., 0, 0], np.abs(self.family.mean(theta))
-        return bool((self.counted.total * spread < 1e-7).any() or (spread < 1e-9 * mean**2).any())
+        shrunk = spread < 1e-9 * mean**2
+        if self.family.integers:
+            shrunk |= self.counted.total * spread < 1e-7
+        return bool(shrunk.any())
 
     def _start(self) -> Floats:
-        """The same law in every regime."""
+        """The nearest to every regime's own law, or else the same law in every regime."""
+        each = self.family.each(self.counted)
+        own: Floats = np.linalg.lstsq(self.design, each, rcond=None)[0].astype(np.float64)
+        if np.isfinite(self.value(own)[0]):
+            return own
         theta = self.family.parameter(self.counted.value, self.counted.weight)
         level = np.tile(theta, (len(self.design), 1))
         return np.asarray(np.linalg.lstsq(self.design, level, rcond=None)[0], dtype=np.float64)

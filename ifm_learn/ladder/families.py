@@ -119,20 +119,21 @@ class FamilyLaw:
         return [design.rows(regimes) @ one.coefficients for design, one in pairs]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # ends out of range are infinite
 def _mean_ends(one: Fitted, rows: Floats, level: float) -> tuple[Floats, Floats]:
     """Ends of t intervals for one variable's mean, each (r,): of theta where it is single, else of log mean."""
     if one.freedom <= 0:
-        infinite = np.full(len(rows), np.inf)
-        return np.zeros(len(rows)), infinite
+        return np.zeros(len(rows)), np.full(len(rows), 1.0 if isinstance(one.family, Bernoulli) else np.inf)
     theta = rows @ one.coefficients
     covariance = np.einsum("ri,iajb,rj->rab", rows, one.covariance, rows, optimize=True)
     quantile = student.ppf((1 + level) / 2, one.freedom)
     if one.family.parts == 1:
-        half = quantile * np.sqrt(covariance[:, 0])
+        half = quantile * np.sqrt(np.maximum(covariance[:, 0], 0))
         low, high = one.family.mean(theta - half), one.family.mean(theta + half)
     else:
         mean, slope = one.family.mean(theta), one.family.log_mean_slope(theta)
-        half = quantile * np.sqrt(np.einsum("ra,rab,rb->r", slope, covariance, slope))
+        variance = np.einsum("ra,rab,rb->r", slope, covariance, slope)
+        half = quantile * np.sqrt(np.maximum(variance, 0))
         low, high = mean * np.exp(-half), mean * np.exp(half)
     return np.where(np.isnan(low), 0.0, low), np.where(np.isnan(high), np.inf, high)
 
@@ -251,8 +252,12 @@ def _fitted(
     for v, design in enumerate(designs):
         raw = samples.x[held, v] * unit[v] + shift[v]
         raw = np.round(raw) if families[v].integers else raw
-        counted = Counted.of(place[held], raw, weight[held], len(samples.present))
-        start = None if before is None else before.fitted[v].coefficients
+        scale = 1.0 if families[v].integers else float(raw.mean())
+        counted = Counted.of(place[held], raw / scale, weight[held], len(samples.present))
+        parts = np.where(np.arange(families[v].parts) == 0, scale, 1.0)  # the first is of x, whose unit it has
+        start = None if before is None else before.fitted[v].coefficients * parts
         ridge = families[v].ridge(counted, design.kept == 0) if prior else None
-        found.append(fit(families[v], counted, design.train.toarray(), prior, start, ridge))
+        one = fit(families[v], counted, design.train.toarray(), prior, start, ridge)
+        covariance = one.covariance / parts[:, None, None] / parts
+        found.append(Fitted(one.family, one.coefficients / parts, covariance, one.freedom))
     return FamilyLaw(rung, samples, weight, designs, tuple(found), prior)
