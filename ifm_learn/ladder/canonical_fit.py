@@ -14,6 +14,7 @@ from ifm_learn.ladder.counted import Counted
 Floats = NDArray[np.float64]
 
 _STEPS = 500
+_ROUNDS = 25
 
 NEARLY_POISSON = 1e4
 """Sizes of a negative binomial beyond this are not told apart."""
@@ -53,7 +54,7 @@ def fit(
     >>> np.exp(np.cumsum(found.coefficients)).round(6).tolist()
     [2.0, 4.0]
     """
-    for _ in range(50):
+    for _ in range(_ROUNDS):
         problem = _Problem(family, counted, design, prior, ridge)
         coefficients = problem.solve(start)
         mean = family.mean(design @ coefficients)
@@ -64,8 +65,9 @@ def fit(
         family = tuned
         start = np.linalg.lstsq(design, -np.log1p(tuned.size / mean)[:, None], rcond=None)[0].astype(np.float64)
         if settled:
-            tuned = problem.family  # the coefficients are on its scale
             break
+    if isinstance(tuned, NegativeBinomial):
+        tuned = problem.family  # the coefficients are on its scale
     rank, parts = coefficients.shape
     freedom = float(counted.total.sum()) - rank * parts
     residual = counted.value - mean[counted.regime]

@@ -279,3 +279,20 @@ def test_intervals_hold_the_mean(name: Name, n: int) -> None:
         low, high = FamilyRung(name).fit(drawn(name, n, seed, codes)).interval(target, 0.9)
         held += low[0, 0] <= truths[name] <= high[0, 0]
     assert 0.84 <= held / 120 <= 0.97
+
+
+def test_a_regime_that_only_the_conditional_criterion_identifies_is_answered() -> None:
+    names, variables = ("A", "B", "C"), ("u", "v", "w")
+    scopes = [(("u", "v"), ("A", "B")), (("v", "w"), ("B", "C")), (("w", "u"), ("C", "A"))]
+    factors = tuple(Factor("".join(x), x, sigma) for x, sigma in scopes)
+    model = Model(tuple(Intervention(n, (0, 1)) for n in names), variables, factors)
+    train = Regimes.from_codes(np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]]))
+    regime = np.repeat(np.arange(6), 50)
+    x = np.random.default_rng(0).poisson(3, (300, 3)).astype(float)
+    samples = Samples(Design(model, train), regime, x)
+    law = FamilyRung("poisson", prior=0.0).fit(samples)
+    means = np.stack([samples.of(i).mean(axis=0) for i in range(6)])
+    found = law.means(None, Regimes.from_codes(np.array([[1, 1, 1]])))[0]
+    # u: p(110) p(101) / p(100), v: p(110) p(011) / p(010), w: p(101) p(011) / p(001)
+    for v, (one, other, base) in enumerate([(0, 1, 3), (0, 2, 4), (1, 2, 5)]):
+        np.testing.assert_allclose(found[v], means[one, v] * means[other, v] / means[base, v], rtol=1e-9)
