@@ -15,8 +15,6 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.canonical import (
     Bernoulli,
     Family,
-    Gamma,
-    GammaRate,
     NegativeBinomial,
     Poisson,
 )
@@ -24,6 +22,7 @@ from ifm_learn.ladder.canonical_fit import Fitted, fit
 from ifm_learn.ladder.counted import Counted
 from ifm_learn.ladder.dependence import dependent_pair
 from ifm_learn.ladder.forecast import Size, forecast
+from ifm_learn.ladder.gammas import Gamma, GammaRate
 from ifm_learn.ladder.law import Cost, Floats, Function
 from ifm_learn.ladder.regime_design import RegimeDesign
 
