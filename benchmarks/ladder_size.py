@@ -24,7 +24,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from ifm_ident import Factor, Intervention, Model, Regimes
+from ifm_ident import Design, Factor, Intervention, Model, Regimes
+from ifm_learn.data.samples import Samples
+from ifm_learn.ladder.families import FamilyRung
 from ifm_learn.ladder.linear_means import LinearMeans
 from ifm_learn.ladder.regime_statistics import RegimeStatistics
 
@@ -158,6 +160,54 @@ def dose(seed: int, studies: int = 60) -> Found:
     return {"RMSE": float(np.sqrt(np.mean(squares))), "coverage": float(np.mean(inside))}
 
 
+def genome(seed: int) -> Found:
+    """A factor for each of 10,000 perturbations and 5,000 pairs, five rows a regime, 100 outcomes."""
+    g = np.random.default_rng(seed)
+    count, outcomes = 10_000, 100
+    names = [f"g{i}" for i in range(count)]
+    pairs = sorted({tuple(sorted(g.choice(count, 2, replace=False).tolist())) for _ in range(5_000)})
+    new = [tuple(sorted(g.choice(count, 2, replace=False).tolist())) for _ in range(UNSEEN)]
+    regimes: list[tuple[int, ...]] = [(), *((i,) for i in range(count)), *pairs]
+    effects = g.normal(0, 0.5, (count, outcomes))
+    means = np.array([effects[list(r)].sum(axis=0) for r in regimes])
+    means[1 + count :] += g.normal(0, 0.4, (len(pairs), outcomes))
+    regime = np.repeat(np.arange(len(regimes)), 5)
+    y = means[regime] + g.normal(size=(len(regime), outcomes))
+    begun = time.process_time()
+    factors = [Factor(n, ("x",), (n,)) for n in names]
+    factors += [Factor(f"{names[a]}{names[b]}", ("x",), (names[a], names[b])) for a, b in pairs]
+    model = Model(tuple(Intervention(n, (0, 1)) for n in names), ("x",), tuple(factors))
+    train, unseen = (Regimes.from_active([[(i, 1) for i in r] for r in rs], count) for rs in (regimes, new))
+    statistics = RegimeStatistics.of(regime, y, len(regimes))
+    ends = LinearMeans.fit(model, tuple(range(len(factors))), train, statistics).interval(unseen, 0.9)
+    seconds = time.process_time() - begun
+    truth = np.array([effects[list(r)].sum(axis=0) for r in new])
+    return {"coverage": held(truth, ends), "CPU s, statistics and fits": seconds}
+
+
+def families(seed: int) -> Found:
+    """Poisson and gamma rungs of 100,000 rows in ten regimes: a fit, and a refit on other weights."""
+    g = np.random.default_rng(seed)
+    names = [f"s{i}" for i in range(9)]
+    model = Model(
+        tuple(Intervention(n, (0, 1)) for n in names), ("x",), tuple(Factor(n, ("x",), (n,)) for n in names)
+    )
+    train = Regimes.from_active([(), *(((i, 1),) for i in range(9))], 9)
+    regime = g.integers(10, size=100_000)
+    found: Found = {}
+    for name in ("bernoulli", "poisson", "negbin", "gamma"):
+        x = {"bernoulli": g.random(100_000) < 0.3, "gamma": g.gamma(3, 1 + regime / 10)}.get(name)
+        x = g.poisson(2 + regime / 10) if x is None else x
+        samples = Samples(Design(model, train), regime, np.asarray(x, dtype=np.float64)[:, None])
+        begun = time.process_time()
+        law = FamilyRung(name).fit(samples)  # type: ignore[arg-type]
+        found[f"{name}, CPU s of a fit"] = time.process_time() - begun
+        begun = time.process_time()
+        law.refit(g.poisson(1, 100_000).astype(np.float64))
+        found[f"{name}, CPU s of a refit"] = time.process_time() - begun
+    return found
+
+
 CASES: dict[str, tuple[Callable[[int], Found], str]] = {
     "screen": (
         screen,
@@ -165,6 +215,11 @@ CASES: dict[str, tuple[Callable[[int], Found], str]] = {
         f"{OUTCOMES:,} outcomes; {UNSEEN} unseen pairs",
     ),
     "million": (million, f"{ROWS:,} rows x {COLUMNS} columns and an outcome, ten regimes; 27 unseen pairs"),
+    "genome": (
+        genome,
+        f"10,000 perturbations, 5,000 pairs, 100 outcomes, five rows a regime; {UNSEEN} unseen pairs",
+    ),
+    "families": (families, "100,000 counts or positive values in ten regimes"),
     "dose": (dose, "three drugs, five doses, four rows a regime, 60 studies; 40 unseen triples"),
 }
 

@@ -33,7 +33,12 @@ class Columns:
         """Nothing known."""
         shape = (regimes, targets)
         return cls(
-            *(np.full(shape, np.nan) for _ in range(6)),
+            np.full(shape, np.nan),
+            np.full(shape, np.nan),
+            np.full(shape, np.nan),
+            np.full(shape, np.nan),
+            np.full(shape, np.nan),
+            np.full(shape, np.nan),
             np.full(regimes, np.nan),
             np.full(regimes, np.nan),
             np.full(shape, np.nan),

@@ -51,7 +51,9 @@ class LadderWork:
     def fit(
         cls, held: Held, method: str, energy: str, level: Fraction, seed: int, seconds: float | None = None
     ) -> LadderWork:
-        """Fit what the energy asks for; InputError for a method that the ladder has not, or rows it cannot take."""
+        """Fit what the energy asks for; InputError for a method that the ladder has not, or rows it cannot
+        take.
+        """
         if method not in METHODS:
             raise InputError(
                 f"the method {method!r} needs networks on a grid; take the energy 'mlp', or one of the methods "
@@ -153,7 +155,9 @@ class LadderWork:
             yield f"E[{name} | x] differs between training regimes (p = {self.regression.p_value:.2g}): {done}"
 
     def about(self) -> dict[str, object]:
-        """The rungs compared: those averaged, the others' distance in held-out nats a row, and why some were not fit."""
+        """The rungs compared: those averaged, the others' distance in held-out nats a row, and why some were not
+        fit.
+        """
         ladder = self.ladder
         found: dict[str, object] = {"asked": self.energy, "chosen": list(ladder.rungs)}
         if ladder.scores is not None:

@@ -1,4 +1,6 @@
-"""Whether E[y | x] is the same in all training regimes, and what to do where it is not (docs/theory/learning.md)."""
+"""Whether E[y | x] is the same in all training regimes, and what to do where it is not
+(docs/theory/learning.md).
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ def estimate_study(
     the share of rows held out from everything that is fitted, for prediction intervals; 0 for no such intervals.
     model: one that was fitted to the same table before, with its own seed and calibration share. say: told what is
     being done. sensitivity: also how far the means of unseen regimes move with an interaction left out of
-    log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only. energy: how densities are
+    log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only. energy: how densities
+    are
     modelled, a name of `ifm_learn.ladder.rungs.ENERGIES`: `auto` averages the models that rows cannot tell apart;
     `model`, `sensitivity` and the methods ifm2 and ifm3 take networks on a grid, `mlp`. time_limit: seconds that
     fitting may take by forecast; models that would take longer are left out.

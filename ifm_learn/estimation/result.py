@@ -35,10 +35,11 @@ class Estimates(Tabular):
     written. rows, calibration: how many rows were fitted to, and how many calibrate the prediction intervals;
     ignored: how many were of regimes outside training. sensitivity: of unseen regimes, where it was asked for.
     flags: what weakens a number, in words of docs/reference/results.md, for every regime and target; models: what
-    answered it, with weights. support: how far rows stand behind a regime, 0 to 1, shape (r,); tested: whether some
+    answered it, with weights. support: how far rows stand behind a regime, 0 to 1, shape (r,); tested: whether
+    some
     testable claim bears on it, () where that was not looked at. energy: how the densities were modelled, with the
-    models compared; empty for methods without one. units: what the numbers of a target are of where these are not raw, such as "log x" or "(x - 20.5) / 1.2"; ""
-    for raw ones, () where all are.
+    models compared; empty for methods without one. units: what the numbers of a target are of where these are not
+    raw, such as "log x" or "(x - 20.5) / 1.2"; "" for raw ones, () where all are.
     """
 
     name: str

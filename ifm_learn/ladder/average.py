@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -139,7 +139,9 @@ def fit_ladder(
     if not fitted:
         raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
     units = Units.of(samples, unit)
-    laws = tuple(rung.fit(samples) for rung in fitted)
+    laws = tuple(_fits(fitted, samples, refused))
+    if not laws:
+        raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
     scores: Scores | None = None
     chosen: tuple[int, ...] = (0,)
     if len(laws) > 1:
@@ -147,5 +149,21 @@ def fit_ladder(
         chosen = tuple(np.flatnonzero(scores.within()).tolist())
     rng = stream(seed, "ladder redraws")
     redraws = np.stack([units.redraw(rng) for _ in range(replicates)])
-    refits = tuple(tuple(_redrawn(laws[k], weight, rng) for weight in redraws) for k in chosen)
-    return Ladder(samples, units, laws, refused, scores, chosen, redraws, refits)
+    refits: dict[int, tuple[Law, ...]] = {}
+    for k in chosen:
+        try:
+            refits[k] = tuple(_redrawn(laws[k], weight, rng) for weight in redraws)
+        except InputError as error:
+            refused[laws[k].rung] = f"its errors are not known: {error}"
+    if not refits:
+        raise InputError("no model can be refitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
+    return Ladder(samples, units, laws, refused, scores, tuple(refits), redraws, tuple(refits.values()))
+
+
+def _fits(rungs: Sequence[Rung], samples: Samples, refused: dict[str, str]) -> Iterator[Law]:
+    """The fits that succeed; why the others did not goes into `refused`."""
+    for rung in rungs:
+        try:
+            yield rung.fit(samples)
+        except InputError as error:
+            refused[rung.name] = str(error)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-from scipy.optimize import brentq, minimize_scalar
-from scipy.special import digamma, expit, gammaln, logit, polygamma, xlogy
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, gammaln, logit, xlogy
 
 from ifm_ident.arrays import Floats
 from ifm_learn.ladder.counted import Counted
@@ -39,6 +39,12 @@ class Family(ABC):
     def parameter(self, values: Floats, weight: Floats) -> Floats:
         """theta of one regime that holds all the rows, shape (d,), inside the range."""
 
+    def each(self, counted: Counted) -> Floats:
+        """theta of each regime from its own mean, shape (m, d)."""
+        means = counted.sums(counted.value[:, None])[:, 0] / counted.total
+        pairs = zip(means[:, None], counted.total[:, None], strict=True)
+        return np.stack([self.parameter(mean, weight) for mean, weight in pairs])
+
     @abstractmethod
     def law(self, theta: Floats) -> Any:
         """The scipy.stats law at theta."""
@@ -66,6 +72,10 @@ class Family(ABC):
     def dispersion(self, pearson: float) -> float:
         """By how much variances exceed the family's, given the mean squared Pearson residual."""
         return max(pearson, 1.0)
+
+    def ridge(self, counted: Counted, constant: NDArray[np.bool_]) -> Floats | None:
+        """Precisions of normal priors on coefficients, (rank, d), but for the `constant` one; None without."""
+        return None
 
     def tuned(self, counted: Counted, mean: Floats) -> Family:
         """The family with what all regimes share fitted, the means of the regimes held."""
@@ -132,7 +142,7 @@ class Poisson(Family):
         return stats.poisson(self.mean(theta))
 
 
-def _below_zero(theta: Floats) -> Floats:
+def below_zero(theta: Floats) -> Floats:
     """theta where it is below 0, nan elsewhere."""
     return np.where(theta < 0, theta, np.nan)
 
@@ -149,11 +159,11 @@ class NegativeBinomial(Family):
     integers = True
 
     def potential(self, theta: Floats) -> Floats:
-        inside = -self.size * np.log(-np.expm1(_below_zero(theta[..., 0])))
+        inside = -self.size * np.log(-np.expm1(below_zero(theta[..., 0])))
         return np.where(np.isnan(inside), np.inf, inside)
 
     def mean(self, theta: Floats) -> Floats:
-        mean: Floats = self.size / np.expm1(-_below_zero(theta[..., 0]))
+        mean: Floats = self.size / np.expm1(-below_zero(theta[..., 0]))
         return mean
 
     def spread(self, theta: Floats) -> Floats:
@@ -168,7 +178,7 @@ class NegativeBinomial(Family):
         return -np.log1p(self.size * np.array([weight.sum() / max(weight @ values, 0.5)]))
 
     def law(self, theta: Floats) -> Any:
-        return stats.nbinom(self.size, -np.expm1(_below_zero(theta[..., 0])))
+        return stats.nbinom(self.size, -np.expm1(below_zero(theta[..., 0])))
 
     def tuned(self, counted: Counted, mean: Floats) -> NegativeBinomial:
         at = np.maximum(mean[counted.regime], 1e-12)
@@ -181,102 +191,3 @@ class NegativeBinomial(Family):
         bounds = (-7.0, float(np.log(LARGEST_SIZE)))
         found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
         return NegativeBinomial(float(np.exp(found.x)))
-
-
-@dataclass(frozen=True)
-class GammaRate(Family):
-    """Positive values; theta = -1 / mean < 0, one shape for all regimes: factors tilt by x alone.
-
-    Here p = base(x) exp(shape (theta x - A)): the dispersion is 1 / shape, and the estimate needs none of it.
-    """
-
-    shape: float = 1.0
-    word = "gamma_rate"
-    closed = False
-
-    def potential(self, theta: Floats) -> Floats:
-        inside = -np.log(-_below_zero(theta[..., 0]))
-        return np.where(np.isnan(inside), np.inf, inside)
-
-    def mean(self, theta: Floats) -> Floats:
-        return -1 / _below_zero(theta[..., 0])
-
-    def spread(self, theta: Floats) -> Floats:
-        return (self.mean(theta) ** 2)[..., None, None]
-
-    def third(self, theta: Floats) -> Floats:
-        return (2 * self.mean(theta) ** 3)[..., None, None, None]
-
-    def parameter(self, values: Floats, weight: Floats) -> Floats:
-        return np.array([-weight.sum() / (weight @ values)])
-
-    def law(self, theta: Floats) -> Any:
-        return stats.gamma(self.shape, scale=self.mean(theta) / self.shape)
-
-    def dispersion(self, pearson: float) -> float:
-        """The variance of x / mean as it is found."""
-        return pearson
-
-    def tuned(self, counted: Counted, mean: Floats) -> GammaRate:
-        ratio = counted.value / mean[counted.regime]
-        target = 1 + float(counted.weight @ (np.log(ratio) - ratio)) / float(counted.weight.sum())
-        return GammaRate(_shape(target))
-
-
-def _shape(target: float) -> float:
-    """The shape at which log(shape) - digamma(shape) = -target."""
-
-    def score(log_shape: float) -> float:
-        return float(log_shape + target - digamma(np.exp(log_shape)))
-
-    return float(np.exp(30.0 if score(30.0) > 0 else brentq(score, -30.0, 30.0)))
-
-
-@dataclass(frozen=True)
-class Gamma(Family):
-    """Positive values; T(x) = (x, log x), theta = (-rate, shape): factors tilt by both, rate and shape add up."""
-
-    word = "gamma"
-    parts = 2
-
-    def potential(self, theta: Floats) -> Floats:
-        rate, shape = _below_zero(-theta[..., 1]), _below_zero(theta[..., 0])
-        inside = gammaln(-rate) + rate * np.log(-shape)
-        return np.where(np.isnan(inside), np.inf, inside)
-
-    def mean(self, theta: Floats) -> Floats:
-        return _below_zero(-theta[..., 1]) / _below_zero(theta[..., 0])
-
-    def statistics(self, values: Floats) -> Floats:
-        return np.stack([values, np.log(values)], axis=1)
-
-    def first(self, theta: Floats) -> Floats:
-        return np.stack([self.mean(theta), digamma(theta[..., 1]) - np.log(-theta[..., 0])], axis=-1)
-
-    def spread(self, theta: Floats) -> Floats:
-        u, a = theta[..., 0], theta[..., 1]
-        rows = [np.stack([a / u**2, -1 / u], axis=-1), np.stack([-1 / u, polygamma(1, a)], axis=-1)]
-        return np.stack(rows, axis=-2)
-
-    def third(self, theta: Floats) -> Floats:
-        u, a = theta[..., 0], theta[..., 1]
-        found = np.zeros((*u.shape, 2, 2, 2))
-        found[..., 0, 0, 0] = -2 * a / u**3
-        found[..., 0, 0, 1] = found[..., 0, 1, 0] = found[..., 1, 0, 0] = 1 / u**2
-        found[..., 1, 1, 1] = polygamma(2, a)
-        return found
-
-    def parameter(self, values: Floats, weight: Floats) -> Floats:
-        mean = weight @ values / weight.sum()
-        shape = min(_shape(float(weight @ np.log(values / mean) / weight.sum())), 1e6)
-        return np.array([-shape / mean, shape])
-
-    def law(self, theta: Floats) -> Any:
-        return stats.gamma(-_below_zero(-theta[..., 1]), scale=-1 / _below_zero(theta[..., 0]))
-
-    def log_mean_slope(self, theta: Floats) -> Floats:
-        return np.stack([-1 / theta[..., 0], 1 / theta[..., 1]], axis=-1)
-
-    def dispersion(self, pearson: float) -> float:
-        """1: every regime has a shape of its own."""
-        return 1.0

@@ -12,6 +12,7 @@ from ifm_learn.ladder.canonical import Family, NegativeBinomial
 from ifm_learn.ladder.counted import Counted
 
 _STEPS = 500
+_ROUNDS = 25
 
 NEARLY_POISSON = 1e4
 """Sizes of a negative binomial beyond this are not told apart."""
@@ -30,13 +31,20 @@ class Fitted:
     freedom: float
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite is refused below
 def fit(
-    family: Family, counted: Counted, design: Floats, prior: float = 1.0, start: Floats | None = None
+    family: Family,
+    counted: Counted,
+    design: Floats,
+    prior: float = 1.0,
+    start: Floats | None = None,
+    ridge: Floats | None = None,
 ) -> Fitted:
     """From rows of independent coordinates of the training regimes, shape (m, rank).
 
     `prior` times Jeffreys' prior keeps estimates finite where a regime shows zeros only or one value, and takes
-    away the first-order bias (Firth 1993); 0 is plain maximum likelihood. InputError where there is no maximum.
+    away the first-order bias (Firth 1993); 0 is plain maximum likelihood. `ridge`, shape (rank, d),
+    are precisions of normal priors about 0 besides. InputError where there is no maximum.
 
     >>> from ifm_learn.ladder.canonical import Poisson
     >>> counted = Counted.of(np.array([0, 0, 1, 1]), np.array([1.0, 3.0, 4.0, 4.0]), np.ones(4), 2)
@@ -44,8 +52,8 @@ def fit(
     >>> np.exp(np.cumsum(found.coefficients)).round(6).tolist()
     [2.0, 4.0]
     """
-    for _ in range(50):
-        problem = _Problem(family, counted, design, prior)
+    for _ in range(_ROUNDS):
+        problem = _Problem(family, counted, design, prior, ridge)
         coefficients = problem.solve(start)
         mean = family.mean(design @ coefficients)
         tuned = family.tuned(counted, mean)
@@ -55,24 +63,39 @@ def fit(
         family = tuned
         start = np.linalg.lstsq(design, -np.log1p(tuned.size / mean)[:, None], rcond=None)[0].astype(np.float64)
         if settled:
-            tuned = problem.family  # the coefficients are on its scale
             break
+    if isinstance(tuned, NegativeBinomial):
+        tuned = problem.family  # the coefficients are on its scale
     rank, parts = coefficients.shape
     freedom = float(counted.total.sum()) - rank * parts
     residual = counted.value - mean[counted.regime]
     variance = family.spread(design @ coefficients)[counted.regime, 0, 0]
     pearson = float(counted.weight @ (residual**2 / variance)) / freedom if freedom > 0 else np.inf
-    inverse = np.linalg.inv(problem.information(coefficients)).astype(np.float64)
+    inverse = _inverse(problem.information(coefficients) + problem.ridge)
     covariance = (inverse * family.dispersion(pearson)).reshape(rank, parts, rank, parts)
     return Fitted(tuned, coefficients, covariance, freedom)
+
+
+def _inverse(matrix: Floats) -> Floats:
+    """Of a positive definite matrix, its diagonal scaled to 1 meanwhile; nan where it is singular."""
+    scale = 1 / np.sqrt(np.diag(matrix))
+    try:
+        inverse: Floats = np.linalg.inv(matrix * np.outer(scale, scale)) * np.outer(scale, scale)
+    except np.linalg.LinAlgError:
+        return np.full_like(matrix, np.nan)
+    return inverse
 
 
 class _Problem:
     """Penalised likelihood of coefficients, shape (rank, d); minus infinity out of range."""
 
-    def __init__(self, family: Family, counted: Counted, design: Floats, prior: float) -> None:
+    def __init__(
+        self, family: Family, counted: Counted, design: Floats, prior: float, ridge: Floats | None
+    ) -> None:
         self.family, self.counted, self.design = family, counted, design
         self.prior = prior if family.closed else 0.0
+        penalty = np.zeros((design.shape[1], family.parts)) if ridge is None else ridge
+        self.ridge = np.diag(penalty.ravel())
         self.sums = counted.sums(family.statistics(counted.value))
 
     def information(self, coefficients: Floats) -> Floats:
@@ -94,6 +117,7 @@ class _Problem:
         if sign <= 0 or not np.isfinite(size):
             return -np.inf, information
         value = float((self.sums * theta).sum() - self.counted.total @ potential)
+        value -= float(coefficients.ravel() @ self.ridge @ coefficients.ravel()) / 2
         return value + self.prior / 2 * float(size), information
 
     def score(self, coefficients: Floats, information: Floats) -> Floats:
@@ -102,12 +126,12 @@ class _Problem:
         score = self.sums - total[:, None] * self.family.first(theta)
         if self.prior:
             rank, parts = coefficients.shape
-            inverse = np.linalg.inv(information).reshape(rank, parts, rank, parts)
+            inverse = _inverse(information).reshape(rank, parts, rank, parts)
             half = np.tensordot(self.design, inverse, axes=(1, 0))
             leverage = np.einsum("iakb,ik->iab", half, self.design) * total[:, None, None]
             score = score + self.prior / 2 * np.einsum("iab,iabc->ic", leverage, self.family.third(theta))
         gradient: Floats = self.design.T @ score
-        return gradient
+        return gradient - (self.ridge @ coefficients.ravel()).reshape(coefficients.shape)
 
     def solve(self, start: Floats | None) -> Floats:
         current = self._start() if start is None else start
@@ -118,9 +142,15 @@ class _Problem:
             if not np.isfinite(value):
                 break
             score = self.score(current, information)
-            step = np.linalg.solve(information, score.ravel()).reshape(current.shape)
+            if not np.isfinite(score).all():
+                value = -np.inf
+                break
+            step = (_inverse(information + self.ridge) @ score.ravel()).reshape(current.shape)
             gain, size = float((step * score).sum()), 1.0
-            if gain < 1e-14 * max(abs(value), 1.0):
+            if gain < max(1e-11, 1e-14 * abs(value)):
+                break
+            if not np.isfinite(gain):
+                value = -np.inf
                 break
             tried, held = self.value(current + step)
             while tried < value + 1e-4 * size * gain - 1e-12 * abs(value) and size > 1e-10:
@@ -133,17 +163,24 @@ class _Problem:
             return current
         raise InputError(
             f"the {self.family.word} family has no finite estimate here: a regime's values lie at the end of its "
-            "range, or are all alike; give these regimes more rows, or use another --energy"
+            "range, or are all alike; give these regimes more rows, or take another energy"
         )
 
     def _at_the_end(self, coefficients: Floats) -> bool:
         """Whether some regime's law has shrunk to a point."""
         theta = self.design @ coefficients
         spread, mean = self.family.spread(theta)[..., 0, 0], np.abs(self.family.mean(theta))
-        return bool((self.counted.total * spread < 1e-7).any() or (spread < 1e-9 * mean**2).any())
+        shrunk = spread < 1e-9 * mean**2
+        if self.family.integers:
+            shrunk |= self.counted.total * spread < 1e-7
+        return bool(shrunk.any())
 
     def _start(self) -> Floats:
-        """The same law in every regime."""
+        """The nearest to every regime's own law, or else the same law in every regime."""
+        each = self.family.each(self.counted)
+        own: Floats = np.linalg.lstsq(self.design, each, rcond=None)[0].astype(np.float64)
+        if np.isfinite(self.value(own)[0]):
+            return own
         theta = self.family.parameter(self.counted.value, self.counted.weight)
         level = np.tile(theta, (len(self.design), 1))
         return np.asarray(np.linalg.lstsq(self.design, level, rcond=None)[0], dtype=np.float64)

@@ -27,7 +27,8 @@ class LadderEstimate:
     """mean, se, low, high, freedom: shape (r, k), NaN limits where no rung gives back the regimes that were run.
 
     rungs: names; rung_means, rung_errors, weights: shape (rungs, r, k); effective: pooled rows behind each regime,
-    shape (rungs, r). replicates: averages over refits on the same redraws, shape (replicates, r, k). flags: for every word where it applies, shape (r, k).
+    shape (rungs, r). replicates: averages over refits on the same redraws, shape (replicates, r, k). flags: for
+    every word where it applies, shape (r, k).
     """
 
     mean: Floats
@@ -59,21 +60,24 @@ def combined(
     """Equal weights over rungs that give back what was run and have rows where they need them."""
     means, errors = np.stack([one.mean for one in found]), np.stack([one.se for one in found])
     effective = np.stack([one.effective for one in found])
-    sound = np.stack([~one.misses for one in found])
+    known = np.isfinite(means) & np.isfinite(errors)
+    sound = np.stack([~one.misses for one in found])[:, None, :] & known
     by_weights = np.array([one.by_weights for one in found])[:, None, None]
-    reached = (effective >= enough_rows(len(asked.samples)))[:, :, None] & sound[:, None, :]
+    reached = (effective >= enough_rows(len(asked.samples)))[:, :, None] & sound
     # where rows reach for one of the rungs by weights, those for which they do not are left out; where they reach
     # for none, nothing tells which rung to trust and the spread between all of them is what there is to say
-    kept = sound[:, None, :] & (~by_weights | reached | ~(reached & by_weights).any(axis=0))
+    kept = sound & (~by_weights | reached | ~(reached & by_weights).any(axis=0))
     none_left = ~kept.any(axis=0)
-    weights = np.where(none_left, 1.0, kept.astype(float))
-    weights /= weights.sum(axis=0)
+    weights = np.where(none_left, known.astype(float), kept.astype(float))
+    weights /= np.maximum(weights.sum(axis=0), 1.0)
+    means, errors = np.where(known, means, 0.0), np.where(known, errors, 0.0)
     mean = (weights * means).sum(axis=0)
     se = np.sqrt((weights * (errors**2 + (means - mean) ** 2)).sum(axis=0))
     own = np.stack([freedom if one.freedom is None else np.full_like(freedom, one.freedom) for one in found])
-    nu = 1 / (weights / own[:, :, None]).sum(axis=0)
+    nu = 1 / np.maximum((weights / own[:, :, None]).sum(axis=0), 1e-12)
+    mean = np.where(known.any(axis=0), mean, np.nan)
     half = np.where(none_left, np.nan, student.ppf(1 - alpha / 2, nu) * se)
-    drawn: Floats = sum(w * one.replicates for w, one in zip(weights, found, strict=True))  # type: ignore[assignment]
+    drawn: Floats = sum(w * np.where(w > 0, one.replicates, 0.0) for w, one in zip(weights, found, strict=True))
     return LadderEstimate(mean, se, mean - half, mean + half, nu, rungs, means, errors, weights, effective, drawn)
 
 

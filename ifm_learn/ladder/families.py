@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import qmc
+from scipy.stats import levene, qmc
 from scipy.stats import t as student
 
 from ifm_ident import InputError, Regimes
@@ -15,8 +15,6 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.canonical import (
     Bernoulli,
     Family,
-    Gamma,
-    GammaRate,
     NegativeBinomial,
     Poisson,
 )
@@ -24,6 +22,7 @@ from ifm_learn.ladder.canonical_fit import Fitted, fit
 from ifm_learn.ladder.counted import Counted
 from ifm_learn.ladder.dependence import dependent_pair
 from ifm_learn.ladder.forecast import Size, forecast
+from ifm_learn.ladder.gammas import Gamma, GammaRate
 from ifm_learn.ladder.law import Cost, Function
 from ifm_learn.ladder.regime_design import RegimeDesign
 
@@ -118,20 +117,21 @@ class FamilyLaw:
         return [design.rows(regimes) @ one.coefficients for design, one in pairs]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # ends out of range are infinite
 def _mean_ends(one: Fitted, rows: Floats, level: float) -> tuple[Floats, Floats]:
     """Ends of t intervals for one variable's mean, each (r,): of theta where it is single, else of log mean."""
     if one.freedom <= 0:
-        infinite = np.full(len(rows), np.inf)
-        return np.zeros(len(rows)), infinite
+        return np.zeros(len(rows)), np.full(len(rows), 1.0 if isinstance(one.family, Bernoulli) else np.inf)
     theta = rows @ one.coefficients
     covariance = np.einsum("ri,iajb,rj->rab", rows, one.covariance, rows, optimize=True)
     quantile = student.ppf((1 + level) / 2, one.freedom)
     if one.family.parts == 1:
-        half = quantile * np.sqrt(covariance[:, 0])
+        half = quantile * np.sqrt(np.maximum(covariance[:, 0], 0))
         low, high = one.family.mean(theta - half), one.family.mean(theta + half)
     else:
         mean, slope = one.family.mean(theta), one.family.log_mean_slope(theta)
-        half = quantile * np.sqrt(np.einsum("ra,rab,rb->r", slope, covariance, slope))
+        variance = np.einsum("ra,rab,rb->r", slope, covariance, slope)
+        half = quantile * np.sqrt(np.maximum(variance, 0))
         low, high = mean * np.exp(-half), mean * np.exp(half)
     return np.where(np.isnan(low), 0.0, low), np.where(np.isnan(high), np.inf, high)
 
@@ -168,6 +168,8 @@ class FamilyRung:
                 logged = samples.scaling is not None and bool(samples.scaling.log[v])
                 note = " (a logarithm: remove it from `log`)" if logged else ""
                 return f"{self.name} needs {variable} to be {RANGES[self.name]}; it holds {raw[wrong[0]]:g}{note}"
+            if self.name == "gamma_rate" and _shapes_differ(raw, samples.regime, samples.x.shape[1]):
+                return f"gamma_rate takes one shape for all regimes; those of {variable} differ; gamma does not"
         pair = dependent_pair(samples.x, samples.regime)
         if pair is not None:
             one, other = (samples.design.model.variables[i] for i in pair.columns)
@@ -191,7 +193,7 @@ class FamilyRung:
         for v, variable in enumerate(samples.design.model.variables):
             wrong = _outside(self.name, samples.x[:, v] * unit[v] + shift[v])
             if len(wrong):
-                raise InputError(f"{self.unfit(samples)}; use another --energy, or correct {variable}")
+                raise InputError(f"{self.unfit(samples)}; take another energy, or correct {variable}")
         model, train = samples.design.model, samples.design.train.take(samples.present)
         of_cover = [RegimeDesign.of(model, cover, train) for cover in model.covers]
         designs = tuple(of_cover[model.cover_index[v]] for v in model.variables)
@@ -214,6 +216,13 @@ def _outside(name: Name, raw: Floats) -> Ints:
         return np.flatnonzero(raw <= 0)
     wrong = (np.abs(raw - np.round(raw)) > 1e-6) | (raw < -1e-6)
     return np.flatnonzero(wrong | (raw > 1 + 1e-6) if name == "bernoulli" else wrong)
+
+
+def _shapes_differ(raw: Floats, regime: Ints, tests: int) -> bool:
+    """Whether the spread of log x, the shape's alone, differs between regimes (Brown and Forsythe, 1%)."""
+    groups = [np.log(raw[regime == one]) for one in np.unique(regime)]
+    groups = [one for one in groups if len(one) > 2 and np.ptp(one) > 0]
+    return len(groups) > 1 and bool(levene(*groups, center="median").pvalue * tests < 0.01)
 
 
 def _units(samples: Samples) -> tuple[Floats, Floats]:
@@ -241,7 +250,12 @@ def _fitted(
     for v, design in enumerate(designs):
         raw = samples.x[held, v] * unit[v] + shift[v]
         raw = np.round(raw) if families[v].integers else raw
-        counted = Counted.of(place[held], raw, weight[held], len(samples.present))
-        start = None if before is None else before.fitted[v].coefficients
-        found.append(fit(families[v], counted, design.train.toarray(), prior, start=start))
+        scale = 1.0 if families[v].integers else float(raw.mean())
+        counted = Counted.of(place[held], raw / scale, weight[held], len(samples.present))
+        parts = np.where(np.arange(families[v].parts) == 0, scale, 1.0)  # the first is of x, whose unit it has
+        start = None if before is None else before.fitted[v].coefficients * parts
+        ridge = families[v].ridge(counted, design.kept == 0) if prior else None
+        one = fit(families[v], counted, design.train.toarray(), prior, start, ridge)
+        covariance = one.covariance / parts[:, None, None] / parts
+        found.append(Fitted(one.family, one.coefficients / parts, covariance, one.freedom))
     return FamilyLaw(rung, samples, weight, designs, tuple(found), prior)

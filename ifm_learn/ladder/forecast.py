@@ -25,9 +25,7 @@ REFITS = 40
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds for one of: a floating-point operation of a matrix product, an entry of an array that is read, changed
-    and written anew.
-    """
+    """Seconds for one operation of a matrix product, and for one entry of an array read and written anew."""
 
     product: float
     entry: float
@@ -152,7 +150,7 @@ def within_limits(
             left -= whole[name]
     if not kept:
         raise InputError(
-            f"no model fits the limits: {'; '.join(dropped[name] for name in costs)}; raise --time-limit, "
+            f"no model fits the limits: {'; '.join(dropped[name] for name in costs)}; allow more time, "
             "take fewer rows or columns, or a machine with more memory"
         )
     return Choice(tuple(name for name in costs if name in kept), {n: dropped[n] for n in costs if n in dropped})

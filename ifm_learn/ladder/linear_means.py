@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.stats import f as f_law
 from scipy.stats import t as student
 
 from ifm_ident import InputError, Model, Regimes
@@ -73,32 +75,44 @@ class LinearMeans:
 
     def weights(self, regimes: Regimes) -> Floats:
         """q of each regime over the training regimes, shape (r, m): means are q @ (the training means)."""
-        solved = self.normal.solve(self.design.rows(regimes).toarray().T)
-        weights: Floats = (self.design.train @ solved).T * self.statistics.count
-        return weights
+        return self._weights(self.design.rows(regimes))
 
     def standard_errors(self, regimes: Regimes) -> Floats:
         """Of the means, shape (r, k); infinite where no rows are left to tell."""
-        return np.sqrt(self._errors(regimes)[0])
+        return np.sqrt(self._errors(self.design.rows(regimes))[0])
 
     def degrees_of_freedom(self, regimes: Regimes) -> Floats:
         """Of the standard errors, shape (r, k): exact for pooled errors, Satterthwaite's otherwise."""
-        return self._errors(regimes)[1]
+        return self._errors(self.design.rows(regimes))[1]
 
     def interval(self, regimes: Regimes, level: float, new_rows: int | None = None) -> tuple[Floats, Floats]:
         """Lower and upper ends for the means at a level such as 0.9, each of shape (r, k).
 
         With `new_rows` for the average of that many new rows of the regime, which has an error of its own.
         """
+        extra = 0.0 if new_rows is None else self.residual_variance / new_rows
+        value, half = self._ends(self.design.rows(regimes), level, extra)
+        return value - half, value + half
+
+    def combined(self, regimes: Regimes, combine: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+        """Value, lower and upper ends of sums of means, `combine` of shape (c, r): each (c, k).
+
+        Effects (1, -1 for a regime and the baseline) and additive synergy need no replicates.
+        """
+        value, half = self._ends(csr_array(csr_array(combine) @ self.design.rows(regimes)), level, 0.0)
+        return value, value - half, value + half
+
+    def _ends(self, rows: csr_array, level: float, extra: Floats | float) -> tuple[Floats, Floats]:
+        """Values of combinations of coordinates and the half-widths of their intervals, each (r, k)."""
         if not 0 < level < 1:
             raise InputError(f"the level of an interval is between 0 and 1, got {level}; write 0.9 for 90%")
-        variance, freedom = self._errors(regimes)
-        if new_rows is not None:
-            variance = variance + self.residual_variance / new_rows
-        half = student.ppf((1 + level) / 2, np.maximum(freedom, 1e-9)) * np.sqrt(variance)
-        half = np.where(freedom > 0, half, np.inf)
-        means = self.means(regimes)
-        return means - half, means + half
+        variance, freedom = self._errors(rows)
+        half = student.ppf((1 + level) / 2, np.maximum(freedom, 1e-9)) * np.sqrt(variance + extra)
+        return rows @ self.coefficients, np.where(freedom > 0, half, np.inf)
+
+    def _weights(self, rows: csr_array) -> Floats:
+        weights: Floats = (self.design.train @ self.normal.solve(rows.toarray().T)).T * self.statistics.count
+        return weights
 
     def covariance(self, regimes: Regimes) -> Floats:
         """Of the means of regimes under pooled errors, shape (r, r): the same for all columns, for a residual
@@ -136,20 +150,39 @@ class LinearMeans:
         squares = self.statistics.within.sum(axis=0) + self.statistics.count @ self.misfit**2
         return squares / self.freedom if self.freedom > 0 else np.full(len(squares), np.inf)
 
+    def lack_of_fit(self) -> tuple[Floats, Floats]:
+        """F and p-value of each column, (k,): whether the training means lie on the model (nan where they must).
+
+        Exact for independent normal rows of equal variance.
+        """
+        between = len(self.statistics.count) - self.design.rank
+        within = float(self.statistics.count.sum()) - len(self.statistics.count)
+        if between < 1 or within < 1:
+            nothing = np.full(len(self.residual_variance), np.nan)
+            return nothing, nothing
+        pure = self.statistics.within.sum(axis=0) / within
+        statistic = (self.statistics.count @ self.misfit**2) / between / pure
+        return statistic, f_law.sf(statistic, between, within)
+
+    def left_out(self) -> Floats:
+        """Training means less what the other regimes predict, (m, k); nan where they identify nothing."""
+        left = 1 - self.statistics.count * self._leverage
+        open_ended = left < 1e-9
+        return np.where(open_ended[:, None], np.nan, self.misfit / np.where(open_ended, 1.0, left)[:, None])
+
     @cached_property
     def _leverage(self) -> Floats:
         """Of one row of each training regime, shape (m,)."""
         solved = self.normal.solve(self.design.train.toarray().T)
         return np.asarray(self.design.train.multiply(solved.T).sum(axis=1)).ravel()
 
-    def _errors(self, regimes: Regimes) -> tuple[Floats, Floats]:
+    def _errors(self, rows: csr_array) -> tuple[Floats, Floats]:
         if self.errors == "pooled":
-            rows = self.design.rows(regimes)
             form = np.asarray(rows.multiply(self.normal.solve(rows.toarray().T).T).sum(axis=1)).ravel()
             shape = (len(form), len(self.residual_variance))
             variance = form[:, None] * self.residual_variance
             return variance, np.full(shape, float(self.freedom))
-        weights = self.weights(regimes)
+        weights = self._weights(rows)
         return self._by_regime(weights) if self.errors == "regime" else self._by_unit(weights)
 
     def _by_regime(self, weights: Floats) -> tuple[Floats, Floats]:

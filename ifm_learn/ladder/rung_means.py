@@ -82,8 +82,8 @@ class RungMeans:
     """The estimates of one rung.
 
     mean, se: shape (r, k); replicates: of the refits, shape (replicates, r, k); effective: pooled rows behind each
-    regime, shape (r,); by_weights: whether it needs them. misses: for every function whether the rung fails to give
-    back a regime that was run, shape (k,). freedom: degrees of freedom of its own where its errors are exact.
+    regime, shape (r,); by_weights: whether it needs them. misses: for every function whether the rung fails to
+    give back a regime that was run, shape (k,). freedom: degrees of freedom of its own where its errors are exact.
     """
 
     mean: Floats

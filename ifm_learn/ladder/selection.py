@@ -106,9 +106,13 @@ def _leave_regimes_out(
     counts = np.bincount(units.regime).astype(float)
     for i in candidates.tolist():
         weight = (units.regime != i).astype(float)
-        for k, law in enumerate(laws):
-            rows = units.regime == i
-            found = law.refit(weight).log_densities(samples.x[rows], trained)
+        rows = units.regime == i
+        try:
+            refits = [law.refit(weight) for law in laws]
+        except InputError:  # a family that needs rows of every regime: nobody is scored on this one
+            continue
+        for k, refit in enumerate(refits):
+            found = refit.log_densities(samples.x[rows], trained)
             total[k, rows] += repeats * _own(found, units.regime[rows], counts)
 
 

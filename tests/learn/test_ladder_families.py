@@ -198,6 +198,32 @@ def test_values_outside_the_range_are_refused_in_words(name: Name, value: float,
         FamilyRung(name).fit(samples)
 
 
+def test_one_shape_is_refused_where_shapes_differ() -> None:
+    assert FamilyRung("gamma_rate").unfit(drawn("gamma_rate", 100)) is None
+    g = np.random.default_rng(0)
+    regime = np.repeat(np.arange(5), 100)
+    samples = Samples(design(), regime, g.gamma(np.where(regime == 2, 9.0, 2.0))[:, None])
+    assert "takes one shape for all regimes; those of x differ; gamma does not" in str(
+        FamilyRung("gamma_rate").unfit(samples)
+    )
+    assert FamilyRung("gamma").unfit(samples) is None
+
+
+@pytest.mark.parametrize("b_shape", [1.5, 3.4, 6.0])
+def test_gamma_intervals_hold_the_mean_whether_shapes_move_or_not(b_shape: float) -> None:
+    codes, target = np.array([[0, 0], [1, 0], [0, 1]]), Regimes.from_codes(np.array([[1, 1]]))
+    held, finite = 0, 0
+    for seed in range(60):
+        g = np.random.default_rng(seed)
+        x = np.concatenate([g.gamma(3, 1, 20), g.gamma(3, 1 / 1.5, 20), g.gamma(b_shape, 1, 20)])[:, None]
+        law = FamilyRung("gamma").fit(Samples(design(codes=codes), np.repeat(np.arange(3), 20), x))
+        low, high = law.interval(target, 0.9)
+        held += low[0, 0] <= b_shape / 1.5 <= high[0, 0]
+        finite += high[0, 0] < np.inf
+    assert held >= 48  # 54 expected
+    assert finite >= 57
+
+
 @pytest.mark.parametrize("name", ["bernoulli", "poisson", "negbin"])
 def test_a_regime_of_zeros_is_finite_with_the_prior_only(name: Name) -> None:
     samples = drawn(name, 10)
@@ -252,3 +278,20 @@ def test_intervals_hold_the_mean(name: Name, n: int) -> None:
         low, high = FamilyRung(name).fit(drawn(name, n, seed, codes)).interval(target, 0.9)
         held += low[0, 0] <= truths[name] <= high[0, 0]
     assert 0.84 <= held / 120 <= 0.97
+
+
+def test_a_regime_that_only_the_conditional_criterion_identifies_is_answered() -> None:
+    names, variables = ("A", "B", "C"), ("u", "v", "w")
+    scopes = [(("u", "v"), ("A", "B")), (("v", "w"), ("B", "C")), (("w", "u"), ("C", "A"))]
+    factors = tuple(Factor("".join(x), x, sigma) for x, sigma in scopes)
+    model = Model(tuple(Intervention(n, (0, 1)) for n in names), variables, factors)
+    train = Regimes.from_codes(np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]]))
+    regime = np.repeat(np.arange(6), 50)
+    x = np.random.default_rng(0).poisson(3, (300, 3)).astype(float)
+    samples = Samples(Design(model, train), regime, x)
+    law = FamilyRung("poisson", prior=0.0).fit(samples)
+    means = np.stack([samples.of(i).mean(axis=0) for i in range(6)])
+    found = law.means(None, Regimes.from_codes(np.array([[1, 1, 1]])))[0]
+    # u: p(110) p(101) / p(100), v: p(110) p(011) / p(010), w: p(101) p(011) / p(001)
+    for v, (one, other, base) in enumerate([(0, 1, 3), (0, 2, 4), (1, 2, 5)]):
+        np.testing.assert_allclose(found[v], means[one, v] * means[other, v] / means[base, v], rtol=1e-9)

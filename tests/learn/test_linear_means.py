@@ -170,6 +170,68 @@ def test_refusals_say_what_to_do() -> None:
         RegimeStatistics.of(np.zeros(1, int), np.zeros((1, 1)), 1, weight=np.ones(1), unit=np.zeros(1, int))
 
 
+@pytest.mark.parametrize("errors", ["pooled", "regime"])
+def test_sums_of_means_have_the_errors_of_sums(errors: str) -> None:
+    model = pairs_model(2, [("A", "B")], "AB")
+    train = Regimes.from_codes(np.array([[0, 0], [1, 0], [0, 1], [1, 1]]))
+    regime, values = rows_of(4, np.random.default_rng(14))
+    fitted = LinearMeans.fit(model, (0,), train, RegimeStatistics.of(regime, values, 4), errors)  # type: ignore[arg-type]
+    synergy = np.array([[1.0, -1, -1, 1]])
+    value, low, high = fitted.combined(train, synergy, 0.9)
+    cov_type = "nonrobust" if errors == "pooled" else "HC3"
+    oracle = sm.OLS(values[:, 0], np.eye(4)[regime]).fit(cov_type=cov_type).t_test(synergy)
+    np.testing.assert_allclose(value[0, 0], oracle.effect[0])
+    half = (high - low)[0, 0] / 2
+    if errors == "pooled":
+        np.testing.assert_allclose(half, np.diff(oracle.conf_int(alpha=0.1))[0, 0] / 2)
+    assert 1.645 < half / oracle.sd[0, 0] < 2.2
+
+
+def test_lack_of_fit_is_the_f_test_of_nested_models() -> None:
+    model, train, _ = additive()
+    regime, values = rows_of(6, np.random.default_rng(12))
+    fitted = LinearMeans.fit(model, (0, 1), train, RegimeStatistics.of(regime, values, 6))
+    for column in range(2):
+        small = sm.OLS(values[:, column], dense(fitted.design, regime)).fit()
+        statistic, p_value, _ = sm.OLS(values[:, column], np.eye(6)[regime]).fit().compare_f_test(small)
+        np.testing.assert_allclose(fitted.lack_of_fit()[0][column], statistic)
+        np.testing.assert_allclose(fitted.lack_of_fit()[1][column], p_value)
+
+
+def test_a_regime_left_out_is_predicted_by_a_fit_without_it() -> None:
+    model, train, _ = additive()
+    regime, values = rows_of(6, np.random.default_rng(13))
+    found = LinearMeans.fit(model, (0, 1), train, RegimeStatistics.of(regime, values, 6)).left_out()
+    for i in range(6):
+        others = np.delete(np.arange(6), i)
+        kept = regime != i
+        rows = RegimeStatistics.of(np.searchsorted(others, regime[kept]), values[kept], 5)
+        fitted = LinearMeans.fit(model, (0, 1), train.take(others), rows)
+        try:
+            expected = values[~kept].mean(axis=0) - fitted.means(train.take(np.array([i])))[0]
+        except InputError:
+            expected = np.full(2, np.nan)
+        np.testing.assert_allclose(found[i], expected, rtol=1e-8)
+    assert 0 < np.isnan(found[:, 0]).sum() < 6
+
+
+def test_many_perturbations_need_no_dense_matrix() -> None:
+    count = 3_000
+    names = [f"g{i}" for i in range(count)]
+    factors = (*(Factor(n, ("x",), (n,)) for n in names), Factor("both", ("x",), ("g0", "g1")))
+    model = Model(tuple(Intervention(n, (0, 1)) for n in names), ("x",), factors)
+    active = [(), *(((i, 1),) for i in range(count)), ((0, 1), (1, 1))]
+    regime = np.repeat(np.arange(count + 2), 2)
+    values = np.random.default_rng(0).normal(size=(len(regime), 1))
+    statistics = RegimeStatistics.of(regime, values, count + 2)
+    fitted = LinearMeans.fit(model, tuple(range(count + 1)), Regimes.from_active(active, count), statistics)
+    unseen = Regimes.from_active([((5, 1), (7, 1))], count)
+    assert fitted.design.rank == count + 2 > regime_design.DENSE
+    expected = statistics.mean[[6, 8], 0].sum() - statistics.mean[0, 0]
+    np.testing.assert_allclose(fitted.means(unseen)[0, 0], expected)
+    np.testing.assert_allclose(fitted.covariance(unseen), 1.5)
+
+
 def test_draws_have_the_covariance_that_is_stated() -> None:
     model, train, unseen = additive()
     regime, values = rows_of(6, np.random.default_rng(11))
