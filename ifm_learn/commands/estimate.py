@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -37,6 +37,8 @@ from ifm_learn.estimation.of_study import estimate_study
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.text import closing, text_lines
 from ifm_learn.estimation.write import csv_lines, json_lines, write_parquet
+from ifm_learn.ladder.effects import Reference
+from ifm_learn.ladder.rungs import AUTO, ENERGIES
 from ifm_learn.outcome.methods import METHODS
 
 _LINES: dict[str, Callable[[Estimates], Iterator[str]]] = {
@@ -50,7 +52,7 @@ _COMPARISONS: dict[str, Callable[[str, Comparison], Iterator[str]]] = {
     "csv": comparison_csv,
 }
 
-_SILENT_FOR_COMPARE = ("tests", "method", "alpha", "calibration", "model", "sensitivity")
+_SILENT_FOR_COMPARE = ("tests", "method", "alpha", "calibration", "model", "sensitivity", "energy", "effects", "time_limit")
 
 
 @click.command(
@@ -89,6 +91,32 @@ _SILENT_FOR_COMPARE = ("tests", "method", "alpha", "calibration", "model", "sens
     help="Also how far means of unseen regimes move with an interaction left out, of log-magnitude up to GAMMA, "
     "and how large it must be to turn an effect's sign. With ifm1, as table or json.",
 )
+@click.option(
+    "--energy",
+    type=click.Choice(ENERGIES),
+    default=AUTO,
+    show_default=True,
+    help="How densities are modelled: auto averages the models that rows cannot tell apart, from a normal law to "
+    "splines; or one of them; or networks on a grid, mlp, which --model, --sensitivity, ifm2 and ifm3 take.",
+)
+@click.option(
+    "--effects",
+    is_flag=True,
+    help="Also differences from the baseline regime, and synergies: differences from what --reference expects.",
+)
+@click.option(
+    "--reference",
+    type=click.Choice(get_args(Reference)),
+    default="additive",
+    show_default=True,
+    help="What singles lead to expect of a combination, for --effects.",
+)
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="How long fitting may take, by forecast; models that would take longer are left out, which is said.",
+)
 @jobs_option
 @output_options(("table", "json", "csv", "parquet"))
 @click.pass_context
@@ -104,6 +132,10 @@ def command(
     model: str | None,
     compare: bool,
     sensitivity: float | None,
+    energy: str,
+    effects: bool,
+    reference: Reference,
+    time_limit: float | None,
     jobs: int,
     output_format: str,
     output: str | None,
@@ -135,6 +167,9 @@ def command(
             model=_fitted(ctx, model),
             jobs=jobs,
             sensitivity=sensitivity,
+            energy=energy,
+            effects=reference if effects else None,
+            time_limit=time_limit,
             say=say,
         )
     _write(found, out)

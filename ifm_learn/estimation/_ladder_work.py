@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import t as student
 
-from ifm_ident import Criterion, Identification, InputError, Regimes, Status
+from ifm_ident import Criterion, Identification, Identifier, InputError, Regimes, Status
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.show import listed
 from ifm_learn.conformal.mixture import balance_log_weights
@@ -21,6 +22,7 @@ from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._outcomes import Regressed, among_variables, regressed
 from ifm_learn.estimation._prediction import by_ratio, widened
 from ifm_learn.ladder.average import Ladder, fit_ladder
+from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
 from ifm_learn.ladder.rungs import AUTO, affordable, rungs_for
 
@@ -51,9 +53,7 @@ class LadderWork:
     def fit(
         cls, held: Held, method: str, energy: str, level: Fraction, seed: int, seconds: float | None = None
     ) -> LadderWork:
-        """Fit what the energy asks for; InputError for a method that the ladder has not, or rows it cannot
-        take.
-        """
+        """Fit what the energy asks for; InputError for a method the ladder has not, or rows it cannot take."""
         if method not in METHODS:
             raise InputError(
                 f"the method {method!r} needs networks on a grid; take the energy 'mlp', or one of the methods "
@@ -107,6 +107,26 @@ class LadderWork:
         left = self.ladder.estimate(regimes, values=self.regression.residuals, alpha=alpha)
         return _together(plain, left, alpha, augmented=self.method == "dr")
 
+    def effects(self, found: Identification, reference: Reference) -> list[list[dict[str, Any]]]:
+        """Differences from the baseline and synergies, for every regime and target, with intervals."""
+        wanted = needed(found.design.model, found.targets, reference)
+        known = Identifier(found.design).identify(wanted)
+        told = np.flatnonzero(np.isin(known.status, (Status.OBSERVED, Status.IDENTIFIED)))
+        part = self.estimate(wanted.take(told)) if self.wider is None else self._by_wider(wanted.take(told))
+        k = part.mean.shape[1]
+        means, drawn = np.full((len(wanted), k), np.nan), np.full((len(part.replicates), len(wanted), k), np.nan)
+        means[told], drawn[:, told] = part.mean, part.replicates
+        got = effects(
+            found.design.model, found.targets, wanted, means, drawn, reference=reference,
+            level=float(1 - self.level), freedom=float(np.min(part.freedom)), logged=self._logged,
+        )  # fmt: skip
+        return [[_effect(got, row, column) for column in range(k)] for row in range(len(found))]
+
+    @property
+    def _logged(self) -> bool:
+        scaling = self.samples.scaling
+        return self.samples.y is None and scaling is not None and bool(scaling.log.all())
+
     def _by_wider(self, regimes: Regimes) -> LadderEstimate:
         assert self.wider is not None
         last = self.samples.x.shape[1]
@@ -155,9 +175,7 @@ class LadderWork:
             yield f"E[{name} | x] differs between training regimes (p = {self.regression.p_value:.2g}): {done}"
 
     def about(self) -> dict[str, object]:
-        """The rungs compared: those averaged, the others' distance in held-out nats a row, and why some were not
-        fit.
-        """
+        """The rungs averaged, how far each is behind in held-out nats a unit, and why others were not fitted."""
         ladder = self.ladder
         found: dict[str, object] = {"asked": self.energy, "chosen": list(ladder.rungs)}
         if ladder.scores is not None:
@@ -173,6 +191,19 @@ class LadderWork:
         """What answered, in a few words."""
         names = listed(list((self.wider or self.ladder).rungs))
         return f"an average over {names}" if len((self.wider or self.ladder).rungs) > 1 else names
+
+
+def _effect(found: Effects, row: int, column: int) -> dict[str, Any]:
+    """One regime's effects as JSON holds them; what is missing is left out."""
+    entry: dict[str, Any] = {"scale": found.scale}
+    for name in ("difference", "expected", "synergy", "strongest_single", "mean_of_singles"):
+        one = getattr(found, name)
+        if np.isfinite(one.value[row, column]):
+            entry[name] = float(one.value[row, column])
+            if name in ("difference", "synergy"):
+                entry[f"{name}_interval"] = [float(one.low[row, column]), float(one.high[row, column])]
+    why = found.why[row]
+    return entry | ({"why": why} if why else {})
 
 
 def _ladder(samples: Samples, energy: str, seed: int, seconds: float | None) -> tuple[Ladder, dict[str, str]]:

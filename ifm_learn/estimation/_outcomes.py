@@ -1,6 +1,4 @@
-"""Whether E[y | x] is the same in all training regimes, and what to do where it is not
-(docs/theory/learning.md).
-"""
+"""Whether E[y | x] is the same in all training regimes, and what to do where not (docs/theory/learning.md)."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from ifm_learn.estimation.extrapolation import extrapolation_warnings
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_means
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.falsification.bearing import untested
+from ifm_learn.ladder.effects import Reference
 from ifm_learn.ladder.rungs import AUTO, GRID, check_energy
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.methods import method_of
@@ -51,6 +53,7 @@ def estimate_study(
     sensitivity: float | None = None,
     energy: str = AUTO,
     time_limit: float | None = None,
+    effects: Reference | None = None,
     say: Say | None = None,
 ) -> Estimates:
     """Means of the outcome (or of x, without one) in the test regimes, from the study's table or `data`.
@@ -63,7 +66,8 @@ def estimate_study(
     are
     modelled, a name of `ifm_learn.ladder.rungs.ENERGIES`: `auto` averages the models that rows cannot tell apart;
     `model`, `sensitivity` and the methods ifm2 and ifm3 take networks on a grid, `mlp`. time_limit: seconds that
-    fitting may take by forecast; models that would take longer are left out.
+    fitting may take by forecast; models that would take longer are left out. effects: also differences from the
+    baseline and synergies against this expectation (`ifm_learn.ladder.effects`), for energies other than `mlp`.
 
     Regimes that are not identified get no numbers from methods that need identification. Raises InputError for an
     unknown method, a bad alpha, share, seed or sensitivity, data that cannot be read, or more than 100,000 test
@@ -95,8 +99,15 @@ def estimate_study(
         baseline_means(samples)
     tell = say or (lambda _: None)
     if chosen.needs_identification and asked != GRID:
-        got = _by_ladder(study, samples, targets, (method, asked, level, seed), calibration, time_limit, tell)
+        got = _by_ladder(
+            study, samples, targets, (method, asked, level, seed), calibration, time_limit, effects, tell
+        )
     else:
+        if effects is not None:
+            raise InputError(
+                "effects need a method of the factors and another energy than 'mlp', which has no joint errors",
+                argument="effects",
+            )
         if model is None and chosen.needs_identification:
             tell("fitting the density model")
             model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs)
@@ -126,6 +137,8 @@ def estimate_study(
         sensitivity=got.moved,
         tested=_tested(got.found, got.columns),
         energy=got.about,
+        effects=got.effects,
+        reference=effects or "",
         **{
             **vars(got.columns),
             "note": tuple(got.columns.note),
@@ -146,6 +159,7 @@ class _Answered:
     words: str
     about: dict[str, object]
     moved: tuple[RegimeSensitivity, ...] = ()
+    effects: tuple[tuple[dict[str, Any], ...], ...] = ()
 
 
 def _by_ladder(
@@ -155,6 +169,7 @@ def _by_ladder(
     how: tuple[str, str, Fraction, int],
     calibration: float,
     time_limit: float | None,
+    reference: Reference | None,
     say: Say,
 ) -> _Answered:
     method, energy, level, seed = how
@@ -165,7 +180,8 @@ def _by_ladder(
     found = Identifier(held.fitted.design, study.notation).identify(targets)
     columns = work.columns(found)
     words = f"{method_of(method).words}, modelled by {work.words()}"
-    return _Answered(found, held, columns, [*work.warnings()], words, work.about())
+    made = () if reference is None else tuple(map(tuple, work.effects(found, reference)))
+    return _Answered(found, held, columns, [*work.warnings()], words, work.about(), (), made)
 
 
 def _by_estimator(

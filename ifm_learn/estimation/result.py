@@ -76,6 +76,8 @@ class Estimates(Tabular):
     models: tuple[tuple[Mapping[str, float], ...], ...] = ()
     tested: tuple[bool, ...] = ()
     energy: Mapping[str, Any] = field(default_factory=dict)
+    effects: tuple[tuple[Mapping[str, Any], ...], ...] = ()
+    reference: str = ""
 
     def __len__(self) -> int:
         return len(self.regimes)
@@ -93,6 +95,7 @@ class Estimates(Tabular):
             support=None if self.support is None else self.support[rows],
             flags=tuple(self.flags[i] for i in rows.tolist()) if self.flags else (),
             models=tuple(self.models[i] for i in rows.tolist()) if self.models else (),
+            effects=tuple(self.effects[i] for i in rows.tolist()) if self.effects else (),
             tested=tuple(self.tested[i] for i in rows.tolist()) if self.tested else (),
             sensitivity=tuple(
                 dataclasses.replace(one, row=new)

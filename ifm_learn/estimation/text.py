@@ -22,6 +22,7 @@ from ifm_ident.show import (
     warnings_html,
     wrapped,
 )
+from ifm_learn.estimation._flags import FLAGS
 from ifm_learn.estimation._sensitivity_text import sensitivity_lines
 from ifm_learn.estimation.result import Estimates
 
@@ -49,7 +50,7 @@ def text_lines(found: Estimates) -> Iterator[str]:
         yield ""
     for line in _units(found):
         yield from wrapped(line, "  ")
-    for note in _notes(found):
+    for note in (*_notes(found), *_flag_notes(found)):
         yield from wrapped(note, "  ")
     for line in warning_lines(found.warnings):
         yield from wrapped(line, "  ")
@@ -88,14 +89,20 @@ def _columns(found: Estimates) -> tuple[str, ...]:
     mean = f"mean, {level} confidence"
     ratio = ("guarantee", "ess") if found.needs_identification else ()
     beside = ("additive",) if found.method != "additive" else ()
-    return (
-        "regime", *(("of",) if found.without_outcome else ()), "status", mean, f"{level} of units", *ratio, *beside
-    )  # fmt: skip
+    effects = ("effect", "synergy") if found.effects else ()
+    flags = ("flags",) if _flagged(found) else ()
+    of = ("of",) if found.without_outcome else ()
+    return ("regime", *of, "status", mean, f"{level} of units", *ratio, *beside, *effects, *flags)
+
+
+def _flagged(found: Estimates) -> set[str]:
+    """The flags that occur."""
+    return {word for row in found.flags for words in row for word in words}
 
 
 def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
     names = found.names()
-    marked = not found.needs_identification
+    marked, flagged = not found.needs_identification, _flagged(found)
     for row, name in enumerate(names):
         status = found.words_of(row).replace("_", " ")
         if marked and found.status[row] == Status.NOT_IDENTIFIED:
@@ -109,7 +116,18 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
                 _pair(found.prediction_low[row, k], found.prediction_high[row, k]),
                 *((str(found.guarantee[row, k]), _count(found.ess[row])) if found.needs_identification else ()),
                 *((number(found.additive[row, k]),) if found.method != "additive" else ()),
+                *(_effects(found, row, k) if found.effects else ()),
+                *((" ".join(found.flags[row][k]),) if flagged else ()),
             )
+
+
+def _effects(found: Estimates, row: int, k: int) -> tuple[str, str]:
+    effect = found.effects[row][k]
+    shown = []
+    for name in ("difference", "synergy"):
+        value, ends = effect.get(name), effect.get(f"{name}_interval")
+        shown.append("" if value is None or ends is None else f"{number(value)} [{ends[0]:.4g}, {ends[1]:.4g}]")
+    return shown[0], shown[1]
 
 
 def _count(value: float) -> str:
@@ -172,8 +190,18 @@ def _notes(found: Estimates) -> Iterator[str]:
             yield "Intervals of units carry the training regimes' spread over: no ratio, no promise."
     if not np.isnan(found.ess).all():
         yield "ess: effective sample size of the training rows, re-weighted to the regime."
+    if found.effects:
+        yield f"effect: the mean less that of the baseline; synergy: the mean less what {found.reference} expects."
     if found.method != "additive":
         yield "additive: baseline plus the effects of single interventions, for a sober comparison."
+
+
+def _flag_notes(found: Estimates) -> Iterator[str]:
+    """What the flags that occur mean, once each."""
+    seen = _flagged(found)
+    for word, meaning in FLAGS.items():
+        if word in seen:
+            yield f"{word}: {meaning}."
 
 
 def closing(found: Estimates) -> str:

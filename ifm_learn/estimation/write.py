@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,7 +17,8 @@ from ifm_learn.estimation.result import Estimates
 SCHEMA = "ifm-estimate/1"
 COLUMNS = (
     "regime", "outcome", "status", "mean", "se", "confidence_low", "confidence_high", "prediction_low",
-    "prediction_high", "ess", "guarantee", "additive", "note", "prediction_ess", "unit",
+    "prediction_high", "ess", "guarantee", "additive", "note", "prediction_ess", "unit", "flags", "support",
+    "models",
 )  # fmt: skip
 
 
@@ -34,6 +35,8 @@ def mapping(found: Estimates) -> dict[str, Any]:
         "calibration": found.calibration,
         "ignored": found.ignored,
         **({"units": units} if units else {}),
+        **({"energy": dict(found.energy)} if found.energy else {}),
+        **({"reference": found.reference} if found.effects else {}),
         "results": list(_entries(found)),
         "warnings": list(found.warnings),
     }
@@ -55,7 +58,7 @@ def _entries(found: Estimates) -> Iterator[dict[str, Any]]:
                 head | ({"outcome": outcome} if found.without_outcome else {}) | {"status": found.words_of(row)}
             )
             if not np.isnan(found.mean[row, k]):
-                entry |= _numbers(found, row, k)
+                entry |= _numbers(found, row, k) | _trust(found, row, k)
             if (row, k) in moved:
                 entry["sensitivity"] = moved[row, k].mapping()
             if found.note[row]:
@@ -74,6 +77,22 @@ def _numbers(found: Estimates, row: int, k: int) -> dict[str, Any]:
         "prediction_ess": _finite(found.prediction_ess[row, k]),
         "additive": _finite(found.additive[row, k]),
     }
+
+
+def _trust(found: Estimates, row: int, k: int) -> dict[str, Any]:
+    """What answered, and what weakens it."""
+    entry: dict[str, Any] = {}
+    if found.models and found.models[row][k]:
+        entry["models"] = dict(found.models[row][k])
+    if found.flags:
+        entry["flags"] = list(found.flags[row][k])
+    if found.support is not None and math.isfinite(found.support[row]):
+        entry["support"] = round(float(found.support[row]), 6)
+    if found.tested:
+        entry["tested"] = found.tested[row]
+    if found.effects and found.effects[row][k]:
+        entry["effect"] = dict(found.effects[row][k])
+    return entry
 
 
 def _finite(value: float) -> float | None:
@@ -116,8 +135,26 @@ def arrow_table(found: Estimates) -> pa.Table:
         pa.array([reason or None for reason in found.note for _ in range(k)], pa.large_string()),
         _floats(found.prediction_ess),
         pa.array([found.unit(i) for i in range(k)] * len(found), pa.large_string()),
+        pa.array([" ".join(words) for words in _each(found.flags, found, ())], pa.large_string()),
+        _floats(
+            np.repeat(
+                (np.full(len(found), np.nan) if found.support is None else found.support)[:, None], k, axis=1
+            )
+        ),
+        pa.array(
+            [
+                " ".join(f"{name}={share:g}" for name, share in dict(one).items())
+                for one in _each(found.models, found, {})
+            ],
+            pa.large_string(),
+        ),
     ]
     return pa.table(columns, names=list(COLUMNS))
+
+
+def _each(columns: Sequence[Sequence[Any]], found: Estimates, missing: object) -> list[Any]:
+    """One value a regime and target, row-major."""
+    return [value for row in columns for value in row] or [missing] * (len(found) * len(found.outcomes))
 
 
 def _floats(values: Any) -> pa.Array:

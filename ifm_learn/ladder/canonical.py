@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, gammaln, logit, xlogy

@@ -1,0 +1,14 @@
+"""The words that weaken an estimate, each with one plain sentence."""
+
+from __future__ import annotations
+
+FLAGS = {
+    "few_rows": "a training regime that the estimate rests on has fewer than 20 rows, or units, to fit",
+    "extrapolated": "the mean lies where hardly any row is: the form of the model decides there, not rows",
+    "little_overlap": "few rows, re-weighted, are like rows of this regime",
+    "misses_training": "no model gives back the means of the regimes that were run: no interval is printed",
+    "outcome_shifts": "given x, the outcome differs between training regimes: put it among the variables",
+    "untested": "no testable claim bears on this regime: nothing in these data could contradict its estimate",
+    "models_disagree": "models that rows cannot tell apart differ here by more than their own errors",
+}
+"""Every flag of a result, in the order in which they are explained."""
