@@ -1,6 +1,6 @@
 """How often `ifm estimate`'s "90% of units" holds a fresh unit, at 10 to 500 rows a regime, and how wide it is.
 
-Run `python benchmarks/units_of_regimes.py -o benchmarks` (about four minutes on one core of its own): a Markdown table on
+Run `python benchmarks/units_of_regimes.py -o benchmarks` (four minutes of one core): a Markdown table on
 standard output, also written to `units_of_regimes.md`. Five truths of two interventions A and B, training regimes
 ctrl, A, B; regimes asked about are these and A+B, whose law the factors give. Every study has rows of its own.
 Coverage is the share of 20,000 fresh units of the regime inside the interval, averaged over the studies and
