@@ -1,6 +1,6 @@
 """How often `ifm estimate`'s "90% of units" holds a fresh unit, at 10 to 500 rows a regime, and how wide it is.
 
-Run `python benchmarks/units_of_regimes.py -o benchmarks` (about ten minutes on one core): a Markdown table on
+Run `python benchmarks/units_of_regimes.py -o benchmarks` (four minutes of one core): a Markdown table on
 standard output, also written to `units_of_regimes.md`. Five truths of two interventions A and B, training regimes
 ctrl, A, B; regimes asked about are these and A+B, whose law the factors give. Every study has rows of its own.
 Coverage is the share of 20,000 fresh units of the regime inside the interval, averaged over the studies and
@@ -123,7 +123,7 @@ def cell(pairs: list[tuple[float, float]]) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--studies", type=int, default=30, help="of each truth and size")
+    parser.add_argument("--studies", type=int, default=12, help="of each truth and size")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
     parser.add_argument("-o", "--output", type=Path, help="a folder for units_of_regimes.md")

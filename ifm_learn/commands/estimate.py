@@ -52,7 +52,17 @@ _COMPARISONS: dict[str, Callable[[str, Comparison], Iterator[str]]] = {
     "csv": comparison_csv,
 }
 
-_SILENT_FOR_COMPARE = ("tests", "method", "alpha", "calibration", "model", "sensitivity", "energy", "effects", "time_limit")
+_SILENT_FOR_COMPARE = (
+    "tests",
+    "method",
+    "alpha",
+    "calibration",
+    "model",
+    "sensitivity",
+    "energy",
+    "effects",
+    "time_limit",
+)
 
 
 @click.command(

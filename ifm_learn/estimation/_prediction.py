@@ -73,11 +73,11 @@ def by_ratio(
 
     rows: the calibration rows of `held`. Where a training regime has the target's density and enough calibration
     rows, they are exchangeable with a fresh unit: weights are known, the guarantee exact. Elsewhere the rows of
-    all regimes are weighted relative to their mixture by the fitted ratios. The unit's own weight is then at most
-    the largest over the grid, where that is a small part of all (`estimated-ratio`), else mean weights stand in
-    its place (`asymptotic`, see `fresh_unit_interval`). Each tail has half of alpha where the rows can carry that,
-    else both tails share it about the mean; where the rows, or effective rows, cannot carry alpha either, the
-    interval is infinite. Exact or not is decided by numbers of rows alone.
+    all regimes are weighted relative to their mixture by the fitted ratios. The unit's own weight is then at
+    most the largest over the grid, where that is a small part of all (`estimated-ratio`), else mean weights
+    stand in its place (`asymptotic`, see `fresh_unit_interval`). Each tail has half of alpha where the rows can
+    carry that, else both tails share it about the mean; where the rows, or effective rows, cannot carry alpha
+    either, the interval is infinite. Exact or not is decided by numbers of rows alone.
     """
     found, values, targets = UnitIntervals.none(centres.shape), targets_of(rows), identification.targets
     weights, bounds = mixture.log_weights(rows.x, np.arange(len(targets))), mixture.bounds()
