@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from numbers import Integral, Real
 
 
@@ -58,6 +58,18 @@ def require_seconds(value: object) -> None:
     """Raise InputError for what is no number of seconds, 0 or more."""
     if isinstance(value, bool) or not isinstance(value, Real) or not float(value) >= 0:
         raise InputError(f"the time limit is {value!r} seconds; give 0 or more")
+
+
+def require_known(value: object, legal: Collection[object], kind: str) -> None:
+    """Raise InputError for what is none of the legal values.
+
+    >>> require_known("jiont", ("joint", "conditional"), "criterion")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: unknown criterion 'jiont'; did you mean joint?
+    """
+    if value not in legal:
+        raise InputError(f"unknown {kind} {value!r}; {nearest(value, legal)}")
 
 
 def nearest(got: object, legal: Iterable[object]) -> str:

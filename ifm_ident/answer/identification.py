@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, overload
@@ -155,17 +155,16 @@ class Identification(Tabular):
         """The chosen rows, in the order given, with the certificates that they need."""
         used, kernel = np.unique(self.kernel[rows], return_inverse=True)
         used_kernels = used[used >= 0]
-        return Identification(
-            self.design,
-            self.targets.take(rows),
-            self.status[rows],
-            self.criterion[rows],
-            self.train[rows],
-            self.terms.take(rows),
-            kernel.reshape(-1).astype(np.int64) - (len(used) - len(used_kernels)),
-            tuple(self.kernels[k] for k in used_kernels.tolist()),
-            self.notation,
-            None if self.lacking is None else self.lacking.take(rows),
+        return replace(
+            self,
+            targets=self.targets.take(rows),
+            status=self.status[rows],
+            criterion=self.criterion[rows],
+            train=self.train[rows],
+            terms=self.terms.take(rows),
+            kernel=kernel.reshape(-1).astype(np.int64) - (len(used) - len(used_kernels)),
+            kernels=tuple(self.kernels[k] for k in used_kernels.tolist()),
+            lacking=None if self.lacking is None else self.lacking.take(rows),
         )
 
     @overload

@@ -17,7 +17,7 @@ from ifm_ident.answer.formula import Formula
 from ifm_ident.arrays import Ints
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regimes
-from ifm_ident.errors import InputError, nearest
+from ifm_ident.errors import InputError, nearest, require_known
 from ifm_ident.implications._lattice import complement_modulo, split, tidy
 from ifm_ident.solve.exact.rowspace import RowSpace
 from ifm_ident.solve.identifier import CriterionName, Identifier
@@ -225,8 +225,7 @@ def implications(
     ...
     ifm_ident.errors.InputError: the set x1,y holds 'y', which is no variable; legal: x1, x2
     """
-    if criterion not in get_args(CriterionName):
-        raise InputError(f"unknown criterion {criterion!r}; {nearest(criterion, get_args(CriterionName))}")
+    require_known(criterion, get_args(CriterionName), "criterion")
     sets = [_checked_set(identifier.design.model, names) for names in interactions]
     lattices = _Lattices(identifier)
     claims: list[ClaimGroup] = []

@@ -16,7 +16,7 @@ from ifm_ident.arrays import Floats
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import Notation, format_regime
 from ifm_ident.design.regimes import Active, Regimes
-from ifm_ident.errors import InputError, nearest
+from ifm_ident.errors import require_known
 from ifm_ident.plots import canvas
 from ifm_ident.show.incidence_table import (
     MOST_COLUMNS,
@@ -61,8 +61,8 @@ def incidence(
     ['f1', 'f2', '0', '1', '0', '1', '00']
     """
     model = design.model
-    if variable is not None and variable not in model.cover_index:
-        raise InputError(f"unknown variable {variable!r}; {nearest(variable, model.variables)}")
+    if variable is not None:
+        require_known(variable, model.variables, "variable")
     identifier = Identifier(design, notation)
     system = identifier.joint if variable is None else identifier.conditional(model.cover_index[variable])
     factors = range(len(model.factors)) if variable is None else model.covers[model.cover_index[variable]]

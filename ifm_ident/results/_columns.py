@@ -33,6 +33,11 @@ STATUS_WORDS = [status.word for status in Status]
 CRITERION_WORDS = [criterion.word for criterion in (Criterion.JOINT, Criterion.CONDITIONAL)]
 
 
+def first_line(error: Exception) -> str:
+    """What a library says of a file, without the rest of it."""
+    return str(error).strip().partition("\n")[0]
+
+
 def texts_at(texts: Sequence[str], index: NDArray[np.integer], absent: bool = True) -> pa.DictionaryArray:
     """texts[index[i]], dictionary-encoded, null where the index is negative."""
     codes = np.asarray(index, dtype=np.int32)

@@ -23,6 +23,7 @@ from ifm_ident.results._columns import (
     STATUS_WORDS,
     Place,
     check_train,
+    first_line,
     index_of,
     read_cells,
     read_integers,
@@ -67,13 +68,9 @@ def read_csv(path: Path, design: Design) -> Iterator[Claims]:
                 kept = table.slice(last)
                 before += last
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"after line {before + 1}: {_first_line(error)}") from None
+        raise InputError(f"after line {before + 1}: {first_line(error)}") from None
     if kept is not None and kept.num_rows:
         yield _Lines(design, kept.combine_chunks(), before).claims(kept.num_rows)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
 
 
 class _Lines:

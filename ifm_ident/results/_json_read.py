@@ -29,9 +29,7 @@ from ifm_ident.results.header import (
     parse_header,
     record,
     shown,
-    typed_integer,
-    typed_list,
-    typed_text,
+    typed,
 )
 
 
@@ -84,7 +82,7 @@ def read_json(path: Path) -> tuple[Heading, Iterator[Claims]]:
     """
     data = record(load_json(path.read_bytes()), (*HEADER_KEYS, "results"), "the file")
     heading = parse_header(data)
-    return heading, _claims(heading.design, typed_list(data["results"], "results"))
+    return heading, _claims(heading.design, typed(data["results"], list, "results"))
 
 
 def _claims(design: Design, entries: list[Any]) -> Iterator[Claims]:
@@ -156,7 +154,7 @@ class _Builder:
         self.missing_ends.append(len(self.missing))
 
     def _train(self, value: object, place: str) -> int:
-        train = typed_integer(value, f"{place}, train")
+        train = typed(value, int, f"{place}, train")
         if not 0 <= train < len(self.design.train):
             last = len(self.design.train) - 1
             raise InputError(f"{place}: there is no training regime {shown(train)}; they go from 0 to {last}")
@@ -166,14 +164,14 @@ class _Builder:
         record(entry, ("regime", "status", "method", "missing"), place)
         if entry["method"] != ROUTE:
             raise InputError(f"{place}: unknown method {shown(entry['method'])}; only {ROUTE!r} leaves undecided")
-        for j, regime in enumerate(typed_list(entry["missing"], f"{place}, missing")):
+        for j, regime in enumerate(typed(entry["missing"], list, f"{place}, missing")):
             self.missing.append(self.reader.read(regime, f"{place}, missing, entry {j}"))
         self.undecided = True
 
     def _formula(self, value: object, variable: int, place: str) -> None:
-        for j, item in enumerate(typed_list(value, place)):
+        for j, item in enumerate(typed(value, list, place)):
             fields = record(item, ("train", "exponent"), f"{place}, entry {j}")
-            text = typed_text(fields["exponent"], f"{place}, entry {j}, exponent")
+            text = typed(fields["exponent"], str, f"{place}, entry {j}, exponent")
             if text not in self.exponents:
                 try:
                     self.exponents[text] = parse_exponent(text)
@@ -189,12 +187,12 @@ class _Builder:
         if criterion == Criterion.CONDITIONAL:
             variable = self._known(self.variable, fields["variable"], "variable", place)
         weights = []
-        for j, item in enumerate(typed_list(fields["kernel"], f"{place}, kernel")):
+        for j, item in enumerate(typed(fields["kernel"], list, f"{place}, kernel")):
             at = f"{place}, kernel, entry {j}"
             entry = record(item, ("factor", "levels", "weight"), at)
             factor = self._known(self.factor, entry["factor"], "factor", at)
             cell = self.reader.read_cell(entry["levels"], factor, f"{at}, levels")
-            weights.append((cell, typed_integer(entry["weight"], f"{at}, weight")))
+            weights.append((cell, typed(entry["weight"], int, f"{at}, weight")))
         return self.kernels.setdefault((variable, tuple(weights)), len(self.kernels))
 
     @staticmethod

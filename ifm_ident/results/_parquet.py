@@ -24,6 +24,7 @@ from ifm_ident.results._columns import (
     STATUS_WORDS,
     Place,
     check_train,
+    first_line,
     index_of,
     kernel_cells,
     no_nulls,
@@ -148,7 +149,7 @@ def read_parquet(path: Path) -> tuple[Heading, Iterator[Claims]]:
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"no Parquet: {_first_line(error)}") from None
+        raise InputError(f"no Parquet: {first_line(error)}") from None
     metadata = file.metadata.metadata or {}
     if METADATA_KEY not in metadata:
         raise InputError("the file metadata lack the key `study`; `ifm identify --format parquet` writes it")
@@ -160,10 +161,6 @@ def read_parquet(path: Path) -> tuple[Heading, Iterator[Claims]]:
     if have not in (names, [*names, _MISSING[0]]):
         raise InputError(f"the columns are {', '.join(have)}; a result has {', '.join(names)}")
     return heading, _blocks(heading.design, file)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
 
 
 def _blocks(design: Design, file: pq.ParquetFile) -> Iterator[Claims]:
@@ -181,7 +178,7 @@ def _blocks(design: Design, file: pq.ParquetFile) -> Iterator[Claims]:
                 if name in batch.schema.names
             }
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InputError(f"after row {before}: {_first_line(error)}") from None
+            raise InputError(f"after row {before}: {first_line(error)}") from None
         yield _claims(design, columns, before)
         before += batch.num_rows
 

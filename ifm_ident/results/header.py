@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Factor, Intervention, Level, Model
@@ -104,20 +104,20 @@ def parse_header(data: dict[str, Any], sparse: bool = False) -> Heading:
             raise InputError(f"the key {key!r} is missing; a result of `ifm identify` holds it")
     if data["schema"] != SCHEMA:
         raise InputError(f"the schema is {shown(data['schema'])}; this program reads {SCHEMA!r}")
-    name = _typed(data["study"], str, "study")
+    name = typed(data["study"], str, "study")
     interventions = []
-    for one, levels in _typed(data["interventions"], dict, "interventions").items():
-        values = _typed(levels, list, f"interventions: {one}")
+    for one, levels in typed(data["interventions"], dict, "interventions").items():
+        values = typed(levels, list, f"interventions: {one}")
         for value in values:
             if isinstance(value, int) and value.bit_length() > _MAX_LEVEL_BITS:
                 raise InputError(f"interventions: {one}: a level of more than 1000 digits")
         interventions.append(Intervention(one, tuple(values)))
     factors = []
-    for k, entry in enumerate(_typed(data["factors"], list, "factors")):
+    for k, entry in enumerate(typed(data["factors"], list, "factors")):
         fields = record(entry, ("name", "x", "sigma"), f"factors, entry {k}")
         factors.append(
             Factor(
-                _typed(fields["name"], str, f"factors, entry {k}: name"),
+                typed(fields["name"], str, f"factors, entry {k}: name"),
                 _texts(fields["x"], f"factors, entry {k}: x"),
                 _texts(fields["sigma"], f"factors, entry {k}: sigma"),
             )
@@ -126,7 +126,7 @@ def parse_header(data: dict[str, Any], sparse: bool = False) -> Heading:
     reader = MapReader(model)
     train = [
         reader.read(regime, f"train, entry {i}", sparse)
-        for i, regime in enumerate(_typed(data["train"], list, "train"))
+        for i, regime in enumerate(typed(data["train"], list, "train"))
     ]
     return Heading(name, Design(model, Regimes.from_active(train, len(model))))
 
@@ -146,7 +146,7 @@ def shown(value: object) -> str:
 
 def record(value: object, keys: Sequence[str], place: str) -> dict[str, Any]:
     """A JSON object with exactly these keys; InputError names the place and the first difference."""
-    fields: dict[str, Any] = _typed(value, dict, place)
+    fields: dict[str, Any] = typed(value, dict, place)
     for key in keys:
         if key not in fields:
             raise InputError(f"{place}: the key {key!r} is missing")
@@ -156,35 +156,19 @@ def record(value: object, keys: Sequence[str], place: str) -> dict[str, Any]:
     return fields
 
 
-_KIND = {str: "text", dict: "an object", list: "a list", int: "an integer"}
+_Kind = TypeVar("_Kind", str, dict[str, Any], list[Any], int)
+_KIND: dict[type, str] = {str: "text", dict: "an object", list: "a list", int: "an integer"}
 
 
-def _typed(value: object, kind: type, place: str) -> Any:
+def typed(value: object, kind: type[_Kind], place: str) -> _Kind:
+    """A JSON value of a kind, where true and false are no integers; InputError names the place."""
     if not isinstance(value, kind) or isinstance(value, bool):
         raise InputError(f"{place}: {_KIND[kind]} is needed, got {shown(value)}")
     return value
 
 
-def typed_list(value: object, place: str) -> list[Any]:
-    """A JSON list; InputError names the place."""
-    items: list[Any] = _typed(value, list, place)
-    return items
-
-
-def typed_text(value: object, place: str) -> str:
-    """A JSON text; InputError names the place."""
-    text: str = _typed(value, str, place)
-    return text
-
-
-def typed_integer(value: object, place: str) -> int:
-    """A JSON integer; InputError names the place."""
-    number: int = _typed(value, int, place)
-    return number
-
-
 def _texts(value: object, place: str) -> tuple[str, ...]:
-    return tuple(_typed(item, str, f"{place}, entry {j}") for j, item in enumerate(typed_list(value, place)))
+    return tuple(typed(item, str, f"{place}, entry {j}") for j, item in enumerate(typed(value, list, place)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +194,7 @@ class MapReader:
 
     def read(self, value: object, place: str, sparse: bool = False) -> Active:
         """The regime of a map that names every intervention (or not, if `sparse`); InputError names the place."""
-        fields: dict[str, Any] = _typed(value, dict, place)
+        fields: dict[str, Any] = typed(value, dict, place)
         if list(fields) == self._names:
             pairs = zip(fields.items(), self._baseline, strict=True)
             fields = {name: level for (name, level), base in pairs if level is not base}

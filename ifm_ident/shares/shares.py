@@ -14,7 +14,7 @@ from scipy.special import betaincinv
 
 from ifm_ident.arrays import Ints
 from ifm_ident.design.regimes import Regimes
-from ifm_ident.errors import IfmError, InputError, nearest
+from ifm_ident.errors import IfmError, InputError, require_known
 from ifm_ident.shares._orders import Orders, draw
 from ifm_ident.solve.identifier import CHUNK, CriterionName, Identifier, System
 from ifm_ident.solve.incidence import WIDE
@@ -174,8 +174,7 @@ def shares_of(
     ...
     ifm_ident.errors.InputError: the sample is 0; draw at least one regime
     """
-    if criterion not in get_args(CriterionName):
-        raise InputError(f"unknown criterion {criterion!r}; {nearest(criterion, get_args(CriterionName))}")
+    require_known(criterion, get_args(CriterionName), "criterion")
     if sample < 1:
         raise InputError(f"the sample is {sample}; draw at least one regime")
     if seed < 0:

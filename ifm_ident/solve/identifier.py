@@ -18,7 +18,7 @@ from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import Notation
 from ifm_ident.design.regimes import Regimes, require_legal
-from ifm_ident.errors import InputError, nearest
+from ifm_ident.errors import require_known
 from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.exact.rowspace import RowSpace
 from ifm_ident.solve.incidence import BaselineSystem
@@ -157,7 +157,7 @@ class Identifier:
         Under `auto` a refusal is conditional, hence final; under `joint` it says that no single product exists.
         Raises InputError for an unknown criterion, and for targets that are no regimes of the model.
         """
-        _require_criterion(criterion)
+        require_known(criterion, get_args(CriterionName), "criterion")
         require_legal(self.design.model, targets)
         n, design = len(targets), self.design
         status = np.full(n, Status.OBSERVED, dtype=np.int8)
@@ -212,7 +212,7 @@ class Identifier:
 
         Raises InputError as `identify` does.
         """
-        _require_criterion(criterion)
+        require_known(criterion, get_args(CriterionName), "criterion")
         require_legal(self.design.model, targets)
         design, relevant = self.design, self.design.model.relevant
         status = np.full(len(targets), Status.NOT_IDENTIFIED, dtype=np.int8)
@@ -240,11 +240,6 @@ class Identifier:
         index, found = system.refuse(targets.take(rows))
         kernel[rows] = index + len(kernels)
         kernels.extend(found)
-
-
-def _require_criterion(criterion: str) -> None:
-    if criterion not in get_args(CriterionName):
-        raise InputError(f"unknown criterion {criterion!r}; {nearest(criterion, get_args(CriterionName))}")
 
 
 def _single_terms(train: Ints, block: int) -> Terms:

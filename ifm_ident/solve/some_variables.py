@@ -11,7 +11,7 @@ from ifm_ident.answer.identification import Identification
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
 from ifm_ident.design.regimes import Regimes
-from ifm_ident.errors import InputError, nearest
+from ifm_ident.errors import InputError, nearest, require_known
 from ifm_ident.solve.identifier import CriterionName, Identifier
 
 
@@ -34,8 +34,7 @@ def needed_variables(model: Model, of: Iterable[str]) -> tuple[str, ...]:
     """
     reached: set[str] = set()
     for variable in of:
-        if variable not in model.cover_index:
-            raise InputError(f"unknown variable {variable!r}; {nearest(variable, model.variables)}")
+        require_known(variable, model.variables, "variable")
         reached.add(variable)
     if not reached:
         raise InputError(f"no variable is named; {nearest('', model.variables)}")

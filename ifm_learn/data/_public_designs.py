@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ifm_ident import Factor, InputError, Intervention, Model
-from ifm_ident.errors import nearest
+from ifm_ident.errors import nearest, require_known
 
 SACHS = ("Raf", "Mek", "Plcg", "PIP2", "PIP3", "Erk", "Akt", "PKA", "PKC", "P38", "Jnk")
 DREAM = tuple(f"G{i + 1}" for i in range(10))
@@ -81,8 +81,7 @@ def sachs_model(design: str, leave_out: Sequence[str] = ()) -> Model:
                 f"{', '.join(leave_out)} out of the designs icam2 or icam2-blocks only"
             )
         return _network(SACHS, _SACHS_PARENTS, _SACHS_TARGETS, INHIBITORS[:4])
-    if design not in SACHS_DESIGNS:
-        raise InputError(f"unknown design {design!r}; {nearest(design, SACHS_DESIGNS)}")
+    require_known(design, SACHS_DESIGNS, "design")
     kept = tuple(name for name in SACHS if name not in leave_out)
     blocks = [kept] if design == "icam2" else [tuple(n for n in block if n in kept) for block in _BLOCKS]
     factors = [

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ifm_ident import Design, Regimes
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Ints, row_bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class FactorCells:
     @cached_property
     def first(self) -> Ints:
         """Where each factor's cells begin, and their number at the end."""
-        return np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
+        return row_bounds(self.counts)
 
     @cached_property
     def factor(self) -> Ints:

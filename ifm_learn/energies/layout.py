@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ifm_ident import Design, InputError
-from ifm_ident.arrays import Floats, Ints
+from ifm_ident.arrays import Floats, Ints, row_bounds
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.energy import Energy
 
@@ -39,7 +39,7 @@ class Layout:
     def starts(self) -> Ints:
         """Where each cell's parameters begin, and their number at the end, shape (cells + 1,)."""
         sizes = [self.energies[k].size for k in self.cells.factor]
-        return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return row_bounds(sizes)
 
     @property
     def size(self) -> int:

@@ -5,7 +5,7 @@ Theory: docs/theory/learning.md.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ifm_learn.outcome.weighted import WeightedEstimator
 
@@ -34,9 +34,3 @@ class Balance(WeightedEstimator):
     """
 
     method: ClassVar[str] = "balance"
-
-    def __init__(self, density: Any = None, ratio: Any = None, replicates: int = 100, seed: int = 0) -> None:
-        self.density = density
-        self.ratio = ratio
-        self.replicates = replicates
-        self.seed = seed

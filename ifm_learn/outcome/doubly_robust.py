@@ -53,13 +53,10 @@ class DoublyRobust(WeightedEstimator):
         replicates: int = 100,
         seed: int = 0,
     ) -> None:
-        self.density = density
+        super().__init__(density, ratio, replicates, seed)
         self.regressor = regressor
-        self.ratio = ratio
         self.draws = draws
         self.folds = folds
-        self.replicates = replicates
-        self.seed = seed
 
     def _learn(self, samples: Samples) -> None:
         self.draws_ = Draws(self.density_, self.draws, self.seed)

@@ -5,7 +5,7 @@ Theory: docs/theory/learning.md.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ifm_ident import Regimes
 from ifm_learn.outcome.identified import Potentials, RowWeights
@@ -36,12 +36,6 @@ class Ifm2(WeightedEstimator):
     """
 
     method: ClassVar[str] = "ifm2"
-
-    def __init__(self, density: Any = None, ratio: Any = None, replicates: int = 100, seed: int = 0) -> None:
-        self.density = density
-        self.ratio = ratio
-        self.replicates = replicates
-        self.seed = seed
 
     def _weights(self, potentials: Potentials, regimes: Regimes) -> RowWeights:
         train = self._train()

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from ifm_ident import InputError, Regimes
+from ifm_ident import Regimes
 from ifm_ident.arrays import Floats
-from ifm_ident.errors import nearest
+from ifm_ident.errors import require_known
 from ifm_learn.data.samples import Samples
 from ifm_learn.outcome._cross_fitted import Regression
 from ifm_learn.outcome._feature_ridge import FeatureRidge
@@ -62,18 +62,14 @@ class Ifm3(WeightedEstimator):
         replicates: int = 20,
         seed: int = 0,
     ) -> None:
-        self.density = density
+        super().__init__(density, ratio, replicates, seed)
         self.regressor = regressor
-        self.ratio = ratio
         self.refit = refit
         self.draws = draws
         self.folds = folds
-        self.replicates = replicates
-        self.seed = seed
 
     def _learn(self, samples: Samples) -> None:
-        if self.refit not in get_args(Refit):
-            raise InputError(f"unknown refit {self.refit!r}; {nearest(self.refit, get_args(Refit))}")
+        require_known(self.refit, get_args(Refit), "refit")
         self.draws_ = Draws(self.density_, self.draws, self.seed)
         self.chosen_ = None
         if samples.y is not None:

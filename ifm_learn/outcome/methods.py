@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ifm_ident import InputError
-from ifm_ident.errors import nearest
+from ifm_ident.errors import require_known
 from ifm_learn.outcome.balance import Balance
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.baselines.blackbox import BlackBox
@@ -94,6 +93,5 @@ def method_of(name: str) -> Method:
     ...
     ifm_ident.errors.InputError: unknown method 'ifm4'; did you mean ifm3?
     """
-    if name not in METHODS:
-        raise InputError(f"unknown method {name!r}; {nearest(name, METHODS)}")
+    require_known(name, METHODS, "method")
     return METHODS[name]

@@ -44,7 +44,12 @@ class WeightedEstimator(IdentifiedEstimator):
     """
 
     needs_density: ClassVar[bool] = False
-    ratio: Any
+
+    def __init__(self, density: Any = None, ratio: Any = None, replicates: int = 100, seed: int = 0) -> None:
+        self.density = density
+        self.ratio = ratio
+        self.replicates = replicates
+        self.seed = seed
 
     def fit(self, samples: Samples) -> Self:
         """Fit or take the density model or the ratios, then learn what the method needs besides."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ifm_ident import InputError
-from ifm_ident.errors import nearest
+from ifm_ident.errors import require_known
 from ifm_ident.plots import Interval, intervals
 
 if TYPE_CHECKING:
@@ -42,8 +41,8 @@ def estimates(
     ...
     ifm_ident.errors.InputError: unknown outcome 'y'; legal: x
     """
-    if outcome is not None and outcome not in found.outcomes:
-        raise InputError(f"unknown outcome {outcome!r}; {nearest(outcome, found.outcomes)}")
+    if outcome is not None:
+        require_known(outcome, found.outcomes, "outcome")
     k = 0 if outcome is None else found.outcomes.index(outcome)
     known = truth or {}
     lines = []

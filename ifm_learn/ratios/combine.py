@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ifm_ident import InputError
 from ifm_ident.arrays import Floats, Ints
-from ifm_ident.errors import nearest
+from ifm_ident.errors import require_known
 from ifm_learn.ratios.balance import regime_weights
 
 Combination = Literal["ess", "variance"]
@@ -40,8 +40,7 @@ class RegimeMeans:
         >>> two.combine()[0].tolist(), two.combine("variance")[2].round(3).tolist()
         ([2.0], [[0.667], [0.333]])
         """
-        if by not in get_args(Combination):
-            raise InputError(f"unknown combination {by!r}; {nearest(by, get_args(Combination))}")
+        require_known(by, get_args(Combination), "combination")
         precision = self.ess if by == "ess" else 1 / np.maximum(self.variance, np.finfo(np.float64).tiny)
         shares = precision / precision.sum(axis=0)
         return (shares * self.mean).sum(axis=0), np.sqrt((shares**2 * self.variance).sum(axis=0)), shares

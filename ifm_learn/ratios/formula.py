@@ -37,7 +37,7 @@ def exponent_matrix(identification: Identification, block: int = JOINT) -> csr_a
     index `Model.covers`. Targets without a formula in the block have an empty row.
     """
     terms, shape = identification.terms, (len(identification), len(identification.design.train))
-    rows = np.repeat(np.arange(shape[0]), np.diff(terms.indptr))
+    rows = terms.owners
     mine = terms.block == block
     values = (terms.numerator[mine] / terms.denominator[mine]).astype(np.float64)
     rows, columns = rows[mine], terms.train[mine]

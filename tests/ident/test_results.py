@@ -17,8 +17,10 @@ import pytest
 from ifm_ident.answer.certificate import KernelCertificate
 from ifm_ident.answer.identification import Criterion, Identification, Status
 from ifm_ident.errors import InputError
+from ifm_ident.results._parquet import write_parquet
 from ifm_ident.results.cells import cell_text, parse_cell
 from ifm_ident.results.claims import Claims
+from ifm_ident.results.header import Heading
 from ifm_ident.results.read import read_result
 from tests.ident.answers import CASES, Case, Columns, all_codes, answer, cells_of, codes, rows_of, undecided
 from tests.ident.result_files import FORMATS, read_rows, saved, written
@@ -249,3 +251,14 @@ def test_every_cell_has_a_text_of_its_own() -> None:
     for text in ("A=1", "sigma1=1,sigma2=2", "sigma1=1,sigma2=1,", "sigma2=1,sigma1=1", "", "sigma1=1,sigma2=10"):
         with pytest.raises(InputError, match="is no cell of factor 'f1'; write its levels as sigma1=0,sigma2=0"):
             parse_cell(CASES["poster"].design.model, 0, text)
+
+
+def test_the_arrow_table_is_the_parquet_file_as_read() -> None:
+    odd = CASES["odd"].design
+    some = [answer(case.design, all_codes(case.design.model)) for case in CASES.values()]
+    some.append(undecided(odd, codes("110", "000", "211"), [[((0, 1), (1, 1)), ((2, 1),)], [], [((0, 2),)]]))
+    for found in some:
+        write_parquet(stream := io.BytesIO(), Heading("identification", found.design, found.notation), [found])
+        read, made = pq.read_table(stream), found.to_arrow()
+        assert made.schema.equals(read.schema, check_metadata=True)
+        assert made.equals(read)

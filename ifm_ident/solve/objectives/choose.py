@@ -26,7 +26,7 @@ from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.deadline import Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regime
-from ifm_ident.errors import InputError, nearest
+from ifm_ident.errors import InputError, require_known
 from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.identifier import Identifier, System
 from ifm_ident.solve.objectives._l1 import Exponents, LeastTotal
@@ -119,8 +119,7 @@ def choose(
     ...
     ifm_ident.errors.InputError: the objective variance needs sample sizes; give `samples` or `data` in the study
     """
-    if objective not in get_args(Objective):
-        raise InputError(f"unknown objective {objective!r}; {nearest(objective, get_args(Objective))}")
+    require_known(objective, get_args(Objective), "objective")
     if identification.design is not identifier.design:
         raise InputError("the identification is about another design than the identifier; use the same identifier")
     deadline = Deadline.after(time_limit)

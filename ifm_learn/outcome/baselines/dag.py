@@ -10,7 +10,7 @@ import numpy as np
 from ifm_ident import Design, InputError, Regimes
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regime, level_text
-from ifm_ident.errors import nearest
+from ifm_ident.errors import require_known
 from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies.cells import FactorCells
@@ -73,8 +73,7 @@ class DagBaseline(OutcomeEstimator):
 
     def fit(self, samples: Samples) -> Self:
         """Fit every conditional and, where there is an outcome, m(x)."""
-        if self.noise not in get_args(Noise):
-            raise InputError(f"unknown noise {self.noise!r}; {nearest(self.noise, get_args(Noise))}")
+        require_known(self.noise, get_args(Noise), "noise")
         if self.draws < 1:
             raise InputError(f"a mean needs one draw or more, got {self.draws}")
         self.model_ = model = samples.design.model
