@@ -34,8 +34,9 @@ class VariableTerms(Ragged, entries=("variable", "train", "numerator", "denomina
 class Claims:
     """What is said of n regimes, for every variable by name, not yet checked.
 
-    As `Identification`, except that formulas are of variables, not of covers, and that a certificate is a
-    kernel vector, `kernels[j]`, and the index of the variable that it is about, `kernel_variable[j]` (-1 for a joint one).
+    As `Identification`, except that formulas are of variables, not of covers, and that a certificate is a kernel
+    vector, `kernels[j]`, and the index of the variable that it is about, `kernel_variable[j]` (-1 for a joint
+    one).
     """
 
     design: Design

@@ -25,8 +25,8 @@ REFITS = 40
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds for one of: a floating-point operation of a matrix product, an entry of an array that is read, changed
-    and written anew.
+    """Seconds for one of: a floating-point operation of a matrix product, an entry of an array that is read,
+    changed and written anew.
     """
 
     product: float
