@@ -32,8 +32,8 @@ def pair(kind: str, n: int, rng: np.random.Generator) -> Truth:
     """ctrl, A and B run, n rows each; A+B is what factors of A and of B give.
 
     near: x ~ N(A - B, 1). block2: two correlated normals tilted by squares and a product. bimodal, gamma: two
-    humps, a skewed base. counts: zero-inflated counts, A and B on different ones. beyond: normal, A and B shift by 1.8
-    each. saturating: normal, A and B tilt by one bounded function of x.
+    humps, a skewed base. counts: zero-inflated counts, A and B on different ones. beyond: normal, A and B shift
+    by 1.8 each. saturating: normal, A and B tilt by one bounded function of x.
     """
     pool, laws, means = _pool(kind)
     x = np.concatenate([pool[np.searchsorted(law, rng.random(n))] for law in laws[:3]])

@@ -76,10 +76,13 @@ class Ladder:
             return found
 
     def freedom(self, regimes: Regimes) -> Floats:
-        """Degrees of freedom behind a standard error, by Satterthwaite: each regime has its own."""
+        """Degrees of freedom of a standard error, shape (r,): units less one of the regimes it rests on.
+
+        They are averaged by the regimes' shares in the variance. Satterthwaite's are more, the variances of several
+        regimes being estimated apart, and were measured to be too many for ten rows a regime.
+        """
         share = self.exponents(regimes) ** 2 / self.units.counts
-        less = np.maximum(self.units.counts - 1, 0.5)
-        rows = share.sum(axis=1) ** 2 / (share**2 / less).sum(axis=1)
+        rows = (share @ np.maximum(self.units.counts - 1, 0.5)) / share.sum(axis=1)
         found: Floats = 1 / (1 / rows + 1 / max(len(self.redraws) - 1, 1))
         return found
 

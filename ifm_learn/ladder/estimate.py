@@ -61,9 +61,9 @@ def combined(
     sound = np.stack([~one.misses for one in found])
     by_weights = np.array([one.by_weights for one in found])[:, None, None]
     reached = (effective >= enough_rows(len(asked.samples)))[:, :, None] & sound[:, None, :]
-    # where rows reach for one of the rungs by weights, those for which they do not are left out; where they reach
-    # for none, nothing tells which rung to trust and the spread between all of them is what there is to say
-    kept = sound[:, None, :] & (~by_weights | reached | ~(reached & by_weights).any(axis=0))
+    # where rows reach for one of the rungs by weights, those for which they do not are left out
+    held = (reached & by_weights).any(axis=0)
+    kept = sound[:, None, :] & (~by_weights | reached | ~held)
     none_left = ~kept.any(axis=0)
     weights = np.where(none_left, 1.0, kept.astype(float))
     weights /= weights.sum(axis=0)
@@ -71,8 +71,16 @@ def combined(
     se = np.sqrt((weights * (errors**2 + (means - mean) ** 2)).sum(axis=0))
     own = np.stack([freedom if one.freedom is None else np.full_like(freedom, one.freedom) for one in found])
     nu = 1 / (weights / own[:, :, None]).sum(axis=0)
-    half = np.where(none_left, np.nan, student.ppf(1 - alpha / 2, nu) * se)
-    return LadderEstimate(mean, se, mean - half, mean + half, nu, rungs, means, errors, weights, effective)
+    limit = student.ppf(1 - alpha / 2, nu)
+    low, high = mean - limit * se, mean + limit * se
+    # where they reach for none, nothing tells which rung to trust: the interval holds the intervals of all of them
+    alone = held | ~by_weights.any()
+    low = np.where(alone, low, np.minimum(low, np.where(weights > 0, means - limit * errors, np.inf).min(axis=0)))
+    high = np.where(
+        alone, high, np.maximum(high, np.where(weights > 0, means + limit * errors, -np.inf).max(axis=0))
+    )
+    low[none_left], high[none_left] = np.nan, np.nan
+    return LadderEstimate(mean, se, low, high, nu, rungs, means, errors, weights, effective)
 
 
 def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exponents: Floats) -> LadderEstimate:
