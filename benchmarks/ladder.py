@@ -76,8 +76,8 @@ class Cell:
         run = f"{np.mean(self.held_run):.2f}" if self.held_run else "-"
         return (
             f"| {self.kind} | {self.rows} | {np.sqrt(np.mean(self.errors)):.3f} "
-            f"| {np.sqrt(np.mean(self.additive)):.3f} | {np.mean(self.held):.2f} | {np.mean(self.half):.3f} | {run} | {shown} "
-            f"| {np.mean(self.seconds):.2f} |"
+            f"| {np.sqrt(np.mean(self.additive)):.3f} | {np.mean(self.held):.2f} | {np.mean(self.half):.3f} | {run} "
+            f"| {shown} | {np.mean(self.seconds):.2f} |"
         )
 
 
@@ -102,8 +102,8 @@ def main() -> None:
         "# Averages over the ladder of models",
         "",
         f"`python benchmarks/ladder.py --studies {given.studies} -o benchmarks`: nominal 90% intervals; a share's "
-        f"standard error is {np.sqrt(0.09 / given.studies):.1%} where the level holds. Errors and half-widths in the "
-        "units of the variables; `run` is the share of intervals that hold the mean of a regime that was run.",
+        f"standard error is {np.sqrt(0.09 / given.studies):.1%} where the level holds. Errors and half-widths in "
+        "the units of the variables; `run` is the share of intervals that hold the mean of a regime that was run.",
         "",
         "| truth | rows a regime | RMSE | additive | held | half-width | run | flags of regimes not run | CPU s |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |",

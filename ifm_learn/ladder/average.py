@@ -78,8 +78,8 @@ class Ladder:
     def freedom(self, regimes: Regimes) -> Floats:
         """Degrees of freedom of a standard error, shape (r,): units less one of the regimes it rests on.
 
-        They are averaged by the regimes' shares in the variance. Satterthwaite's are more, the variances of several
-        regimes being estimated apart, and were measured to be too many for ten rows a regime.
+        They are averaged by the regimes' shares in the variance. Satterthwaite's are more, several variances being
+        estimated apart, and were measured to be too many for ten rows a regime.
         """
         share = self.exponents(regimes) ** 2 / self.units.counts
         rows = (share @ np.maximum(self.units.counts - 1, 0.5)) / share.sum(axis=1)
