@@ -76,8 +76,8 @@ class Cell:
         run = f"{np.mean(self.held_run):.2f}" if self.held_run else "-"
         return (
             f"| {self.kind} | {self.rows} | {np.sqrt(np.mean(self.errors)):.3f} "
-            f"| {np.sqrt(np.mean(self.additive)):.3f} | {np.mean(self.held):.2f} | {np.mean(self.half):.3f} | {run} "
-            f"| {shown} | {np.mean(self.seconds):.2f} |"
+            f"| {np.sqrt(np.mean(self.additive)):.3f} | {np.mean(self.held):.2f} | {np.mean(self.half):.3f} "
+            f"| {run} | {shown} | {np.mean(self.seconds):.2f} |"
         )
 
 

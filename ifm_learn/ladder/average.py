@@ -43,8 +43,8 @@ class Ladder:
     """Rungs fitted to the same rows, their held-out scores, and refits of the likely ones on the same redraws.
 
     laws: of every rung that could be fitted; refused: why others could not. chosen: indices into `laws` of those
-    within two standard errors of the best. redraws: weights of rows, shape (replicates, n); refits: of the chosen
-    laws, one list each.
+    within two standard errors of the best, `weights` theirs. redraws: weights of rows, shape (replicates, n);
+    refits: of the chosen laws, one list each.
     """
 
     samples: Samples
@@ -53,6 +53,7 @@ class Ladder:
     refused: dict[str, str]
     scores: Scores | None
     chosen: tuple[int, ...]
+    weights: Floats
     redraws: Floats
     refits: tuple[tuple[Law, ...], ...] = field(repr=False)
 
@@ -107,7 +108,7 @@ class Ladder:
             for k, refits in zip(self.chosen, self.refits, strict=True)
         ]
         exponents = self.exponents(regimes)
-        table = combined(self.rungs, means, asked, self.freedom(regimes), alpha)
+        table = combined(self.rungs, self.weights, means, asked, self.freedom(regimes), alpha)
         return flagged(table, means, asked, exponents)
 
 
@@ -144,12 +145,12 @@ def fit_ladder(
         raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
     units = Units.of(samples, unit)
     laws = tuple(rung.fit(samples) for rung in fitted)
-    scores: Scores | None = None
-    chosen: tuple[int, ...] = (0,)
+    scores, weights = None, np.ones(1)
     if len(laws) > 1:
         scores = compare(laws, samples, units, stream(seed, "ladder folds"), folds=folds, repeats=repeats)
-        chosen = tuple(np.flatnonzero(scores.within()).tolist())
+        weights = scores.weights()
+    chosen = tuple(np.flatnonzero(weights).tolist())
     rng = stream(seed, "ladder redraws")
     redraws = np.stack([units.redraw(rng) for _ in range(replicates)])
     refits = tuple(tuple(_redrawn(laws[k], weight, rng) for weight in redraws) for k in chosen)
-    return Ladder(samples, units, laws, refused, scores, chosen, redraws, refits)
+    return Ladder(samples, units, laws, refused, scores, chosen, weights[weights > 0], redraws, refits)

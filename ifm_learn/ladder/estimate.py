@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.rung_means import Asked, RungMeans
 
 Floats = NDArray[np.float64]
@@ -52,10 +53,20 @@ def enough_rows(rows: int) -> float:
     return min(ENOUGH_ROWS, ENOUGH_SHARE * rows)
 
 
+def clear_rows(samples: Samples) -> float:
+    """Effective rows from which overlap is no matter: as many as a typical regime has, and enough for weights."""
+    return max(enough_rows(len(samples)), float(np.median(samples.sizes[samples.present])))
+
+
 def combined(
-    rungs: tuple[str, ...], found: Sequence[RungMeans], asked: Asked, freedom: Floats, alpha: float
+    rungs: tuple[str, ...],
+    prior: Floats,
+    found: Sequence[RungMeans],
+    asked: Asked,
+    freedom: Floats,
+    alpha: float,
 ) -> LadderEstimate:
-    """Equal weights over rungs that give back what was run and have rows where they need them."""
+    """The average by the weights `prior`, shape (rungs,), over rungs that give back what was run."""
     means, errors = np.stack([one.mean for one in found]), np.stack([one.se for one in found])
     effective = np.stack([one.effective for one in found])
     sound = np.stack([~one.misses for one in found])
@@ -65,7 +76,7 @@ def combined(
     held = (reached & by_weights).any(axis=0)
     kept = sound[:, None, :] & (~by_weights | reached | ~held)
     none_left = ~kept.any(axis=0)
-    weights = np.where(none_left, 1.0, kept.astype(float))
+    weights = prior[:, None, None] * np.where(none_left, True, kept)
     weights /= weights.sum(axis=0)
     mean = (weights * means).sum(axis=0)
     se = np.sqrt((weights * (errors**2 + (means - mean) ** 2)).sum(axis=0))
@@ -73,8 +84,9 @@ def combined(
     nu = 1 / (weights / own[:, :, None]).sum(axis=0)
     limit = student.ppf(1 - alpha / 2, nu)
     low, high = mean - limit * se, mean + limit * se
-    # where they reach for none, nothing tells which rung to trust: the interval holds the intervals of all of them
-    alone = held | ~by_weights.any()
+    # where they hardly reach for any, nothing tells which rung to trust: the interval holds the intervals of all
+    clear = effective[:, :, None] >= clear_rows(asked.samples)
+    alone = (clear & by_weights & (weights > 0)).any(axis=0) | ~by_weights.any()
     low = np.where(alone, low, np.minimum(low, np.where(weights > 0, means - limit * errors, np.inf).min(axis=0)))
     high = np.where(
         alone, high, np.maximum(high, np.where(weights > 0, means + limit * errors, -np.inf).max(axis=0))
@@ -90,7 +102,7 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
     few = np.any((np.abs(exponents) > _USED) & (counts < FEW_ROWS), axis=1, keepdims=True)
     run: NDArray[np.bool_] = asked.regimes.first_equal(asked.trained) >= 0
     used = table.weights > 0
-    thin = np.where(used, table.effective[:, :, None], 0.0).max(axis=0) < enough_rows(len(asked.samples))
+    thin = np.where(used, table.effective[:, :, None], 0.0).max(axis=0) < clear_rows(asked.samples)
     outside = np.zeros(shape, dtype=bool)
     if asked.values is None:
         rows = asked.samples.x if asked.function is None else asked.function(asked.samples.x)
