@@ -217,17 +217,16 @@ def _together(plain: LadderEstimate, left: LadderEstimate, alpha: float, *, augm
     What a regression errs by at a regime has at most the variance of its residuals weighted to it.
     """
     mean = plain.mean + left.mean if augmented else plain.mean
-    se = np.hypot(plain.se, left.se)
-    half = np.where(
-        np.isnan(plain.low) | np.isnan(left.low), np.nan, student.ppf(1 - alpha / 2, plain.freedom) * se
-    )
+    se, limit = np.hypot(plain.se, left.se), student.ppf(1 - alpha / 2, plain.freedom)
+    low = mean - np.hypot(plain.mean - plain.low, limit * left.se) + 0 * left.low
+    high = mean + np.hypot(plain.high - plain.mean, limit * left.se) + 0 * left.high
     flags = {word: where | left.flags.get(word, np.zeros_like(where)) for word, where in plain.flags.items()}
     return dataclasses.replace(
         plain,
         mean=mean,
         se=se,
-        low=mean - half,
-        high=mean + half,
+        low=low,
+        high=high,
         replicates=plain.replicates + left.replicates,
         flags=flags,
     )

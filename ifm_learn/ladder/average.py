@@ -42,8 +42,8 @@ class Ladder:
     """Rungs fitted to the same rows, their held-out scores, and refits of the likely ones on the same redraws.
 
     laws: of every rung that could be fitted; refused: why others could not. chosen: indices into `laws` of those
-    within two standard errors of the best. redraws: weights of rows, shape (replicates, n); refits: of the chosen
-    laws, one list each.
+    within two standard errors of the best, `weights` theirs. redraws: weights of rows, shape (replicates, n);
+    refits: of the chosen laws, one list each.
     """
 
     samples: Samples
@@ -52,6 +52,7 @@ class Ladder:
     refused: dict[str, str]
     scores: Scores | None
     chosen: tuple[int, ...]
+    weights: Floats
     redraws: Floats
     refits: tuple[tuple[Law, ...], ...] = field(repr=False)
 
@@ -75,10 +76,13 @@ class Ladder:
             return found
 
     def freedom(self, regimes: Regimes) -> Floats:
-        """Degrees of freedom behind a standard error, by Satterthwaite: each regime has its own."""
+        """Degrees of freedom of a standard error, shape (r,): units less one of the regimes it rests on.
+
+        They are averaged by the regimes' shares in the variance. Satterthwaite's are more, several variances being
+        estimated apart, and were measured to be too many for ten rows a regime.
+        """
         share = self.exponents(regimes) ** 2 / self.units.counts
-        less = np.maximum(self.units.counts - 1, 0.5)
-        rows = share.sum(axis=1) ** 2 / (share**2 / less).sum(axis=1)
+        rows = (share @ np.maximum(self.units.counts - 1, 0.5)) / share.sum(axis=1)
         found: Floats = 1 / (1 / rows + 1 / max(len(self.redraws) - 1, 1))
         return found
 
@@ -103,7 +107,7 @@ class Ladder:
             for k, refits in zip(self.chosen, self.refits, strict=True)
         ]
         exponents = self.exponents(regimes)
-        table = combined(self.rungs, means, asked, self.freedom(regimes), alpha)
+        table = combined(self.rungs, self.weights, means, asked, self.freedom(regimes), alpha)
         return flagged(table, means, asked, exponents)
 
 
@@ -142,11 +146,11 @@ def fit_ladder(
     laws = tuple(_fits(fitted, samples, refused))
     if not laws:
         raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
-    scores: Scores | None = None
-    chosen: tuple[int, ...] = (0,)
+    scores, weights = None, np.ones(1)
     if len(laws) > 1:
         scores = compare(laws, samples, units, stream(seed, "ladder folds"), folds=folds, repeats=repeats)
-        chosen = tuple(np.flatnonzero(scores.within()).tolist())
+        weights = scores.weights()
+    chosen = tuple(np.flatnonzero(weights).tolist())
     rng = stream(seed, "ladder redraws")
     redraws = np.stack([units.redraw(rng) for _ in range(replicates)])
     refits: dict[int, tuple[Law, ...]] = {}
@@ -157,7 +161,11 @@ def fit_ladder(
             refused[laws[k].rung] = f"its errors are not known: {error}"
     if not refits:
         raise InputError("no model can be refitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
-    return Ladder(samples, units, laws, refused, scores, tuple(refits), redraws, tuple(refits.values()))
+    kept = np.array(list(refits))
+    return Ladder(
+        samples, units, laws, refused, scores, tuple(refits), weights[kept] / weights[kept].sum(), redraws,
+        tuple(refits.values()),
+    )  # fmt: skip
 
 
 def _fits(rungs: Sequence[Rung], samples: Samples, refused: dict[str, str]) -> Iterator[Law]:

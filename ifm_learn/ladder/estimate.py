@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from ifm_ident.arrays import Floats
+from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.rung_means import Asked, RungMeans
 
 Flags = dict[str, NDArray[np.bool_]]
@@ -54,31 +55,49 @@ def enough_rows(rows: int) -> float:
     return min(ENOUGH_ROWS, ENOUGH_SHARE * rows)
 
 
+def clear_rows(samples: Samples) -> float:
+    """Effective rows from which overlap is no matter: as many as a typical regime has, and enough for weights."""
+    return max(enough_rows(len(samples)), float(np.median(samples.sizes[samples.present])))
+
+
 def combined(
-    rungs: tuple[str, ...], found: Sequence[RungMeans], asked: Asked, freedom: Floats, alpha: float
+    rungs: tuple[str, ...],
+    prior: Floats,
+    found: Sequence[RungMeans],
+    asked: Asked,
+    freedom: Floats,
+    alpha: float,
 ) -> LadderEstimate:
-    """Equal weights over rungs that give back what was run and have rows where they need them."""
+    """The average by the weights `prior`, shape (rungs,), over rungs that give back what was run."""
     means, errors = np.stack([one.mean for one in found]), np.stack([one.se for one in found])
     effective = np.stack([one.effective for one in found])
     known = np.isfinite(means) & np.isfinite(errors)
     sound = np.stack([~one.misses for one in found])[:, None, :] & known
     by_weights = np.array([one.by_weights for one in found])[:, None, None]
     reached = (effective >= enough_rows(len(asked.samples)))[:, :, None] & sound
-    # where rows reach for one of the rungs by weights, those for which they do not are left out; where they reach
-    # for none, nothing tells which rung to trust and the spread between all of them is what there is to say
-    kept = sound & (~by_weights | reached | ~(reached & by_weights).any(axis=0))
+    # where rows reach for one of the rungs by weights, those for which they do not are left out
+    held = (reached & by_weights).any(axis=0)
+    kept = sound & (~by_weights | reached | ~held)
     none_left = ~kept.any(axis=0)
-    weights = np.where(none_left, known.astype(float), kept.astype(float))
-    weights /= np.maximum(weights.sum(axis=0), 1.0)
+    weights = prior[:, None, None] * np.where(none_left, known, kept)
+    weights /= np.maximum(weights.sum(axis=0), 1e-300)
     means, errors = np.where(known, means, 0.0), np.where(known, errors, 0.0)
-    mean = (weights * means).sum(axis=0)
+    mean = np.where(known.any(axis=0), (weights * means).sum(axis=0), np.nan)
     se = np.sqrt((weights * (errors**2 + (means - mean) ** 2)).sum(axis=0))
     own = np.stack([freedom if one.freedom is None else np.full_like(freedom, one.freedom) for one in found])
     nu = 1 / np.maximum((weights / own[:, :, None]).sum(axis=0), 1e-12)
-    mean = np.where(known.any(axis=0), mean, np.nan)
-    half = np.where(none_left, np.nan, student.ppf(1 - alpha / 2, nu) * se)
+    limit = student.ppf(1 - alpha / 2, nu)
+    low, high = mean - limit * se, mean + limit * se
+    # where they hardly reach for any, nothing tells which rung to trust: the interval holds the intervals of all
+    clear = effective[:, :, None] >= clear_rows(asked.samples)
+    alone = (clear & by_weights & (weights > 0)).any(axis=0) | ~by_weights.any()
+    low = np.where(alone, low, np.minimum(low, np.where(weights > 0, means - limit * errors, np.inf).min(axis=0)))
+    high = np.where(
+        alone, high, np.maximum(high, np.where(weights > 0, means + limit * errors, -np.inf).max(axis=0))
+    )
+    low[none_left], high[none_left] = np.nan, np.nan
     drawn: Floats = sum(w * np.where(w > 0, one.replicates, 0.0) for w, one in zip(weights, found, strict=True))
-    return LadderEstimate(mean, se, mean - half, mean + half, nu, rungs, means, errors, weights, effective, drawn)
+    return LadderEstimate(mean, se, low, high, nu, rungs, means, errors, weights, effective, drawn)
 
 
 def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exponents: Floats) -> LadderEstimate:
@@ -88,7 +107,7 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
     few = np.any((np.abs(exponents) > _USED) & (counts < FEW_ROWS), axis=1, keepdims=True)
     run: NDArray[np.bool_] = asked.regimes.first_equal(asked.trained) >= 0
     used = table.weights > 0
-    thin = np.where(used, table.effective[:, :, None], 0.0).max(axis=0) < enough_rows(len(asked.samples))
+    thin = np.where(used, table.effective[:, :, None], 0.0).max(axis=0) < clear_rows(asked.samples)
     outside = np.zeros(shape, dtype=bool)
     if asked.values is None:
         rows = asked.samples.x if asked.function is None else asked.function(asked.samples.x)

@@ -40,14 +40,19 @@ class Scores:
         gap = self.units[best] - self.units
         return gap.mean(axis=1), gap.std(axis=1, ddof=1) / np.sqrt(gap.shape[1])
 
-    def within(self, errors: float = ERRORS) -> NDArray[np.bool_]:
-        """Which rungs are within so many standard errors of the best.
+    def weights(self) -> Floats:
+        """How much every rung counts, shape (rungs,), adding up to 1: the more, the fewer errors it is behind.
 
-        >>> Scores(("a", "b"), np.array([[-1.0, -1.0, -1.0], [-2.0, -2.1, -1.9]])).within().tolist()
-        [True, False]
+        From the best one down, weights fall straight to 0 at two standard errors.
+
+        >>> Scores(("a", "b"), np.array([[-1.0, -1.0, -1.0], [-2.0, -2.1, -1.9]])).weights().tolist()
+        [1.0, 0.0]
         """
         gap, error = self.behind()
-        return gap <= errors * error
+        behind = np.divide(gap, error, out=np.where(gap > 0, np.inf, 0.0), where=error > 0)
+        found: Floats = np.maximum(1 - behind / ERRORS, 0.0)
+        found /= found.sum()
+        return found
 
 
 def compare(

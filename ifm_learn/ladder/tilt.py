@@ -17,6 +17,7 @@ from ifm_learn.ladder.logs import log_sum_exp
 from ifm_learn.ladder.weights import effective
 
 MOST_PARAMETERS = 3_000
+FEWEST_ROWS = 8
 _FLOPS = 2e9
 _STEPS, _WARM_STEPS = 8, 2
 
@@ -45,7 +46,10 @@ class Tilt:
         return self.kind
 
     def unfit(self, samples: Samples) -> str | None:
-        """Too many coefficients, or no factor that tells regimes apart."""
+        """Too few rows in most regimes, or too many coefficients."""
+        typical = float(np.median(samples.sizes[samples.present]))
+        if typical < FEWEST_ROWS:
+            return f"half of the regimes have {typical:g} rows or fewer where re-weighting needs {FEWEST_ROWS}"
         count = Features.of(samples, self.kind, self.ridge).parameters
         if count > MOST_PARAMETERS:
             return f"it would have {count:,} coefficients (limit {MOST_PARAMETERS:,})"

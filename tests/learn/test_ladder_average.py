@@ -94,11 +94,13 @@ def test_spare_regimes_are_those_that_others_identify() -> None:
     assert spare_regimes(full) == [0, 1, 2, 3]
 
 
-def test_scores_within_an_error_of_the_best() -> None:
+def test_weights_fall_with_the_errors_behind() -> None:
     rng = np.random.default_rng(0)
     base = rng.normal(size=200)
     scores = Scores(("a", "b", "c"), np.stack([base, base - 0.01 + np.tile([0.5, -0.5], 100), base - 1]))
-    assert scores.within().tolist() == [True, True, False]
+    weights = scores.weights()
+    np.testing.assert_allclose(weights[1] / weights[0], 1 - 0.01 * np.sqrt(199) / 0.5 / 2)
+    assert weights[2] == 0
 
 
 def test_refusals(ladder: Ladder) -> None:

@@ -1,0 +1,124 @@
+"""Averages over the ladder of models: error and coverage of means in regimes that were run and that were not.
+
+    python benchmarks/ladder.py --studies 200 -o benchmarks
+    python benchmarks/ladder.py --studies 20 --only near,block2 --sizes 10,50
+
+Every study is drawn anew from a truth of `truths.py`; normal, linear, quadratic and spline rungs are fitted and
+their average is asked for 90% intervals. `additive` adds effects of single interventions on the mean. Writes
+ladder.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).parent))
+from truths import PAIRS, Truth, pair, wide
+
+from ifm_learn.ladder.average import fit_ladder
+from ifm_learn.ladder.normal import Normal
+from ifm_learn.ladder.tilt import Tilt
+
+RUNGS = (Normal(), Tilt("linear"), Tilt("quadratic"), Tilt("splines"))
+SIZES = (10, 20, 50, 100, 200, 500)
+WIDE = {"five variables": (5, 4, (600, 100, 50)), "fifty variables": (50, 10, (157,))}
+BEYOND = ("beyond", "saturating")
+SEED = 4_000
+
+
+@dataclass
+class Cell:
+    """What the studies of one truth and size gave."""
+
+    kind: str
+    rows: int
+    errors: list[float] = field(default_factory=list)
+    additive: list[float] = field(default_factory=list)
+    held: list[float] = field(default_factory=list)
+    half: list[float] = field(default_factory=list)
+    held_run: list[float] = field(default_factory=list)
+    flagged: dict[str, list[float]] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+
+    def add(self, truth: Truth, seed: int) -> None:
+        """One study."""
+        start = time.process_time()
+        samples, run = truth.samples, truth.run
+        ladder = fit_ladder(samples, RUNGS, seed=seed)
+        found = ladder.estimate(truth.asked, values=None if run else samples.y)
+        self.seconds.append(time.process_time() - start)
+        off = found.mean - truth.means
+        held = (found.low <= truth.means) & (truth.means <= found.high)
+        self.errors += (off[run:] ** 2).ravel().tolist()
+        self.held.append(float(held[run:].mean()))
+        self.half += ((found.high - found.low)[run:] / 2).ravel().tolist()
+        if run:
+            self.held_run.append(float(held[:run].mean()))
+        values = samples.x if run else samples.y[:, None]
+        own = np.stack([values[samples.regime == i].mean(axis=0) for i in samples.present])
+        codes = np.concatenate([np.ones((len(truth.asked), 1)), truth.asked.codes()], axis=1)
+        singles = np.concatenate([own[:1], own[1:] - own[0]])
+        self.additive += ((codes @ singles - truth.means)[run:] ** 2).ravel().tolist()
+        for word, where in found.flags.items():
+            self.flagged.setdefault(word, []).append(float(where[run:].mean()))
+
+    def line(self) -> str:
+        """A row of the table."""
+        words = {word: np.mean(share) for word, share in self.flagged.items()}
+        shown = ", ".join(f"{word} {share:.0%}" for word, share in words.items() if share >= 0.005)
+        run = f"{np.mean(self.held_run):.2f}" if self.held_run else "-"
+        return (
+            f"| {self.kind} | {self.rows} | {np.sqrt(np.mean(self.errors)):.3f} "
+            f"| {np.sqrt(np.mean(self.additive)):.3f} | {np.mean(self.held):.2f} | {np.mean(self.half):.3f} "
+            f"| {run} | {shown} | {np.mean(self.seconds):.2f} |"
+        )
+
+
+def drawn(kind: str, rows: int, study: int) -> Truth:
+    """The truth and the samples of one study."""
+    rng = np.random.default_rng([SEED, sum(map(ord, kind)), rows, study])
+    if kind in WIDE:
+        return wide(rows, rng, *WIDE[kind][:2])
+    return pair(kind, rows, rng)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=100)
+    parser.add_argument("--only", metavar="KIND,...", help=f"of {', '.join((*PAIRS, *BEYOND, *WIDE))}")
+    parser.add_argument("--sizes", metavar="N,...", help="rows a regime, for truths of one and two variables")
+    parser.add_argument("-o", metavar="FOLDER", type=Path, help="also write ladder.md there")
+    given = parser.parse_args()
+    sizes = tuple(map(int, given.sizes.split(","))) if given.sizes else SIZES
+    kinds = given.only.split(",") if given.only else (*PAIRS, *BEYOND, *WIDE)
+    lines = [
+        "# Averages over the ladder of models",
+        "",
+        f"`python benchmarks/ladder.py --studies {given.studies} -o benchmarks`: nominal 90% intervals; a share's "
+        f"standard error is {np.sqrt(0.09 / given.studies):.1%} where the level holds. Errors and half-widths in "
+        "the units of the variables; `run` is the share of intervals that hold the mean of a regime that was run.",
+        "",
+        "| truth | rows a regime | RMSE | additive | held | half-width | run | flags of regimes not run | CPU s |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
+    ]
+    print("\n".join(lines[-2:]), flush=True)
+    for kind in kinds:
+        for rows in WIDE[kind][2] if kind in WIDE else sizes:
+            cell = Cell(kind, rows)
+            for study in tqdm(range(given.studies), desc=f"{kind} {rows}", leave=False, disable=None):
+                cell.add(drawn(kind, rows, study), study)
+            lines.append(cell.line())
+            print(lines[-1], flush=True)
+    if given.o is not None:
+        (given.o / "ladder.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
