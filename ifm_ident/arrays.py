@@ -78,7 +78,7 @@ class Ragged:
     _of_rows: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, entries: tuple[str, ...] = (), rows: tuple[str, ...] = ()) -> None:
-        cls._of_entries, cls._of_rows = entries, rows
+        cls._of_entries, cls._of_rows = (*cls._of_entries, *entries), (*cls._of_rows, *rows)
 
     def __post_init__(self) -> None:
         for name in ("indptr", *self._of_rows, *self._of_entries):

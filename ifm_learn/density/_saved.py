@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ifm_ident import Design, Factor, InputError, Intervention, Model, Regimes
 from ifm_ident.arrays import Floats
 from ifm_ident.files import open_output
+from ifm_ident.results import quoted
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import FAMILIES, layout_of
@@ -31,7 +32,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 def write_arrays(path: Path, header: Mapping[str, Any], arrays: Arrays) -> None:
     """Write a header and arrays to a file, whole or not at all; an older one is replaced."""
-    text = json.dumps({"schema": SCHEMA, **header}, ensure_ascii=False)
+    text = quoted({"schema": SCHEMA, **header})
     with open_output(path, force=True) as stream:
         np.savez_compressed(stream, allow_pickle=False, **{"header": np.array(text), **arrays})
 
