@@ -18,7 +18,7 @@ from ifm_learn.ladder.weights import ByWeights, pooled_weights
 
 Floats = NDArray[np.float64]
 
-_MISS = 0.005
+_MISS = 0.02
 _LIGHT = 2e8
 _ROUNDING = 1e-9
 _SMALL = 8
