@@ -21,6 +21,7 @@ ENOUGH_SHARE = 0.4
 FEW_ROWS = 20
 EDGE = 0.025
 USED = 1e-6
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +111,13 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
         rows = asked.samples.x if asked.function is None else asked.function(asked.samples.x)
         low, high = np.quantile(rows, [EDGE, 1 - EDGE], axis=0)
         outside = (table.mean < low) | (table.mean > high)
-    off = np.abs(table.rung_means - table.mean) > table.rung_errors * student.ppf(0.95, table.freedom)
+    between = (table.weights * (table.rung_means - table.mean) ** 2).sum(axis=0)
+    within = np.where(used, table.weights * np.where(used, table.rung_errors, 0.0) ** 2, 0.0).sum(axis=0)
     flags = {
         "few_rows": np.broadcast_to(few, shape),
         "extrapolated": outside & ~asked.run[:, None],
         "little_overlap": thin & ~asked.run[:, None],
         "misses_training": np.isnan(table.low),
-        "models_disagree": (off & used).any(axis=0),
+        "models_disagree": between > np.maximum(within, (_ROUNDING * np.abs(table.mean)) ** 2),
     }
     return dataclasses.replace(table, flags=flags)
