@@ -14,7 +14,7 @@ from ifm_ident import InputError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.coordinates import Coordinates
-from ifm_learn.ladder.estimate import LadderEstimate, combined, flagged
+from ifm_learn.ladder.estimate import USED, LadderEstimate, combined, flagged
 from ifm_learn.ladder.law import Function, Law, Rung
 from ifm_learn.ladder.redraw import Units
 from ifm_learn.ladder.rung_means import Asked, rung_means
@@ -102,11 +102,12 @@ class Ladder:
         if function is not None and values is not None:
             raise InputError("give a function of x or values of the rows, not both")
         asked = Asked.of(self.samples, self.units, regimes, function, values)
+        exponents = self.exponents(regimes)
+        lone = np.any((np.abs(exponents) > USED) & (self.units.counts < 2), axis=1)
         means = [
-            rung_means(self.laws[k], refits, self.redraws, asked)
+            rung_means(self.laws[k], refits, self.redraws, asked, lone)
             for k, refits in zip(self.chosen, self.refits, strict=True)
         ]
-        exponents = self.exponents(regimes)
         table = combined(self.rungs, self.weights, means, asked, self.freedom(regimes), alpha)
         return flagged(table, means, asked, exponents)
 

@@ -20,7 +20,8 @@ ENOUGH_ROWS = 30
 ENOUGH_SHARE = 0.4
 FEW_ROWS = 20
 EDGE = 0.025
-_USED = 1e-6
+USED = 1e-6
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,25 +72,28 @@ def combined(
     """The average by the weights `prior`, shape (rungs,), over rungs that give back what was run."""
     means, errors = np.stack([one.mean for one in found]), np.stack([one.se for one in found])
     effective = np.stack([one.effective for one in found])
-    known = np.isfinite(means) & np.isfinite(errors)
+    known = np.isfinite(means)
     sound = np.stack([~one.misses for one in found])[:, None, :] & known
     by_weights = np.array([one.by_weights for one in found])[:, None, None]
     reached = (effective >= enough_rows(len(asked.samples)))[:, :, None] & sound
     # where rows reach for one of the rungs by weights, those for which they do not are left out
     held = (reached & by_weights).any(axis=0)
     kept = sound & (~by_weights | reached | ~held)
+    sure = np.isfinite(errors)
+    kept = kept & (sure | ~(kept & sure).any(axis=0))
     none_left = ~kept.any(axis=0)
     weights = prior[:, None, None] * np.where(none_left, known, kept)
     weights /= np.maximum(weights.sum(axis=0), 1e-300)
-    means, errors = np.where(known, means, 0.0), np.where(known, errors, 0.0)
+    means = np.where(known, means, 0.0)
     mean = np.where(known.any(axis=0), (weights * means).sum(axis=0), np.nan)
-    se = np.sqrt((weights * (errors**2 + (means - mean) ** 2)).sum(axis=0))
+    counted = np.where(weights > 0, errors**2, 0.0)
+    se = np.sqrt((weights * (counted + (means - mean) ** 2)).sum(axis=0))
     own = np.stack([freedom if one.freedom is None else np.full_like(freedom, one.freedom) for one in found])
     nu = 1 / np.maximum((weights / own[:, :, None]).sum(axis=0), 1e-12)
     limit = student.ppf(1 - alpha / 2, nu)
     low, high = mean - limit * se, mean + limit * se
     # where they hardly reach for any, nothing tells which rung to trust: the interval holds the intervals of all
-    clear = effective[:, :, None] >= clear_rows(asked.samples)
+    clear = (effective >= clear_rows(asked.samples))[:, :, None] | asked.run[:, None]
     alone = (clear & by_weights & (weights > 0)).any(axis=0) | ~by_weights.any()
     low = np.where(alone, low, np.minimum(low, np.where(weights > 0, means - limit * errors, np.inf).min(axis=0)))
     high = np.where(
@@ -104,8 +108,7 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
     """The table with its warnings, by the words of `ifm estimate`."""
     shape = table.mean.shape
     counts = asked.units.counts
-    few = np.any((np.abs(exponents) > _USED) & (counts < FEW_ROWS), axis=1, keepdims=True)
-    run: NDArray[np.bool_] = asked.regimes.first_equal(asked.trained) >= 0
+    few = np.any((np.abs(exponents) > USED) & (counts < FEW_ROWS), axis=1, keepdims=True)
     used = table.weights > 0
     thin = np.where(used, table.effective[:, :, None], 0.0).max(axis=0) < clear_rows(asked.samples)
     outside = np.zeros(shape, dtype=bool)
@@ -113,12 +116,13 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
         rows = asked.samples.x if asked.function is None else asked.function(asked.samples.x)
         low, high = np.quantile(rows, [EDGE, 1 - EDGE], axis=0)
         outside = (table.mean < low) | (table.mean > high)
-    off = np.abs(table.rung_means - table.mean) > table.rung_errors * student.ppf(0.95, table.freedom)
+    between = (table.weights * (table.rung_means - table.mean) ** 2).sum(axis=0)
+    within = np.where(used, table.weights * np.where(used, table.rung_errors, 0.0) ** 2, 0.0).sum(axis=0)
     flags = {
         "few_rows": np.broadcast_to(few, shape),
-        "extrapolated": outside & ~run[:, None],
-        "little_overlap": thin & ~run[:, None],
+        "extrapolated": outside & ~asked.run[:, None],
+        "little_overlap": thin & ~asked.run[:, None],
         "misses_training": np.isnan(table.low),
-        "models_disagree": (off & used).any(axis=0),
+        "models_disagree": between > np.maximum(within, (_ROUNDING * np.abs(table.mean)) ** 2),
     }
     return dataclasses.replace(table, flags=flags)

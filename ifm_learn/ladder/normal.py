@@ -48,8 +48,13 @@ class Normal:
         return "normal"
 
     def unfit(self, samples: Samples) -> str | None:
-        """No row beyond those that the means take, or too many coefficients for its likelihood."""
+        """No row beyond those that means take; for a likelihood, a constant variable or many coefficients."""
         form = Form.of(samples)
+        constant = np.flatnonzero(np.ptp(samples.x, axis=0) == 0)
+        if not form.full and len(constant):
+            return (
+                f"{samples.design.model.variables[int(constant[0])]} does not vary; leave it out of the variables"
+            )
         if len(samples) <= form.rank + 1:
             return (
                 f"{len(samples)} rows leave nothing to tell a variance by, once {form.rank + 1} means are fitted"

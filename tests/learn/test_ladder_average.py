@@ -118,3 +118,19 @@ def test_refusals(ladder: Ladder) -> None:
     with pytest.raises(InputError, match="whole number"):
         fit_ladder(ladder.samples, RUNGS, seed=-1)
     assert len(ladder.estimate(Regimes.from_codes(np.array([[1, 1]]))).words(0, 0)) == 0
+
+
+def test_one_unit_a_regime_tells_no_error() -> None:
+    samples = shifted(30)
+    found = fit_ladder(samples, RUNGS[:2], seed=0, unit=samples.regime).estimate(CROSS)
+    assert np.isinf(found.high).all()
+    assert "few_rows" in found.words(3, 0)
+
+
+def test_one_row_of_a_regime_leaves_the_linear_model() -> None:
+    rng, regime = np.random.default_rng(0), np.array([0] * 30 + [1] * 30 + [2])
+    x = rng.normal(np.array([0.0, 1.0, -1.0])[regime])[:, None]
+    found = fit_ladder(Samples(cross(), regime, x), RUNGS, seed=0).estimate(CROSS)
+    assert np.isfinite(found.high).all()
+    assert found.weights[found.rungs.index("normal"), 3, 0] == 1
+    assert 0.8 < found.se[3, 0] < 2
