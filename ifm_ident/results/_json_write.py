@@ -18,7 +18,7 @@ from ifm_ident.answer.identification import JOINT, Criterion, Identification, St
 from ifm_ident.design.model import Model
 from ifm_ident.results.cells import Weights
 from ifm_ident.results.claims import Claims
-from ifm_ident.results.documents import Json, Listing, document, quoted
+from ifm_ident.results.documents import Listing, document, quoted
 from ifm_ident.results.header import MapTexts, StudyLike, header_fields
 
 ROUTE = "message-passing"
@@ -41,10 +41,11 @@ def write_json(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificati
     """
     texts = _Texts(study.design.model)
     claims = chain.from_iterable(map(Claims.blocks_of, chunks))
-    rows = map(Json, chain.from_iterable(map(texts.rows, claims)))
+    rows = chain.from_iterable(map(texts.rows, claims))
     head = ({key: value} for key, value in header_fields(study).items())
-    for line in document(*head, {"results": Listing(rows)}):
-        stream.write(f"{line}\n".encode())
+    for line in document(*head, {"results": Listing(rows, written=True)}):
+        stream.write(line.encode())
+        stream.write(b"\n")
 
 
 class _Texts:

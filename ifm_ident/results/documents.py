@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 
 class Json(str):
@@ -22,10 +23,14 @@ class Json(str):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list of any length, one entry a line; `end` stands between the last entry and what follows."""
+    """A list of any length, one entry a line; `end` stands between the last entry and what follows.
 
-    entries: Iterable[object]
+    written: the entries are JSON already, as texts.
+    """
+
+    entries: Iterable[Any]
     end: str = "]"
+    written: bool = False
 
 
 def number(value: Fraction) -> int | float:
@@ -64,11 +69,11 @@ def document(*lines: Mapping[str, object]) -> Iterator[str]:
         for place, (key, value) in enumerate(fields.items()):
             text += f"{', ' if place else ''}{quoted(key)}: "
             if isinstance(value, Listing):
-                text, separator = text + "[", ""
+                last, indent, comma = text + "[", "", ""  # put together once: entries can be long
                 for entry in value.entries:
-                    yield text + separator
-                    text, separator = "  " + quoted(entry), ","
-                *before, text = (text + value.end).split("\n")
+                    yield f"{indent}{last}{comma}"
+                    last, indent, comma = entry if value.written else quoted(entry), "  ", ","
+                *before, text = f"{indent}{last}{value.end}".split("\n")
                 yield from before
             else:
                 text += quoted(value)
