@@ -3,8 +3,8 @@
     python benchmarks/ladder.py --studies 200 -o benchmarks
     python benchmarks/ladder.py --studies 20 --only near,block2 --sizes 10,50
 
-Every study is drawn anew from a truth of `truths.py`; normal, linear, quadratic and spline rungs are fitted and
-their average is asked for 90% intervals. `additive` adds effects of single interventions on the mean. Writes
+Every study is drawn anew from a truth of `truths.py`; the rungs that `auto` tries are fitted and their average is
+asked for 90% intervals. `additive` adds effects of single interventions on the mean. Writes
 ladder.md.
 """
 
@@ -23,10 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from truths import PAIRS, Truth, pair, wide
 
 from ifm_learn.ladder.average import fit_ladder
-from ifm_learn.ladder.normal import Normal
-from ifm_learn.ladder.tilt import Tilt
+from ifm_learn.ladder.rungs import AUTO, rungs_for
 
-RUNGS = (Normal(), Tilt("linear"), Tilt("quadratic"), Tilt("splines"))
 SIZES = (10, 20, 50, 100, 200, 500)
 WIDE = {"five variables": (5, 4, (600, 100, 50)), "fifty variables": (50, 10, (157,))}
 BEYOND = ("beyond", "saturating")
@@ -51,7 +49,7 @@ class Cell:
         """One study."""
         start = time.process_time()
         samples, run = truth.samples, truth.run
-        ladder = fit_ladder(samples, RUNGS, seed=seed)
+        ladder = fit_ladder(samples, rungs_for(AUTO, samples), seed=seed)
         found = ladder.estimate(truth.asked, values=None if run else samples.y)
         self.seconds.append(time.process_time() - start)
         off = found.mean - truth.means

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident.arrays import Ints, Ragged
+from ifm_ident.arrays import Ints, Ragged, owners
 from ifm_ident.design.model import Level, Model, level_text
 from ifm_ident.errors import InputError
 
@@ -21,34 +21,76 @@ class Regimes(Ragged, entries=("position", "level")):
     """n regimes over `width` interventions in compressed rows.
 
     indptr: shape (n + 1,); position, level: shape (number of active entries,), positions ascending in a
-    row, level indices at least 1. Everything not listed is at baseline.
+    row, level indices never 0. Everything not listed is at baseline. Entries of a row in another order are sorted.
+
+    Raises InputError for arrays that are no whole numbers or do not fit each other, for a level 0, and where a row
+    names an intervention twice.
 
     >>> batch = Regimes.from_codes(np.array([[0, 0, 0], [1, 0, 2]]))
     >>> len(batch), batch.active_counts.tolist(), batch[1]
     (2, [0, 2], ((0, 1), (2, 2)))
     >>> batch
     Regimes(2 over 3 interventions)
+    >>> Regimes.from_codes(np.array([[0.5]]))
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: level indices are whole numbers, shape (n, d); got float64, shape (1, 1)
     """
 
     position: Ints
     level: Ints
     width: int
 
+    def __post_init__(self) -> None:
+        columns = {name: _whole(getattr(self, name), name) for name in ("indptr", "position", "level")}
+        bounds, position, level = columns.values()
+        if not len(bounds) or bounds[0] != 0 or (np.diff(bounds) < 0).any() or bounds[-1] != len(position):
+            raise InputError(
+                "indptr must begin with 0, ascend, and end with the number of entries; make regimes with "
+                "Regimes.from_codes or from_active"
+            )
+        if len(position) != len(level):
+            raise InputError(
+                f"{len(position)} positions, {len(level)} levels; give one level for each position"
+            )
+        if (level == 0).any():
+            row = int(np.searchsorted(bounds, np.argmax(level == 0), "right")) - 1
+            raise InputError(f"regime {row}: level 0 is the baseline; leave it out")
+        rises = np.diff(position) > 0
+        rises[bounds[1:-1][(bounds[1:-1] > 0) & (bounds[1:-1] < len(position))] - 1] = True
+        if not rises.all():
+            row_of = owners(bounds)
+            order = np.lexsort((position, row_of))
+            columns["position"], columns["level"] = position[order], level[order]
+            twice = (np.diff(position[order]) == 0) & (np.diff(row_of) == 0)
+            if twice.any():
+                at = int(np.argmax(twice))
+                raise InputError(
+                    f"regime {row_of[at]} names intervention {position[order][at]} twice; give it one level"
+                )
+        for name, column in columns.items():
+            object.__setattr__(self, name, column)
+        super().__post_init__()
+
     def __repr__(self) -> str:
         return f"Regimes({len(self):,} over {self.width:,} intervention{'s' * (self.width != 1)})"
 
     @classmethod
     def from_codes(cls, codes: NDArray[np.integer]) -> Regimes:
-        """From level indices, shape (n, d)."""
+        """From level indices, shape (n, d); InputError for what are no whole numbers."""
         codes = np.asarray(codes)
+        if codes.ndim != 2 or codes.dtype.kind not in "iub":
+            raise InputError(
+                f"level indices are whole numbers, shape (n, d); got {codes.dtype}, shape {codes.shape}"
+            )
         row, position = np.nonzero(codes)
         level = codes[row, position].astype(np.int64)
         return cls.owned(row, len(codes), position.astype(np.int64), level, codes.shape[1])
 
     @classmethod
     def from_active(cls, regimes: Iterable[Active], width: int) -> Regimes:
-        """From (position, level) pairs; pairs may be in any order."""
-        rows = [sorted(regime) for regime in regimes]
+        """From (position, level) pairs in any order; a level 0, the baseline, may be there or not."""
+        rows = [sorted(pair for pair in regime if pair[1] != 0) for regime in regimes]
         flat = np.array([pair for row in rows for pair in row], dtype=np.int64).reshape(-1, 2)
         return cls.of([len(row) for row in rows], flat[:, 0], flat[:, 1], width)
 
@@ -132,6 +174,14 @@ class RegimeLists(Ragged, entries=("regimes",)):
     """
 
     regimes: Regimes
+
+
+def _whole(column: NDArray[np.generic], name: str) -> Ints:
+    """An array of whole numbers as int64; InputError for another."""
+    array = np.asarray(column)
+    if array.ndim != 1 or (array.dtype.kind not in "iub" and array.size):
+        raise InputError(f"{name} holds whole numbers in one axis, got {array.dtype}, shape {array.shape}")
+    return array.astype(np.int64, copy=False)
 
 
 def require_legal(model: Model, regimes: Regimes) -> None:
