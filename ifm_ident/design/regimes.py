@@ -50,9 +50,7 @@ class Regimes(Ragged, entries=("position", "level")):
                 "Regimes.from_codes or from_active"
             )
         if len(position) != len(level):
-            raise InputError(
-                f"{len(position)} positions, {len(level)} levels; give one level for each position"
-            )
+            raise InputError(f"{len(position)} positions, {len(level)} levels; give one level for each position")
         if (level == 0).any():
             row = int(np.searchsorted(bounds, np.argmax(level == 0), "right")) - 1
             raise InputError(f"regime {row}: level 0 is the baseline; leave it out")

@@ -12,7 +12,7 @@ import numpy as np
 
 from ifm_ident import InputError
 from ifm_ident.arrays import Floats, Ints
-from ifm_learn.energies._bases import Basis, Powers, smooth_basis
+from ifm_learn.energies.bases import Basis, Powers, smooth_basis
 
 
 @dataclass(frozen=True, eq=False)

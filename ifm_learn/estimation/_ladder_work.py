@@ -25,6 +25,7 @@ from ifm_learn.ladder.average import Ladder, fit_ladder
 from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
 from ifm_learn.ladder.rungs import AUTO, affordable, rungs_for
+from ifm_learn.outcome.estimator import one_row
 
 METHODS = ("ifm1", "dr", "balance")
 """Methods that the ladder answers; the others need the grid."""
@@ -133,8 +134,10 @@ class LadderWork:
         return self.wider.estimate(regimes, lambda x: x[:, last : last + 1], alpha=float(self.level))
 
     def _fill(self, columns: Columns, rows: Ints, found: LadderEstimate, shifted: bool) -> None:
-        columns.mean[rows], columns.se[rows] = found.mean, found.se
-        columns.confidence_low[rows], columns.confidence_high[rows] = found.low, found.high
+        told = np.isfinite(found.se)
+        columns.mean[rows], columns.se[rows] = found.mean, np.where(told, found.se, np.nan)
+        columns.confidence_low[rows] = np.where(told, found.low, np.nan)
+        columns.confidence_high[rows] = np.where(told, found.high, np.nan)
         weight = found.weights.mean(axis=2)
         columns.ess[rows] = (weight * found.effective).sum(axis=0) / weight.sum(axis=0)
         least = min(len(self.samples), 2 * int(self.samples.sizes[self.samples.present].min()))
@@ -165,6 +168,13 @@ class LadderWork:
         """What to know beside the numbers, about the fit as a whole."""
         for why in self.dropped.values():
             yield f"left out: {why}"
+        single = one_row(self.samples)
+        if single is not None:
+            what = "row" if self.samples.unit is None else "unit"
+            yield (
+                f"standard errors are missing where train[{single}] counts: it has one {what}, which tells nothing
+                " "of their spread"
+            )
         if self.regression is not None and self.regression.shifts:
             name = self.samples.outcome or "the outcome"
             done = (
@@ -218,8 +228,9 @@ def _together(plain: LadderEstimate, left: LadderEstimate, alpha: float, *, augm
     """
     mean = plain.mean + left.mean if augmented else plain.mean
     se, limit = np.hypot(plain.se, left.se), student.ppf(1 - alpha / 2, plain.freedom)
-    low = mean - np.hypot(plain.mean - plain.low, limit * left.se) + 0 * left.low
-    high = mean + np.hypot(plain.high - plain.mean, limit * left.se) + 0 * left.high
+    known = ~np.isnan(left.low)
+    low = np.where(known, mean - np.hypot(plain.mean - plain.low, limit * left.se), np.nan)
+    high = np.where(known, mean + np.hypot(plain.high - plain.mean, limit * left.se), np.nan)
     flags = {word: where | left.flags.get(word, np.zeros_like(where)) for word, where in plain.flags.items()}
     return dataclasses.replace(
         plain,

@@ -114,7 +114,7 @@ def estimate_study(
         held = held_out(samples, calibration, seed) if model is None else model.held(samples)
         density = model if chosen.needs_identification else None
         got = _by_estimator(study, held, targets, (method, level, seed), density, sensitivity, tell)
-    beside = Additive().fit(got.held.fitted).predict(targets)
+    beside = (got.additive or Additive().fit(got.held.fitted)).predict(targets)
     return Estimates(
         name=study.name,
         design=study.design,
@@ -160,6 +160,7 @@ class _Answered:
     about: dict[str, object]
     moved: tuple[RegimeSensitivity, ...] = ()
     effects: tuple[tuple[dict[str, Any], ...], ...] = ()
+    additive: Additive | None = None
 
 
 def _by_ladder(
@@ -209,7 +210,8 @@ def _by_estimator(
     columns.flag("extrapolated", [row for row, said in enumerate(weak) if said])
     columns.note = ["; ".join(filter(None, both)) for both in zip(columns.note, weak, strict=True)]
     about: dict[str, object] = {} if density is None else {"asked": GRID, "chosen": [GRID]}
-    return _Answered(found, held, columns, notes, chosen.words, about, moved)
+    additive = estimator if isinstance(estimator, Additive) else None
+    return _Answered(found, held, columns, notes, chosen.words, about, moved, additive=additive)
 
 
 def _tested(found: Identification, columns: Columns) -> tuple[bool, ...]:

@@ -10,9 +10,9 @@ import pytest
 
 from ifm_ident import InputError, MissingExtraError
 from ifm_ident.arrays import Floats
-from ifm_learn.energies._bases import Powers, Spline
 from ifm_learn.energies._deep import Deep
 from ifm_learn.energies._linear import Pairwise, Saturated
+from ifm_learn.energies.bases import Powers, Spline
 from ifm_learn.energies.energy import Energy, LinearEnergy
 from ifm_learn.energies.mlp import Mlp
 

@@ -23,7 +23,7 @@ def test_few_rows_are_named(rows: tuple[int, int], named: str | None) -> None:
     )
     a = np.repeat([0, 1], rows)
     table = {"A": a, "x": np.random.default_rng(0).normal(a)}
-    found = estimate_study(study, table, calibration=0.0, method="balance")
+    found = estimate_study(study, table, calibration=0.0, method="balance", energy="mlp")
     said = [warning for warning in found.warnings if "too narrow" in warning]
     assert len(said) == (named is not None)
     assert all(warning.startswith(f"{named} fewer than 200 rows to fit") for warning in said)

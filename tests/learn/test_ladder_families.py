@@ -194,7 +194,7 @@ def test_values_outside_the_range_are_refused_in_words(name: Name, value: float,
     samples = drawn(name)
     samples.x[7, 0] = value
     assert words in str(FamilyRung(name).unfit(samples))
-    with pytest.raises(InputError, match="use another --energy"):
+    with pytest.raises(InputError, match="take another energy"):
         FamilyRung(name).fit(samples)
 
 

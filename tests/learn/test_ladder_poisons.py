@@ -9,6 +9,7 @@ import numpy as np
 from ifm_ident import Regimes, Study
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder.average import fit_ladder
+from ifm_learn.ladder.law import Rung
 from ifm_learn.ladder.normal import Normal
 from ifm_learn.ladder.tilt import Tilt
 
@@ -30,7 +31,7 @@ def test_six_cells_predict_the_other_six() -> None:
         }
     ).design
     x = np.log(np.concatenate([TIMES[cell] for cell in TRAIN]))[:, None]
-    rungs = [Normal(), Tilt("linear"), Tilt("quadratic")]
+    rungs: list[Rung] = [Normal(), Tilt("linear"), Tilt("quadratic")]
     ladder = fit_ladder(Samples(design, np.repeat(np.arange(6), 4), x), rungs, seed=0)
     assert set(ladder.refused) == {"linear", "quadratic"}
     unseen = [cell for cell in itertools.product(range(3), range(4)) if cell not in TRAIN]

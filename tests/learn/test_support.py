@@ -136,7 +136,7 @@ def estimated(baseline: Law, a: Law, b: Law, method: str = "ifm1") -> Estimates:
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(mean, sd, 400) for mean, sd in (baseline, a, b)])
     first, second = np.repeat([[0, 0], [1, 0], [0, 1]], 400, axis=0).T
-    return estimate_study(study, {"A": first, "B": second, "x": x}, method=method, calibration=0.0)
+    return estimate_study(study, {"A": first, "B": second, "x": x}, method=method, calibration=0.0, energy="mlp")
 
 
 def test_estimates_say_where_the_rows_of_a_factor_are_rare() -> None:
@@ -203,7 +203,9 @@ def test_nor_of_regimes_that_were_run_with_few_rows() -> None:
     )
     rng = np.random.default_rng(0)
     a, b = np.repeat([[0, 0], [1, 0], [0, 1]], [400, 12, 400], axis=0).T
-    found = estimate_study(study, {"A": a, "B": b, "x": rng.normal(0.5 * a + 0.5 * b)}, calibration=0.0)
+    found = estimate_study(
+        study, {"A": a, "B": b, "x": rng.normal(0.5 * a + 0.5 * b)}, calibration=0.0, energy="mlp"
+    )
     assert not [text for text in found.warnings if "extrapolation" in text]
     assert not [note for note in found.note if "rare" in note]
 
