@@ -172,8 +172,8 @@ class LadderWork:
         if single is not None:
             what = "row" if self.samples.unit is None else "unit"
             yield (
-                f"standard errors are missing where train[{single}] counts: it has one {what}, which tells nothing
-                " "of their spread"
+                f"standard errors are missing where train[{single}] counts: it has one {what}, which tells "
+                "nothing of their spread"
             )
         if self.regression is not None and self.regression.shifts:
             name = self.samples.outcome or "the outcome"

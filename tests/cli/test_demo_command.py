@@ -24,7 +24,7 @@ EXAMPLES_WITH_DATA = Path(demonstration.__file__).parents[1] / "examples"
 
 @pytest.fixture
 def quick_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    def quickly(samples: Samples, seed: int, jobs: int) -> DensityModel:
+    def quickly(samples: Samples, seed: int = 0, **_: object) -> DensityModel:
         return fit_density(samples, energy="quadratic", ridge=Ridge(0.1, 0.1), starts=1, bins=8, seed=seed)
 
     monkeypatch.setattr("ifm_learn.density.fitted.fit_density", quickly)

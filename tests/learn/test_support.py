@@ -113,7 +113,7 @@ def test_a_regime_that_is_not_identified_has_none() -> None:
 def one_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Estimates from one start: what is said of a fit is tested here, not the fit."""
 
-    def quickly(samples: Samples, seed: int, jobs: int) -> DensityModel:
+    def quickly(samples: Samples, seed: int = 0, **_: object) -> DensityModel:
         return fit_density(samples, starts=1, seed=seed)
 
     monkeypatch.setattr("ifm_learn.density.fitted.fit_density", quickly)
