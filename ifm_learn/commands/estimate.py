@@ -61,6 +61,7 @@ _SILENT_FOR_COMPARE = (
     "sensitivity",
     "effects",
     "time_limit",
+    "shrink",
 )
 
 
@@ -121,6 +122,12 @@ _SILENT_FOR_COMPARE = (
     help="What singles lead to expect of a combination, for --effects.",
 )
 @click.option(
+    "--shrink",
+    is_flag=True,
+    help="Pull means of unseen regimes towards the additive baseline, the nearest regime that was run or the mean "
+    "of the singles, as far as that errs less at training regimes left out, and widen their errors to match.",
+)
+@click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
@@ -144,6 +151,7 @@ def command(
     energy: str,
     effects: bool,
     reference: Reference,
+    shrink: bool,
     time_limit: float | None,
     jobs: int,
     output_format: str,
@@ -179,6 +187,7 @@ def command(
             energy=energy,
             effects=reference if effects else None,
             time_limit=time_limit,
+            shrink=shrink,
             say=say,
         )
     _write(found, out)

@@ -1,4 +1,4 @@
-"""The singles of a combination: their mean, and the strongest of them."""
+"""Parts of a combination that were run: the singles' mean, the strongest single, the largest part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regime
 from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.baselines._regime_means import LinearInMeans
+from ifm_learn.outcome.baselines._regime_means import LinearInMeans, level_columns
 from ifm_learn.outcome.estimator import shaped
 
 
@@ -96,11 +96,16 @@ class SinglesMax(_OfSingles):
     def strongest(self, regimes: Regimes) -> Ints:
         """Which training regime's mean is taken, shape (r, targets); -1 for none."""
         found = np.full((len(regimes), self.means_.shape[1]), -1, dtype=np.int64)
-        base = self.place_.get((), -1)
+        centre = self._centre()
         for row, own in enumerate(self.singles(regimes)):
-            if base >= 0 and (own >= 0).all():
-                found[row] = own[np.abs(self.means_[own] - self.means_[base]).argmax(axis=0)]
+            if centre is not None and len(own) and (own >= 0).all():
+                found[row] = own[np.abs(self.means_[own] - centre).argmax(axis=0)]
         return found
+
+    def _centre(self) -> Floats | None:
+        """What distances are from, shape (targets,): the baseline regime's means; None where it was not run."""
+        base = self.place_.get(())
+        return None if base is None else self.means_[base]
 
     def weights(self, regimes: Regimes) -> Floats:
         """The weights for the first target, shape (r, m); those of others may differ."""
@@ -118,12 +123,50 @@ class SinglesMax(_OfSingles):
     def standard_errors(self, regimes: Regimes) -> Floats:
         """Of the mean of the single that was taken, of the shape of `predict`."""
         check_regimes(self.model_, regimes)
-        squares = self.variances_ / self.sizes_[:, None]
-        if self.moved_ is not None:
-            squares = (self.moved_**2).sum(axis=1).T
-        return self._taken(np.sqrt(squares), regimes)
+        return self._taken(np.sqrt(self.variances_of_means()), regimes)
 
     def _taken(self, values: Floats, regimes: Regimes) -> Floats:
         chosen = self.strongest(regimes)
         found = np.take_along_axis(values, np.maximum(chosen, 0), axis=0)
         return shaped(self.has_outcome_, np.where(chosen < 0, np.nan, found))
+
+
+class Nearest(SinglesMax):
+    """The mean of the largest part of the regime that was run; of several, the farthest from the baseline regime.
+
+    A regime that was run is its own largest part. Where the baseline regime was not run, distances are from the
+    mean of the training regimes' means. NaN, with a reason, where no part was run.
+
+    >>> from ifm_ident import Study
+    >>> design = Study.from_dict({
+    ...     "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]}, "factors": [{"sigma": ["A", "B", "C"]}],
+    ...     "train": ["000", "100", "010", "110"],
+    ... }).design
+    >>> y = np.array([1.0, 3.0, 0.5, 2.0])
+    >>> model = Nearest().fit(Samples(design, np.arange(4), np.zeros((4, 1)), y))
+    >>> model.predict(Regimes.from_codes(np.array([[1, 1, 1], [0, 1, 1]]))).tolist()
+    [2.0, 0.5]
+    """
+
+    method: ClassVar[str] = "nearest"
+
+    def singles(self, regimes: Regimes) -> Iterator[Ints]:
+        """For every regime the training regimes that are its largest parts; none where no part was run."""
+        train, active = level_columns(self.model_, self.train_), self.train_.active_counts
+        for i in range(len(regimes)):
+            own = level_columns(self.model_, regimes.take(np.array([i])))
+            inside = (train @ own.T).toarray()[:, 0] == active
+            most = active[inside].max(initial=-1)
+            yield np.flatnonzero(inside & (active == most))
+
+    def reasons(self, regimes: Regimes) -> list[str | None]:
+        """That no part of a regime was run; None where one was."""
+        return [
+            None if len(own) else f"{format_regime(self.model_, regimes[i], 'assignment')}: no part of it was run"
+            for i, own in enumerate(self.singles(regimes))
+        ]
+
+    def _centre(self) -> Floats | None:
+        base = self.place_.get(())
+        found: Floats = self.means_.mean(axis=0) if base is None else self.means_[base]
+        return found
