@@ -57,6 +57,7 @@ STEPS = 20
 """Strengths that are tried: multiples of one over this."""
 
 _REPLICATES = 20
+_OF_MODELS = ("extrapolated", "little_overlap", "misses_training", "models_disagree", "outcome_shifts")
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +244,8 @@ def shrink_columns(
 ) -> None:
     """Pull the means of unseen regimes and widen their errors, in place; regimes that were run stay as they are.
 
-    Errors of the parts are added, as if they erred together. Intervals of units move along, without a promise.
+    Errors of the parts are added, as if they erred together. Intervals of units move along, without a promise. At
+    strength 1 no model has a share, so that what models miss neither flags a row nor takes its interval.
     """
     asked: Ints = np.flatnonzero((found.status == Status.IDENTIFIED) & ~np.isnan(columns.mean).all(axis=1))
     if not len(asked):
@@ -258,11 +260,12 @@ def shrink_columns(
     mean = (1 - share) * old + share * towards
     more = np.sqrt(how.excess) * how.spread
     columns.mean[asked] = mean
-    columns.se[asked] = np.hypot((1 - share) * columns.se[asked] + share * error, more)
+    columns.se[asked] = np.hypot(_mixed(share, columns.se[asked], error), more)
     tail = 1 - float(level) / 2
+    normal = float(norm.ppf(tail))
     beyond = student.ppf(tail, len(how.regimes)) * more
-    columns.confidence_low[asked] = mean - np.hypot(_half(share, old - low, error, tail), beyond)
-    columns.confidence_high[asked] = mean + np.hypot(_half(share, high - old, error, tail), beyond)
+    columns.confidence_low[asked] = mean - np.hypot(_mixed(share, old - low, normal * error), beyond)
+    columns.confidence_high[asked] = mean + np.hypot(_mixed(share, high - old, normal * error), beyond)
     columns.prediction_low[asked] = np.fmin(columns.prediction_low[asked] + mean - old, columns.confidence_low[asked])
     columns.prediction_high[asked] = np.fmax(
         columns.prediction_high[asked] + mean - old, columns.confidence_high[asked]
@@ -272,10 +275,17 @@ def shrink_columns(
     columns.prediction_low[asked] += none
     columns.prediction_high[asked] += none
     columns.guarantee[asked] = np.where(promised, "asymptotic", "")
+    for row, alone in zip(asked.tolist(), (share == 1).tolist(), strict=True):
+        columns.flags[row] = [
+            tuple(word for word in words if word not in _OF_MODELS) if simple else words
+            for words, simple in zip(columns.flags[row], alone, strict=True)
+        ]
 
 
-def _half(share: Floats, half: Floats, error: Floats, tail: float) -> Floats:
-    return (1 - share) * half + share * float(norm.ppf(tail)) * error
+def _mixed(share: Floats, of_formula: Floats, of_simple: Floats) -> Floats:
+    """Both parts by their shares; one without a share need not be known."""
+    found: Floats = np.where(share == 1, of_simple, (1 - share) * of_formula + share * of_simple)
+    return found
 
 
 def _simple(name: str, samples: Samples, regimes: Regimes) -> tuple[Floats, Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from ifm_ident import InputError, Study
+from ifm_ident import Identifier, InputError, Study
 from ifm_ident.arrays import Floats
 from ifm_learn.commands import estimate
+from ifm_learn.conformal.regimes import without_regime
+from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
+from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation.of_study import estimate_study
 from ifm_learn.estimation.on_page import part
-from ifm_learn.estimation.shrinkage import MOST, Record, chosen, record
+from ifm_learn.estimation.shrinkage import MOST, Record, Shrinkage, chosen, record, shrink_columns
 from ifm_learn.outcome.baselines.singles import Nearest, SinglesMax, SinglesMean
 
 STUDY: dict[str, Any] = {
@@ -67,20 +71,61 @@ def test_the_cautious_choice_shrinks_less_and_sampling_is_not_counted_twice() ->
     assert chosen(exact).excess == pytest.approx(((exact.formula - exact.observed) ** 2).mean())
 
 
-def test_where_the_strongest_single_decides_means_are_pulled_and_intervals_hold() -> None:
+def test_where_the_strongest_single_decides_means_are_pulled() -> None:
     study, data = Study.from_dict(STUDY), rows(strongest=True)
     plain = estimate_study(study, data, calibration=0)
     found = estimate_study(study, data, calibration=0, shrink=True)
     assert found.shrunk is not None
-    assert (found.shrunk.towards, found.shrunk.regimes) == ("nearest", ("110", "101"))
-    assert found.shrunk.strength > 0.5
+    assert found.shrunk.regimes == ("110", "101")
+    assert found.shrunk.towards in ("nearest", "singles-mean")
+    assert 0 < found.shrunk.strength < 1
     assert found.shrunk.after < found.shrunk.before
     unseen = np.array([0, 1])
     assert (np.abs(found.mean[unseen] - 1.4) < np.abs(plain.mean[unseen] - 1.4)).all()
-    assert (found.confidence_low[unseen] < 1.4).all()
-    assert (found.confidence_high[unseen] > 1.4).all()
+    # the models miss regimes that were run, and have a share: no interval
+    assert "misses_training" in found.flags[0][0]
+    assert np.isnan(found.confidence_low[unseen]).all()
     assert found.mean[2] == plain.mean[2]  # a regime that was run keeps its own rows
+
+
+def test_where_factors_hold_intervals_are_as_wide_or_wider() -> None:
+    study, data = Study.from_dict(STUDY), rows(strongest=False)
+    plain = estimate_study(study, data, calibration=0.2)
+    found = estimate_study(study, data, calibration=0.2, shrink=True)
+    assert found.shrunk is not None
+    true = np.array([[2.6], [3.6]])
+    assert (found.confidence_low[:2] < true).all()
+    assert (found.confidence_high[:2] > true).all()
     assert found.confidence_low[2] == plain.confidence_low[2]
+    if not found.shrunk.strength:
+        width = [one.confidence_high[:2] - one.confidence_low[:2] for one in (found, plain)]
+        assert (width[0] >= width[1]).all()
+    assert found.guarantee[:2].ravel().tolist() == ["asymptotic"] * 2
+    assert (found.prediction_low[:2] <= found.confidence_low[:2]).all()
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_at_strength_one_no_model_has_a_share(strength: float) -> None:
+    found = Identifier(Study.from_dict(STUDY).design).identify(next(Study.from_dict(STUDY).targets()))
+    columns = Columns.empty(3, 1)
+    columns.mean[:] = 5.0
+    columns.flag("misses_training", [0, 1, 2])
+    columns.flag("few_rows", [0, 1, 2])
+    samples = read_samples(Study.from_dict(STUDY), rows(True))
+    how = Shrinkage("singles-mean", strength, 0.04, np.array([2.0]), ("110", "101"), 1.0, 0.5)
+    shrink_columns(how, columns, found, samples, Fraction(1, 10))
+    simple = SinglesMean().fit(samples).predict(found.targets)
+    assert columns.mean[:2] == pytest.approx((1 - strength) * 5 + strength * simple[:2])
+    assert columns.mean[2] == 5
+    if strength == 1:
+        assert columns.flags[0] == [("few_rows",)]
+        # t with two degrees of freedom times the excess, 0.2 of a spread of 2, and the sampling error beside
+        half = columns.confidence_high[0] - columns.mean[0]
+        error = SinglesMean().fit(samples).standard_errors(found.targets)[0]
+        assert half == pytest.approx(np.hypot(2.91999 * 0.4, 1.64485 * error), rel=1e-4)
+    else:
+        assert columns.flags[0] == [("misses_training", "few_rows")]
+        assert np.isnan(columns.confidence_low[0]).all()
 
 
 def test_the_output_names_strength_and_target(tmp_path: Path) -> None:
@@ -91,16 +136,15 @@ def test_the_output_names_strength_and_target(tmp_path: Path) -> None:
     path.write_text(json.dumps({**STUDY, "data": {"file": "rows.csv"}}))
     run = CliRunner().invoke(estimate.command, [str(path), "--shrink", "--format", "json", "--quiet"])
     found = json.loads(run.stdout)
-    assert found["shrunk"]["towards"] == "nearest"
+    assert found["shrunk"]["towards"] in ("nearest", "singles-mean")
     assert set(found["shrunk"]) == {"towards", "strength", "excess", "error", "left_out"}
     unseen = [row for row in found["results"] if row["status"] == "identified"]
-    assert all(row["guarantee"] == "asymptotic" for row in unseen)
-    assert all(row["prediction"][0] <= row["confidence"][0] for row in unseen if row["prediction"][0] is not None)
+    assert all("misses_training" in row["flags"] and row["confidence"] is None for row in unseen)
     study = Study.from_dict(STUDY)
     assert "shrunk by" in part(study, found, "e.json").lead
     shown = estimate_study(study, rows(True), calibration=0, shrink=True)
     text = " ".join(repr(shown).split())
-    assert "towards the largest part of them that was run; at 2 combinations left out (110, 101)" in text
+    assert "; at 2 combinations left out (110 and 101) this errs by" in text
     assert "shrunk" not in estimate_study(study, rows(True), calibration=0).mapping()
     again = estimate_study(study, rows(True), calibration=0, shrink=True)
     assert (again.mean == shown.mean).all()
@@ -138,7 +182,7 @@ def test_parts_of_a_combination() -> None:
         "A=1,B=1,C=1: not each of its interventions was run by itself",
         "C=1: not each of its interventions was run by itself",
     ]
-    rest = samples.take(np.arange(1, 4))
+    rest = without_regime(samples, 0)
     assert "the baseline regime was not run" in str(SinglesMax().fit(rest).reasons(asked)[0])
     assert Nearest().fit(rest).reasons(asked)[2] == "C=1: no part of it was run"
     assert np.isnan(Nearest().fit(rest).predict(asked)[2]).all()
