@@ -228,6 +228,11 @@ def scored(one: Case, found: dict[str, list[tuple[Floats, Floats]]], strengths: 
         add(name, mean, mean - 1.645 * error, mean + 1.645 * error)
 
 
+def _share(inside: Floats) -> str:
+    known = inside[~np.isnan(inside)]
+    return f"{known.mean():.2f}" if len(known) else "none"
+
+
 def main(which: list[str]) -> None:
     sets = {"tune": (poisons, icam), "report": (truths, hcs, field, mice)}
     print("| data | estimate | RMSE, sd | median error, sd | 90% intervals hold | without an interval |")
@@ -243,7 +248,7 @@ def main(which: list[str]) -> None:
                     errors, inside = (np.concatenate(part) for part in zip(*parts, strict=True))
                     print(
                         f"| {group} | {way} | {np.sqrt(np.nanmean(errors**2)):.3f} | "
-                        f"{np.nanmedian(np.abs(errors)):.3f} | {np.nanmean(inside):.2f} of {len(inside)} | "
+                        f"{np.nanmedian(np.abs(errors)):.3f} | {_share(inside)} of {len(inside)} | "
                         f"{np.isnan(inside).sum()} |"
                     )
                 shown = " ".join(f"{value:.2f}" for value in strengths[group])

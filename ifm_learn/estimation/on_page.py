@@ -37,7 +37,7 @@ _COLUMNS = (
     "note",
 )
 _NUMBERS = ("mean", "standard error", "effective sample size", "support")
-_OPTIONAL = ("support", "flags", "note")
+_OPTIONAL = ("of", "support", "flags", "note")
 """Columns that are shown where some row fills them."""
 
 
@@ -145,7 +145,7 @@ def _rows(
             confidence = prediction = None
         row = (
             name,
-            outcome or "outcome",
+            outcome,
             str(entry.get("status", "")).replace("_", " "),
             "none" if mean is None else number_text(mean),
             "" if se is None else number_text(se),

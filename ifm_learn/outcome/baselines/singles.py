@@ -32,10 +32,12 @@ class _OfSingles(LinearInMeans):
         """Which intervention was not run by itself; None where all were."""
         return [self._reason(regimes[i], own) for i, own in enumerate(self.singles(regimes))]
 
-    def _reason(self, regime: object, own: Ints) -> str | None:
+    def _reason(self, regime: tuple[tuple[int, int], ...], own: Ints) -> str | None:
         if (own >= 0).all():
             return None
-        name = format_regime(self.model_, regime, "assignment")  # type: ignore[arg-type]
+        if not regime:
+            return "the baseline regime was not run"
+        name = format_regime(self.model_, regime, "assignment")
         return f"{name}: not each of its interventions was run by itself"
 
 
