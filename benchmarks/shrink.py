@@ -1,6 +1,6 @@
 """Does `--shrink` help? Combinations held back, estimated with and without, on data that did not choose its rule.
 
-IFM_DATA=folder python benchmarks/shrink.py [tune|report]   (minutes; the folder is laid out like the project's data)
+IFM_DATA=folder python benchmarks/shrink.py [tune|report]   (minutes; a folder with the project's data)
 
 `tune`: poisons and the ICAM-2 pairs of Sachs et al.; by these the rule was chosen among two. `report`: mice, a
 high-content screen, a field experiment and simulated truths. Results: shrink.md.
@@ -49,7 +49,7 @@ def case(
     group: str, levels: dict[str, list[object]], codes: Floats, values: Floats, held: set[tuple[int, ...]],
     scopes: dict[str, list[str]] | None = None, unit: Floats | None = None, run: set[tuple[int, ...]] | None = None,
 ) -> Case:  # fmt: skip
-    """Of rows with level codes (n, d): `held` regimes are asked about, `run` (default all others) are fitted."""
+    """Of rows with level codes (n, d): `held` regimes are asked about, `run` (or all others) are fitted."""
     cells = [tuple(row) for row in codes.tolist()]
     kept = sorted(set(cells) - held if run is None else run)
     names = [f"x{k}" for k in range(values.shape[1])]

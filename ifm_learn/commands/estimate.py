@@ -193,9 +193,7 @@ def command(
     _write(found, out)
 
 
-def _compare(
-    ctx: click.Context, study: Study, data: Path | None, how: tuple[int, int, str], out: Output
-) -> None:
+def _compare(ctx: click.Context, study: Study, data: Path | None, how: tuple[int, int, str], out: Output) -> None:
     """--compare: all methods on training regimes left out."""
     refuse_given(ctx, _SILENT_FOR_COMPARE, "says nothing to --compare: leave one out.")
     if out.format == "parquet":

@@ -180,9 +180,7 @@ def _noise(samples: Samples, chosen: NDArray[np.int64]) -> Floats:
     return np.array(found)
 
 
-def _each(
-    samples: Samples, chosen: list[int], how: tuple[tuple[str, ...], str, int], jobs: int
-) -> Iterator[Any]:
+def _each(samples: Samples, chosen: list[int], how: tuple[tuple[str, ...], str, int], jobs: int) -> Iterator[Any]:
     if jobs == 1 or len(chosen) < 2:
         yield from (_predict(samples, train, *how) for train in chosen)
         return
@@ -227,9 +225,9 @@ def _predict(
 def _by_ladder(
     rest: Samples, regime: Regimes, methods: list[str], energy: str, seed: int
 ) -> dict[str, tuple[Floats, str]]:
-    """By every method of the factors from one fit; what needs the grid, and rows that no rung takes, have a reason."""
+    """By every method of the factors from one fit, or why not: it needs the grid, or no rung takes the rows."""
     nothing = np.full(targets_of(rest).shape[1], np.nan)
-    found = {name: (nothing, "it needs networks on a grid, the energy 'mlp'") for name in methods}
+    found = dict.fromkeys(methods, (nothing, "it needs networks on a grid, the energy 'mlp'"))
     possible = [name for name in methods if name in BY_LADDER]
     if not possible:
         return found

@@ -99,8 +99,8 @@ def estimate_study(
         if asked not in (AUTO, GRID):
             what = "model" if model is not None else "sensitivity"
             raise InputError(
-                f"{what} takes networks on a grid, the energy 'mlp', not {asked!r}, whose models are fitted anew in "
-                f"seconds and need no file; leave out energy or {what}",
+                f"{what} takes networks on a grid, the energy 'mlp', not {asked!r}, whose models are fitted anew "
+                f"in seconds and need no file; leave out energy or {what}",
                 argument="energy",
             )
         asked = GRID

@@ -158,9 +158,7 @@ def _rows(
             str(entry.get("note") or ""),
         )
         drawn = f"{name}, {outcome}" if outcome else name
-        yield row, None if mean is None else Interval(
-            drawn, mean, confidence, prediction, flagged=bool(flags)
-        )
+        yield row, None if mean is None else Interval(drawn, mean, confidence, prediction, flagged=bool(flags))
 
 
 def _scaled(outcome: str, units: object) -> str:

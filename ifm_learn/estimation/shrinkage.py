@@ -1,7 +1,7 @@
 """How far to trust the factors: estimates pulled towards a simpler one, by a strength chosen at regimes left out.
 
-A combination that was run and stays identified without its own rows is predicted like an unseen one, by the formula
-f and by simple estimates t. The strength lambda minimises the squared error of (1 - lambda) f + lambda t there, in
+A combination that was run and stays identified without its own rows is predicted like an unseen one, by the
+formula f and by simple estimates t. The strength lambda minimises the squared error of (1 - lambda) f + lambda t there, in
 units of the spread within regimes. What these errors exceed sampling by widens the errors of unseen regimes.
 """
 
@@ -114,14 +114,17 @@ class Shrinkage:
     def words(self) -> str:
         """One sentence."""
         there = f"at {counted(len(self.regimes), 'combination')} left out ({listed(self.regimes, 4)})"
+        held = f"errors of unseen regimes hold {np.sqrt(self.excess):.3f} sd for what these exceed sampling by"
         if not self.strength:
-            what = f"shrunk by 0: {there} the formula errs by {self.before:.3f} sd, no simpler estimate by clearly less"
-        else:
-            what = (
-                f"shrunk by {self.strength:.2f}: means of unseen regimes are pulled so far towards "
-                f"{WORDS[self.towards]}; {there} this errs by {self.after:.3f} sd, the formula by {self.before:.3f}"
+            return (
+                f"shrunk by 0: {there} the formula errs by {self.before:.3f} sd, no simpler estimate by clearly "
+                f"less; {held}"
             )
-        return f"{what}; errors of unseen regimes hold {np.sqrt(self.excess):.3f} sd for what these exceed sampling by"
+        return (
+            f"shrunk by {self.strength:.2f}: means of unseen regimes are pulled so far towards "
+            f"{WORDS[self.towards]}; {there} this errs by {self.after:.3f} sd, the formula by {self.before:.3f}; "
+            f"{held}"
+        )
 
 
 def shrinkage(
@@ -266,7 +269,9 @@ def shrink_columns(
     beyond = student.ppf(tail, len(how.regimes)) * more
     columns.confidence_low[asked] = mean - np.hypot(_mixed(share, old - low, normal * error), beyond)
     columns.confidence_high[asked] = mean + np.hypot(_mixed(share, high - old, normal * error), beyond)
-    columns.prediction_low[asked] = np.fmin(columns.prediction_low[asked] + mean - old, columns.confidence_low[asked])
+    columns.prediction_low[asked] = np.fmin(
+        columns.prediction_low[asked] + mean - old, columns.confidence_low[asked]
+    )
     columns.prediction_high[asked] = np.fmax(
         columns.prediction_high[asked] + mean - old, columns.confidence_high[asked]
     )

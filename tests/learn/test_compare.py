@@ -94,7 +94,9 @@ def test_the_comparison_says_what_it_ranks_on_and_that_one_regime_ranks_nothing(
     assert lines.index("additive") < lines.index("control")  # as they were asked for, not by error
 
 
-def test_methods_of_the_factors_are_fitted_once_for_each_regime_by_the_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_methods_of_the_factors_are_fitted_once_for_each_regime_by_the_ladder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fits = []
     fit = LadderWork.fit
 

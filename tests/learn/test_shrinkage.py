@@ -67,7 +67,9 @@ def test_the_cautious_choice_shrinks_less_and_sampling_is_not_counted_twice() ->
     assert chosen(noisy).strength <= chosen(noisy, cautious=False).strength
     # six regimes times three targets of known noise: what is left over has mean 0 and sd .64 sqrt(2 / 18), .21
     assert chosen(noisy).excess < 0.64
-    exact = Record(noisy.regimes, noisy.formula, noisy.formula_se, noisy.observed, 0 * noisy.noise, {}, noisy.spread)
+    exact = Record(
+        noisy.regimes, noisy.formula, noisy.formula_se, noisy.observed, 0 * noisy.noise, {}, noisy.spread
+    )
     assert chosen(exact).excess == pytest.approx(((exact.formula - exact.observed) ** 2).mean())
 
 
@@ -157,7 +159,7 @@ def test_what_cannot_be_shrunk_is_refused_in_words() -> None:
         estimate_study(few, data, shrink=True)
     for how in ({"method": "additive"}, {"energy": "mlp"}, {"effects": "additive"}, {"sensitivity": 0.1}):
         with pytest.raises(InputError, match="shrink pulls means by the factors, of method ifm1, dr or balance"):
-            estimate_study(few, data, shrink=True, **how)  # type: ignore[arg-type]
+            estimate_study(few, data, shrink=True, **how)
 
 
 def test_of_many_combinations_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,9 +23,9 @@ class _OfSingles(LinearInMeans):
         self.place_ = {regime: i for i, regime in enumerate(self.train_)}
 
     def singles(self, regimes: Regimes) -> Iterator[Ints]:
-        """For every regime where its singles are among `train_`, the baseline regime its own; -1 for one not run."""
+        """For every regime where its singles are among `train_`, for the baseline regime itself; -1 for none."""
         for regime in regimes:
-            parts = [(pair,) for pair in regime] or [()]
+            parts: list[tuple[tuple[int, int], ...]] = [(pair,) for pair in regime] or [()]
             yield np.array([self.place_.get(part, -1) for part in parts], dtype=np.int64)
 
     def reasons(self, regimes: Regimes) -> list[str | None]:
