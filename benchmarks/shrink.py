@@ -47,9 +47,9 @@ class Case:
 
 def case(
     group: str, levels: dict[str, list[object]], codes: Floats, values: Floats, held: set[tuple[int, ...]],
-    scopes: dict[str, list[str]] | None = None, unit: Floats | None = None, run: set[tuple[int, ...]] | None = None,
+    unit: Floats | None = None, run: set[tuple[int, ...]] | None = None,
 ) -> Case:  # fmt: skip
-    """Of rows with level codes (n, d): `held` regimes are asked about, `run` (or all others) are fitted."""
+    """Rows with level codes (n, d): `held` regimes are asked about, `run` (else the rest) fitted."""
     cells = [tuple(row) for row in codes.tolist()]
     kept = sorted(set(cells) - held if run is None else run)
     names = [f"x{k}" for k in range(values.shape[1])]
@@ -57,7 +57,7 @@ def case(
         {
             "interventions": levels,
             "variables": names,
-            "factors": [{"x": (scopes or {}).get(name, names), "sigma": [name]} for name in levels],
+            "factors": [{"x": names, "sigma": [name]} for name in levels],
             "train": [dict(zip(levels, _named(levels, cell), strict=True)) for cell in kept],
             "test": [dict(zip(levels, _named(levels, cell), strict=True)) for cell in sorted(held)],
         }

@@ -35,8 +35,8 @@ class Interval:
 def intervals(estimates: Sequence[Interval], ax: Axes | None = None, name: str = "estimate") -> Axes:
     """A line for each estimate: the mean, thick its confidence interval, thin its prediction interval.
 
-    An infinite end is drawn as an arrow at the edge, the mean of a flagged estimate as a hollow diamond. At most 60
-    estimates; the picture says how many there are.
+    An infinite end is drawn as an arrow at the edge, the mean of a flagged estimate as a hollow diamond. At most
+    60 estimates; the picture says how many there are.
     Raises InputError when there is none.
 
     >>> from matplotlib.figure import Figure

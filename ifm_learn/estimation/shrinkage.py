@@ -1,8 +1,9 @@
 """How far to trust the factors: estimates pulled towards a simpler one, by a strength chosen at regimes left out.
 
 A combination that was run and stays identified without its own rows is predicted like an unseen one, by the
-formula f and by simple estimates t. The strength lambda minimises the squared error of (1 - lambda) f + lambda t there, in
-units of the spread within regimes. What these errors exceed sampling by widens the errors of unseen regimes.
+formula f and by simple estimates t. The strength minimises the squared error of (1 - strength) f + strength t
+there, in units of the spread within regimes; with caution it is the least within a standard error of that.
+What these errors exceed sampling by widens the errors of unseen regimes.
 """
 
 from __future__ import annotations
