@@ -19,19 +19,24 @@ MOST = 60
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with the ends of its intervals; None where there is none, infinite ends as `math.inf`."""
+    """An estimate with the ends of its intervals; None where there is none, infinite ends as `math.inf`.
+
+    flagged: whether something weakens it, which is drawn as a hollow diamond.
+    """
 
     name: str
     mean: float
     confidence: tuple[float, float] | None = None
     prediction: tuple[float, float] | None = None
     truth: float | None = None
+    flagged: bool = False
 
 
 def intervals(estimates: Sequence[Interval], ax: Axes | None = None, name: str = "estimate") -> Axes:
     """A line for each estimate: the mean, thick its confidence interval, thin its prediction interval.
 
-    An infinite end is drawn as an arrow at the edge. At most 60 estimates; the picture says how many there are.
+    An infinite end is drawn as an arrow at the edge, the mean of a flagged estimate as a hollow diamond. At most
+    60 estimates; the picture says how many there are.
     Raises InputError when there is none.
 
     >>> from matplotlib.figure import Figure
@@ -56,7 +61,9 @@ def intervals(estimates: Sequence[Interval], ax: Axes | None = None, name: str =
         for pair, width, colour in ((one.prediction, 1.2, canvas.FAINT), (one.confidence, 4.5, canvas.SKY)):
             if pair is not None:
                 _bar(ax, row, pair, low, high, width, colour)
-        ax.plot([one.mean], [row], marker="o", color=canvas.BLUE, markersize=4.5, linestyle="none", zorder=4)
+        marker, size, inside = ("D", 5.5, "white") if one.flagged else ("o", 4.5, canvas.BLUE)
+        (dot,) = ax.plot([one.mean], [row], marker=marker, color=canvas.BLUE, markersize=size, linestyle="none")
+        dot.set(zorder=4, markerfacecolor=inside)
         if one.truth is not None:
             ax.plot([one.truth], [row], marker="x", color=canvas.RED, markersize=6, linestyle="none", zorder=5)
     canvas.labels(ax.yaxis, range(len(shown)), [canvas.plain(e.name, 28) for e in shown])
@@ -66,7 +73,11 @@ def intervals(estimates: Sequence[Interval], ax: Axes | None = None, name: str =
     canvas.tidy(ax, title, canvas.plain(name))
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
-    keys = [canvas.Key("mean", canvas.BLUE, marker="o", edge=canvas.BLUE)]
+    keys = []
+    if not all(e.flagged for e in shown):
+        keys.append(canvas.Key("mean", canvas.BLUE, marker="o", edge=canvas.BLUE))
+    if any(e.flagged for e in shown):
+        keys.append(canvas.Key("mean, flagged", "white", marker="D", edge=canvas.BLUE))
     if any(e.confidence for e in shown):
         keys.append(canvas.Key("confidence interval", canvas.SKY, line="-", width=4.5))
     if any(e.prediction for e in shown):

@@ -59,9 +59,9 @@ _SILENT_FOR_COMPARE = (
     "calibration",
     "model",
     "sensitivity",
-    "energy",
     "effects",
     "time_limit",
+    "shrink",
 )
 
 
@@ -122,6 +122,12 @@ _SILENT_FOR_COMPARE = (
     help="What singles lead to expect of a combination, for --effects.",
 )
 @click.option(
+    "--shrink",
+    is_flag=True,
+    help="Pull means of unseen regimes towards the additive baseline, the nearest regime that was run or the mean "
+    "of the singles, as far as that errs less at training regimes left out, and widen their errors to match.",
+)
+@click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
@@ -145,6 +151,7 @@ def command(
     energy: str,
     effects: bool,
     reference: Reference,
+    shrink: bool,
     time_limit: float | None,
     jobs: int,
     output_format: str,
@@ -162,7 +169,7 @@ def command(
     out = Output(output_format, output, force, quiet)
     asked = load(study).with_test(tests, "--test")
     if compare:
-        _compare(ctx, asked, data, seed, jobs, out)
+        _compare(ctx, asked, data, (seed, jobs, energy), out)
         return
     if sensitivity is not None and (method != "ifm1" or output_format in ("csv", "parquet")):
         raise click.UsageError("--sensitivity belongs to --method ifm1, written as table or json.", ctx)
@@ -180,12 +187,13 @@ def command(
             energy=energy,
             effects=reference if effects else None,
             time_limit=time_limit,
+            shrink=shrink,
             say=say,
         )
     _write(found, out)
 
 
-def _compare(ctx: click.Context, study: Study, data: Path | None, seed: int, jobs: int, out: Output) -> None:
+def _compare(ctx: click.Context, study: Study, data: Path | None, how: tuple[int, int, str], out: Output) -> None:
     """--compare: all methods on training regimes left out."""
     refuse_given(ctx, _SILENT_FOR_COMPARE, "says nothing to --compare: leave one out.")
     if out.format == "parquet":
@@ -194,8 +202,8 @@ def _compare(ctx: click.Context, study: Study, data: Path | None, seed: int, job
     def watch(steps: Iterable[Any], total: int) -> Iterable[Any]:
         return progress(steps, total, "regime", out.quiet)
 
-    samples = read_samples(study, data)
-    compared = compare_methods(samples, seed=seed, jobs=jobs, notation=study.notation, watch=watch)
+    samples, (seed, jobs, energy) = read_samples(study, data), how
+    compared = compare_methods(samples, seed=seed, jobs=jobs, notation=study.notation, watch=watch, energy=energy)
     out.write(_COMPARISONS[out.format](study.name, compared))
 
 

@@ -13,6 +13,7 @@ from ifm_ident.show import counted
 from ifm_learn.commands._options import calibration_option, data_option, jobs_option, seed_option
 from ifm_learn.data.reading import read_samples
 from ifm_learn.density.fitted import FittedModel
+from ifm_learn.ladder.rungs import ENERGIES, GRID
 
 
 @click.command("fit", epilog="Example:  ifm fit study.yaml -o model.npz")
@@ -25,6 +26,13 @@ from ifm_learn.density.fitted import FittedModel
     shell_complete=files,
     help="Where the model goes (npz and JSON, no pickle).",
 )
+@click.option(
+    "--energy",
+    type=click.Choice(ENERGIES),
+    default=GRID,
+    show_default=True,
+    help="mlp, networks on a grid; the other models of `ifm estimate` need no file.",
+)
 @data_option
 @seed_option
 @calibration_option
@@ -34,6 +42,7 @@ from ifm_learn.density.fitted import FittedModel
 def command(
     study: str,
     output: str,
+    energy: str,
     data: Path | None,
     seed: int,
     calibration: float,
@@ -41,11 +50,16 @@ def command(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Fits the factors to the study's data once, for `ifm estimate --model FILE` to use with any method.
+    """Fits networks on a grid to the study's data once, for `ifm estimate --model FILE` to use with any method.
 
     The file also tells which rows were held out, so that prediction intervals rest on rows that nothing was fitted
     to; `ifm estimate` refuses a model of another design or of other rows.
     """
+    if energy != GRID:
+        raise click.UsageError(
+            f"--energy {energy} needs no file: rungs of the ladder are fitted anew in seconds by `ifm estimate "
+            f"--energy {energy}`; a file keeps networks on a grid, --energy {GRID}."
+        )
     path = check_output(output, force)
     samples = read_samples(load(study), data)
     with stages(quiet) as say:

@@ -21,7 +21,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._outcomes import Regressed, among_variables, regressed
 from ifm_learn.estimation._prediction import by_ratio, widened
-from ifm_learn.ladder.average import Ladder, fit_ladder
+from ifm_learn.ladder.average import REPLICATES, Ladder, fit_ladder
 from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
 from ifm_learn.ladder.rungs import AUTO, affordable, rungs_for
@@ -52,7 +52,14 @@ class LadderWork:
 
     @classmethod
     def fit(
-        cls, held: Held, method: str, energy: str, level: Fraction, seed: int, seconds: float | None = None
+        cls,
+        held: Held,
+        method: str,
+        energy: str,
+        level: Fraction,
+        seed: int,
+        seconds: float | None = None,
+        replicates: int = REPLICATES,
     ) -> LadderWork:
         """Fit what the energy asks for; InputError for a method the ladder has not, or rows it cannot take."""
         if method not in METHODS:
@@ -62,11 +69,11 @@ class LadderWork:
                 argument="energy",
             )
         samples = held.fitted
-        ladder, dropped = _ladder(samples, energy, seed, seconds)
+        ladder, dropped = _ladder(samples, energy, seed, seconds, replicates)
         regression = None if samples.y is None else regressed(samples, seed)
         wider = None
         if regression is not None and regression.shifts and energy == AUTO:
-            wider, more = _ladder(among_variables(samples), energy, seed, seconds)
+            wider, more = _ladder(among_variables(samples), energy, seed, seconds, replicates)
             dropped |= more
         return cls(ladder, held, method, energy, level, regression, wider, dropped)
 
@@ -216,9 +223,11 @@ def _effect(found: Effects, row: int, column: int) -> dict[str, Any]:
     return entry | ({"why": why} if why else {})
 
 
-def _ladder(samples: Samples, energy: str, seed: int, seconds: float | None) -> tuple[Ladder, dict[str, str]]:
+def _ladder(
+    samples: Samples, energy: str, seed: int, seconds: float | None, replicates: int
+) -> tuple[Ladder, dict[str, str]]:
     rungs, dropped = affordable(rungs_for(energy, samples), samples, seconds)
-    return fit_ladder(samples, rungs, seed=seed, unit=samples.unit), dropped
+    return fit_ladder(samples, rungs, seed=seed, unit=samples.unit, replicates=replicates), dropped
 
 
 def _together(plain: LadderEstimate, left: LadderEstimate, alpha: float, *, augmented: bool) -> LadderEstimate:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from ifm_ident import IfmError, InputError, MissingExtraError
+from ifm_ident import Identifier, IfmError, InputError, MissingExtraError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_ident.design import Notation, format_regimes
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 from ifm_learn.conformal.regimes import identified_when_left_out, without_regime
+from ifm_learn.data.held import held_out
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
+from ifm_learn.estimation._ladder_work import METHODS as BY_LADDER
+from ifm_learn.estimation._ladder_work import LadderWork
+from ifm_learn.ladder.rungs import AUTO, GRID, check_energy
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.outcome.methods import METHODS, method_of
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
@@ -29,6 +34,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
+
+_NONE = "no number for a regime left out"
+_REPLICATES = 2
+"""Refits of a regime's ladder: means are compared, not their errors."""
 
 FEWEST = 3
 """With fewer regimes left out the methods are not ranked."""
@@ -42,7 +51,8 @@ class Comparison(Tabular):
     within the regime, shape (methods, k), nan where a method has no number; without an outcome the root mean
     square over the variables, never negative. noise: standard error of the observed mean, same units, shape (k,).
     predicted, observed: means, shape (methods, k) and (k,), without an outcome nan. reasons: why a method has no
-    number, by method. dependent: training regimes that the others do not identify.
+    number, by method. dependent: training regimes that the others do not identify. energy: how densities were
+    modelled.
     """
 
     regimes: tuple[str, ...]
@@ -55,6 +65,7 @@ class Comparison(Tabular):
     reasons: dict[str, str]
     without_outcome: bool
     seed: int
+    energy: str = AUTO
 
     @property
     def squared(self) -> Floats:
@@ -88,12 +99,14 @@ def compare_methods(
     jobs: int = 1,
     notation: Notation = "assignment",
     watch: Watch | None = None,
+    energy: str = AUTO,
 ) -> Comparison:
     """Leave out, one at a time, every training regime that the others identify, and predict it by every method.
 
-    Density and outcome model are fitted once for each regime left out. jobs: processes; the result is the same for
-    any number. watch: wraps the iteration over regimes, to show progress. Raises InputError for an unknown method,
-    a negative seed and less than one process.
+    Density and outcome model are fitted once for each regime left out. energy: how densities are modelled, a name
+    of `ifm_learn.ladder.rungs.ENERGIES`; ifm2 and ifm3 have numbers with `mlp` only. jobs: processes; the result
+    is the same for any number. watch: wraps the iteration over regimes, to show progress. Raises InputError for an
+    unknown method or energy, a negative seed and less than one process.
 
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({
@@ -104,7 +117,7 @@ def compare_methods(
     >>> compare_methods(Samples(design, regime, regime[:, None] + np.arange(15.0)[:, None])).regimes
     ()
     """
-    design, seed = samples.design, checked_seed(seed)
+    design, seed, energy = samples.design, checked_seed(seed), check_energy(energy)
     for name in methods:
         method_of(name)
     if jobs < 1:
@@ -118,7 +131,7 @@ def compare_methods(
     k, width = len(chosen), values.shape[1]
     predicted = np.full((len(methods), k, width), np.nan)
     reasons: dict[str, str] = {}
-    steps: Iterable[Any] = _each(samples, chosen.tolist(), tuple(methods), seed, jobs)
+    steps: Iterable[Any] = _each(samples, chosen.tolist(), (tuple(methods), energy, seed), jobs)
     for place, found in enumerate(steps if watch is None else watch(steps, k)):
         for m, (mean, reason) in enumerate(found):
             predicted[m, place] = mean
@@ -143,6 +156,7 @@ def compare_methods(
         reasons,
         without,
         seed,
+        energy,
     )
 
 
@@ -166,35 +180,65 @@ def _noise(samples: Samples, chosen: NDArray[np.int64]) -> Floats:
     return np.array(found)
 
 
-def _each(samples: Samples, chosen: list[int], methods: tuple[str, ...], seed: int, jobs: int) -> Iterator[Any]:
+def _each(samples: Samples, chosen: list[int], how: tuple[tuple[str, ...], str, int], jobs: int) -> Iterator[Any]:
     if jobs == 1 or len(chosen) < 2:
-        yield from (_predict(samples, train, methods, seed) for train in chosen)
+        yield from (_predict(samples, train, *how) for train in chosen)
         return
     try:
         joblib: Any = importlib.import_module("joblib")
     except ImportError:
         raise MissingExtraError("joblib", "learn") from None
-    tasks = (joblib.delayed(_predict)(samples, train, methods, seed) for train in chosen)
+    tasks = (joblib.delayed(_predict)(samples, train, *how) for train in chosen)
     yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
 
 
 @one_thread()
-def _predict(samples: Samples, train: int, methods: tuple[str, ...], seed: int) -> list[tuple[Floats, str]]:
+def _predict(
+    samples: Samples, train: int, methods: tuple[str, ...], energy: str, seed: int
+) -> list[tuple[Floats, str]]:
     """The mean of one regime by every method without its rows, or nan and why."""
     rest, regime = without_regime(samples, train), samples.design.train.take(np.array([train]))
     width = targets_of(samples).shape[1]
-    found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one regime's fit among many; the estimate itself tells
-        density = fit_density(rest, seed=seed) if any(METHODS[m].needs_identification for m in methods) else None
+        by_factors = [name for name in methods if METHODS[name].needs_identification]
+        found: dict[str, tuple[Floats, str]] = {}
+        if by_factors and energy != GRID:
+            found = _by_ladder(rest, regime, by_factors, energy, seed)
+        density = fit_density(rest, seed=seed) if by_factors and energy == GRID else None
         regressor = None
         if rest.y is not None:
             regressor = settled(fit_regressor(outcome_regressor(None, seed), rest.x, rest.y, groups=rest.unit))
         for name in methods:
+            if name in found:
+                continue
             try:
-                mean = METHODS[name].build(density, regressor, seed).fit(rest).predict(regime).reshape(width)
-                reason = "" if np.isfinite(mean).all() else "no number for a regime left out"
+                estimator = METHODS[name].build(density, regressor, seed).fit(rest)
+                mean = estimator.predict(regime).reshape(width)
+                reason = "" if np.isfinite(mean).all() else (estimator.reasons(regime)[0] or _NONE)
             except IfmError as error:
                 mean, reason = np.full(width, np.nan), str(error)
-            found.append((mean, reason))
+            found[name] = mean, reason
+    return [found[name] for name in methods]
+
+
+def _by_ladder(
+    rest: Samples, regime: Regimes, methods: list[str], energy: str, seed: int
+) -> dict[str, tuple[Floats, str]]:
+    """By every method of the factors from one fit, or why not: it needs the grid, or no rung takes the rows."""
+    nothing = np.full(targets_of(rest).shape[1], np.nan)
+    found = dict.fromkeys(methods, (nothing, "it needs networks on a grid, the energy 'mlp'"))
+    possible = [name for name in methods if name in BY_LADDER]
+    if not possible:
+        return found
+    try:
+        work = LadderWork.fit(
+            held_out(rest, 0, seed), possible[0], energy, Fraction(1, 10), seed, replicates=_REPLICATES
+        )
+        known = Identifier(rest.design).identify(regime)
+        for name in possible:
+            mean = replace(work, method=name).columns(known).mean[0]
+            found[name] = mean, "" if np.isfinite(mean).all() else _NONE
+    except IfmError as error:
+        found |= {name: (nothing, str(error)) for name in possible}
     return found

@@ -13,9 +13,11 @@ import pyarrow as pa
 from ifm_ident.results import Listing, csv_line, document
 from ifm_ident.show import aligned, counted, html_table, listed, wrapped
 from ifm_learn.estimation.comparison import FEWEST, Comparison
+from ifm_learn.ladder.rungs import AUTO, GRID
 
 SCHEMA = "ifm-comparison/1"
 COLUMNS = ("method", "regime", "error", "predicted", "observed", "noise")
+_WORDS = {AUTO: "an average over models from simple to rich", GRID: "networks on a grid"}
 _HEADS = ("method", "error", "rank", "worst")
 
 
@@ -24,7 +26,7 @@ def comparison_lines(name: str, found: Comparison) -> Iterator[str]:
     k = len(found.regimes)
     yield from wrapped(
         f"{' '.join(name.split())}: methods on {counted(k, 'training regime')} left out, of those that the others "
-        "identify",
+        f"identify; densities by {_WORDS.get(found.energy, found.energy)}",
         "  ",
     )
     if not k:
@@ -81,6 +83,7 @@ def comparison_json(name: str, found: Comparison) -> Iterator[str]:
         "schema": SCHEMA,
         "study": name,
         "seed": found.seed,
+        "energy": found.energy,
         "left_out": found.regimes,
         "needed": found.dependent,
         "ranked_by": "squared_error" if len(found.regimes) > 1 else None,

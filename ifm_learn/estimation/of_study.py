@@ -25,6 +25,7 @@ from ifm_learn.estimation._work import Say, Work
 from ifm_learn.estimation.extrapolation import extrapolation_warnings
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_means
 from ifm_learn.estimation.result import Estimates
+from ifm_learn.estimation.shrinkage import Shrinkage, shrink_columns, shrinkage
 from ifm_learn.falsification.bearing import untested
 from ifm_learn.ladder.effects import Reference
 from ifm_learn.ladder.rungs import AUTO, GRID, check_energy
@@ -54,6 +55,7 @@ def estimate_study(
     energy: str = AUTO,
     time_limit: float | None = None,
     effects: Reference | None = None,
+    shrink: bool = False,
     say: Say | None = None,
 ) -> Estimates:
     """Means of the outcome (or of x, without one) in the test regimes, from the study's table or `data`.
@@ -68,10 +70,12 @@ def estimate_study(
     `model`, `sensitivity` and the methods ifm2 and ifm3 take networks on a grid, `mlp`. time_limit: seconds that
     fitting may take by forecast; models that would take longer are left out. effects: also differences from the
     baseline and synergies against this expectation (`ifm_learn.ladder.effects`), for energies other than `mlp`.
+    shrink: pull estimates of unseen regimes towards a simpler one, as far as it errs less at training regimes left
+    out, and widen their errors by what these show (`ifm_learn.estimation.shrinkage`).
 
     Regimes that are not identified get no numbers from methods that need identification. Raises InputError for an
-    unknown method, a bad alpha, share, seed or sensitivity, data that cannot be read, or more than 100,000 test
-    regimes.
+    unknown method, a bad alpha, share, seed or sensitivity, data that cannot be read, more than 100,000 test
+    regimes, or nothing to leave out for shrink.
 
     >>> study = Study.from_dict({
     ...     "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]}, "variables": ["x"],
@@ -91,8 +95,23 @@ def estimate_study(
         raise InputError(
             f"sensitivity is of method 'ifm1', finite and not negative, got {sensitivity} with {method!r}"
         )
-    if asked == AUTO and (model is not None or sensitivity is not None or method in ("ifm2", "ifm3")):
+    if model is not None or sensitivity is not None:
+        if asked not in (AUTO, GRID):
+            what = "model" if model is not None else "sensitivity"
+            raise InputError(
+                f"{what} takes networks on a grid, the energy 'mlp', not {asked!r}, whose models are fitted anew "
+                f"in seconds and need no file; leave out energy or {what}",
+                argument="energy",
+            )
         asked = GRID
+    if asked == AUTO and method in ("ifm2", "ifm3"):
+        asked = GRID
+    if shrink and (asked == GRID or not chosen.needs_identification or effects is not None):
+        raise InputError(
+            "shrink pulls means by the factors, of method ifm1, dr or balance and an energy other than 'mlp' (so "
+            "without model and sensitivity), and has no effects with joint errors; leave one out",
+            argument="shrink",
+        )
     targets = targets_of_study(study)
     samples = read_samples(study, data)
     if sensitivity is not None:
@@ -100,7 +119,7 @@ def estimate_study(
     tell = say or (lambda _: None)
     if chosen.needs_identification and asked != GRID:
         got = _by_ladder(
-            study, samples, targets, (method, asked, level, seed), calibration, time_limit, effects, tell
+            study, samples, targets, (method, asked, level, seed), calibration, time_limit, effects, shrink, tell
         )
     else:
         if effects is not None:
@@ -139,6 +158,7 @@ def estimate_study(
         energy=got.about,
         effects=got.effects,
         reference=effects or "",
+        shrunk=got.shrunk,
         **{
             **vars(got.columns),
             "note": tuple(got.columns.note),
@@ -161,6 +181,7 @@ class _Answered:
     moved: tuple[RegimeSensitivity, ...] = ()
     effects: tuple[tuple[dict[str, Any], ...], ...] = ()
     additive: Additive | None = None
+    shrunk: Shrinkage | None = None
 
 
 def _by_ladder(
@@ -171,18 +192,25 @@ def _by_ladder(
     calibration: float,
     time_limit: float | None,
     reference: Reference | None,
+    shrink: bool,
     say: Say,
 ) -> _Answered:
     method, energy, level, seed = how
     held = held_out(samples, calibration, seed)
+    chosen = None
+    if shrink:
+        say("fits without one regime each, to choose how far to shrink")
+        chosen = shrinkage(held.fitted, method, energy, seed=seed, seconds=time_limit, notation=study.notation)
     say("fitting models from simple to rich")
     work = LadderWork.fit(held, method, energy, level, seed, time_limit)
     say(f"estimating by {work.words()}")
     found = Identifier(held.fitted.design, study.notation).identify(targets)
     columns = work.columns(found)
+    if chosen is not None:
+        shrink_columns(chosen, columns, found, held.fitted, level)
     words = f"{method_of(method).words}, modelled by {work.words()}"
     made = () if reference is None else tuple(map(tuple, work.effects(found, reference)))
-    return _Answered(found, held, columns, [*work.warnings()], words, work.about(), (), made)
+    return _Answered(found, held, columns, [*work.warnings()], words, work.about(), (), made, chosen)
 
 
 def _by_estimator(

@@ -10,6 +10,8 @@ from ifm_ident.design import format_regime, parse_map
 from ifm_ident.plots import Interval
 from ifm_ident.report import Part, number_of, number_text, pair_of, pair_text, require_schema, results_of
 from ifm_ident.results import StudyLike, shown
+from ifm_ident.show import listed
+from ifm_learn.estimation._flags import FLAGS
 from ifm_learn.estimation.write import SCHEMA
 
 _GUARANTEES = {
@@ -30,7 +32,13 @@ _COLUMNS = (
     "prediction",
     "effective sample size",
     "guarantee",
+    "support",
+    "flags",
+    "note",
 )
+_NUMBERS = ("mean", "standard error", "effective sample size", "support")
+_OPTIONAL = ("of", "support", "flags", "note")
+"""Columns that are shown where some row fills them."""
 
 
 def part(study: StudyLike, result: Mapping[str, Any], place: str) -> Part:
@@ -52,23 +60,48 @@ def part(study: StudyLike, result: Mapping[str, Any], place: str) -> Part:
     for row, interval in _rows(study, result, place):
         rows.append(row)
         intervals += [] if interval is None else [interval]
-    noted = any(row[-1] for row in rows)
+    kept = [i for i, name in enumerate(_COLUMNS) if name not in _OPTIONAL or any(row[i] for row in rows)]
+    columns = [_COLUMNS[i] for i in kept]
     given = {row[_COLUMNS.index("guarantee")] for row in rows}
+    flagged = {word for row in rows for word in row[_COLUMNS.index("flags")].split()}
+    words = {word: meaning for word, meaning in _GUARANTEES.items() if word in given}
+    words |= {word: meaning for word, meaning in FLAGS.items() if word in flagged}
+    if "support" in columns:
+        words["support"] = "from 0 to 1, how far rows stand behind the regime"
     seed = str(result.get("seed", ""))
     warnings = result.get("warnings") or ()
     return Part(
         title="Estimates",
         lead=f"Method {result.get('method', '')}, intervals at miscoverage {result.get('alpha', '')}"
         f"{f', seed {seed}' if seed else ''}. The confidence interval is for the mean, the prediction interval "
-        "for a fresh unit of the regime.",
+        f"for a fresh unit of the regime.{_modelled(result)}{_shrunk(result)}",
         caption="Estimates by regime",
-        columns=(*_COLUMNS, *(("note",) if noted else ())),
-        numeric=tuple(_COLUMNS.index(name) for name in ("mean", "standard error", "effective sample size")),
-        rows=[row if noted else row[:-1] for row in rows],
+        columns=columns,
+        numeric=tuple(columns.index(name) for name in _NUMBERS if name in columns),
+        rows=[[row[i] for i in kept] for row in rows],
         warnings=tuple(map(str, warnings)) if isinstance(warnings, (list, tuple)) else (str(warnings),),
         intervals=intervals,
-        words={word: meaning for word, meaning in _GUARANTEES.items() if word in given},
+        words=words,
     )
+
+
+def _modelled(result: Mapping[str, Any]) -> str:
+    """Which models answered, as a sentence with a space before; "" where the result does not say."""
+    energy = result.get("energy")
+    chosen = energy.get("chosen") if isinstance(energy, Mapping) else None
+    if not isinstance(chosen, (list, tuple)) or not chosen:
+        return ""
+    names = listed([str(one) for one in chosen], 8)
+    return f" Modelled by {'an average over ' if len(chosen) > 1 else ''}{names}."
+
+
+def _shrunk(result: Mapping[str, Any]) -> str:
+    """How far means were pulled towards a simpler estimate, likewise."""
+    shrunk = result.get("shrunk")
+    if not isinstance(shrunk, Mapping):
+        return ""
+    towards = f" towards {shrunk['towards']}" if shrunk.get("towards") else ""
+    return f" Means of unseen regimes are shrunk by {shrunk.get('strength')}{towards}, chosen at regimes left out."
 
 
 def too_many(study: Study) -> str:
@@ -105,9 +138,14 @@ def _rows(
         outcome = _scaled(str(entry.get("outcome", "") or ""), units)
         mean, se, ess = (number_of(entry, key, at) for key in ("mean", "se", "ess"))
         confidence, prediction = (pair_of(entry, key, at) for key in ("confidence", "prediction"))
+        support, flags = number_of(entry, "support", at), entry.get("flags") or ()
+        if not isinstance(flags, (list, tuple)):
+            raise InputError(f"{at}: flags are a list of words, got {shown(flags)}")
+        if "misses_training" in flags:
+            confidence = prediction = None
         row = (
             name,
-            outcome or "outcome",
+            outcome,
             str(entry.get("status", "")).replace("_", " "),
             "none" if mean is None else number_text(mean),
             "" if se is None else number_text(se),
@@ -115,10 +153,12 @@ def _rows(
             "" if prediction is None else _unbroken(prediction),
             "" if ess is None else number_text(ess),
             str(entry.get("guarantee") or ""),
+            "" if support is None else f"{support:.2f}",
+            " ".join(map(str, flags)),
             str(entry.get("note") or ""),
         )
         drawn = f"{name}, {outcome}" if outcome else name
-        yield row, None if mean is None else Interval(drawn, mean, confidence, prediction)
+        yield row, None if mean is None else Interval(drawn, mean, confidence, prediction, flagged=bool(flags))
 
 
 def _scaled(outcome: str, units: object) -> str:

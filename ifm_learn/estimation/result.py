@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity
+    from ifm_learn.estimation.shrinkage import Shrinkage
 
 
 @dataclass(repr=False, frozen=True, eq=False)
@@ -39,7 +40,8 @@ class Estimates(Tabular):
     some
     testable claim bears on it, () where that was not looked at. energy: how the densities were modelled, with the
     models compared; empty for methods without one. units: what the numbers of a target are of where these are not
-    raw, such as "log x" or "(x - 20.5) / 1.2"; "" for raw ones, () where all are.
+    raw, such as "log x" or "(x - 20.5) / 1.2"; "" for raw ones, () where all are. shrunk: how far means of unseen
+    regimes are pulled towards a simpler estimate, where that was asked for.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Estimates(Tabular):
     energy: Mapping[str, Any] = field(default_factory=dict)
     effects: tuple[tuple[Mapping[str, Any], ...], ...] = ()
     reference: str = ""
+    shrunk: Shrinkage | None = None
 
     def __len__(self) -> int:
         return len(self.regimes)

@@ -50,7 +50,7 @@ def text_lines(found: Estimates) -> Iterator[str]:
         yield ""
     for line in _units(found):
         yield from wrapped(line, "  ")
-    for note in (*_notes(found), *_flag_notes(found)):
+    for note in (*_shrunk(found), *_notes(found), *_flag_notes(found)):
         yield from wrapped(note, "  ")
     for line in warning_lines(found.warnings):
         yield from wrapped(line, "  ")
@@ -61,14 +61,14 @@ def short_text(found: Estimates) -> str:
     """The heading, the first rows and the warnings."""
     cells = ((shortened(name), *rest) for name, *rest in _rows(found))
     table = text_table(_columns(found), cells, len(found) * len(found.outcomes))
-    return "\n".join([_heading(found), table, *_units(found), *warning_lines(found.warnings)])
+    return "\n".join([_heading(found), table, *_units(found), *_shrunk(found), *warning_lines(found.warnings)])
 
 
 def short_html(found: Estimates) -> str:
     """The same as an HTML table."""
     rows = ((code(name), *map(html.escape, rest)) for name, *rest in _rows(found))
     table = html_table(_heading(found), _columns(found), rows, len(found) * len(found.outcomes))
-    units = "".join(f"<p>{html.escape(line)}</p>" for line in _units(found))
+    units = "".join(f"<p>{html.escape(line)}</p>" for line in (*_units(found), *_shrunk(found)))
     return table + units + warnings_html(found.warnings)
 
 
@@ -165,6 +165,12 @@ def _units(found: Estimates) -> Iterator[str]:
             f"scale: the numbers are of {listed(units, _UNITS_SHOWN)}, by `scale` and `log` of the data, not of "
             "raw values."
         )
+
+
+def _shrunk(found: Estimates) -> Iterator[str]:
+    """How far estimates are pulled, towards what and by which evidence."""
+    if found.shrunk is not None:
+        yield f"{found.shrunk.words()}."
 
 
 def _notes(found: Estimates) -> Iterator[str]:

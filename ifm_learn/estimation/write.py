@@ -37,6 +37,7 @@ def mapping(found: Estimates) -> dict[str, Any]:
         **({"units": units} if units else {}),
         **({"energy": dict(found.energy)} if found.energy else {}),
         **({"reference": found.reference} if found.effects else {}),
+        **({} if found.shrunk is None else {"shrunk": found.shrunk.mapping()}),
         "results": list(_entries(found)),
         "warnings": list(found.warnings),
     }

@@ -14,6 +14,7 @@ from ifm_learn.outcome.baselines.control import Control
 from ifm_learn.outcome.baselines.dag import DagBaseline
 from ifm_learn.outcome.baselines.mean import MeanOfTraining
 from ifm_learn.outcome.baselines.pooled import Pooled
+from ifm_learn.outcome.baselines.singles import Nearest, SinglesMax, SinglesMean
 from ifm_learn.outcome.doubly_robust import DoublyRobust
 from ifm_learn.outcome.estimator import OutcomeEstimator
 from ifm_learn.outcome.ifm1 import Ifm1
@@ -71,6 +72,15 @@ METHODS: dict[str, Method] = {
     ),
     "additive": Method(
         "the sum of single-intervention effects", lambda density, regressor, seed: Additive(), False
+    ),
+    "singles-mean": Method(
+        "the mean of the single interventions' means", lambda density, regressor, seed: SinglesMean(), False
+    ),
+    "singles-max": Method(
+        "the single intervention farthest from the baseline", lambda density, regressor, seed: SinglesMax(), False
+    ),
+    "nearest": Method(
+        "the largest part of the regime that was run", lambda density, regressor, seed: Nearest(), False
     ),
     "pooled": Method(
         "ridge regression on the regime's levels", lambda density, regressor, seed: Pooled(seed=seed), False

@@ -10,6 +10,9 @@ import numpy as np
 from ifm_ident.errors import require_known
 from ifm_ident.plots import Interval, intervals
 
+MISSES = "misses_training"
+"""The flag of an estimate without an interval."""
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -21,6 +24,7 @@ def estimates(
 ) -> Axes:
     """A line for each regime that has a number: mean, confidence interval thick, prediction interval thin.
 
+    Flagged means are hollow diamonds; one that no model can vouch for, `misses_training`, has no interval.
     outcome: which one, by default the first. truth: means that were measured after all, by the regimes' names.
     Raises InputError for an unknown outcome, and where no regime has a number.
 
@@ -50,7 +54,11 @@ def estimates(
         if not np.isnan(found.mean[row, k]):
             confidence = _ends(found.confidence_low[row, k], found.confidence_high[row, k])
             prediction = _ends(found.prediction_low[row, k], found.prediction_high[row, k])
-            lines.append(Interval(name, float(found.mean[row, k]), confidence, prediction, known.get(name)))
+            flags = found.flags[row][k] if found.flags else ()
+            if MISSES in flags:
+                confidence = prediction = None
+            mean = float(found.mean[row, k])
+            lines.append(Interval(name, mean, confidence, prediction, known.get(name), bool(flags)))
     return intervals(lines, ax, found.unit(k) or found.outcomes[k])
 
 

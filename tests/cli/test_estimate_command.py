@@ -21,8 +21,10 @@ from click.testing import CliRunner, Result
 from ifm_ident import load
 from ifm_ident.errors import InputError
 from ifm_learn.commands import estimate, fit
+from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
+from ifm_learn.density.fitted import FittedModel
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.estimation.of_study import estimate_study
@@ -307,3 +309,18 @@ def test_methods_are_compared_on_regimes_left_out(tmp_path: Path) -> None:
     assert "Too few: no training regime stays identified" in few
     assert run(study, "--compare", "--method", "dr").exit_code == 2
     assert run(study, "--compare", "--format", "parquet").exit_code == 2
+    assert run(study, "--compare", "--shrink").exit_code == 2
+    assert found["energy"] == "auto"
+
+
+def test_what_needs_the_grid_says_so(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    refused = CliRunner().invoke(fit.command, [str(study), "--energy", "normal", "-o", str(tmp_path / "m.npz")])
+    assert refused.exit_code == 2
+    assert "fitted anew in seconds by `ifm estimate --energy normal`" in " ".join(refused.stderr.split())
+    assert not (tmp_path / "m.npz").exists()
+    with pytest.raises(InputError, match="sensitivity takes networks on a grid, the energy 'mlp', not 'linear'"):
+        estimate_study(load(study), sensitivity=0.1, energy="linear")
+    model = FittedModel.fit(read_samples(load(study)))
+    with pytest.raises(InputError, match="model takes networks on a grid, the energy 'mlp', not 'linear'"):
+        estimate_study(load(study), model=model, energy="linear")

@@ -144,12 +144,31 @@ def test_estimates_and_tests_of_implications(ifm: Ifm, study: Path, tmp_path: Pa
     page = Page(text)
     said = page.words("data")
     assert "Method ifm1, intervals at miscoverage 0.1, seed 0." in said
-    assert "101 outcome identified 0.41 0.03 [0.35, 0.47] (−∞, 1.7] 812.4 estimated-ratio few rows" in said
+    assert "101 identified 0.41 0.03 [0.35, 0.47] (−∞, 1.7] 812.4 estimated-ratio few rows" in said
     assert "Warning: starts <disagree>" in said
     assert "can fall short by half the mean absolute error of the normalised weights" in said
     assert "1 of 1 implication rejected at 0.05, p-values adjusted by holm." in said
     assert "energy 3.1 0.002 0.008 rejected Mek 0.9" in said
     assert 'aria-label="estimates with their intervals"' in text
+    assert "flags" not in page.words("data")
+
+
+def test_flags_stand_in_the_row_and_are_explained_once(ifm: Ifm, study: Path, tmp_path: Path) -> None:
+    missed = {**ROW, "regime": {"A": 1}, "flags": ["misses_training", "few_rows"], "support": 0.256}
+    asked = {"energy": {"chosen": ["normal", "splines"]}, "shrunk": {"towards": "additive", "strength": 0.35}}
+    e = written(tmp_path / "e.json", {**ESTIMATES, **asked, "results": [{**ROW, "flags": ["few_rows"]}, missed]})
+    text = ifm(study, "--estimates", e)[1]
+    said = Page(text).words("data")
+    assert "101 identified 0.41 0.03 [0.35, 0.47] (−∞, 1.7] 812.4 estimated-ratio few_rows few rows" in said
+    assert "100 identified 0.41 0.03 812.4 estimated-ratio 0.26 misses_training few_rows few rows" in said
+    assert said.count("no model gives back the means of the regimes that were run: no interval is printed") == 1
+    assert said.count("has fewer than 20 rows, or units, to fit") == 1
+    assert "untested" not in said
+    assert "Modelled by an average over normal and splines." in said
+    assert "Means of unseen regimes are shrunk by 0.35 towards additive, chosen at regimes left out." in said
+    assert "mean, flagged" in text
+    bad = written(tmp_path / "bad.json", {**ESTIMATES, "results": [{**ROW, "flags": "few_rows"}]})
+    assert "flags are a list of words, got 'few_rows'" in ifm(study, "--estimates", bad)[2]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
 from ifm_ident import InputError, Study
+from ifm_learn.data.held import Held
 from ifm_learn.data.samples import Samples
+from ifm_learn.estimation._ladder_work import LadderWork
 from ifm_learn.estimation.comparison import Comparison, compare_methods
 from ifm_learn.estimation.of_study import estimate_study
 from ifm_learn.falsification.testing import falsify
@@ -89,3 +92,39 @@ def test_the_comparison_says_what_it_ranks_on_and_that_one_regime_ranks_nothing(
     assert "One regime left out ranks nothing" in lines
     assert "ranked" not in lines
     assert lines.index("additive") < lines.index("control")  # as they were asked for, not by error
+
+
+def test_methods_of_the_factors_are_fitted_once_for_each_regime_by_the_ladder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fits = []
+    fit = LadderWork.fit
+
+    def counting(held: Held, *how: Any, **more: Any) -> LadderWork:
+        fits.append(len(held.fitted))
+        return fit(held, *how, **more)
+
+    monkeypatch.setattr(LadderWork, "fit", counting)
+    monkeypatch.setattr("ifm_learn.estimation.comparison.fit_density", None)
+    names = ["ifm1", "ifm2", "dr", "balance", "singles-mean", "singles-max", "nearest", "additive"]
+    found = compare_methods(samples(), names, energy="normal")
+    assert fits == [60] * 4
+    assert found.energy == "normal"
+    by = dict(zip(found.methods, found.errors, strict=True))
+    assert np.isfinite(np.array([by[name] for name in ("ifm1", "dr", "balance", "additive")])).all()
+    assert np.isnan(by["ifm2"]).all()
+    assert found.reasons["ifm2"] == "it needs networks on a grid, the energy 'mlp'"
+    # ctrl is no combination of parts; of 11 without its rows the strongest single is B, two above ctrl
+    predicted = dict(zip(found.methods, found.predicted, strict=True))
+    values = samples()
+    own = [float(values.y[values.regime == k].mean()) for k in range(4)]  # type: ignore[index]
+    last = found.regimes.index("A=1,B=1")
+    assert predicted["singles-mean"][last] == pytest.approx((own[1] + own[2]) / 2)
+    assert predicted["singles-max"][last] == predicted["nearest"][last] == pytest.approx(own[2])
+    assert "the baseline regime was not run" in found.reasons["singles-mean"]
+    assert "left out, of those that the others identify; densities by normal" in " ".join(repr(found).split())
+    refused = compare_methods(samples(), ["ifm1"], energy="bernoulli")
+    assert "cannot describe these rows" in refused.reasons["ifm1"]
+    assert "needs networks" in compare_methods(samples(), ["ifm3"]).reasons["ifm3"]
+    with pytest.raises(InputError, match="there is no energy 'norml'; did you mean normal"):
+        compare_methods(samples(), ["ifm1"], energy="norml")

@@ -150,7 +150,7 @@ def test_bad_settings_are_refused() -> None:
 
 
 def test_the_registry_knows_every_method_of_the_command() -> None:
-    names = "ifm1 ifm2 ifm3 dr balance dag blackbox additive pooled mean control"
+    names = "ifm1 ifm2 ifm3 dr balance dag blackbox additive singles-mean singles-max nearest pooled mean control"
     assert list(METHODS) == names.split()
     for name, method in METHODS.items():
         built = method.build(None, None, 3)

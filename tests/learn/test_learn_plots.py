@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -125,8 +126,13 @@ def test_estimates_are_drawn_where_there_are_numbers() -> None:
     found = estimate_study(study, data, method="additive")
     ax = estimates(found, "v", {"A+B": 1.0}, axes())
     assert [label.get_text() for label in ax.get_yticklabels()] == ["A+B", "A"]  # C was never run
-    dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
-    assert dots == found.mean[[0, 2], 1].tolist()
+    dots = {line.get_marker(): line.get_xdata()[0] for line in ax.lines if line.get_marker() in ("o", "D")}
+    assert dots == {"D": found.mean[0, 1], "o": found.mean[2, 1]}  # no claim bears on A+B: untested
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "mean, flagged" in words
+    missing = dataclasses.replace(found, flags=((("misses_training",),) * 2, *found.flags[1:]))
+    bars = [line for line in estimates(missing, "v", ax=axes()).lines if line.get_linewidth() == 4.5]
+    assert len(bars) == 1  # an interval of A only
     assert [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "x"] == [1.0]
     with pytest.raises(InputError, match="unknown outcome 'w'; legal: u, v"):
         estimates(found, "w")

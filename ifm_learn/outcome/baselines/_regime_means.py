@@ -122,9 +122,7 @@ class LinearInMeans(OutcomeEstimator):
         i. NaN where a regime with weight has one row (unit). Biases of the method are not in it.
         """
         check_regimes(self.model_, regimes)
-        squares = self.variances_ / self.sizes_[:, None]
-        if self.moved_ is not None:
-            squares = (self.moved_**2).sum(axis=1).T
+        squares = self.variances_of_means()
         parts = []
         for weights in self._weights_in_parts(regimes):
             unknown = (weights != 0).astype(np.float64) @ np.isnan(squares)
@@ -135,6 +133,13 @@ class LinearInMeans(OutcomeEstimator):
                 found = np.sqrt((moved**2).sum(axis=2))
             parts.append(np.where(unknown > 0, np.nan, found))
         return shaped(self.has_outcome_, np.concatenate(parts))
+
+    def variances_of_means(self) -> Floats:
+        """Squared standard errors of the training regimes' means, shape (m, targets); nan for one row (unit)."""
+        if self.moved_ is None:
+            found: Floats = self.variances_ / self.sizes_[:, None]
+            return found
+        return np.asarray((self.moved_**2).sum(axis=1).T, dtype=np.float64)
 
     def _weights_in_parts(self, regimes: Regimes) -> Iterator[Floats]:
         step = max(1, _CELLS // len(self.train_))
