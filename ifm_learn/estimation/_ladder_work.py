@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import t as student
 
@@ -21,10 +22,12 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._outcomes import Regressed, among_variables, regressed
 from ifm_learn.estimation._prediction import by_ratio, widened
+from ifm_learn.estimation._several import SeveralOutcomes
 from ifm_learn.ladder.average import Ladder, fit_ladder
 from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
 from ifm_learn.ladder.rungs import AUTO, affordable, rungs_for
+from ifm_learn.outcome.estimator import targets_of
 
 METHODS = ("ifm1", "dr", "balance")
 """Methods that the ladder answers; the others need the grid."""
@@ -32,12 +35,18 @@ METHODS = ("ifm1", "dr", "balance")
 _TOGETHER = 500
 """Regimes that are asked about at once."""
 
+_NUMBERS = 200_000
+"""Means that are asked about at once, of regimes and outcomes: each has 40 refits."""
+
+_NAMED = 5
+
 
 @dataclass(frozen=True, eq=False)
 class LadderWork:
     """Rungs fitted to the held samples, and how the method asks them about the outcome.
 
-    regression: of an outcome on x; wider: the ladder of x and y together, where y depends on the regime beyond x.
+    regression: of an outcome on x; wider: the ladder of x and y together, where y depends on the regime beyond x;
+    several: outcomes that share the ladder's weights, without regressions.
     """
 
     ladder: Ladder
@@ -47,6 +56,7 @@ class LadderWork:
     level: Fraction
     regression: Regressed | None
     wider: Ladder | None
+    several: SeveralOutcomes | None
     dropped: dict[str, str]
 
     @classmethod
@@ -61,13 +71,21 @@ class LadderWork:
                 argument="energy",
             )
         samples = held.fitted
+        if samples.outcomes and method == "dr":
+            raise InputError(
+                "the method 'dr' regresses an outcome on x, one at a time; take ifm1 or balance for several outcomes",
+                argument="method",
+            )
         ladder, dropped = _ladder(samples, energy, seed, seconds)
+        if samples.outcomes:
+            several = SeveralOutcomes.of(samples, seed, widened=energy in (AUTO, "normal") and method == "ifm1")
+            return cls(ladder, held, method, energy, level, None, None, several, dropped)
         regression = None if samples.y is None else regressed(samples, seed)
         wider = None
         if regression is not None and regression.shifts and energy == AUTO:
             wider, more = _ladder(among_variables(samples), energy, seed, seconds)
             dropped |= more
-        return cls(ladder, held, method, energy, level, regression, wider, dropped)
+        return cls(ladder, held, method, energy, level, regression, wider, None, dropped)
 
     @property
     def samples(self) -> Samples:
@@ -77,13 +95,18 @@ class LadderWork:
     def columns(self, found: Identification) -> Columns:
         """All numbers; nan for regimes that are not identified."""
         asked = np.flatnonzero((found.status == Status.OBSERVED) | (found.status == Status.IDENTIFIED))
-        k = 1 if self.samples.y is not None else self.samples.x.shape[1]
+        k = targets_of(self.samples).shape[1]
         columns = Columns.empty(len(found), k)
-        for start in range(0, len(asked), _TOGETHER):
-            some = asked[start : start + _TOGETHER]
+        together = max(1, min(_TOGETHER, _NUMBERS // k))
+        for start in range(0, len(asked), together):
+            some = asked[start : start + together]
             part = found.take(some)
-            shifted = self.regression is not None and self.regression.shifts
+            shifted = np.full(k, self.regression is not None and self.regression.shifts)
             joint = np.isin(part.criterion, (Criterion.JOINT, Criterion.NONE))
+            if self.several is not None:
+                mine = self._of_several(part.targets, np.flatnonzero(joint))
+                self._fill(columns, some, mine, self.several.shifts)
+                continue
             alone = np.arange(len(some))
             if self.wider is not None and joint.any():
                 alone = np.flatnonzero(~joint)
@@ -94,6 +117,16 @@ class LadderWork:
         if len(asked):
             self._fill_units(columns, found.take(asked), asked)
         return columns
+
+    def _of_several(self, regimes: Regimes, joint: Ints) -> LadderEstimate:
+        """Means of all outcomes; joint: which of the regimes are jointly identified, so that shifts may be followed.
+
+        By `balance` from weights alone, else the linear model takes means for linear in the factors' coordinates.
+        """
+        assert self.several is not None
+        alpha, linear = float(self.level), self.method != "balance"
+        found = self.ladder.estimate(regimes, values=self.samples.y, alpha=alpha, linear=linear)
+        return self.several.replaced(found, regimes, joint, alpha)
 
     def estimate(self, regimes: Regimes) -> LadderEstimate:
         """Means of x, or of the outcome by the method, in identified regimes."""
@@ -112,7 +145,11 @@ class LadderWork:
         wanted = needed(found.design.model, found.targets, reference)
         known = Identifier(found.design).identify(wanted)
         told = np.flatnonzero(np.isin(known.status, (Status.OBSERVED, Status.IDENTIFIED)))
-        part = self.estimate(wanted.take(told)) if self.wider is None else self._by_wider(wanted.take(told))
+        if self.several is not None:
+            joint = np.isin(known.criterion[told], (Criterion.JOINT, Criterion.NONE))
+            part = self._of_several(wanted.take(told), np.flatnonzero(joint))
+        else:
+            part = self.estimate(wanted.take(told)) if self.wider is None else self._by_wider(wanted.take(told))
         k = part.mean.shape[1]
         means, drawn = np.full((len(wanted), k), np.nan), np.full((len(part.replicates), len(wanted), k), np.nan)
         means[told], drawn[:, told] = part.mean, part.replicates
@@ -132,7 +169,9 @@ class LadderWork:
         last = self.samples.x.shape[1]
         return self.wider.estimate(regimes, lambda x: x[:, last : last + 1], alpha=float(self.level))
 
-    def _fill(self, columns: Columns, rows: Ints, found: LadderEstimate, shifted: bool) -> None:
+    def _fill(
+        self, columns: Columns, rows: Ints, found: LadderEstimate, shifted: NDArray[np.bool_]
+    ) -> None:
         columns.mean[rows], columns.se[rows] = found.mean, found.se
         columns.confidence_low[rows], columns.confidence_high[rows] = found.low, found.high
         weight = found.weights.mean(axis=2)
@@ -141,7 +180,7 @@ class LadderWork:
         columns.support[rows] = np.minimum(columns.ess[rows] / least, 1.0)
         for place, row in enumerate(rows.tolist()):
             for k in range(found.mean.shape[1]):
-                words = found.words(place, k) + (["outcome_shifts"] if shifted else [])
+                words = found.words(place, k) + (["outcome_shifts"] if shifted[k] else [])
                 columns.flags[row][k] = tuple(words)
                 shares = dict(zip(found.rungs, found.weights[:, place, k].tolist(), strict=True))
                 columns.models[row][k] = {name: round(share, 6) for name, share in shares.items() if share > 0}
@@ -173,6 +212,27 @@ class LadderWork:
                 else f"put {name} among the variables, in the factors that move it"
             )
             yield f"E[{name} | x] differs between training regimes (p = {self.regression.p_value:.2g}): {done}"
+
+        if self.several is not None:
+            yield from self._of_shifts(self.several)
+
+    def _of_shifts(self, several: SeveralOutcomes) -> Iterator[str]:
+        if self.method != "balance":
+            yield (
+                "several outcomes share the weights of rows that the models give: none is regressed on x, and the "
+                "normal model takes their means for linear in what the factors tell"
+            )
+        shifted = [self.samples.outcomes[k] for k in np.flatnonzero(several.shifts).tolist()]
+        if shifted:
+            done = (
+                "they were estimated as variables of every factor, by least squares, where a joint formula allows that"
+                if several.wider is not None
+                else "put them among the variables, in the factors that move them"
+            )
+            yield (
+                f"E[y | x] differs between training regimes for {len(shifted):,} of "
+                f"{len(several.shifts):,} outcomes, {listed(shifted, _NAMED)}: {done}"
+            )
 
     def about(self) -> dict[str, object]:
         """The rungs averaged, how far each is behind in held-out nats a unit, and why others were not fitted."""

@@ -263,6 +263,19 @@ class NormalLaw:
         leverage = ((rows @ self.exact.inverse) * rows).sum(axis=1)
         return np.sqrt(np.outer(leverage, self.exact.variance)), self.exact.freedom
 
+    def shares(self, regimes: Regimes) -> Floats | None:
+        """q of each regime over those present, shape (r, d), for any column whose mean is linear in the coordinates:
+        by least squares it is q @ (the weighted means of the rows of these). None for the model by likelihood.
+        """
+        if self.exact is None:
+            return None
+        group = np.searchsorted(self.samples.present, self.samples.regime)
+        counts = np.bincount(group, self.weight, minlength=len(self.samples.present))
+        train = self.form.coordinates[0].train
+        design = np.concatenate([np.ones((len(train), 1)), train], axis=1)
+        found: Floats = self._rows(regimes) @ self.exact.inverse @ (design.T * counts)
+        return found
+
     def effective_rows(self, regimes: Regimes) -> Floats:
         """(sum w)^2 / sum w^2 of the pooled rows weighted by the fitted densities, shape (r,)."""
         return effective(pooled_weights(self, self.samples, self.weight, regimes), self.weight)
