@@ -38,6 +38,9 @@ _TOGETHER = 500
 _NUMBERS = 200_000
 """Means that are asked about at once, of regimes and outcomes: each has 40 refits."""
 
+_MOST_INTERVALS, _MOST_SORTED = 20_000, 50_000_000
+"""So many intervals of units, and calibration rows sorted for them, are as many as are found."""
+
 _NAMED = 5
 
 
@@ -185,9 +188,14 @@ class LadderWork:
                 shares = dict(zip(found.rungs, found.weights[:, place, k].tolist(), strict=True))
                 columns.models[row][k] = {name: round(share, 6) for name, share in shares.items() if share > 0}
 
+    def _has_room(self, regimes: int, targets: int) -> bool:
+        """Whether intervals of units are few enough to be found, each from a sort of the calibration rows."""
+        numbers = regimes * targets
+        return numbers <= _MOST_INTERVALS and numbers * len(self.held) <= _MOST_SORTED
+
     def _fill_units(self, columns: Columns, found: Identification, asked: Ints) -> None:
         rows = self.held.calibration
-        if rows is None:
+        if rows is None or not self._has_room(len(asked), columns.mean.shape[1]):
             return
         mean = columns.mean[asked]
         mixture = LadderMixture.of(self.ladder, self.samples, rows, found.targets)
@@ -200,8 +208,14 @@ class LadderWork:
         columns.prediction_ess[asked] = some.ess
         columns.guarantee[asked] = np.where(sound, some.guarantee, "")
 
-    def warnings(self) -> Iterator[str]:
+    def warnings(self, columns: Columns) -> Iterator[str]:
         """What to know beside the numbers, about the fit as a whole."""
+        given = int((~np.isnan(columns.mean[:, 0])).sum())
+        if self.held.calibration is not None and not self._has_room(given, columns.mean.shape[1]):
+            yield (
+                f"intervals of units are left out: {given * columns.mean.shape[1]:,} of them, from {len(self.held):,} "
+                "rows each, would take too long; ask about fewer regimes or outcomes, or hold fewer rows out"
+            )
         for why in self.dropped.values():
             yield f"left out: {why}"
         if self.regression is not None and self.regression.shifts:

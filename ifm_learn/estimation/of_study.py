@@ -203,7 +203,7 @@ def _by_ladder(
     columns = work.columns(found)
     words = f"{method_of(method).words}, modelled by {work.words()}"
     made = () if reference is None else tuple(map(tuple, work.effects(found, reference)))
-    return _Answered(found, held, columns, [*work.warnings()], words, work.about(), (), made)
+    return _Answered(found, held, columns, [*work.warnings(columns)], words, work.about(), (), made)
 
 
 def _by_estimator(
