@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -137,11 +138,20 @@ class LadderWork:
         if self.samples.y is None:
             values = self.samples.x if self.method == "balance" else None
             return self.ladder.estimate(regimes, values=values, alpha=alpha)
-        if self.method == "balance" or self.regression is None or len(self.regression.rows) < len(self.samples):
+        if self.method == "balance" or self.regression is None:
             return self.ladder.estimate(regimes, values=self.samples.y, alpha=alpha)
         plain = self.ladder.estimate(regimes, self.regression.predict, alpha=alpha)
-        left = self.ladder.estimate(regimes, values=self.regression.residuals, alpha=alpha)
-        return _together(plain, left, alpha, augmented=self.method == "dr")
+        some = len(self.regression.rows) < len(self.samples)
+        left = self.ladder.estimate(regimes, values=self._left, alpha=alpha, linear=some)
+        return _together(plain, left, alpha, augmented=some or self.method == "dr")
+
+    @cached_property
+    def _left(self) -> Floats:
+        """What the regression leaves at the rows; of a regression on some rows it corrects what all rows say."""
+        assert self.regression is not None
+        if len(self.regression.rows) == len(self.samples):
+            return self.regression.residuals
+        return self.regression.left_everywhere(self.samples)
 
     def effects(self, found: Identification, reference: Reference) -> list[list[dict[str, Any]]]:
         """Differences from the baseline and synergies, for every regime and target, with intervals."""

@@ -23,6 +23,9 @@ from ifm_learn.randomness import stream
 
 REPLICATES = 40
 
+MANY, FEWER = 200_000, 20
+"""Of more rows than this there are fewer refits; t quantiles know how many."""
+
 
 @runtime_checkable
 class Redrawn(Protocol):
@@ -155,6 +158,8 @@ def fit_ladder(
         weights = scores.weights()
     chosen = tuple(np.flatnonzero(weights).tolist())
     rng = stream(seed, "ladder redraws")
+    if len(samples) > MANY:
+        replicates = min(replicates, FEWER)
     redraws = np.stack([units.redraw(rng) for _ in range(replicates)])
     refits: dict[int, tuple[Law, ...]] = {}
     for k in chosen:
