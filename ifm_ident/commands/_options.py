@@ -135,7 +135,7 @@ def _counted(items: Iterable[Item], total: int | None, unit: str) -> Iterator[It
 
 @contextmanager
 def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """What is being done, with the time it takes: one line of standard error that changes, where that is a terminal.
+    """What is being done, with the time it takes: one changing line of standard error where that is a terminal.
 
     Elsewhere a plain line every `PAUSE` seconds.
     """

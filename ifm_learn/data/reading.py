@@ -65,7 +65,9 @@ def read_samples(
         )
     spec = spec or DataSpec(Path())
     if outcome is not None and outcomes is not None:
-        raise InputError("`outcome` is one column, `outcomes` are several; give one of the two", argument="outcomes")
+        raise InputError(
+            "`outcome` is one column, `outcomes` are several; give one of the two", argument="outcomes"
+        )
     given = outcome is not None or outcomes is not None
     spec = DataSpec(
         spec.file,
@@ -99,7 +101,7 @@ def read_samples(
         several = tuple(numeric_columns(table, _without_part(study, spec, table.data.column_names)))
     if spec.outcomes and not several:
         raise InputError(
-            f"{table.path}: `outcomes: all` finds no numeric column beside those with another part; name the outcomes"
+            f"{table.path}: `outcomes: all` finds no numeric column without another part; name the outcomes"
         )
     y = numbers(table, spec.outcome, kept) if spec.outcome else _several(table, several, kept)
     scaling = None

@@ -77,7 +77,7 @@ class LadderWork:
         samples = held.fitted
         if samples.outcomes and method == "dr":
             raise InputError(
-                "the method 'dr' regresses an outcome on x, one at a time; take ifm1 or balance for several outcomes",
+                "the method 'dr' regresses one outcome on x; take ifm1 or balance for several",
                 argument="method",
             )
         ladder, dropped = _ladder(samples, energy, seed, seconds)
@@ -123,7 +123,7 @@ class LadderWork:
         return columns
 
     def _of_several(self, regimes: Regimes, joint: Ints) -> LadderEstimate:
-        """Means of all outcomes; joint: which of the regimes are jointly identified, so that shifts may be followed.
+        """Means of all outcomes; joint: the regimes where a joint formula lets shifts be followed.
 
         By `balance` from weights alone, else the linear model takes means for linear in the factors' coordinates.
         """
@@ -182,9 +182,7 @@ class LadderWork:
         last = self.samples.x.shape[1]
         return self.wider.estimate(regimes, lambda x: x[:, last : last + 1], alpha=float(self.level))
 
-    def _fill(
-        self, columns: Columns, rows: Ints, found: LadderEstimate, shifted: NDArray[np.bool_]
-    ) -> None:
+    def _fill(self, columns: Columns, rows: Ints, found: LadderEstimate, shifted: NDArray[np.bool_]) -> None:
         columns.mean[rows], columns.se[rows] = found.mean, found.se
         columns.confidence_low[rows], columns.confidence_high[rows] = found.low, found.high
         weight = found.weights.mean(axis=2)
@@ -223,8 +221,8 @@ class LadderWork:
         given = int((~np.isnan(columns.mean[:, 0])).sum())
         if self.held.calibration is not None and not self._has_room(given, columns.mean.shape[1]):
             yield (
-                f"intervals of units are left out: {given * columns.mean.shape[1]:,} of them, from {len(self.held):,} "
-                "rows each, would take too long; ask about fewer regimes or outcomes, or hold fewer rows out"
+                f"intervals of units are left out: {given * columns.mean.shape[1]:,}, from {len(self.held):,} "
+                "rows each, would take too long; ask about fewer regimes or outcomes"
             )
         for why in self.dropped.values():
             yield f"left out: {why}"
@@ -249,7 +247,7 @@ class LadderWork:
         shifted = [self.samples.outcomes[k] for k in np.flatnonzero(several.shifts).tolist()]
         if shifted:
             done = (
-                "they were estimated as variables of every factor, by least squares, where a joint formula allows that"
+                "they were estimated by least squares as variables of every factor, where a joint formula is"
                 if several.wider is not None
                 else "put them among the variables, in the factors that move them"
             )

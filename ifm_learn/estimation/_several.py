@@ -1,4 +1,4 @@
-"""Several outcomes at once: one test of each, and means of those that move by themselves (docs/theory/learning.md)."""
+"""Several outcomes at once: a test of each, and means of those that move by themselves."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _RIDGE = 1e-10
 class SeveralOutcomes:
     """Outcomes y, shape (n, k), and which of them depend on the regime beyond x, shape (k,).
 
-    p_values: of no difference between the training regimes' mean residuals, one for each outcome. wider: the linear
-    model whose coordinates are those of all factors, as if every factor held the outcomes; None where none shifts.
+    p_values: of no difference between the training regimes' mean residuals, one for each outcome. wider: the
+    linear model whose coordinates are those of all factors, as if all held the outcomes; None where none shifts.
     """
 
     y: Floats
@@ -61,10 +61,8 @@ class SeveralOutcomes:
         wider = _linear(samples, seed) if widened and shifts.any() else None
         return cls(samples.y, p_values, shifts, wider)
 
-    def replaced(
-        self, found: LadderEstimate, regimes: Regimes, rows: Ints, alpha: float
-    ) -> LadderEstimate:
-        """The estimate with the outcomes that shift by the wider model, in some rows: jointly identified regimes."""
+    def replaced(self, found: LadderEstimate, regimes: Regimes, rows: Ints, alpha: float) -> LadderEstimate:
+        """The estimate, of outcomes that shift by the wider model, in some rows: jointly identified regimes."""
         columns = np.flatnonzero(self.shifts)
         if self.wider is None or not len(rows):
             return found
@@ -109,8 +107,7 @@ class SeveralOutcomes:
 def shift_p_values(samples: Samples) -> Floats:
     """Of no difference between training regimes in E[y | x], a polynomial of degree two at most; shape (k,).
 
-    One least-squares factorisation serves all outcomes; the squares of the regimes' t-statistics, as normal scores,
-    add up. Units of rows are kept whole.
+    One factorisation serves all outcomes; squares of the regimes' t-statistics, as normal scores, add up. Units of rows are kept whole.
     """
     assert samples.y is not None
     terms = _terms((samples.x - samples.x.mean(axis=0)) / np.maximum(samples.x.std(axis=0), 1e-300))

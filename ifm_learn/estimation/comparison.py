@@ -107,7 +107,8 @@ def compare_methods(
     design, seed = samples.design, checked_seed(seed)
     if samples.outcomes:
         raise InputError(
-            "a comparison ranks methods on one outcome; name it by `outcome` instead of `outcomes`", argument="outcomes"
+            "a comparison ranks methods on one outcome; name it by `outcome` instead of `outcomes`",
+            argument="outcomes",
         )
     for name in methods:
         method_of(name)

@@ -162,12 +162,14 @@ def _check_several(
         return
     if method in _ONE_OUTCOME or (method_of(method).needs_identification and energy == GRID):
         raise InputError(
-            f"the method {method!r} with the energy {energy!r} takes one outcome at a time; several share the models "
+            f"the method {method!r} with the energy {energy!r} takes one outcome; several share the models "
             "of another energy by the methods ifm1 or balance, or the methods additive, pooled, mean and control",
             argument="method",
         )
     if model is not None or sensitivity is not None:
-        raise InputError("a fitted model on a grid and sensitivity take one outcome; name one", argument="outcomes")
+        raise InputError(
+            "a fitted model on a grid and sensitivity take one outcome; name one", argument="outcomes"
+        )
 
 
 @dataclass(frozen=True, eq=False)

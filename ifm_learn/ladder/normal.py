@@ -264,8 +264,8 @@ class NormalLaw:
         return np.sqrt(np.outer(leverage, self.exact.variance)), self.exact.freedom
 
     def shares(self, regimes: Regimes) -> Floats | None:
-        """q of each regime over those present, shape (r, d), for any column whose mean is linear in the coordinates:
-        by least squares it is q @ (the weighted means of the rows of these). None for the model by likelihood.
+        """q of each regime over those present, shape (r, d), for columns with means linear in the coordinates: by
+        least squares these are q @ (the weighted means of the rows of these). None for the model by likelihood.
         """
         if self.exact is None:
             return None

@@ -32,8 +32,8 @@ _TABLE_KEYS = ("file", "label", "labels")
 class DataSpec:
     """Where the data table is and how to read it: outcome, label column and convention, scaling, logarithms.
 
-    unit: the column that says which rows belong together (an animal, a plate), None for independent rows. outcomes:
-    several columns in place of one `outcome`, "all" for every numeric one without another part.
+    unit: the column that says which rows belong together (an animal, a plate), None for independent rows.
+    outcomes: several columns in place of one `outcome`, "all" for every numeric one without another part.
     """
 
     file: Path
