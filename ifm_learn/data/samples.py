@@ -23,7 +23,8 @@ class Samples:
     regime: shape (n,), indices into `design.train` as written; where a training regime is repeated, its first
     index. x: shape (n, p), columns in the order of `design.model.variables`. y: shape (n,), never scaled, or
     None; of several outcomes, named `outcomes`, shape (n, k). ignored: how many rows of the table were of regimes
-    outside training. unit: shape (n,), an id for what each row is of (an animal, a plate), None where rows are independent; rows of one unit stay together in
+    outside training. unit: shape (n,), an id for what each row is of (an animal, a plate), None where rows are
+    independent; rows of one unit stay together in
     `split` and `bootstrap`. notes: what the table gave reason to warn of.
 
     Raises InputError for wrong shapes, values that are not finite or beyond 1e100, and a training regime without

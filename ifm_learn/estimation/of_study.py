@@ -203,7 +203,8 @@ def _by_ladder(
     say(f"estimating by {work.words()}")
     found = Identifier(held.fitted.design, study.notation).identify(targets)
     columns = work.columns(found)
-    words = f"{method_of(method).words}, modelled by {work.words()}"
+    does = "weights of rows, shared by all outcomes" if samples.outcomes else method_of(method).words
+    words = f"{does}, modelled by {work.words()}"
     made = () if reference is None else tuple(map(tuple, work.effects(found, reference)))
     return _Answered(found, held, columns, [*work.warnings(columns)], words, work.about(), (), made)
 
