@@ -59,8 +59,8 @@ class Samples:
             raise InputError(f"x has shape {self.x.shape} where {n} rows of {p} variables are due")
         due = (n, len(self.outcomes)) if self.outcomes else (n,)
         if self.y is not None and self.y.shape != due:
-            values = f"{n} rows of {len(self.outcomes)} outcomes" if self.outcomes else f"{n} values"
-            raise InputError(f"y has shape {self.y.shape} where {values} are due")
+            wanted = f"{n} rows of {len(self.outcomes)} outcomes" if self.outcomes else f"{n} values"
+            raise InputError(f"y has shape {self.y.shape} where {wanted} are due")
         if self.unit is not None and (self.unit.shape != (n,) or self.unit.dtype.kind not in "iu"):
             raise InputError(
                 f"unit has shape {self.unit.shape} and type {self.unit.dtype} where {n} integers are due"
