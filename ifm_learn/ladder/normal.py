@@ -21,6 +21,7 @@ from ifm_learn.ladder.weights import effective, pooled_weights
 MOST_COEFFICIENTS = 4_000
 _FLOPS = 2e9
 _DRAWS = 1_024
+_TOGETHER = 16
 _FLOOR = 1e-10
 
 
@@ -253,7 +254,13 @@ class NormalLaw:
         lower = np.linalg.cholesky(self.covariance)
         points = qmc.MultivariateNormalQMC(np.zeros(len(self.centre)), rng=np.random.default_rng(0)).random(_DRAWS)
         moved = points @ lower.T
-        return np.stack([function(self.centre + self.unit * (mean + moved)).mean(axis=0) for mean in means])
+        found = []
+        for start in range(0, len(means), _TOGETHER):
+            some = means[start : start + _TOGETHER]
+            rows = self.centre + self.unit * (some[:, None, :] + moved)
+            values = function(rows.reshape(-1, rows.shape[2]))
+            found.append(values.reshape(len(some), _DRAWS, -1).mean(axis=1))
+        return np.concatenate(found)
 
     def exact_errors(self, regimes: Regimes) -> tuple[Floats, float] | None:
         """Standard errors of the means, shape (r, p), and degrees of freedom; None where they are not exact."""
