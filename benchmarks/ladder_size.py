@@ -1,4 +1,4 @@
-"""Time, memory and coverage of the least-squares means where there are many rows, columns or regimes.
+"""Time, memory and coverage of means where there are many rows, columns or regimes: of models, of the command.
 
 `python benchmarks/ladder_size.py [SEED]` runs each row in a process of its own and writes ladder_size.md beside
 itself.
@@ -12,17 +12,21 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import Any
 
 from ifm_ident.arrays import Floats
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ifm_ident import Design, Factor, Intervention, Model, Regimes
 from ifm_learn.data.samples import Samples
@@ -208,6 +212,167 @@ def families(seed: int) -> Found:
     return found
 
 
+def _commanded(folder: Path, document: dict[str, Any], table: dict[str, Any], truth: Floats) -> Found:
+    """`ifm estimate` of a study and its Parquet table, as a process of its own; truth: (regimes, outcomes)."""
+    pq.write_table(pa.table(table), folder / "cells.parquet")
+    (folder / "study.yaml").write_text(json.dumps(document), encoding="utf-8")
+    words = [sys.executable, "-m", "ifm_ident.cli", "estimate", str(folder / "study.yaml"), "--format", "parquet"]
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([*words, "--quiet", "-o", str(folder / "out.parquet")], check=True)
+    wall, spent = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    out = pq.read_table(folder / "out.parquet")
+    mean, low, high, additive = (
+        out.column(name).to_numpy().reshape(truth.shape)
+        for name in ("mean", "confidence_low", "confidence_high", "additive")
+    )
+    return {
+        "coverage": held(truth, (low, high)),
+        "RMSE": float(np.sqrt(np.mean((mean - truth) ** 2))),
+        "RMSE, additive": float(np.sqrt(np.mean((additive - truth) ** 2))),
+        "wall s of the command": wall,
+        "CPU s of the command": spent.ru_utime + spent.ru_stime - before.ru_utime - before.ru_stime,
+        "peak memory of the command, GB": spent.ru_maxrss / 2**20,
+    }
+
+
+def _named(regimes: list[tuple[int, ...]], names: list[str]) -> list[str]:
+    return ["+".join(names[i] for i in regime) or "ctrl" for regime in regimes]
+
+
+def _screen_command(seed: int, outcomes: int) -> Found:
+    g = np.random.default_rng(seed)
+    chosen = list(itertools.combinations(range(PERTURBATIONS), 2))
+    order = g.permutation(len(chosen))
+    pairs, new = [chosen[i] for i in order[:PAIRS]], [chosen[i] for i in order[PAIRS : PAIRS + UNSEEN]]
+    regimes: list[tuple[int, ...]] = [(), *((i,) for i in range(PERTURBATIONS)), *pairs]
+    effects, extra = g.normal(0, 0.5, (PERTURBATIONS, COMPONENTS)), g.normal(0, 0.4, (PAIRS, COMPONENTS))
+    means = np.array([effects[list(r)].sum(axis=0) for r in regimes])
+    means[1 + PERTURBATIONS :] += extra
+    truth = np.array([effects[list(r)].sum(axis=0) for r in new])
+    share = CELLS // (len(regimes) + 4)
+    sizes = np.full(len(regimes), share)
+    sizes[0] += CELLS - sizes.sum()
+    regime = np.repeat(np.arange(len(regimes)), sizes)
+    x = means[regime] + g.normal(size=(CELLS, COMPONENTS))
+    names, variables = [f"g{i}" for i in range(PERTURBATIONS)], [f"x{j}" for j in range(COMPONENTS)]
+    table: dict[str, Any] = {
+        "label": np.array(_named(regimes, names))[regime],
+        **dict(zip(variables, x.T, strict=True)),
+    }
+    data = {"file": "cells.parquet", "label": "label"}
+    if outcomes:
+        loads = g.normal(size=(COMPONENTS, outcomes)) / np.sqrt(COMPONENTS)
+        table |= {f"y{k}": x @ loads[:, k] + g.normal(size=CELLS) for k in range(outcomes)}
+        truth, data = truth @ loads, {**data, "outcomes": "all"}
+    document = {
+        "interventions": {name: [0, 1] for name in names},
+        "variables": variables,
+        "factors": [*({"sigma": [n]} for n in names), *({"sigma": [names[a], names[b]]} for a, b in pairs)],
+        "train": _named(regimes, names),
+        "test": _named(new, names),
+        "data": data,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        return _commanded(Path(folder), document, table, truth)
+
+
+def screen_command(seed: int) -> Found:
+    """The screen by `ifm estimate`: means of the components."""
+    return _screen_command(seed, 0)
+
+
+def outcomes_command(seed: int) -> Found:
+    """The screen by `ifm estimate`: means of all outcomes."""
+    return _screen_command(seed, OUTCOMES)
+
+
+def million_command(seed: int) -> Found:
+    """A million rows by `ifm estimate`."""
+    g = np.random.default_rng(seed)
+    names, variables = [f"s{i}" for i in range(8)], [f"x{j}" for j in range(COLUMNS)]
+    regimes: list[tuple[int, ...]] = [(), *((i,) for i in range(8)), (0, 1)]
+    effects, extra = g.normal(0, 0.3, (8, COLUMNS)), g.normal(0, 0.3, COLUMNS)
+    means = np.array([effects[list(r)].sum(axis=0) + extra * (r == (0, 1)) for r in regimes])
+    new = [r for r in itertools.combinations(range(8), 2) if r != (0, 1)]
+    loads = g.normal(size=COLUMNS) / np.sqrt(COLUMNS)
+    regime = g.integers(len(regimes), size=ROWS)
+    x = means[regime] + g.normal(size=(ROWS, COLUMNS))
+    table: dict[str, Any] = {
+        "label": np.array(_named(regimes, names))[regime],
+        **dict(zip(variables, x.T, strict=True)),
+    }
+    table["y"] = x @ loads + 0.5 * g.normal(size=ROWS)
+    document = {
+        "interventions": {name: [0, 1] for name in names},
+        "variables": variables,
+        "factors": [*({"sigma": [n]} for n in names), {"sigma": ["s0", "s1"]}],
+        "train": _named(regimes, names),
+        "test": _named(new, names),
+        "data": {"file": "cells.parquet", "label": "label", "outcome": "y"},
+    }
+    truth = np.array([effects[list(r)].sum(axis=0) @ loads for r in new])[:, None]
+    with tempfile.TemporaryDirectory() as folder:
+        return _commanded(Path(folder), document, table, truth)
+
+
+def _base_command(seed: int, variables: int, drugs: int, rows: int, controls: int) -> Found:
+    """A base factor over all variables, a factor of a pair for each drug; y is tanh + noise."""
+    g = np.random.default_rng(seed)
+    root = g.normal(size=(variables, variables)) * 0.35
+    base = np.eye(variables) * 2 + (root + root.T) / 2
+    base += np.eye(variables) * max(0.0, 1 - float(np.linalg.eigvalsh(base)[0]))
+    scopes = [np.sort(g.choice(variables, 2, replace=False)) for _ in range(drugs)]
+    bends, pulls = np.zeros((drugs, variables, variables)), np.zeros((drugs, variables))
+    for k, scope in enumerate(scopes):
+        half = g.normal(size=(2, 2)) * 0.5
+        bends[k][np.ix_(scope, scope)], pulls[k, scope] = half @ half.T, g.normal(size=2) * 1.5
+    load = g.normal(size=variables)
+    load /= np.sqrt(load @ np.linalg.inv(base) @ load)
+
+    def law(regime: tuple[int, ...]) -> tuple[Floats, Floats]:
+        spread = np.linalg.inv(base + bends[list(regime)].sum(axis=0))
+        return spread @ pulls[list(regime)].sum(axis=0), spread
+
+    names, columns = [f"s{i}" for i in range(drugs)], [f"x{j}" for j in range(variables)]
+    regimes: list[tuple[int, ...]] = [(), *((i,) for i in range(drugs))]
+    sizes = [controls, *[rows] * drugs]
+    x = np.concatenate([g.multivariate_normal(*law(r), n) for r, n in zip(regimes, sizes, strict=True)])
+    new = list(itertools.combinations(range(drugs), 2))
+    truth = np.empty((len(new), 1))
+    for i, regime in enumerate(new):
+        mean, spread = law(regime)
+        z = g.normal(mean @ load, np.sqrt(load @ spread @ load), 400_000)
+        truth[i] = np.tanh(z).mean()
+    table: dict[str, Any] = {
+        "label": np.repeat(_named(regimes, names), sizes),
+        **dict(zip(columns, x.T, strict=True)),
+    }
+    table["y"] = np.tanh(x @ load) + 0.5 * g.normal(size=len(x))
+    document = {
+        "interventions": {name: [0, 1] for name in names},
+        "variables": columns,
+        "factors": [
+            {"name": "base", "sigma": []},
+            *({"x": [columns[v] for v in s], "sigma": [n]} for s, n in zip(scopes, names, strict=True)),
+        ],
+        "train": _named(regimes, names),
+        "test": _named(new, names),
+        "data": {"file": "cells.parquet", "label": "label", "outcome": "y"},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        return _commanded(Path(folder), document, table, truth)
+
+
+def wide_command(seed: int) -> Found:
+    """50 variables by `ifm estimate`."""
+    return _base_command(seed, 50, 10, 150, 700)
+
+
+def base_command(seed: int) -> Found:
+    """Five variables by `ifm estimate`."""
+    return _base_command(seed, 5, 4, 600, 2400)
+
+
 CASES: dict[str, tuple[Callable[[int], Found], str]] = {
     "screen": (
         screen,
@@ -220,6 +385,24 @@ CASES: dict[str, tuple[Callable[[int], Found], str]] = {
         f"10,000 perturbations, 5,000 pairs, 100 outcomes, five rows a regime; {UNSEEN} unseen pairs",
     ),
     "families": (families, "100,000 counts or positive values in ten regimes"),
+    "screen by ifm estimate": (
+        screen_command,
+        f"{PERTURBATIONS} perturbations, {PAIRS} pairs, {CELLS:,} cells, means of {COMPONENTS} components; "
+        f"{UNSEEN} unseen pairs",
+    ),
+    "outcomes by ifm estimate": (outcomes_command, f"the same with {OUTCOMES:,} outcomes"),
+    "million by ifm estimate": (
+        million_command,
+        f"{ROWS:,} rows x {COLUMNS} columns and an outcome, ten regimes; 27 unseen pairs",
+    ),
+    "wide by ifm estimate": (
+        wide_command,
+        "a base factor over 50 variables, ten interventions, 2,200 rows and an outcome; 45 unseen pairs",
+    ),
+    "base by ifm estimate": (
+        base_command,
+        "a base factor over five variables, four interventions, 4,800 rows and an outcome; six unseen pairs",
+    ),
     "dose": (dose, "three drugs, five doses, four rows a regime, 60 studies; 40 unseen triples"),
 }
 
@@ -250,7 +433,7 @@ def child(case: str, seed: int) -> Found:
 
 def main(seed: int) -> None:
     lines = [
-        "# Least-squares means at size",
+        "# Means at size: least squares, and the command",
         "",
         f"`python benchmarks/ladder_size.py {seed}`, nominal 90% intervals, one core.",
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import math
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,21 +110,65 @@ def open_sink(output: str | None, force: bool) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
 
 
+PAUSE = 10.0
+"""Seconds between the plain lines of progress where standard error is no terminal: short work has none."""
+
+
 def progress(items: Iterable[Item], total: int | None, unit: str, quiet: bool) -> Iterable[Item]:
-    """The items, with a progress bar on standard error when that is a terminal."""
-    bar: Iterable[Item] = tqdm(items, total=total, unit=unit, disable=True if quiet else None, leave=False)
-    return bar
+    """The items, with a progress bar on standard error, or a plain line now and then where that is no terminal."""
+    if quiet or sys.stderr.isatty():
+        bar: Iterable[Item] = tqdm(items, total=total, unit=unit, disable=quiet, leave=False)
+        return bar
+    return _counted(items, total, unit.strip())
+
+
+def _counted(items: Iterable[Item], total: int | None, unit: str) -> Iterator[Item]:
+    begun = last = time.monotonic()
+    of = "" if total is None else f" of {total:,}"
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if now - last >= PAUSE:
+            click.echo(f"{unit} {done:,}{of} done [{_elapsed(now - begun)}]", err=True)
+            last = now
+        yield item
 
 
 @contextmanager
 def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """What is being done, on one line of standard error with the time it takes, when that is a terminal."""
-    with tqdm(bar_format="{desc} [{elapsed}]", disable=True if quiet else None, leave=False) as line:
+    """What is being done, with the time it takes: one changing line of standard error where that is a terminal.
 
-        def say(text: str) -> None:
-            line.set_description_str(text)
+    Elsewhere a plain line every `PAUSE` seconds.
+    """
+    if quiet or sys.stderr.isatty():
+        with tqdm(bar_format="{desc} [{elapsed}]", disable=quiet, leave=False) as line:
 
-        yield say
+            def say(text: str) -> None:
+                line.set_description_str(text)
+
+            yield say
+        return
+    doing, over, begun = ["at work"], threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not over.wait(PAUSE):
+            click.echo(f"{doing[0]} [{_elapsed(time.monotonic() - begun)}]", err=True)
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield lambda text: doing.__setitem__(0, text)
+    finally:
+        over.set()
+        thread.join()
+
+
+def _elapsed(seconds: float) -> str:
+    """Minutes and seconds.
+
+    >>> _elapsed(75.4)
+    '01:15'
+    """
+    return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
 
 
 def remark(text: str, quiet: bool) -> None:

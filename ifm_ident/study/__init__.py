@@ -1,5 +1,6 @@
 """Study files and tables of labels read into a design with its test regimes."""
 
+from ifm_ident.study.reading._anndata_files import gene_names
 from ifm_ident.study.reading._sources import open_table, table_of
 from ifm_ident.study.reading._study_fields import DataSpec
 from ifm_ident.study.reading._table import RowError, Table
@@ -9,6 +10,7 @@ __all__ = [
     "DataSpec",
     "RowError",
     "Table",
+    "gene_names",
     "open_table",
     "read_data_regimes",
     "read_regimes",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -72,6 +74,31 @@ def numbers(table: Table, name: str, kept: Ints, log: bool = False) -> Floats:
             )
         return np.log(values)
     return values
+
+
+def numeric_columns(table: Table, names: Sequence[str]) -> list[str]:
+    """Those of the columns that hold numbers, or texts of which the first that is not blank writes a number.
+
+    >>> table = Table("t.csv", pa.table({"y": ["", "2"], "note": ["a", "1"], "z": [1, 2], "ok": [True, False]}))
+    >>> numeric_columns(table, table.names)
+    ['y', 'z']
+    """
+    return [name for name in names if name in table.data.column_names and _writes_numbers(table, name)]
+
+
+def _writes_numbers(table: Table, name: str) -> bool:
+    if table.holds_numbers(name):
+        return True
+    try:
+        texts = table.texts(name)
+    except InputError:  # booleans, dates and the like
+        return False
+    for chunk in texts.iterchunks():
+        filled = pc.utf8_trim_whitespace(chunk)
+        first = int(pc.index(pc.fill_null(pc.not_equal(filled, ""), False), True).as_py())
+        if first >= 0:
+            return _from_texts(pa.chunked_array([chunk.slice(first, 1)])) is not None
+    return False
 
 
 def _from_texts(column: pa.ChunkedArray) -> pa.ChunkedArray | None:

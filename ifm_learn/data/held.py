@@ -14,6 +14,9 @@ from ifm_learn.randomness import stream
 CALIBRATION = 0.2
 """Share of every training regime's rows that is held out by default."""
 
+MOST = 20_000
+"""More calibration rows, about, say nothing new of where units fall: those beyond are fitted to."""
+
 
 @dataclass(frozen=True, eq=False)
 class Held:
@@ -34,7 +37,7 @@ class Held:
 
 
 def held_out(samples: Samples, share: float, seed: int) -> Held:
-    """About `share` of every training regime's rows held out at random; none for a share of 0.
+    """About `share` of every training regime's rows held out at random, `MOST` rows in all; none for a share of 0.
 
     Raises InputError for a share outside [0, 1), and where a regime has one row only.
 
@@ -56,7 +59,7 @@ def held_out(samples: Samples, share: float, seed: int) -> Held:
     if share == 0:
         return Held(samples, every, None, every[:0])
     rng = stream(seed, "calibration")
-    held = samples.split_mask(share, rng)
+    held = samples.split_mask(min(share, MOST / len(samples)), rng)
     kept = every[held]
     if samples.units is not None:
         units = samples.take(held).units

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from ifm_ident import InputError, Study
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regime
 from ifm_ident.errors import nearest
-from ifm_ident.study import DataSpec, Table, read_data_regimes, table_of
-from ifm_learn.data.columns import numbers
+from ifm_ident.study import DataSpec, Table, gene_names, read_data_regimes, table_of
+from ifm_learn.data.columns import numbers, numeric_columns
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scale, Scaling
 from ifm_learn.data.unit_columns import unit_hints, unit_ids
@@ -31,6 +31,7 @@ def read_samples(
     scale: Scale | None = None,
     log: str | Sequence[str] | None = None,
     unit: str | None = None,
+    outcomes: Sequence[str] | Literal["all"] | None = None,
 ) -> Samples:
     """The rows of the training regimes in the study's data table, or in `data` in its place.
 
@@ -38,6 +39,8 @@ def read_samples(
     the study's `data` still says how to read it, but for what the other arguments say. Logarithms come before
     scaling; the outcome is neither. Rows of regimes outside `train` are counted in `ignored` and not looked at. unit:
     the column that says which rows belong together; without one, `notes` of the result name columns that look so.
+    outcomes: several columns in place of `outcome`; "all" for every numeric one (every gene of an AnnData) without
+    another part.
 
     Raises InputError that starts with the table: an unknown column or scale, an outcome that is a variable, a training
     regime without rows, a variable without spread; RowError, with the row counted from 1: a regime that cannot be
@@ -61,19 +64,29 @@ def read_samples(
             argument="data",
         )
     spec = spec or DataSpec(Path())
+    if outcome is not None and outcomes is not None:
+        raise InputError(
+            "`outcome` is one column, `outcomes` are several; give one of the two", argument="outcomes"
+        )
+    given = outcome is not None or outcomes is not None
     spec = DataSpec(
         spec.file,
-        spec.outcome if outcome is None else outcome,
+        outcome if given else spec.outcome,
         spec.label if label is None else label,
         spec.scale if scale is None else scale,
         spec.log if log is None else (log,) if isinstance(log, str) else tuple(log),
         spec.labels,
         spec.unit if unit is None else unit,
+        spec.outcomes if not given else outcomes if outcomes == "all" else tuple(outcomes or ()),
     )
     source = spec.file if data is None else Path(data) if isinstance(data, (str, os.PathLike)) else data
     variables = study.model.variables
     _check_names(study, spec)
-    table = table_of(source, (*variables, *([spec.outcome] if spec.outcome else [])))
+    genes = gene_names(source) if spec.outcomes == "all" else None
+    several = () if spec.outcomes == "all" else spec.outcomes
+    if genes is not None:
+        several = _without_part(study, spec, genes)
+    table = table_of(source, (*variables, *([spec.outcome] if spec.outcome else []), *several))
     for name in variables:
         _require_variable(table, name)
     found = read_data_regimes(study.model, table, spec.label, spec.labels).first_equal(study.design.train)
@@ -84,7 +97,13 @@ def read_samples(
     x = np.empty((len(kept), len(variables)))
     for v, name in enumerate(variables):
         x[:, v] = numbers(table, name, kept, log=bool(logs[v]))
-    y = numbers(table, spec.outcome, kept) if spec.outcome else None
+    if spec.outcomes == "all" and genes is None:
+        several = tuple(numeric_columns(table, _without_part(study, spec, table.data.column_names)))
+    if spec.outcomes and not several:
+        raise InputError(
+            f"{table.path}: `outcomes: all` finds no numeric column without another part; name the outcomes"
+        )
+    y = numbers(table, spec.outcome, kept) if spec.outcome else _several(table, several, kept)
     scaling = None
     if spec.scale != "none" or logs.any():
         try:
@@ -96,10 +115,27 @@ def read_samples(
     ignored = len(found) - len(kept)
     if spec.unit is not None:
         ids = unit_ids(table, spec.unit, kept)
-        return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, ids)
-    known = {*variables, *study.model.position, *filter(None, (spec.outcome, spec.label))}
+        return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, ids, outcomes=several)
+    known = {*variables, *study.model.position, *several, *filter(None, (spec.outcome, spec.label))}
     notes = unit_hints(table, known, kept, regime, x)
-    return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, notes=notes)
+    return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, notes=notes, outcomes=several)
+
+
+def _without_part(study: Study, spec: DataSpec, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns that are neither intervention, label, variable nor unit."""
+    parts = {*study.model.variables, *study.model.position, spec.label, spec.unit}
+    parts |= {f"X:{name}" for name in study.model.variables} | {name.removeprefix("X:") for name in parts if name}
+    return tuple(name for name in names if name not in parts)
+
+
+def _several(table: Table, names: tuple[str, ...], kept: Ints) -> Floats | None:
+    """The columns as one array, shape (rows kept, names); None for no names."""
+    if not names:
+        return None
+    found = np.empty((len(kept), len(names)))
+    for k, name in enumerate(names):
+        found[:, k] = numbers(table, name, kept)
+    return found
 
 
 def _check_names(study: Study, spec: DataSpec) -> None:
@@ -111,6 +147,8 @@ def _check_names(study: Study, spec: DataSpec) -> None:
             "another column",
             ("data", "outcome"),
         )
+    if spec.outcomes != "all":
+        _check_outcomes(study, spec, where)
     if spec.outcome in study.model.position or spec.label in variables:
         name, what = (spec.label, "a variable") if spec.label in variables else (spec.outcome, "an intervention")
         role = "label column" if spec.label in variables else "outcome"
@@ -145,6 +183,24 @@ def _check_names(study: Study, spec: DataSpec) -> None:
             raise InputError(
                 f"{where}: `log` names {name!r}, which is no variable; {nearest(name, variables)}", ("data", "log")
             )
+
+
+def _check_outcomes(study: Study, spec: DataSpec, where: str) -> None:
+    """InputError for an outcome among several that has another part too, or is listed twice."""
+    parts: dict[str, Collection[str | None]] = {
+        "a variable": study.model.variables,
+        "an intervention": study.model.position,
+        "the label column": (spec.label,),
+        "the column of units": (spec.unit,),
+        "listed before": (),
+    }
+    for i, name in enumerate(spec.outcomes):
+        parts["listed before"] = spec.outcomes[:i]
+        for what, names in parts.items():
+            if name in names:
+                raise InputError(
+                    f"{where}: the outcome {name!r} is {what} too; take it out of `outcomes`", ("data", "outcomes")
+                )
 
 
 def _require_variable(table: Table, name: str) -> None:

@@ -22,8 +22,9 @@ class Samples:
 
     regime: shape (n,), indices into `design.train` as written; where a training regime is repeated, its first
     index. x: shape (n, p), columns in the order of `design.model.variables`. y: shape (n,), never scaled, or
-    None. ignored: how many rows of the table were of regimes outside training. unit: shape (n,), an id for what
-    each row is of (an animal, a plate), None where rows are independent; rows of one unit stay together in
+    None; of several outcomes, named `outcomes`, shape (n, k). ignored: how many rows of the table were of regimes
+    outside training. unit: shape (n,), an id for what each row is of (an animal, a plate), None where rows are
+    independent; rows of one unit stay together in
     `split` and `bootstrap`. notes: what the table gave reason to warn of.
 
     Raises InputError for wrong shapes, values that are not finite or beyond 1e100, and a training regime without
@@ -50,13 +51,16 @@ class Samples:
     ignored: int = 0
     unit: Ints | None = None
     notes: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n, p = len(self.regime), len(self.design.model.variables)
         if self.x.shape != (n, p):
             raise InputError(f"x has shape {self.x.shape} where {n} rows of {p} variables are due")
-        if self.y is not None and self.y.shape != (n,):
-            raise InputError(f"y has shape {self.y.shape} where {n} values are due")
+        due = (n, len(self.outcomes)) if self.outcomes else (n,)
+        if self.y is not None and self.y.shape != due:
+            wanted = f"{n} rows of {len(self.outcomes)} outcomes" if self.outcomes else f"{n} values"
+            raise InputError(f"y has shape {self.y.shape} where {wanted} are due")
         if self.unit is not None and (self.unit.shape != (n,) or self.unit.dtype.kind not in "iu"):
             raise InputError(
                 f"unit has shape {self.unit.shape} and type {self.unit.dtype} where {n} integers are due"
@@ -65,7 +69,7 @@ class Samples:
             if values is not None and not np.isfinite(values).all():
                 row = int(np.argwhere(~np.isfinite(values))[0][0])
                 raise InputError(f"{name} holds {values[row]} at row {row + 1}; give finite numbers")
-            if values is not None and len(values) and np.abs(values).max() > LARGEST:
+            if values is not None and values.size and max(values.max(), -values.min()) > LARGEST:
                 row = int(np.argwhere(np.abs(values) > LARGEST)[0][0])
                 raise InputError(
                     f"{name} holds {values[row]} at row {row + 1}, beyond {LARGEST:g}; use larger units"
@@ -79,6 +83,11 @@ class Samples:
                 f"training regime {int(self.design.distinct[empty[0]])} (of 0 to {len(self.design.train) - 1}) "
                 "has no rows; measure it or leave it out of `train`"
             )
+
+    @property
+    def one_outcome(self) -> bool:
+        """Whether y is one column, shape (n,): estimators then predict arrays of shape (r,)."""
+        return self.y is not None and self.y.ndim == 1
 
     def __repr__(self) -> str:
         rows, variables = len(self), self.x.shape[1]

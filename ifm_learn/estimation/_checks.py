@@ -99,7 +99,7 @@ def outcome_warnings(estimator: OutcomeEstimator, samples: Samples, notation: No
     for name in ("regression_", "outcome_"):
         if not getattr(getattr(estimator, name, None), "converged_", True):
             yield "the fit of the outcome model did not converge"
-    if samples.y is not None and estimator.method not in _BLIND:
+    if samples.one_outcome and estimator.method not in _BLIND:
         fitted = estimator.predict(samples.design.train.take(samples.present))[:, None]
         names = (samples.outcome or "the outcome",)
         yield from reproduction(samples, fitted, targets_of(samples), names, notation)

@@ -6,9 +6,11 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import t as student
 
@@ -21,11 +23,12 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._outcomes import Regressed, among_variables, regressed
 from ifm_learn.estimation._prediction import by_ratio, widened
+from ifm_learn.estimation._several import SeveralOutcomes
 from ifm_learn.ladder.average import REPLICATES, Ladder, fit_ladder
 from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
 from ifm_learn.ladder.rungs import AUTO, affordable, rungs_for
-from ifm_learn.outcome.estimator import one_row
+from ifm_learn.outcome.estimator import one_row, targets_of
 
 METHODS = ("ifm1", "dr", "balance")
 """Methods that the ladder answers; the others need the grid."""
@@ -33,12 +36,21 @@ METHODS = ("ifm1", "dr", "balance")
 _TOGETHER = 500
 """Regimes that are asked about at once."""
 
+_NUMBERS = 200_000
+"""Means that are asked about at once, of regimes and outcomes: each has 40 refits."""
+
+_MOST_INTERVALS, _MOST_SORTED = 20_000, 50_000_000
+"""So many intervals of units, and calibration rows sorted for them, are as many as are found."""
+
+_NAMED = 5
+
 
 @dataclass(frozen=True, eq=False)
 class LadderWork:
     """Rungs fitted to the held samples, and how the method asks them about the outcome.
 
-    regression: of an outcome on x; wider: the ladder of x and y together, where y depends on the regime beyond x.
+    regression: of an outcome on x; wider: the ladder of x and y together, where y depends on the regime beyond x;
+    several: outcomes that share the ladder's weights, without regressions.
     """
 
     ladder: Ladder
@@ -48,6 +60,7 @@ class LadderWork:
     level: Fraction
     regression: Regressed | None
     wider: Ladder | None
+    several: SeveralOutcomes | None
     dropped: dict[str, str]
 
     @classmethod
@@ -69,13 +82,21 @@ class LadderWork:
                 argument="energy",
             )
         samples = held.fitted
+        if samples.outcomes and method == "dr":
+            raise InputError(
+                "the method 'dr' regresses one outcome on x; take ifm1 or balance for several",
+                argument="method",
+            )
         ladder, dropped = _ladder(samples, energy, seed, seconds, replicates)
+        if samples.outcomes:
+            several = SeveralOutcomes.of(samples, seed, widened=energy in (AUTO, "normal") and method == "ifm1")
+            return cls(ladder, held, method, energy, level, None, None, several, dropped)
         regression = None if samples.y is None else regressed(samples, seed)
         wider = None
         if regression is not None and regression.shifts and energy == AUTO:
             wider, more = _ladder(among_variables(samples), energy, seed, seconds, replicates)
             dropped |= more
-        return cls(ladder, held, method, energy, level, regression, wider, dropped)
+        return cls(ladder, held, method, energy, level, regression, wider, None, dropped)
 
     @property
     def samples(self) -> Samples:
@@ -85,13 +106,18 @@ class LadderWork:
     def columns(self, found: Identification) -> Columns:
         """All numbers; nan for regimes that are not identified."""
         asked = np.flatnonzero((found.status == Status.OBSERVED) | (found.status == Status.IDENTIFIED))
-        k = 1 if self.samples.y is not None else self.samples.x.shape[1]
+        k = targets_of(self.samples).shape[1]
         columns = Columns.empty(len(found), k)
-        for start in range(0, len(asked), _TOGETHER):
-            some = asked[start : start + _TOGETHER]
+        together = max(1, min(_TOGETHER, _NUMBERS // k))
+        for start in range(0, len(asked), together):
+            some = asked[start : start + together]
             part = found.take(some)
-            shifted = self.regression is not None and self.regression.shifts
+            shifted = np.full(k, self.regression is not None and self.regression.shifts)
             joint = np.isin(part.criterion, (Criterion.JOINT, Criterion.NONE))
+            if self.several is not None:
+                mine = self._of_several(part.targets, np.flatnonzero(joint))
+                self._fill(columns, some, mine, self.several.shifts)
+                continue
             alone = np.arange(len(some))
             if self.wider is not None and joint.any():
                 alone = np.flatnonzero(~joint)
@@ -103,24 +129,47 @@ class LadderWork:
             self._fill_units(columns, found.take(asked), asked)
         return columns
 
+    def _of_several(self, regimes: Regimes, joint: Ints) -> LadderEstimate:
+        """Means of all outcomes; joint: the regimes where a joint formula lets shifts be followed.
+
+        By `balance` from weights alone, else the linear model takes means for linear in the factors' coordinates.
+        """
+        assert self.several is not None
+        alpha, linear = float(self.level), self.method != "balance"
+        found = self.ladder.estimate(regimes, values=self.samples.y, alpha=alpha, linear=linear)
+        return self.several.replaced(found, regimes, joint, alpha)
+
     def estimate(self, regimes: Regimes) -> LadderEstimate:
         """Means of x, or of the outcome by the method, in identified regimes."""
         alpha = float(self.level)
         if self.samples.y is None:
             values = self.samples.x if self.method == "balance" else None
             return self.ladder.estimate(regimes, values=values, alpha=alpha)
-        if self.method == "balance" or self.regression is None or len(self.regression.rows) < len(self.samples):
+        if self.method == "balance" or self.regression is None:
             return self.ladder.estimate(regimes, values=self.samples.y, alpha=alpha)
         plain = self.ladder.estimate(regimes, self.regression.predict, alpha=alpha)
-        left = self.ladder.estimate(regimes, values=self.regression.residuals, alpha=alpha)
-        return _together(plain, left, alpha, augmented=self.method == "dr")
+        some = len(self.regression.rows) < len(self.samples)
+        left = self.ladder.estimate(regimes, values=self._left, alpha=alpha, linear=some)
+        return _together(plain, left, alpha, augmented=some or self.method == "dr")
+
+    @cached_property
+    def _left(self) -> Floats:
+        """What the regression leaves at the rows; of a regression on some rows it corrects what all rows say."""
+        assert self.regression is not None
+        if len(self.regression.rows) == len(self.samples):
+            return self.regression.residuals
+        return self.regression.left_everywhere(self.samples)
 
     def effects(self, found: Identification, reference: Reference) -> list[list[dict[str, Any]]]:
         """Differences from the baseline and synergies, for every regime and target, with intervals."""
         wanted = needed(found.design.model, found.targets, reference)
         known = Identifier(found.design).identify(wanted)
         told = np.flatnonzero(np.isin(known.status, (Status.OBSERVED, Status.IDENTIFIED)))
-        part = self.estimate(wanted.take(told)) if self.wider is None else self._by_wider(wanted.take(told))
+        if self.several is not None:
+            joint = np.isin(known.criterion[told], (Criterion.JOINT, Criterion.NONE))
+            part = self._of_several(wanted.take(told), np.flatnonzero(joint))
+        else:
+            part = self.estimate(wanted.take(told)) if self.wider is None else self._by_wider(wanted.take(told))
         k = part.mean.shape[1]
         means, drawn = np.full((len(wanted), k), np.nan), np.full((len(part.replicates), len(wanted), k), np.nan)
         means[told], drawn[:, told] = part.mean, part.replicates
@@ -140,7 +189,7 @@ class LadderWork:
         last = self.samples.x.shape[1]
         return self.wider.estimate(regimes, lambda x: x[:, last : last + 1], alpha=float(self.level))
 
-    def _fill(self, columns: Columns, rows: Ints, found: LadderEstimate, shifted: bool) -> None:
+    def _fill(self, columns: Columns, rows: Ints, found: LadderEstimate, shifted: NDArray[np.bool_]) -> None:
         told = np.isfinite(found.se)
         columns.mean[rows], columns.se[rows] = found.mean, np.where(told, found.se, np.nan)
         columns.confidence_low[rows] = np.where(told, found.low, np.nan)
@@ -151,14 +200,19 @@ class LadderWork:
         columns.support[rows] = np.minimum(columns.ess[rows] / least, 1.0)
         for place, row in enumerate(rows.tolist()):
             for k in range(found.mean.shape[1]):
-                words = found.words(place, k) + (["outcome_shifts"] if shifted else [])
+                words = found.words(place, k) + (["outcome_shifts"] if shifted[k] else [])
                 columns.flags[row][k] = tuple(words)
                 shares = dict(zip(found.rungs, found.weights[:, place, k].tolist(), strict=True))
                 columns.models[row][k] = {name: round(share, 6) for name, share in shares.items() if share > 0}
 
+    def _has_room(self, regimes: int, targets: int) -> bool:
+        """Whether intervals of units are few enough to be found, each from a sort of the calibration rows."""
+        numbers = regimes * targets
+        return numbers <= _MOST_INTERVALS and numbers * len(self.held) <= _MOST_SORTED
+
     def _fill_units(self, columns: Columns, found: Identification, asked: Ints) -> None:
         rows = self.held.calibration
-        if rows is None:
+        if rows is None or not self._has_room(len(asked), columns.mean.shape[1]):
             return
         mean = columns.mean[asked]
         mixture = LadderMixture.of(self.ladder, self.samples, rows, found.targets)
@@ -171,8 +225,14 @@ class LadderWork:
         columns.prediction_ess[asked] = some.ess
         columns.guarantee[asked] = np.where(sound, some.guarantee, "")
 
-    def warnings(self) -> Iterator[str]:
+    def warnings(self, columns: Columns) -> Iterator[str]:
         """What to know beside the numbers, about the fit as a whole."""
+        given = int((~np.isnan(columns.mean[:, 0])).sum())
+        if self.held.calibration is not None and not self._has_room(given, columns.mean.shape[1]):
+            yield (
+                f"intervals of units are left out: {given * columns.mean.shape[1]:,}, from {len(self.held):,} "
+                "rows each, would take too long; ask about fewer regimes or outcomes"
+            )
         for why in self.dropped.values():
             yield f"left out: {why}"
         single = one_row(self.samples)
@@ -190,6 +250,27 @@ class LadderWork:
                 else f"put {name} among the variables, in the factors that move it"
             )
             yield f"E[{name} | x] differs between training regimes (p = {self.regression.p_value:.2g}): {done}"
+
+        if self.several is not None:
+            yield from self._of_shifts(self.several)
+
+    def _of_shifts(self, several: SeveralOutcomes) -> Iterator[str]:
+        if self.method != "balance":
+            yield (
+                "several outcomes share the weights of rows that the models give: none is regressed on x, and the "
+                "normal model takes their means for linear in what the factors tell"
+            )
+        shifted = [self.samples.outcomes[k] for k in np.flatnonzero(several.shifts).tolist()]
+        if shifted:
+            done = (
+                "they were estimated by least squares as variables of every factor, where a joint formula is"
+                if several.wider is not None
+                else "put them among the variables, in the factors that move them"
+            )
+            yield (
+                f"E[y | x] differs between training regimes for {len(shifted):,} of "
+                f"{len(several.shifts):,} outcomes, {listed(shifted, _NAMED)}: {done}"
+            )
 
     def about(self) -> dict[str, object]:
         """The rungs averaged, how far each is behind in held-out nats a unit, and why others were not fitted."""

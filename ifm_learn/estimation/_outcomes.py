@@ -11,16 +11,19 @@ from scipy.stats import t as student
 from ifm_ident import Design, Factor, Model
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.regressors import CrossFit, SmoothRegressor, cross_fit
+from ifm_learn.outcome.regressors import CrossFit, SmoothRegressor, cross_fit, fit_regressor, settled
 from ifm_learn.randomness import stream
 
 SHIFT = 0.01
 """The p-value below which E[y | x] is taken to differ between training regimes."""
 
-MOST_ROWS = 50_000
+MOST_ROWS = 20_000
 """More rows than this add nothing to a regression by ridge: so many are drawn."""
 
 FOLDS = 5
+
+_CHOSEN_ONCE = 1_000
+"""Of more rows the kind of regression is chosen once, from all of them, and not for each fold."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,6 +37,17 @@ class Regressed:
     fit: CrossFit
     residuals: Floats
     p_value: float
+
+    def left_everywhere(self, samples: Samples) -> Floats:
+        """What m leaves at all rows, those that it was not fitted to among them, shape (n,)."""
+        assert samples.y is not None
+        found = samples.y.copy()
+        model = self.fit.models[0]
+        for start in range(0, len(samples), MOST_ROWS):
+            at = slice(start, start + MOST_ROWS)
+            found[at] -= model.predict(samples.x[at])
+        found[self.rows] = self.residuals
+        return found
 
     @property
     def shifts(self) -> bool:
@@ -65,7 +79,10 @@ def regressed(samples: Samples, seed: int) -> Regressed:
     x, y, regime = samples.x[rows], samples.y[rows], samples.regime[rows]
     unit = None if samples.unit is None else samples.unit[rows]
     folds = min(FOLDS, len(rows) if unit is None else max(len(np.unique(unit)), 2))
-    fit = cross_fit(SmoothRegressor(units=(), seed=seed), x, y, folds, seed, strata=regime, groups=unit)
+    regressor = SmoothRegressor(units=(), seed=seed)
+    if len(rows) > _CHOSEN_ONCE:
+        regressor = settled(fit_regressor(regressor, x, y, groups=unit))
+    fit = cross_fit(regressor, x, y, folds, seed, strata=regime, groups=unit)
     left = y - fit.out_of_fold
     return Regressed(rows, fit, left, _shift(left, regime, rows if unit is None else unit))
 

@@ -19,7 +19,7 @@ from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._prediction import GridMixture, by_ratio, widened, without_ratio
 from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, regime_sensitivities
-from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_row
+from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_row, targets_of
 from ifm_learn.outcome.identified import IdentifiedEstimator
 from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.randomness import stream
@@ -49,7 +49,7 @@ class Work:
     def columns(self, found: Identification, notes: list[str]) -> Columns:
         """All numbers; nan for regimes that the method refuses."""
         asked = self._asked(found)
-        k = 1 if self.samples.y is not None else self.samples.x.shape[1]
+        k = targets_of(self.samples).shape[1]
         columns = Columns.empty(len(found), k)
         columns.note = [word or "" for word in self.estimator.reasons(found.targets)]
         if len(asked):

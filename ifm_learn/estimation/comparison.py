@@ -118,6 +118,11 @@ def compare_methods(
     ()
     """
     design, seed, energy = samples.design, checked_seed(seed), check_energy(energy)
+    if samples.outcomes:
+        raise InputError(
+            "a comparison ranks methods on one outcome; name it by `outcome` instead of `outcomes`",
+            argument="outcomes",
+        )
     for name in methods:
         method_of(name)
     if jobs < 1:

@@ -5,10 +5,11 @@ What each field means: docs/reference/results.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -36,6 +37,8 @@ from ifm_learn.randomness import checked_seed, one_thread
 MOST_CLAIMED = 64
 """With more training regimes, or variables in different factors, testable claims are left to `ifm falsify`."""
 
+_ONE_OUTCOME = ("dag", "blackbox", "dr", "ifm2", "ifm3")
+
 MOST = 100_000
 """Test regimes that are estimated at once."""
 
@@ -56,6 +59,7 @@ def estimate_study(
     time_limit: float | None = None,
     effects: Reference | None = None,
     shrink: bool = False,
+    outcomes: Sequence[str] | Literal["all"] | None = None,
     say: Say | None = None,
 ) -> Estimates:
     """Means of the outcome (or of x, without one) in the test regimes, from the study's table or `data`.
@@ -72,6 +76,7 @@ def estimate_study(
     baseline and synergies against this expectation (`ifm_learn.ladder.effects`), for energies other than `mlp`.
     shrink: pull estimates of unseen regimes towards a simpler one, as far as it errs less at training regimes left
     out, and widen their errors by what these show (`ifm_learn.estimation.shrinkage`).
+    outcomes: several columns of the table, or "all", in place of what the study's `data` says.
 
     Regimes that are not identified get no numbers from methods that need identification. Raises InputError for an
     unknown method, a bad alpha, share, seed or sensitivity, data that cannot be read, more than 100,000 test
@@ -113,7 +118,8 @@ def estimate_study(
             argument="shrink",
         )
     targets = targets_of_study(study)
-    samples = read_samples(study, data)
+    samples = read_samples(study, data, outcomes=outcomes)
+    _check_several(samples, method, asked, model, sensitivity)
     if sensitivity is not None:
         baseline_means(samples)
     tell = say or (lambda _: None)
@@ -145,7 +151,7 @@ def estimate_study(
         alpha=alpha_text(alpha),
         regimes=targets,
         status=got.found.status,
-        outcomes=study.model.variables if samples.y is None else (samples.outcome or "y",),
+        outcomes=study.model.variables if samples.y is None else samples.outcomes or (samples.outcome or "y",),
         without_outcome=samples.y is None,
         units=samples.scaling.units(study.model.variables) if samples.scaling and samples.y is None else (),
         additive=np.where(np.isnan(got.columns.mean), np.nan, beside.reshape(got.columns.mean.shape)),
@@ -166,6 +172,24 @@ def estimate_study(
             "models": tuple(map(tuple, got.columns.models)),
         },
     )
+
+
+def _check_several(
+    samples: Samples, method: str, energy: str, model: FittedModel | None, sensitivity: float | None
+) -> None:
+    """InputError for several outcomes where each would need a regression or a fit of its own."""
+    if not samples.outcomes:
+        return
+    if method in _ONE_OUTCOME or (method_of(method).needs_identification and energy == GRID):
+        raise InputError(
+            f"the method {method!r} with the energy {energy!r} takes one outcome; several share the models "
+            "of another energy by the methods ifm1 or balance, or the methods additive, pooled, mean and control",
+            argument="method",
+        )
+    if model is not None or sensitivity is not None:
+        raise InputError(
+            "a fitted model on a grid and sensitivity take one outcome; name one", argument="outcomes"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,9 +232,12 @@ def _by_ladder(
     columns = work.columns(found)
     if chosen is not None:
         shrink_columns(chosen, columns, found, held.fitted, level)
-    words = f"{method_of(method).words}, modelled by {work.words()}"
+    does = "weights of rows, shared by all outcomes" if samples.outcomes else method_of(method).words
+    words = f"{does}, modelled by {work.words()}"
     made = () if reference is None else tuple(map(tuple, work.effects(found, reference)))
-    return _Answered(found, held, columns, [*work.warnings()], words, work.about(), (), made, chosen)
+    return _Answered(
+        found, held, columns, [*work.warnings(columns)], words, work.about(), effects=made, shrunk=chosen
+    )
 
 
 def _by_estimator(

@@ -109,6 +109,11 @@ class Estimates(Tabular):
             **{name: getattr(self, name)[rows] for name in columns},
         )
 
+    @property
+    def named(self) -> bool:
+        """Whether every number says what it is of: a variable, or one of several outcomes."""
+        return self.without_outcome or len(self.outcomes) > 1
+
     def unit(self, column: int) -> str:
         """What the numbers of a target are of; "" where these are raw."""
         return self.units[column] if self.units else ""

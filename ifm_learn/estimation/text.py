@@ -73,7 +73,8 @@ def short_html(found: Estimates) -> str:
 
 
 def _heading(found: Estimates) -> str:
-    what = found.outcomes[0] if not found.without_outcome else counted(len(found.outcomes), "variable")
+    kind = "variable" if found.without_outcome else "outcome"
+    what = counted(len(found.outcomes), kind) if found.named else found.outcomes[0]
     return (
         f"{' '.join(found.name.split())}: mean of {what} in {counted(len(found), 'regime')} by {found.method} "
         f"({found.words}), {counted(found.rows, 'row')}"
@@ -91,7 +92,7 @@ def _columns(found: Estimates) -> tuple[str, ...]:
     beside = ("additive",) if found.method != "additive" else ()
     effects = ("effect", "synergy") if found.effects else ()
     flags = ("flags",) if _flagged(found) else ()
-    of = ("of",) if found.without_outcome else ()
+    of = ("of",) if found.named else ()
     return ("regime", *of, "status", mean, f"{level} of units", *ratio, *beside, *effects, *flags)
 
 
@@ -110,7 +111,7 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
         for k, outcome in enumerate(found.outcomes):
             yield (
                 name,
-                *((outcome,) if found.without_outcome else ()),
+                *((outcome,) if found.named else ()),
                 status,
                 _mean(found, row, k),
                 _pair(found.prediction_low[row, k], found.prediction_high[row, k]),

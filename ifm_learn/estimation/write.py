@@ -55,9 +55,7 @@ def _entries(found: Estimates) -> Iterator[dict[str, Any]]:
     for row in range(len(found)):
         head: dict[str, Any] = {"regime": regime_map(found.design.model, found.regimes[row])}
         for k, outcome in enumerate(found.outcomes):
-            entry = (
-                head | ({"outcome": outcome} if found.without_outcome else {}) | {"status": found.words_of(row)}
-            )
+            entry = head | ({"outcome": outcome} if found.named else {}) | {"status": found.words_of(row)}
             if not np.isnan(found.mean[row, k]):
                 entry |= _numbers(found, row, k) | _trust(found, row, k)
             if (row, k) in moved:

@@ -23,6 +23,9 @@ from ifm_learn.randomness import stream
 
 REPLICATES = 40
 
+MANY, FEWER = 200_000, 20
+"""Of more rows than this there are fewer refits; t quantiles know how many."""
+
 
 @runtime_checkable
 class Redrawn(Protocol):
@@ -92,16 +95,18 @@ class Ladder:
         function: Function | None = None,
         values: Floats | None = None,
         alpha: float = 0.1,
+        linear: bool = False,
     ) -> LadderEstimate:
         """Means of functions of x, or of values of the rows (n, k), in identified regimes: averages over rungs.
 
+        linear: whether rungs that are linear models take the means of the values for linear too (`Asked`).
         Intervals hold the mean with probability 1 - alpha, about. Raises InputError where one is not identified.
         """
         if not 0 < alpha < 1:
             raise InputError(f"alpha lies between 0 and 1, got {alpha}")
         if function is not None and values is not None:
             raise InputError("give a function of x or values of the rows, not both")
-        asked = Asked.of(self.samples, self.units, regimes, function, values)
+        asked = Asked.of(self.samples, self.units, regimes, function, values, linear)
         exponents = self.exponents(regimes)
         lone = np.any((np.abs(exponents) > USED) & (self.units.counts < 2), axis=1)
         means = [
@@ -153,6 +158,8 @@ def fit_ladder(
         weights = scores.weights()
     chosen = tuple(np.flatnonzero(weights).tolist())
     rng = stream(seed, "ladder redraws")
+    if len(samples) > MANY:
+        replicates = min(replicates, FEWER)
     redraws = np.stack([units.redraw(rng) for _ in range(replicates)])
     refits: dict[int, tuple[Law, ...]] = {}
     for k in chosen:

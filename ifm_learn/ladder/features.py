@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,9 @@ from ifm_learn.energies.bases import Basis, Powers, smooth_basis
 from ifm_learn.ladder.coordinates import Coordinates, holders
 
 Kind = Literal["linear", "quadratic", "splines"]
+
+_ROWS = 50_000
+"""Bases are laid over the quantiles of so many rows at most."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Features:
         bases: dict[int, Basis] = {}
         blocks = []
         for v in range(len(model.variables)):
-            values = samples.x[:, v]
+            values = samples.x[:, v] if len(samples) <= _ROWS else samples.x[_some(len(samples)), v]
             coordinates = ruled(v)
             if coordinates.rank and np.ptp(values) > 0:
                 bases[v] = _basis(values, kind)
@@ -130,6 +134,12 @@ class Features:
     def _spread(self, placed: list[Floats]) -> Floats:
         pieces = [np.tile(z, (1, len(block.penalty))) for z, block in zip(placed, self.blocks, strict=True)]
         return np.concatenate(pieces, axis=1) if pieces else np.zeros((0, 0))
+
+
+@cache
+def _some(rows: int) -> Ints:
+    """Rows that place the bases of very many: the same ones always."""
+    return np.sort(np.random.default_rng(rows).choice(rows, _ROWS, replace=False))
 
 
 def _basis(values: Floats, kind: Kind) -> Basis:

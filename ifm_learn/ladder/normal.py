@@ -21,6 +21,7 @@ from ifm_learn.ladder.weights import effective, pooled_weights
 MOST_COEFFICIENTS = 4_000
 _FLOPS = 2e9
 _DRAWS = 1_024
+_TOGETHER = 16
 _FLOOR = 1e-10
 
 
@@ -253,7 +254,13 @@ class NormalLaw:
         lower = np.linalg.cholesky(self.covariance)
         points = qmc.MultivariateNormalQMC(np.zeros(len(self.centre)), rng=np.random.default_rng(0)).random(_DRAWS)
         moved = points @ lower.T
-        return np.stack([function(self.centre + self.unit * (mean + moved)).mean(axis=0) for mean in means])
+        found = []
+        for start in range(0, len(means), _TOGETHER):
+            some = means[start : start + _TOGETHER]
+            rows = self.centre + self.unit * (some[:, None, :] + moved)
+            values = function(rows.reshape(-1, rows.shape[2]))
+            found.append(values.reshape(len(some), _DRAWS, -1).mean(axis=1))
+        return np.concatenate(found)
 
     def exact_errors(self, regimes: Regimes) -> tuple[Floats, float] | None:
         """Standard errors of the means, shape (r, p), and degrees of freedom; None where they are not exact."""
@@ -262,6 +269,19 @@ class NormalLaw:
         rows = self._rows(regimes)
         leverage = ((rows @ self.exact.inverse) * rows).sum(axis=1)
         return np.sqrt(np.outer(leverage, self.exact.variance)), self.exact.freedom
+
+    def shares(self, regimes: Regimes) -> Floats | None:
+        """q of each regime over those present, shape (r, d), for columns with means linear in the coordinates: by
+        least squares these are q @ (the weighted means of the rows of these). None for the model by likelihood.
+        """
+        if self.exact is None:
+            return None
+        group = np.searchsorted(self.samples.present, self.samples.regime)
+        counts = np.bincount(group, self.weight, minlength=len(self.samples.present))
+        train = self.form.coordinates[0].train
+        design = np.concatenate([np.ones((len(train), 1)), train], axis=1)
+        found: Floats = self._rows(regimes) @ self.exact.inverse @ (design.T * counts)
+        return found
 
     def effective_rows(self, regimes: Regimes) -> Floats:
         """(sum w)^2 / sum w^2 of the pooled rows weighted by the fitted densities, shape (r,)."""

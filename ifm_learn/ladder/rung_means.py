@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from scipy.stats import t as student
 
 from ifm_ident import InputError, Regimes
@@ -19,8 +21,19 @@ from ifm_learn.ladder.weights import ByWeights, pooled_weights
 
 _MISS = 0.02
 _LIGHT = 2e8
+_DENSER = 4
 _ROUNDING = 1e-9
 _SMALL = 8
+_CELLS = 10_000_000
+
+
+@runtime_checkable
+class ByMeans(Protocol):
+    """A law whose means are linear in the factors' coordinates."""
+
+    def shares(self, regimes: Regimes) -> Floats | None:
+        """Weights of the means of the regimes present, shape (r, d); None where the fitted model is another."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +41,8 @@ class Asked:
     """The question: regimes, the function of x or the values of rows, and what the rows of the regimes run say.
 
     trained: the regimes present. own, error: their rows' means and standard errors by units, shape (d, k); shape
-    (d,) of units.counts says by how many.
+    (d,) of units.counts says by how many. linear: whether a law whose means are linear in the factors' coordinates
+    takes the means of the values for linear too, which is least squares, and no weights.
     """
 
     samples: Samples
@@ -39,10 +53,17 @@ class Asked:
     trained: Regimes
     own: Floats
     error: Floats
+    linear: bool = False
 
     @classmethod
     def of(
-        cls, samples: Samples, units: Units, regimes: Regimes, function: Function | None, values: Floats | None
+        cls,
+        samples: Samples,
+        units: Units,
+        regimes: Regimes,
+        function: Function | None,
+        values: Floats | None,
+        linear: bool = False,
     ) -> Asked:
         """Checks the values' shape; one column of them may come as shape (n,)."""
         n = len(samples)
@@ -56,7 +77,7 @@ class Asked:
             at_rows = samples.x if function is None else function(samples.x)
         trained = samples.design.train.take(samples.present)
         own, error = _own_means(at_rows, units)
-        return cls(samples, units, regimes, function, values, trained, own, error)
+        return cls(samples, units, regimes, function, values, trained, own, error, linear)
 
     @cached_property
     def run(self) -> NDArray[np.bool_]:
@@ -72,6 +93,10 @@ class Asked:
 
 def _own_means(values: Floats, units: Units) -> tuple[Floats, Floats]:
     """Means of every regime's rows and their standard errors between units; infinite for one unit."""
+    step = max(1, _CELLS // len(values))
+    if values.shape[1] > step:
+        parts = [_own_means(values[:, at : at + step], units) for at in range(0, values.shape[1], step)]
+        return np.hstack([own for own, _ in parts]), np.hstack([error for _, error in parts])
     d, m = len(units.counts), units.counts
     rows = np.bincount(units.regime, minlength=d)
     own = np.stack([np.bincount(units.regime, column, minlength=d) for column in values.T], axis=1) / rows[:, None]
@@ -112,14 +137,17 @@ def rung_means(
     errors, which are infinite unless the law has exact ones.
     """
     found = _means(law, np.ones(len(asked.samples)), asked, asked.both)
-    r = len(asked.regimes)
-    light = len(asked.samples) * len(asked.trained) * found.shape[1] < _LIGHT
+    r, linear = len(asked.regimes), asked.linear and _shares(law, asked.trained) is not None
+    summed = len(asked.trained) // _DENSER if linear else len(asked.samples)
+    light = summed * len(asked.trained) * found.shape[1] < _LIGHT
     regimes, size = (asked.both, len(found)) if light else (asked.regimes, r)
-    drawn = np.empty((len(refits), size, found.shape[1]))
-    for b, (refit, weight) in enumerate(zip(refits, redraws, strict=True)):
-        drawn[b] = _means(refit, weight, asked, regimes)
+    drawn = np.empty((len(refits), r, found.shape[1]))
     errors_of_both = np.zeros_like(found)
-    errors_of_both[:size] = np.sqrt(np.square(drawn - found[:size]).sum(axis=0) / max(len(refits), 1))
+    for b, (refit, weight) in enumerate(zip(refits, redraws, strict=True)):
+        one = _means(refit, weight, asked, regimes)
+        errors_of_both[:size] += np.square(one - found[:size])
+        drawn[b] = one[:r]
+    errors_of_both = np.sqrt(errors_of_both / max(len(refits), 1))
     se = errors_of_both[:r]
     se[lone] = np.inf
     freedom = None
@@ -129,14 +157,25 @@ def rung_means(
         errors = exact(asked.regimes)
         if errors is not None and asked.units.counts.min() < _SMALL:
             se, freedom = np.maximum(np.where(lone[:, None], 0.0, se), errors[0]), errors[1]
-    by_weights = isinstance(law, ByWeights) or asked.values is not None
+    by_weights = isinstance(law, ByWeights) or (asked.values is not None and not linear)
     misses = _misses(found[r:], errors_of_both[r:], asked)
-    return RungMeans(found[:r], se, drawn[:, :r], law.effective_rows(asked.regimes), by_weights, misses, freedom)
+    return RungMeans(found[:r], se, drawn, law.effective_rows(asked.regimes), by_weights, misses, freedom)
+
+
+def _shares(law: Law, regimes: Regimes) -> Floats | None:
+    return law.shares(regimes) if isinstance(law, ByMeans) else None
 
 
 def _means(law: Law, weight: Floats, asked: Asked, regimes: Regimes) -> Floats:
     if asked.values is None:
         return law.means(asked.function, regimes)
+    shares = _shares(law, regimes) if asked.linear else None
+    if shares is not None:
+        n, group = len(weight), asked.units.regime
+        sums = csr_array((weight, (group, np.arange(n))), shape=(len(asked.trained), n)) @ asked.values
+        counts = np.bincount(group, weight, minlength=len(sums))
+        found: Floats = shares @ np.divide(sums, counts[:, None], out=sums, where=counts[:, None] > 0)
+        return found
     return pooled_weights(law, asked.samples, weight, regimes) @ asked.values
 
 

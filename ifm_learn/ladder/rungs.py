@@ -26,6 +26,9 @@ RUNGS: dict[str, Rung] = {
     "splines": Tilt("splines"),
 }
 
+MANY = 200_000
+PATIENCE = 60.0
+
 AUTO = "auto"
 GRID = "mlp"
 ENERGIES = (AUTO, *RUNGS, GRID)
@@ -64,7 +67,13 @@ def rungs_for(energy: str, samples: Samples) -> tuple[Rung, ...]:
 def affordable(
     rungs: Sequence[Rung], samples: Samples, seconds: float | None
 ) -> tuple[list[Rung], dict[str, str]]:
-    """The rungs that fit the memory that is free, and the time allowed if there is a limit; why others do not."""
+    """The rungs that fit the memory that is free, and the time allowed; why others do not.
+
+    Without a limit given there is one for more than `MANY` rows, where an average over several rungs waits for the
+    slowest: `PATIENCE`. One rung alone has none.
+    """
+    if seconds is None and len(samples) > MANY and len(rungs) > 1:
+        seconds = PATIENCE
     possible = [rung for rung in rungs if rung.unfit(samples) is None]
     if not possible:
         return list(rungs), {}

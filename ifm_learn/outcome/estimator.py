@@ -60,8 +60,10 @@ class OutcomeEstimator(BaseEstimator):  # type: ignore[misc]
 
 
 def targets_of(samples: Samples) -> Floats:
-    """The values whose means are wanted, one column a target: y, shape (n, 1), or x, shape (n, p)."""
-    return samples.x if samples.y is None else samples.y[:, None]
+    """The values whose means are wanted, one column a target: y, shape (n, 1) or (n, k), or x, shape (n, p)."""
+    if samples.y is None:
+        return samples.x
+    return samples.y if samples.y.ndim == 2 else samples.y[:, None]
 
 
 def shaped(samples_have_outcome: bool, means: Floats) -> Floats:

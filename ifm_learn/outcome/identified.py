@@ -69,7 +69,7 @@ class IdentifiedEstimator(OutcomeEstimator):
     def _take(self, samples: Samples) -> None:
         self.model_ = samples.design.model
         self.samples_ = samples
-        self.has_outcome_ = samples.y is not None
+        self.has_outcome_ = samples.one_outcome
 
     def _learn(self, samples: Samples) -> None:
         """What a method learns besides the density."""

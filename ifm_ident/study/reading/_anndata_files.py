@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -70,6 +71,22 @@ def anndata_table(source: object, columns: Sequence[str] = ()) -> Table:
                 data[column] = pa.chunked_array([np.ascontiguousarray(values[:, k])])
     path = source if isinstance(source, Path) else name
     return Table(path, pa.table(data), unreadable=table.unreadable, elsewhere=table.elsewhere)
+
+
+def gene_names(source: object) -> tuple[str, ...] | None:
+    """The var names of an AnnData or of the .h5ad file at a path; None for any other table.
+
+    >>> gene_names("cells.csv") is None
+    True
+    """
+    path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+    if path is None and not is_anndata(source):
+        return None
+    if path is not None and path.suffix.lower() != ".h5ad":
+        return None
+    with ExitStack() as stack:
+        _, names, _ = _parts_of_file(path, stack) if path is not None else _parts(source)
+        return tuple(map(str, names))
 
 
 def _parts(source: object) -> tuple[Any, Any, Any]:

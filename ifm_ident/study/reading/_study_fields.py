@@ -33,6 +33,7 @@ class DataSpec:
     """Where the data table is and how to read it: outcome, label column and convention, scaling, logarithms.
 
     unit: the column that says which rows belong together (an animal, a plate), None for independent rows.
+    outcomes: several columns in place of one `outcome`, "all" for every numeric one without another part.
     """
 
     file: Path
@@ -42,6 +43,7 @@ class DataSpec:
     log: tuple[str, ...] = ()
     labels: LabelConvention | None = None
     unit: str | None = None
+    outcomes: tuple[str, ...] | Literal["all"] = ()
 
 
 def require_keys(node: Node, place: Place, legal: Collection[str], required: Collection[str] = ()) -> None:
@@ -117,6 +119,26 @@ def model_from(root: Node) -> Model:
 def _names(node: Node, place: Place, what: str) -> tuple[str, ...]:
     items = list_of(node, place, f"`{place[-1]}`", "[a, b]")
     return tuple(text_of(item, (*place, i), what) for i, item in enumerate(items))
+
+
+def _outcomes(data: Node, place: Place) -> tuple[str, ...] | Literal["all"]:
+    """`outcomes` of `data`: all, or a list of distinct columns; () without it."""
+    node, inside = data.entries.get("outcomes"), (*place, "outcomes")
+    if node is None:
+        return ()
+    if "outcome" in data.entries:
+        raise InputError("`outcome` is one column, `outcomes` are several; give one of the two keys", inside)
+    if node.kind == "str" and node.value == "all":
+        return "all"
+    if node.kind != "seq":
+        raise InputError(f"`outcomes` is all or a list such as [y1, y2], got {node.shown}", inside)
+    if not node.items:
+        raise InputError("`outcomes` is an empty list; name a column, or leave the key out", inside)
+    names = _names(node, inside, "an outcome")
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise InputError(f"the outcome {name!r} is listed twice; list it once", (*inside, i))
+    return names
 
 
 def _factor(node: Node, k: int, variables: tuple[str, ...]) -> Factor:
@@ -209,7 +231,7 @@ class FieldReader:
     def data(self, node: Node) -> DataSpec:
         """The data table's description; the file itself is not looked at."""
         place: Place = ("data",)
-        legal = ("file", "outcome", "label", "labels", "scale", "log", "unit")
+        legal = ("file", "outcome", "outcomes", "label", "labels", "scale", "log", "unit")
         require_keys(node, place, legal, required=("file",))
         file = self._source(node, place)
         if not isinstance(file, Path):
@@ -228,6 +250,7 @@ class FieldReader:
             () if log is None else _names(log, (*place, "log"), "a column"),
             labels,
             None if unit is None else text_of(unit, (*place, "unit"), "the column of units"),
+            _outcomes(node, place),
         )
 
     def _order(self, node: Node) -> int:

@@ -91,7 +91,7 @@ class LinearInMeans(OutcomeEstimator):
         sums = RegimeSums.of(samples)
         self.model_ = samples.design.model
         self.train_ = samples.design.train.take(samples.present)
-        self.has_outcome_ = samples.y is not None
+        self.has_outcome_ = samples.one_outcome
         self.sizes_, self.means_ = sums.means()
         column = np.searchsorted(samples.present, samples.regime)
         squares = (targets_of(samples) - self.means_[column]) ** 2

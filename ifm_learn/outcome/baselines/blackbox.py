@@ -65,7 +65,7 @@ class BlackBox(OutcomeEstimator):
         if len(samples) < 2:
             raise InputError("boosted trees are fitted to two rows or more, got 1")
         self.model_ = samples.design.model
-        self.has_outcome_ = samples.y is not None
+        self.has_outcome_ = samples.one_outcome
         columns = level_columns(self.model_, samples.design.train.take(samples.present)).toarray()
         values = targets_of(samples)
         if self.regressor is not None:
