@@ -25,6 +25,7 @@ from ifm_learn.ladder.average import REPLICATES, Ladder, fit_ladder
 from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
 from ifm_learn.ladder.rungs import AUTO, affordable, rungs_for
+from ifm_learn.outcome.estimator import one_row
 
 METHODS = ("ifm1", "dr", "balance")
 """Methods that the ladder answers; the others need the grid."""
@@ -172,6 +173,10 @@ class LadderWork:
         """What to know beside the numbers, about the fit as a whole."""
         for why in self.dropped.values():
             yield f"left out: {why}"
+        single = one_row(self.samples)
+        if single is not None:
+            what = "row" if self.samples.unit is None else "unit"
+            yield f"train[{single}] has one {what}, which tells nothing of its spread: what rests on it has no error"
         if self.regression is not None and self.regression.shifts:
             name = self.samples.outcome or "the outcome"
             done = (
@@ -227,8 +232,9 @@ def _together(plain: LadderEstimate, left: LadderEstimate, alpha: float, *, augm
     """
     mean = plain.mean + left.mean if augmented else plain.mean
     se, limit = np.hypot(plain.se, left.se), student.ppf(1 - alpha / 2, plain.freedom)
-    low = mean - np.hypot(plain.mean - plain.low, limit * left.se) + 0 * left.low
-    high = mean + np.hypot(plain.high - plain.mean, limit * left.se) + 0 * left.high
+    with np.errstate(invalid="ignore"):  # where an error is not known there is no interval
+        low = mean - np.hypot(plain.mean - plain.low, limit * left.se) + 0 * left.low
+        high = mean + np.hypot(plain.high - plain.mean, limit * left.se) + 0 * left.high
     flags = {word: where | left.flags.get(word, np.zeros_like(where)) for word, where in plain.flags.items()}
     return dataclasses.replace(
         plain,
