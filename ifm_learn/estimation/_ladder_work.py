@@ -176,7 +176,7 @@ class LadderWork:
         single = one_row(self.samples)
         if single is not None:
             what = "row" if self.samples.unit is None else "unit"
-            yield f"train[{single}] has one {what}, which tells nothing of its spread: what rests on it has no error"
+            yield f"train[{single}] has one {what}, which tells no spread: what rests on it has no error"
         if self.regression is not None and self.regression.shifts:
             name = self.samples.outcome or "the outcome"
             done = (
