@@ -66,7 +66,7 @@ def modules(package: ModuleType) -> Iterator[ModuleType]:
 
 
 FACES = (ifm_ident, ifm_learn, ifm_ident.planning, ifm_ident.plots, ifm_learn.plots)
-"""What users import from. The `__init__` of other rooms declares what `ifm_learn` may read, which is no promise."""
+"""What users import from. The `__init__` of other rooms says what `ifm_learn` may read, which is no promise."""
 
 FOR_LEARNING = {"ifm_ident.plots": {"LOOKS", "MOST", "canvas", "verdict_codes"}}
 
