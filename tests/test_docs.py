@@ -18,8 +18,9 @@ from types import ModuleType
 
 import pytest
 
-import ifm_ident
-import ifm_learn
+import ifm_ident.planning
+import ifm_ident.plots
+import ifm_learn.plots
 from tests.scripts import loaded
 
 ROOT = Path(__file__).parent.parent
@@ -64,18 +65,17 @@ def modules(package: ModuleType) -> Iterator[ModuleType]:
             yield importlib.import_module(info.name)
 
 
-EXPORTING = [
-    module
-    for package in (ifm_ident, ifm_learn)
-    for module in modules(package)
-    if hasattr(module, "__all__") and hasattr(module, "__path__")
-]
+FACES = (ifm_ident, ifm_learn, ifm_ident.planning, ifm_ident.plots, ifm_learn.plots)
+"""What users import from. The `__init__` of other rooms says what `ifm_learn` may read, which is no promise."""
+
+FOR_LEARNING = {"ifm_ident.plots": {"LOOKS", "MOST", "canvas", "verdict_codes"}}
 
 
-@pytest.mark.parametrize("module", EXPORTING, ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", FACES, ids=lambda module: module.__name__)
 def test_every_public_name_is_on_an_api_page(module: ModuleType) -> None:
     shown = [found(name) for name in documented()]
-    missing = [name for name in module.__all__ if not any(value is getattr(module, name) for value in shown)]
+    asked = [name for name in module.__all__ if name not in FOR_LEARNING.get(module.__name__, ())]
+    missing = [name for name in asked if not any(value is getattr(module, name) for value in shown)]
     assert not missing, f"put these on a page of docs/api: {missing}"
 
 
