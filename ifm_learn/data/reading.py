@@ -14,10 +14,10 @@ from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regime
 from ifm_ident.errors import nearest
 from ifm_ident.study import DataSpec, Table, gene_names, read_data_regimes, table_of
+from ifm_learn.data._unit_columns import unit_hints, unit_ids
 from ifm_learn.data.columns import numbers, numeric_columns
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scale, Scaling
-from ifm_learn.data.unit_columns import unit_hints, unit_ids
 
 _NAMED = 5
 

@@ -108,7 +108,7 @@ def shift_p_values(samples: Samples) -> Floats:
     """Of no difference between training regimes in E[y | x], a polynomial of degree two at most; shape (k,).
 
     One factorisation serves all outcomes; squares of the regimes' t-statistics, as normal scores, add up.
-    Units of rows are kept whole. Conservative where x tells regimes apart, since the regression takes up part of what
+    Units of rows are kept whole. Conservative where x tells regimes apart: the regression takes up part of what
     differs.
     """
     assert samples.y is not None

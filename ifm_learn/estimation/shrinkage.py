@@ -28,9 +28,9 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._ladder_work import LadderWork
 from ifm_learn.ladder.rungs import AUTO
-from ifm_learn.outcome.baselines._regime_means import LinearInMeans
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.baselines.mean import MeanOfTraining
+from ifm_learn.outcome.baselines.regime_means import LinearInMeans
 from ifm_learn.outcome.baselines.singles import Nearest, SinglesMean
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.randomness import stream

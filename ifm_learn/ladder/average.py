@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from ifm_ident import InputError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.coordinates import Coordinates
+from ifm_learn.ladder._coordinates import Coordinates
+from ifm_learn.ladder._law import Function, Law, Rung
+from ifm_learn.ladder._redraw import Units
+from ifm_learn.ladder._rung_means import Asked, rung_means
+from ifm_learn.ladder._selection import FOLDS, REPEATS, Scores, compare
 from ifm_learn.ladder.estimate import USED, LadderEstimate, combined, flagged
-from ifm_learn.ladder.law import Function, Law, Rung
-from ifm_learn.ladder.redraw import Units
-from ifm_learn.ladder.rung_means import Asked, rung_means
-from ifm_learn.ladder.selection import FOLDS, REPEATS, Scores, compare
 from ifm_learn.randomness import stream
 
 REPLICATES = 40
@@ -134,7 +134,7 @@ def fit_ladder(
 
     >>> from ifm_ident import Study
     >>> from ifm_learn.ladder.normal import Normal
-    >>> from ifm_learn.ladder.tilt import Tilt
+    >>> from ifm_learn.ladder._tilt import Tilt
     >>> design = Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]}, "factors": [{"sigma": ["A"]},
     ...     {"sigma": ["B"]}], "train": ["00", "10", "01"]}).design
     >>> rng, regime = np.random.default_rng(0), np.repeat([0, 1, 2], 60)

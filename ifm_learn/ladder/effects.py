@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from ifm_ident import InputError, Model, Regimes
 from ifm_ident.arrays import Floats
-from ifm_learn.ladder.loewe import loewe
+from ifm_learn.ladder._loewe import loewe
 
 Pair = tuple[int, int]
 Reference = Literal["additive", "bliss", "hsa", "loewe"]

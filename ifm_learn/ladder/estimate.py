@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.rung_means import Asked, RungMeans
+from ifm_learn.ladder._rung_means import Asked, RungMeans
 
 Flags = dict[str, NDArray[np.bool_]]
 

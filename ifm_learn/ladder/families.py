@@ -12,19 +12,19 @@ from scipy.stats import t as student
 from ifm_ident import InputError, Regimes
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.canonical import (
+from ifm_learn.ladder._canonical import (
     Bernoulli,
     Family,
     NegativeBinomial,
     Poisson,
 )
-from ifm_learn.ladder.canonical_fit import Fitted, fit
-from ifm_learn.ladder.counted import Counted
-from ifm_learn.ladder.dependence import dependent_pair
-from ifm_learn.ladder.forecast import Size, forecast
-from ifm_learn.ladder.gammas import Gamma, GammaRate
-from ifm_learn.ladder.law import Cost, Function
-from ifm_learn.ladder.regime_design import RegimeDesign
+from ifm_learn.ladder._canonical_fit import Fitted, fit
+from ifm_learn.ladder._counted import Counted
+from ifm_learn.ladder._dependence import dependent_pair
+from ifm_learn.ladder._forecast import Size, forecast
+from ifm_learn.ladder._gammas import Gamma, GammaRate
+from ifm_learn.ladder._law import Cost, Function
+from ifm_learn.ladder._regime_design import RegimeDesign
 
 Name = Literal["bernoulli", "poisson", "negbin", "gamma", "gamma_rate"]
 

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from ifm_ident import InputError, Model, Regimes
 from ifm_ident.arrays import Floats
-from ifm_learn.ladder.regime_design import Normal, RegimeDesign, gram
+from ifm_learn.ladder._regime_design import Normal, RegimeDesign, gram
 from ifm_learn.ladder.regime_statistics import RegimeStatistics
 
 Errors = Literal["pooled", "regime", "unit"]

@@ -13,10 +13,10 @@ from scipy.stats import qmc
 from ifm_ident import Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.coordinates import Coordinates, holders
-from ifm_learn.ladder.gaussian_fit import Fit, Moments, SparseGaussian
-from ifm_learn.ladder.law import Cost, Function
-from ifm_learn.ladder.weights import effective, pooled_weights
+from ifm_learn.ladder._coordinates import Coordinates, holders
+from ifm_learn.ladder._gaussian_fit import Fit, Moments, SparseGaussian
+from ifm_learn.ladder._law import Cost, Function
+from ifm_learn.ladder._weights import effective, pooled_weights
 
 MOST_COEFFICIENTS = 4_000
 _FLOPS = 2e9

@@ -9,11 +9,11 @@ import numpy as np
 from ifm_ident import InputError
 from ifm_ident.errors import nearest
 from ifm_learn.data.samples import Samples
+from ifm_learn.ladder._forecast import REFITS, within_limits
+from ifm_learn.ladder._law import Rung
+from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.families import FamilyRung
-from ifm_learn.ladder.forecast import REFITS, within_limits
-from ifm_learn.ladder.law import Rung
 from ifm_learn.ladder.normal import Normal
-from ifm_learn.ladder.tilt import Tilt
 
 RUNGS: dict[str, Rung] = {
     "normal": Normal(),

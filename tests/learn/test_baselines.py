@@ -12,13 +12,13 @@ from sklearn.linear_model import LinearRegression, Ridge
 
 from ifm_ident import Design, InputError, Regimes, Study
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.baselines._regime_means import RegimeSums, level_columns
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.baselines.blackbox import BlackBox
 from ifm_learn.outcome.baselines.control import Control
 from ifm_learn.outcome.baselines.dag import DagBaseline
 from ifm_learn.outcome.baselines.mean import MeanOfTraining
 from ifm_learn.outcome.baselines.pooled import Pooled
+from ifm_learn.outcome.baselines.regime_means import RegimeSums, level_columns
 from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors
 
 

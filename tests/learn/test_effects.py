@@ -10,9 +10,9 @@ from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from ifm_ident import Factor, InputError, Intervention, Model, Regimes
+from ifm_learn.ladder._loewe import loewe
 from ifm_learn.ladder.effects import effects, needed
 from ifm_learn.ladder.linear_means import LinearMeans
-from ifm_learn.ladder.loewe import loewe
 from ifm_learn.ladder.regime_statistics import RegimeStatistics
 
 DOSES = (0, 0.5, 1, 2, 4, 8)

@@ -9,9 +9,9 @@ import pytest
 
 from ifm_ident import Design, Factor, InputError, Intervention, Model, Regimes
 from ifm_learn.data.samples import Samples
+from ifm_learn.ladder._forecast import Size, forecast, free_memory, within_limits
+from ifm_learn.ladder._law import Cost
 from ifm_learn.ladder.families import FamilyRung, Name
-from ifm_learn.ladder.forecast import Size, forecast, free_memory, within_limits
-from ifm_learn.ladder.law import Cost
 from ifm_learn.ladder.linear_means import LinearMeans
 from ifm_learn.ladder.regime_statistics import RegimeStatistics
 

@@ -7,11 +7,11 @@ import pytest
 
 from ifm_ident import InputError, Regimes
 from ifm_learn.data.samples import Samples
+from ifm_learn.ladder._redraw import Units
+from ifm_learn.ladder._selection import Scores, spare_regimes
+from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.average import Ladder, fit_ladder
 from ifm_learn.ladder.normal import Normal
-from ifm_learn.ladder.redraw import Units
-from ifm_learn.ladder.selection import Scores, spare_regimes
-from ifm_learn.ladder.tilt import Tilt
 from tests.learn.ladder_cases import CROSS, cross, shifted
 
 RUNGS = (Normal(), Tilt("linear"), Tilt("quadratic"), Tilt("splines"))

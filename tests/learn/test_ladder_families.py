@@ -14,8 +14,8 @@ from scipy.integrate import quad
 from ifm_ident import Design, Factor, InputError, Intervention, Model, Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scaling
+from ifm_learn.ladder._law import Law, Rung
 from ifm_learn.ladder.families import FamilyLaw, FamilyRung, Name
-from ifm_learn.ladder.law import Law, Rung
 
 sm = pytest.importorskip("statsmodels.api")
 

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from ifm_ident import InputError, Regimes, Study
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.gaussian_fit import Moments
+from ifm_learn.ladder._gaussian_fit import Moments
 from ifm_learn.ladder.normal import Form, Normal
 from tests.learn.ladder_cases import CROSS, cross, shifted
 

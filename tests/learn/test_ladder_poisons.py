@@ -8,10 +8,10 @@ import numpy as np
 
 from ifm_ident import Regimes, Study
 from ifm_learn.data.samples import Samples
+from ifm_learn.ladder._law import Rung
+from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.average import fit_ladder
-from ifm_learn.ladder.law import Rung
 from ifm_learn.ladder.normal import Normal
-from ifm_learn.ladder.tilt import Tilt
 
 TIMES = {
     (0, 0): (0.31, 0.45, 0.46, 0.43), (1, 0): (0.36, 0.29, 0.40, 0.23), (2, 0): (0.22, 0.21, 0.18, 0.23),

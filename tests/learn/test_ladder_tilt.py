@@ -8,9 +8,9 @@ from sklearn.linear_model import LogisticRegression
 
 from ifm_ident import Regimes, Study
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.features import Kind, Ridge
+from ifm_learn.ladder._features import Kind, Ridge
+from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.normal import Normal
-from ifm_learn.ladder.tilt import Tilt
 from tests.learn.ladder_cases import CROSS, cross, shifted
 
 KINDS: tuple[Kind, ...] = ("linear", "quadratic", "splines")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ifm_ident import Design, Factor, Identifier, InputError, Intervention, Model, Regimes
-from ifm_learn.ladder import regime_design
+from ifm_learn.ladder import _regime_design as regime_design
+from ifm_learn.ladder._regime_design import RegimeDesign
 from ifm_learn.ladder.linear_means import LinearMeans
-from ifm_learn.ladder.regime_design import RegimeDesign
 from ifm_learn.ladder.regime_statistics import RegimeStatistics
 
 sm = pytest.importorskip("statsmodels.api")

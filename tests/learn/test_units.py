@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ifm_ident import InputError
-from ifm_learn.ladder.units import likeness, redrawn_units, unit_columns, unit_folds
+from ifm_learn.ladder._units import likeness, redrawn_units, unit_columns, unit_folds
 
 
 def animals(seed: int, icc: float, each: int = 20) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -18,8 +18,8 @@ from ifm_learn.data.units import Units
 from ifm_learn.estimation.of_study import estimate_study
 from ifm_learn.falsification.testing import falsify, fewest_units
 from ifm_learn.fitting._folds import fold_of_rows
-from ifm_learn.outcome.baselines._regime_means import RegimeSums
 from ifm_learn.outcome.baselines.additive import Additive
+from ifm_learn.outcome.baselines.regime_means import RegimeSums
 from ifm_learn.outcome.estimator import one_row
 from ifm_learn.outcome.regressors import SmoothRegressor, cross_fit
 

@@ -11,7 +11,7 @@ from ifm_ident import InputError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.baselines._regime_means import RegimeSums, level_columns
+from ifm_learn.outcome.baselines.regime_means import RegimeSums, level_columns
 from ifm_learn.outcome.estimator import OutcomeEstimator, shaped, targets_of
 from ifm_learn.outcome.regressors import fit_regressor
 

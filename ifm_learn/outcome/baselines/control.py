@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ifm_ident import InputError, Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.baselines._regime_means import LinearInMeans
+from ifm_learn.outcome.baselines.regime_means import LinearInMeans
 
 
 class Control(LinearInMeans):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Regimes
-from ifm_learn.outcome.baselines._regime_means import LinearInMeans
+from ifm_learn.outcome.baselines.regime_means import LinearInMeans
 
 
 class MeanOfTraining(LinearInMeans):

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, hstack
 from ifm_ident import InputError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.baselines._regime_means import LinearInMeans, RegimeSums, level_columns
+from ifm_learn.outcome.baselines.regime_means import LinearInMeans, RegimeSums, level_columns
 
 ALPHAS = tuple(float(a) for a in np.geomspace(1e-6, 1e2, 17))
 """Penalties tried by default, relative to the number of rows."""

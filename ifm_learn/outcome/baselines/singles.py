@@ -12,7 +12,7 @@ from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regime
 from ifm_learn.checks import check_regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.baselines._regime_means import LinearInMeans, level_columns
+from ifm_learn.outcome.baselines.regime_means import LinearInMeans, level_columns
 from ifm_learn.outcome.estimator import shaped
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from ifm_ident import Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.contrast import Contrast, Solution, logits
-from ifm_learn.ladder.features import Features, Kind, Ridge
-from ifm_learn.ladder.law import Cost, Function
-from ifm_learn.ladder.logs import log_sum_exp
-from ifm_learn.ladder.weights import effective
+from ifm_learn.ladder._contrast import Contrast, Solution, logits
+from ifm_learn.ladder._features import Features, Kind, Ridge
+from ifm_learn.ladder._law import Cost, Function
+from ifm_learn.ladder._logs import log_sum_exp
+from ifm_learn.ladder._weights import effective
 
 MOST_PARAMETERS = 3_000
 FEWEST_ROWS = 8

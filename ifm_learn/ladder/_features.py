@@ -13,7 +13,7 @@ from ifm_ident import Regimes
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
 from ifm_learn.energies.bases import Basis, Powers, smooth_basis
-from ifm_learn.ladder.coordinates import Coordinates, holders
+from ifm_learn.ladder._coordinates import Coordinates, holders
 
 Kind = Literal["linear", "quadratic", "splines"]
 

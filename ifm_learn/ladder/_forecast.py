@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from ifm_ident import InputError
-from ifm_learn.ladder.law import Cost
+from ifm_learn.ladder._law import Cost
 
 Kind = Literal["least squares", "newton", "contrast", "grid"]
 

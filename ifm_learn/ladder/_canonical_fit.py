@@ -8,8 +8,8 @@ import numpy as np
 
 from ifm_ident import InputError
 from ifm_ident.arrays import Floats
-from ifm_learn.ladder.canonical import Family, NegativeBinomial
-from ifm_learn.ladder.counted import Counted
+from ifm_learn.ladder._canonical import Family, NegativeBinomial
+from ifm_learn.ladder._counted import Counted
 
 _STEPS = 500
 _ROUNDS = 25
@@ -46,7 +46,7 @@ def fit(
     away the first-order bias (Firth 1993); 0 is plain maximum likelihood. `ridge`, shape (rank, d),
     are precisions of normal priors about 0 besides. InputError where there is no maximum.
 
-    >>> from ifm_learn.ladder.canonical import Poisson
+    >>> from ifm_learn.ladder._canonical import Poisson
     >>> counted = Counted.of(np.array([0, 0, 1, 1]), np.array([1.0, 3.0, 4.0, 4.0]), np.ones(4), 2)
     >>> found = fit(Poisson(), counted, np.array([[1.0, 0.0], [1.0, 1.0]]), prior=0.0)
     >>> np.exp(np.cumsum(found.coefficients)).round(6).tolist()

@@ -15,9 +15,9 @@ from scipy.stats import t as student
 from ifm_ident import InputError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.law import Function, Law
-from ifm_learn.ladder.redraw import Units
-from ifm_learn.ladder.weights import ByWeights, pooled_weights
+from ifm_learn.ladder._law import Function, Law
+from ifm_learn.ladder._redraw import Units
+from ifm_learn.ladder._weights import ByWeights, pooled_weights
 
 _MISS = 0.02
 _LIGHT = 2e8

@@ -12,8 +12,8 @@ from scipy.optimize import brentq
 from scipy.special import digamma, gammaln, polygamma
 
 from ifm_ident.arrays import Floats
-from ifm_learn.ladder.canonical import Family, below_zero
-from ifm_learn.ladder.counted import Counted
+from ifm_learn.ladder._canonical import Family, below_zero
+from ifm_learn.ladder._counted import Counted
 
 
 @dataclass(frozen=True)

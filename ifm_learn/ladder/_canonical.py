@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, gammaln, logit, xlogy
 
 from ifm_ident.arrays import Floats
-from ifm_learn.ladder.counted import Counted
+from ifm_learn.ladder._counted import Counted
 
 LARGEST_SIZE = 1e6
 """A negative binomial of larger size is a Poisson."""

@@ -11,7 +11,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from ifm_ident import InputError
 from ifm_ident.arrays import Floats, Ints
-from ifm_learn.ladder.logs import log_sum_exp
+from ifm_learn.ladder._logs import log_sum_exp
 
 _STEPS = 100
 _JITTER = 1e-9

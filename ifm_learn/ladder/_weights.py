@@ -9,8 +9,8 @@ import numpy as np
 from ifm_ident import Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.law import Law
-from ifm_learn.ladder.logs import log_sum_exp
+from ifm_learn.ladder._law import Law
+from ifm_learn.ladder._logs import log_sum_exp
 
 
 @runtime_checkable

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ifm_ident import InputError
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder.coordinates import Coordinates
-from ifm_learn.ladder.law import Law
-from ifm_learn.ladder.logs import log_sum_exp
-from ifm_learn.ladder.redraw import Units
+from ifm_learn.ladder._coordinates import Coordinates
+from ifm_learn.ladder._law import Law
+from ifm_learn.ladder._logs import log_sum_exp
+from ifm_learn.ladder._redraw import Units
 
 FOLDS, REPEATS = 5, 3
 MOST_LEFT_OUT = 12
