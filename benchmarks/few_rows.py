@@ -3,7 +3,7 @@
     python benchmarks/few_rows.py -o benchmarks
 
 The truth is as plain as can be, x ~ N(A - B, 1) with A and B in factors of their own: ctrl, A and B are run,
-A+B, whose mean is 0, is not. The estimates are those of `ifm estimate` as it comes (`ifm1`, no calibration rows).
+A+B, whose mean is 0, is not. The estimates are those of networks on a grid (`--energy mlp`, `ifm1`, no calibration rows).
 Writes few_rows.md.
 """
 
@@ -41,7 +41,7 @@ def main() -> None:
         "# Intervals of means by rows a regime",
         "",
         f"`python benchmarks/few_rows.py --studies {given.studies} -o benchmarks`: x ~ N(A - B, 1), factors of A "
-        "and of B; ctrl, A and B run, A+B not. Shares of studies whose 90% interval holds the true mean (a "
+        "and of B; ctrl, A and B run, A+B not; networks on a grid (`--energy mlp`). Shares of studies whose 90% interval holds the true mean (a "
         f"share's standard error is {np.sqrt(0.09 / given.studies):.1%} where the level holds), and of A+B the "
         "standard deviation of the estimates beside the mean of their standard errors.",
         "",
@@ -55,7 +55,7 @@ def main() -> None:
             x = np.random.default_rng([11, rows, s]).normal(a - b, 1.0)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = estimate_study(study, {"A": a, "B": b, "x": x}, calibration=0.0)
+                found = estimate_study(study, {"A": a, "B": b, "x": x}, calibration=0.0, energy="mlp")
             held.append((found.confidence_low[:, 0] <= MEANS) & (found.confidence_high[:, 0] >= MEANS))
             means.append(found.mean[3, 0])
             errors.append(found.se[3, 0])
