@@ -21,6 +21,14 @@ MOST_LEFT_OUT = 12
 ERRORS = 2.0
 
 
+class RefitError(InputError):
+    """A law that was fitted to all rows cannot be fitted to some of them: `law` is its place among those compared."""
+
+    def __init__(self, law: int, message: str) -> None:
+        super().__init__(message)
+        self.law = law
+
+
 @dataclass(frozen=True, eq=False)
 class Scores:
     """Held-out scores of rungs: log P(regime | x) summed over each unit's rows, in nats, shape (rungs, units)."""
@@ -64,7 +72,10 @@ def compare(
     folds: int = FOLDS,
     repeats: int = REPEATS,
 ) -> Scores:
-    """The scores of laws fitted to all rows, each refitted without every fold, `repeats` divisions into folds."""
+    """The scores of laws fitted to all rows, each refitted without every fold, `repeats` divisions into folds.
+
+    Raises RefitError where a law cannot be refitted.
+    """
     if folds < 2 or repeats < 1:
         raise InputError(f"two folds and one division are the least, got {folds} and {repeats}")
     trained = samples.design.train.take(samples.present)
@@ -76,7 +87,11 @@ def compare(
             if len(held):
                 weight = (fold != f).astype(float)
                 for k, law in enumerate(laws):
-                    found = law.refit(weight).log_densities(samples.x[held], trained)
+                    try:
+                        refit = law.refit(weight)
+                    except InputError as error:
+                        raise RefitError(k, f"without some of its rows: {error}") from None
+                    found = refit.log_densities(samples.x[held], trained)
                     total[k, held] += _own(
                         found, units.regime[held], np.bincount(units.regime, weight).astype(float)
                     )

@@ -17,7 +17,7 @@ from ifm_learn.ladder._coordinates import Coordinates
 from ifm_learn.ladder._law import Function, Law, Rung
 from ifm_learn.ladder._redraw import Units
 from ifm_learn.ladder._rung_means import Asked, rung_means
-from ifm_learn.ladder._selection import FOLDS, REPEATS, Scores, compare
+from ifm_learn.ladder._selection import FOLDS, REPEATS, RefitError, Scores, compare
 from ifm_learn.ladder.estimate import USED, LadderEstimate, combined, flagged
 from ifm_learn.randomness import stream
 
@@ -153,9 +153,13 @@ def fit_ladder(
     if not laws:
         raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
     scores, weights = None, np.ones(1)
-    if len(laws) > 1:
-        scores = compare(laws, samples, units, stream(seed, "ladder folds"), folds=folds, repeats=repeats)
-        weights = scores.weights()
+    while len(laws) > 1 and scores is None:
+        try:
+            scores = compare(laws, samples, units, stream(seed, "ladder folds"), folds=folds, repeats=repeats)
+            weights = scores.weights()
+        except RefitError as error:
+            refused[laws[error.law].rung] = str(error)
+            laws = (*laws[: error.law], *laws[error.law + 1 :])
     chosen = tuple(np.flatnonzero(weights).tolist())
     rng = stream(seed, "ladder redraws")
     if len(samples) > MANY:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
+from ifm_learn.ladder._law import Law
 from ifm_learn.ladder._redraw import Units
 from ifm_learn.ladder._selection import Scores, spare_regimes
 from ifm_learn.ladder._tilt import Tilt
@@ -134,3 +136,24 @@ def test_one_row_of_a_regime_leaves_the_linear_model() -> None:
     assert np.isfinite(found.high).all()
     assert found.weights[found.rungs.index("normal"), 3, 0] == 1
     assert 0.8 < found.se[3, 0] < 2
+
+
+def test_a_rung_that_some_rows_cannot_carry_is_left_out() -> None:
+    """A law that refuses every refit: it is named among those refused, and the others answer."""
+
+    class Brittle(Normal):
+        name = "brittle"
+
+        def fit(self, samples: Samples, weight: Floats | None = None) -> Law:
+            law = super().fit(samples, weight)
+
+            def refit(weight: Floats) -> Law:
+                raise InputError("no finite estimate")
+
+            object.__setattr__(law, "refit", refit)
+            return law
+
+    with_it = fit_ladder(shifted(20), (Brittle(), *RUNGS[1:]), seed=0)
+    assert "no finite estimate" in with_it.refused["normal"]
+    without = fit_ladder(shifted(20), RUNGS[1:], seed=0)
+    assert np.array_equal(with_it.estimate(CROSS).mean, without.estimate(CROSS).mean)
