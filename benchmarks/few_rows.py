@@ -3,7 +3,8 @@
     python benchmarks/few_rows.py -o benchmarks
 
 The truth is as plain as can be, x ~ N(A - B, 1) with A and B in factors of their own: ctrl, A and B are run,
-A+B, whose mean is 0, is not. The estimates are those of networks on a grid (`--energy mlp`, `ifm1`, no calibration rows).
+A+B, whose mean is 0, is not.
+The estimates are those of networks on a grid (`--energy mlp`, `ifm1`, no calibration rows).
 Writes few_rows.md.
 """
 
@@ -41,7 +42,8 @@ def main() -> None:
         "# Intervals of means by rows a regime",
         "",
         f"`python benchmarks/few_rows.py --studies {given.studies} -o benchmarks`: x ~ N(A - B, 1), factors of A "
-        "and of B; ctrl, A and B run, A+B not; networks on a grid (`--energy mlp`). Shares of studies whose 90% interval holds the true mean (a "
+        "and of B; ctrl, A and B run, A+B not; networks on a grid (`--energy mlp`). Shares of studies "
+        "whose 90% interval holds the true mean (a "
         f"share's standard error is {np.sqrt(0.09 / given.studies):.1%} where the level holds), and of A+B the "
         "standard deviation of the estimates beside the mean of their standard errors.",
         "",

@@ -1,4 +1,4 @@
-"""Whether E[y | x] is the same in all training regimes, and what to do where not (docs/theory/learning.md)."""
+"""Whether E[y | x] is the same in all training regimes, and what to do where not (docs/theory/ladder.md)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Models of one design from simple to rich, fitted, compared and averaged (docs/theory/learning.md)."""
+"""Models of one design from simple to rich, fitted, compared and averaged (docs/theory/ladder.md)."""

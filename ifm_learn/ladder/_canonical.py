@@ -1,4 +1,7 @@
-"""Exponential families of one variable in canonical parameters, as far as fitting needs them (THEORY 12)."""
+"""Exponential families of one variable in canonical parameters, as far as fitting needs them.
+
+Theory: docs/theory/ladder.md.
+"""
 
 from __future__ import annotations
 

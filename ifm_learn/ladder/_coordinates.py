@@ -1,4 +1,4 @@
-"""How coefficients depend on the regime: orthonormal coordinates of incidence systems (THEORY 1, 6 and 14)."""
+"""How coefficients depend on the regime: orthonormal coordinates of incidence systems (docs/theory/model.md)."""
 
 from __future__ import annotations
 

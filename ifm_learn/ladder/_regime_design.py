@@ -1,4 +1,7 @@
-"""The columns of a linear predictor over regimes: baseline coordinates that training tells apart (THEORY 1)."""
+"""The columns of a linear predictor over regimes: baseline coordinates that training tells apart.
+
+Theory: docs/theory/model.md.
+"""
 
 from __future__ import annotations
 

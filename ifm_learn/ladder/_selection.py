@@ -22,7 +22,7 @@ ERRORS = 2.0
 
 
 class RefitError(InputError):
-    """A law that was fitted to all rows cannot be fitted to some of them: `law` is its place among those compared."""
+    """A law fitted to all rows cannot be fitted to some of them; `law` is its place among those compared."""
 
     def __init__(self, law: int, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,7 @@
-"""Tilts of what all regimes share: the pooled rows, re-weighted by an exponential of features (THEORY 12)."""
+"""Tilts of what all regimes share: the pooled rows, re-weighted by an exponential of features.
+
+Theory: docs/theory/ladder.md.
+"""
 
 from __future__ import annotations
 

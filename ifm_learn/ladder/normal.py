@@ -1,4 +1,7 @@
-"""The lowest rung: Gaussian with one precision for all regimes, means that add up over factors (THEORY 12)."""
+"""The lowest rung: Gaussian with one precision for all regimes, means that add up over factors.
+
+Theory: docs/theory/ladder.md.
+"""
 
 from __future__ import annotations
 

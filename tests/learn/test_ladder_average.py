@@ -13,7 +13,7 @@ from ifm_learn.ladder._redraw import Units
 from ifm_learn.ladder._selection import Scores, spare_regimes
 from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.average import Ladder, fit_ladder
-from ifm_learn.ladder.normal import Normal
+from ifm_learn.ladder.normal import Normal, NormalLaw
 from tests.learn.ladder_cases import CROSS, cross, shifted
 
 RUNGS = (Normal(), Tilt("linear"), Tilt("quadratic"), Tilt("splines"))
@@ -144,7 +144,7 @@ def test_a_rung_that_some_rows_cannot_carry_is_left_out() -> None:
     class Brittle(Normal):
         name = "brittle"
 
-        def fit(self, samples: Samples, weight: Floats | None = None) -> Law:
+        def fit(self, samples: Samples, weight: Floats | None = None) -> NormalLaw:
             law = super().fit(samples, weight)
 
             def refit(weight: Floats) -> Law:
