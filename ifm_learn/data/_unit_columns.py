@@ -32,7 +32,7 @@ def unit_ids(table: Table, name: str, kept: Ints) -> Ints:
     >>> unit_ids(table, "mouse", np.arange(4))
     Traceback (most recent call last):
     ...
-    ifm_ident.reading.table_files.RowError: t.csv, row 4: mouse is missing, so nothing says which rows belong \
+    ifm_ident.study.reading._table.RowError: t.csv, row 4: mouse is missing, so nothing says which rows belong \
 together; fill it in or remove the row
     """
     column = table.texts(name).take(pa.array(kept)).combine_chunks()

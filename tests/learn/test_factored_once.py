@@ -80,7 +80,9 @@ def test_report(study: Study, data: dict[str, np.ndarray], factored: Factored) -
     pytest.importorskip("jinja2")
     pytest.importorskip("matplotlib")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ifm_learn.estimation.of_study.read_samples", lambda study, _: read_samples(study, data))
+        patch.setattr(
+            "ifm_learn.estimation.of_study.read_samples", lambda study, _, **given: read_samples(study, data)
+        )
         part = estimated(study, lambda _: None)
     write_report(io.BytesIO(), study, Asked(parts=(part,)), [study.identify()])
     assert times(factored) == {1}
