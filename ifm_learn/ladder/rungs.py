@@ -29,6 +29,8 @@ RUNGS: dict[str, Rung] = {
 MANY = 200_000
 PATIENCE = 60.0
 
+_UNBOUNDED = ("normal", "poisson", "gamma", "negbin")
+
 AUTO = "auto"
 GRID = "mlp"
 ENERGIES = (AUTO, *RUNGS, GRID)
@@ -51,7 +53,8 @@ def check_energy(name: str) -> str:
 def rungs_for(energy: str, samples: Samples) -> tuple[Rung, ...]:
     """The rungs to fit: the one named, or those that such rows may come from.
 
-    A normal law is not tried on rows with a variable of two values, whose mean it would take off the scale.
+    Laws of numbers and counts are not tried on rows with a variable of two values, whose mean they would take off
+    the scale.
     InputError where the one named cannot describe the rows.
     """
     if energy != AUTO:
@@ -61,7 +64,7 @@ def rungs_for(energy: str, samples: Samples) -> tuple[Rung, ...]:
             raise InputError(f"the energy {energy!r} cannot describe these rows: {reason}", argument="energy")
         return (rung,)
     binary = any(len(np.unique(column[:10_000])) <= 2 for column in samples.x.T)
-    return tuple(rung for name, rung in RUNGS.items() if not (binary and name == "normal"))
+    return tuple(rung for name, rung in RUNGS.items() if not (binary and name in _UNBOUNDED))
 
 
 def affordable(

@@ -14,6 +14,7 @@ from ifm_learn.ladder._selection import Scores, spare_regimes
 from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.average import Ladder, fit_ladder
 from ifm_learn.ladder.normal import Normal, NormalLaw
+from ifm_learn.ladder.rungs import rungs_for
 from tests.learn.ladder_cases import CROSS, cross, shifted
 
 RUNGS = (Normal(), Tilt("linear"), Tilt("quadratic"), Tilt("splines"))
@@ -157,3 +158,11 @@ def test_a_rung_that_some_rows_cannot_carry_is_left_out() -> None:
     assert "no finite estimate" in with_it.refused["normal"]
     without = fit_ladder(shifted(20), RUNGS[1:], seed=0)
     assert np.array_equal(with_it.estimate(CROSS).mean, without.estimate(CROSS).mean)
+
+
+def test_two_values_are_not_taken_for_numbers_or_counts() -> None:
+    samples = shifted(20)
+    binary = Samples(samples.design, samples.regime, (samples.x > 0).astype(float))
+    assert [rung.name for rung in rungs_for("auto", binary)] == ["bernoulli", "linear", "quadratic", "splines"]
+    with pytest.raises(InputError, match="the energy 'bernoulli' cannot describe these rows"):
+        rungs_for("bernoulli", samples)
