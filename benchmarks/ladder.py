@@ -53,12 +53,12 @@ class Cell:
         found = ladder.estimate(truth.asked, values=None if run else samples.y)
         self.seconds.append(time.process_time() - start)
         off = found.mean - truth.means
-        held = (found.low <= truth.means) & (truth.means <= found.high)
+        held = np.where(np.isnan(found.low), np.nan, (found.low <= truth.means) & (truth.means <= found.high))
         self.errors += (off[run:] ** 2).ravel().tolist()
-        self.held.append(float(held[run:].mean()))
+        self.held.append(float(np.nanmean(held[run:])) if not np.isnan(held[run:]).all() else np.nan)
         self.half += ((found.high - found.low)[run:] / 2).ravel().tolist()
         if run:
-            self.held_run.append(float(held[:run].mean()))
+            self.held_run.append(float(np.nanmean(held[:run])) if not np.isnan(held[:run]).all() else np.nan)
         values = samples.x if run else samples.y[:, None]
         own = np.stack([values[samples.regime == i].mean(axis=0) for i in samples.present])
         codes = np.concatenate([np.ones((len(truth.asked), 1)), truth.asked.codes()], axis=1)
@@ -71,10 +71,10 @@ class Cell:
         """A row of the table."""
         words = {word: np.mean(share) for word, share in self.flagged.items()}
         shown = ", ".join(f"{word} {share:.0%}" for word, share in words.items() if share >= 0.005)
-        run = f"{np.mean(self.held_run):.2f}" if self.held_run else "-"
+        run = f"{np.nanmean(self.held_run):.2f}" if self.held_run else "-"
         return (
             f"| {self.kind} | {self.rows} | {np.sqrt(np.mean(self.errors)):.3f} "
-            f"| {np.sqrt(np.mean(self.additive)):.3f} | {np.mean(self.held):.2f} | {np.mean(self.half):.3f} "
+            f"| {np.sqrt(np.mean(self.additive)):.3f} | {np.nanmean(self.held):.2f} | {np.nanmean(self.half):.3f} "
             f"| {run} | {shown} | {np.mean(self.seconds):.2f} |"
         )
 
@@ -101,7 +101,8 @@ def main() -> None:
         "",
         f"`python benchmarks/ladder.py --studies {given.studies} -o benchmarks`: nominal 90% intervals; a share's "
         f"standard error is {np.sqrt(0.09 / given.studies):.1%} where the level holds. Errors and half-widths in "
-        "the units of the variables; `run` is the share of intervals that hold the mean of a regime that was run.",
+        "the units of the variables; `run` is the share of intervals that hold the mean of a regime that was run. Intervals that are not printed "
+        "(`misses_training`) count for nothing.",
         "",
         "| truth | rows a regime | RMSE | additive | held | half-width | run | flags of regimes not run | CPU s |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
