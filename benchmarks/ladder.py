@@ -101,8 +101,8 @@ def main() -> None:
         "",
         f"`python benchmarks/ladder.py --studies {given.studies} -o benchmarks`: nominal 90% intervals; a share's "
         f"standard error is {np.sqrt(0.09 / given.studies):.1%} where the level holds. Errors and half-widths in "
-        "the units of the variables; `run` is the share of intervals that hold the mean of a regime that was run. Intervals that are not printed "
-        "(`misses_training`) count for nothing.",
+        "the units of the variables; `run` is the share of intervals that hold the mean of a regime that was run. "
+        "Intervals that are not printed (`misses_training`) count for nothing.",
         "",
         "| truth | rows a regime | RMSE | additive | held | half-width | run | flags of regimes not run | CPU s |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
