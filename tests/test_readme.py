@@ -172,6 +172,20 @@ def test_sizes_of_the_tests_are_those_of_their_table() -> None:
     assert rounds(rejected[-1], most), f"the table has {rejected[-1]}%, not {most}%"
 
 
+def test_shares_of_intervals_that_hold_are_those_of_their_table() -> None:
+    lines = (ROOT / "benchmarks" / "ladder.md").read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    held = {(row[0], row[1]): round(100 * float(row[4])) for row in cells if row[1].isdigit()}
+    plain = [
+        share for (kind, _), share in held.items() if kind in ("near", "block2", "bimodal", "gamma", "counts")
+    ]
+    assert len(plain) == 30
+    words = " ".join(README.split())
+    assert f"in {min(plain)}% to {max(plain)}% of studies, on average {round(sum(plain) / 30)}%" in words
+    least = min(share for (kind, _), share in held.items() if kind == "saturating")
+    assert f"beyond the rows in as few as {least}%" in words
+
+
 def test_every_extra_is_named() -> None:
     """Each extra of the package stands in the table, and the table names no other."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
