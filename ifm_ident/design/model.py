@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.arrays import Ints, fixed
+from ifm_ident.design.texts import look, look_alike_words, look_alikes
 from ifm_ident.errors import InputError, nearest
 
 Level = str | int | float
@@ -58,6 +59,9 @@ def _check_distinct(kind: str, names: Sequence[str], place: tuple[str | int, ...
         if name in seen:
             raise InputError(f"{kind} {name!r} is named twice; names must be distinct", (*place, i))
         seen.add(name)
+    alike = look_alikes(names)
+    if alike is not None:
+        raise InputError(f"{kind}: {look_alike_words(*alike)}", (*place, list(names).index(alike[1])))
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,27 @@ class Intervention:
             texts[level_text(level)] = i
             if not isinstance(level, str):
                 values[level] = i
+        alike = look_alikes(texts)
+        if alike is not None:
+            raise InputError(f"intervention {self.name!r}: {look_alike_words(*alike)}", (*place, texts[alike[1]]))
 
     @cached_property
     def _by_text(self) -> dict[str, int]:
         return {level_text(level): i for i, level in enumerate(self.levels)}
 
+    @cached_property
+    def _by_look(self) -> dict[str, int]:
+        return {look(text): i for text, i in self._by_text.items()}
+
     def index(self, level: object) -> int:
-        """The index of `level` (0 is the baseline), matched by text; InputError names the nearest one."""
+        """The index of `level` (0 is the baseline), matched by text, else by how it looks (`texts.look`).
+
+        Raises InputError that names the nearest one.
+        """
         if not isinstance(level, bool):
             found = self._by_text.get(str(level))
+            if found is None and not str(level).isascii():
+                found = self._by_look.get(look(str(level)))
             if found is not None:
                 return found
         raise InputError(
@@ -170,6 +186,11 @@ class Model:
                 for j, name in enumerate(scope):
                     if name not in known:
                         legal = self.variables if key == "x" else names
+                        alike = look_alikes([*legal, name])
+                        if alike is not None:
+                            raise InputError(
+                                f"factor {factor.name!r}: {look_alike_words(*alike)}", (*place, key, j)
+                            )
                         raise InputError(
                             f"factor {factor.name!r} names the unknown {kind} {name!r}; {nearest(name, legal)}",
                             (*place, key, j),
@@ -214,6 +235,20 @@ class Model:
     def position(self) -> dict[str, int]:
         """Intervention name to position."""
         return {intervention.name: i for i, intervention in enumerate(self.interventions)}
+
+    @cached_property
+    def _by_look(self) -> dict[str, int]:
+        return {look(name): i for name, i in self.position.items()}
+
+    def find(self, name: str) -> int | None:
+        """The position of an intervention by its name, else by how that looks; None where there is none.
+
+        >>> model = Model((Intervention("TNF\u03b1", (0, 1)),), ("x",), (Factor("f", ("x",), ()),))
+        >>> model.find("TNF\u03b1\u200b"), model.find("TNF")
+        (0, None)
+        """
+        found = self.position.get(name)
+        return self._by_look.get(look(name)) if found is None else found
 
     @cached_property
     def level_counts(self) -> Ints:
