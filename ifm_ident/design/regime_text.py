@@ -151,6 +151,10 @@ class RegimeReader:
                 complaints[notation] = error
         return found, complaints
 
+    def read_label_or_assignment(self, text: str) -> Active:
+        """The regime of a text that is no level string; InputError as `read`."""
+        return self._read_as(text, "assignment" if "=" in text else "label")
+
     def read_map(self, mapping: Mapping[str, object]) -> Active:
         """The regime of a map, intervention name to level; what is left out is at baseline.
 
