@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.arrays import Ints, fixed
-from ifm_ident.design.texts import look, look_alike_words, look_alikes
+from ifm_ident.design.texts import look, look_alike_words, look_alikes, visible
 from ifm_ident.errors import InputError, nearest
 
 Level = str | int | float
@@ -30,6 +31,15 @@ def level_text(level: Level) -> str:
     return str(level)
 
 
+def legal_name(text: str) -> str:
+    """A text as the name of an intervention may be: what names do not hold becomes `_`.
+
+    >>> legal_name("1S,3R-RSL-3"), legal_name("chr1:100-200")
+    ('1S_3R-RSL-3', 'chr1_100-200')
+    """
+    return "".join("_" if c in _FORBIDDEN_IN_NAMES or c.isspace() else c for c in visible(text.strip()))
+
+
 def _check_level(level: object, place: tuple[str | int, ...]) -> None:
     if isinstance(level, bool) or level is None or not isinstance(level, (str, int, float)):
         raise InputError(f'a level is a string or a number, got {level!r}; write "{level}" in quotes', place)
@@ -46,7 +56,8 @@ def _check_name(kind: str, name: object, place: tuple[str | int, ...]) -> None:
     if kind == "an intervention" and bad:
         raise InputError(
             f"the intervention name {name!r} holds {' '.join(map(repr, bad))}; "
-            "names hold none of + , = : or white space",
+            f"names hold none of + , = : or white space; call it {legal_name(name)!r}, and say so where labels write "
+            f"it otherwise: labels: {{names: {{{json.dumps(name, ensure_ascii=False)}: {legal_name(name)}}}}}",
             place,
         )
     if kind == "an intervention" and name in RESERVED_NAMES:

@@ -38,7 +38,7 @@ def write_latex(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificat
     """
     train = study.design.train
     name = latex_escape(" ".join(study.name.split()))
-    size = f"{counted(len(study.design.model.factors), 'factor')}, {counted(len(train), 'training regime')}"
+    size = f"{counted(len(study.design.model.factors), 'factor')}, {study.design.training_words}"
     head = [
         r"% needs \usepackage{longtable,array,amsmath}",
         r"\begin{longtable}{@{}l l >{\raggedright\arraybackslash}p{0.6\linewidth}@{}}",
