@@ -187,7 +187,7 @@ def load_study(path: str, quiet: bool = False) -> Study:
 
 
 def with_test(study: Study, specs: Sequence[str], place: str, quiet: bool = False) -> Study:
-    """The study with other test regimes, from an option; remarks on tables that it names as `load_study` has them."""
+    """The study with other test regimes, from an option, with remarks on tables that it names as `load_study`."""
     asked = study.with_test(specs, place)
     for note in asked.notes[len(study.notes) :]:
         remark(f"warning: {note}", quiet)

@@ -56,8 +56,8 @@ def _check_name(kind: str, name: object, place: tuple[str | int, ...]) -> None:
     if kind == "an intervention" and bad:
         raise InputError(
             f"the intervention name {name!r} holds {' '.join(map(repr, bad))}; "
-            f"names hold none of + , = : or white space; call it {legal_name(name)!r}, and say so where labels write "
-            f"it otherwise: labels: {{names: {{{json.dumps(name, ensure_ascii=False)}: {legal_name(name)}}}}}",
+            f"names hold none of + , = : or white space; call it {legal_name(name)!r} and, where labels write it "
+            f"otherwise, say so: labels: {{names: {{{json.dumps(name, ensure_ascii=False)}: {legal_name(name)}}}}}",
             place,
         )
     if kind == "an intervention" and name in RESERVED_NAMES:

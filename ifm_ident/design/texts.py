@@ -73,4 +73,3 @@ def look_alike_words(one: str, other: str) -> str:
         f"{one!r} ({code_points(one, other)}) and {other!r} ({code_points(other, one)}) look the same and differ; "
         "write them alike, or apart"
     )
-

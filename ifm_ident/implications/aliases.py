@@ -42,8 +42,8 @@ class Aliases:
     first; a group's effects of the model come first, then small ones. basis: effects of the model that are first
     in their groups and whose contrasts are a basis of the model's. partial: for the first effect of every other
     group its exact least-squares coefficients on the basis, where there are any: what it adds to the estimates of
-    basis effects. confounded: how many effects of the model hold others outside it; where some effects of the model
-    are combinations of others, how many independent combinations do: the rank of the bias. regular: whether the
+    basis effects. confounded: how many effects of the model hold others outside it; where some of them are
+    combinations of others, how many independent combinations do: the rank of the bias. regular: whether the
     regimes are a full factorial or a regular fraction of one; words: all effects with a constant contrast, and its
     sign, shortest first (None when more than 2^10 exist).
     """
@@ -245,7 +245,9 @@ def _confounded(
         others = [effect for effect in outside if effect is not None]
         return RowSpace(_inner_products(list(basis), others, contrasts, count)).rank if others else 0
     kept = set(basis)
-    mixed = {group[0][0] for group, e in zip(groups, outside, strict=True) if group[0][0] in kept and e is not None}
+    mixed = {
+        group[0][0] for group, e in zip(groups, outside, strict=True) if group[0][0] in kept and e is not None
+    }
     return len(mixed.union(*(found for effect, found in partial.items() if effect not in model)))
 
 

@@ -114,7 +114,9 @@ def _closing(found: Aliases) -> str:
             f"(the constant {constant} is one)"
         )
     else:
-        first = f"The training regimes tell all {total:,} effects of the model apart (the constant {constant} is one)"
+        first = (
+            f"The training regimes tell all {total:,} effects of the model apart (the constant {constant} is one)"
+        )
     if not mixed:
         return f"{first}; none is confounded with other effects of up to {counted(found.order, 'intervention')}."
     return (

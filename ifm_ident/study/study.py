@@ -243,10 +243,11 @@ class Study:
     def from_labels(
         cls,
         source: object,
-        label: str | None = None,
+        label: str | Sequence[str] | None = None,
         *,
         separator: str | None = None,
         control: str | Sequence[str] | None = None,
+        names: Mapping[str, str] | None = None,
         interventions: Sequence[str] | None = None,
         factors: Sequence[FactorLike] | None = None,
         variables: Sequence[str] = ("x",),
@@ -255,15 +256,19 @@ class Study:
     ) -> Study:
         """The study of a screen from a column of perturbation labels such as `A+B`, `A_B`, `A+ctrl` or `control`.
 
-        `source` is a path, a data frame, an AnnData or a list of labels, `label` its column. Interventions have
+        `source` is a path, a data frame, an AnnData or a list of labels, `label` its column, or several columns that
+        hold one intervention each, where an empty cell says nothing. Interventions have
         two levels, 0 and 1, and are in order of name; training regimes are the distinct ones, in order of the
         number of interventions, then of these; sample sizes count the cells. Without `factors` every intervention
         has a factor of its own over all `variables`. `test` is as in a study file, without it {order: 2}.
 
         Without `label` the column is called label, regime, perturbation, condition or guide_identity, or is the
-        only one. Without `separator` and `control` the usual ones are found. A character that names may hold (such
-        as `_`) is taken as the separator only if labels fall into other labels by it, and refused where that leaves
-        a doubt: then give it, or `interventions`. A screen where no label means baseline is asked about too.
+        only one. Without `separator` and `control` the usual ones are found. A character is taken as the separator
+        only if labels fall into other labels by it, and refused where that leaves a doubt: then give it, or
+        `interventions`, or `names`, a map from texts in labels to the interventions that they name, for texts that
+        hold what names cannot (+ , = : or white space). Missing values are no interventions: a word for one, such as
+        NA, is refused unless it is given. A screen where no label means baseline is asked about too. Rows without
+        any cell filled are left out; `notes` of the study says so.
 
         >>> study = Study.from_labels(["control", "A", "A", "B", "HLA_E", "A_B", "HLA_E_A", "control"])
         >>> list(study.model.position), study.samples.tolist()
@@ -277,7 +282,11 @@ class Study:
         >>> Study.from_labels(["ctrl", "A", "B", "A+B"])
         Study 'screen': 2 interventions, 2 factors, 4 training regimes, 4 test regimes
         """  # noqa: E501
-        screen = read_screen(source, label, separator=separator, control=control, interventions=interventions)
+        screen = read_screen(
+            source, label, separator=separator, control=control, names=names, interventions=interventions
+        )
+        if isinstance(variables, str) or not isinstance(variables, Sequence):
+            raise InputError(f"variables is a list of names, such as ['x1', 'x2'], got {variables!r:.60}")
         mapping = {
             "name": name or screen.name,
             "interventions": {one: [0, 1] for one in screen.names},
@@ -292,7 +301,14 @@ class Study:
             raise InputError(f"{screen.place}: {error}", error.path) from None
         train, samples = screen.training(study.model)
         design = Design(study.model, train)
-        return dataclasses.replace(study, design=design, samples=samples, data=screen.data, notation="label")
+        return dataclasses.replace(
+            study,
+            design=design,
+            samples=samples,
+            data=screen.data,
+            notation="label",
+            notes=(*screen.notes, *study.notes),
+        )
 
     def __repr__(self) -> str:
         sizes = (

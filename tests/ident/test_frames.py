@@ -92,7 +92,9 @@ def test_levels_of_every_type(column: Any) -> None:
     found = read_regimes(BITS, pa.table(columns) if library is pa else library.DataFrame(columns))
     assert list(found.regimes) == [((0, 1),), ((1, 1),), ()]
     (note,) = found.notes
-    assert note.endswith("1 empty cell was read as baseline" if column[2] is not None else "2 empty cells were read as baseline")
+    assert note.endswith(
+        "1 empty cell was read as baseline" if column[2] is not None else "2 empty cells were read as baseline"
+    )
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,10 @@ def test_interventions_of_a_screen_are_found(labels: list[str], names: list[str]
         (["ctrl", "A_C", "A_D"], "row 3: 'A_D' may be one .* as 'A_C' holds 'A' too"),
         (["ctrl", "A|B"], r"row 2: 'A\|B' may be one intervention"),
         (["ctrl", "A+B", "C,D"], r"row 2: 'A\+B' may be one intervention, or several joined by '\+'"),
-        (["non-targeting", "A,B"], r"row 2: 'A,B' may be .*; give separator=',' if it joins, names=\{'A,B': 'A_B'\}"),
+        (
+            ["non-targeting", "A,B"],
+            r"row 2: 'A,B' may be .*; give separator=',' if it joins, names=\{'A,B': 'A_B'\}",
+        ),
         (["ctrl", "A", "B", "A_B", "A|B"], "labels are joined by '|' and by '_'|give separator"),
         (["ctrl", "A+"], r"row 2: 'A\+' has an empty part"),
         (["ctrl", ""], "row 2: the label is empty; write 'ctrl'"),

@@ -55,6 +55,8 @@ def joined_labels(table: Table, names: Sequence[str]) -> tuple[pa.ChunkedArray, 
     texts = [text for column in columns for text in column.unique().to_pylist() if text]
     joiner = next((sign for sign in _JOINERS if not any(sign in text for text in texts)), None)
     if joiner is None:
-        raise InputError(f"{table.path}: the columns {', '.join(map(repr, names))} hold control characters; remove them")
+        raise InputError(
+            f"{table.path}: the columns {', '.join(map(repr, names))} hold control characters; remove them"
+        )
     joined = pc.binary_join_element_wise(*columns, pa.scalar(joiner, pa.large_string()), null_handling="skip")
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, joined.type), joined), joiner

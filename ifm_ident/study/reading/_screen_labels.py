@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ifm_ident.design.model import legal_name
 from ifm_ident.design.regime_text import BASELINE
-from ifm_ident.design.texts import is_missing, look, look_alike_words, look_alikes
+from ifm_ident.design.texts import is_missing, look_alike_words, look_alikes, visible
 from ifm_ident.errors import InputError
 from ifm_ident.study.reading.label_conventions import CONTROLS, LabelConvention, is_known_control
 
@@ -32,8 +32,9 @@ def names_in_labels(
 ) -> tuple[list[str], LabelConvention]:
     """The interventions of distinct labels, and the convention with its separator.
 
-    Without `interventions` they are found: labels are taken apart by a separator that is given, or by one that makes
-    every label that holds it a row of other labels and controls. InLabel or InputError where that leaves a doubt.
+    Without `interventions` they are found: labels are taken apart by a separator that is given, or by one that
+    makes every label that holds it a row of other labels and controls. InLabel or InputError where that leaves a
+    doubt.
 
     >>> names_in_labels(["ctrl", "A", "B", "A_B"], LabelConvention())[0]
     ['A', 'B']
@@ -51,6 +52,7 @@ separator=':' if it joins, names={'A:1': 'A_1'} if it does not
     alike = look_alikes(texts)
     if alike is not None:
         raise InLabel(texts.index(alike[1]), f"the labels {look_alike_words(*alike)}")
+    texts = [visible(text) for text in texts]
     named = dict(convention.names)
     hide, show = _hiding(named)
     names, found = _found([hide(text) for text in texts], convention, show)
@@ -65,6 +67,8 @@ separator=':' if it joins, names={'A:1': 'A_1'} if it does not
         )
     shown = sorted(dict.fromkeys(named.get(name, name) for name in map(show, names)))
     for name in shown:
+        if legal_name(name) == name and not is_missing(name):
+            continue
         index = next((i for i, text in enumerate(texts) if name in text), 0)
         if is_missing(name) and name not in named.values():
             raise InLabel(
@@ -73,10 +77,11 @@ separator=':' if it joins, names={'A:1': 'A_1'} if it does not
                 f"names={{{name!r}: {name!r}}} or, for the baseline, control={name!r}",
             )
         if legal_name(name) != name:
+            bad = sorted(set(name) - set(legal_name(name)))
             raise InLabel(
                 index,
-                f"the intervention name {name!r} holds {' '.join(map(repr, sorted(set(name) - set(legal_name(name)))))}"
-                f"; names hold none of + , = : or white space: give names={{{name!r}: {legal_name(name)!r}}}",
+                f"the intervention name {name!r} holds {' '.join(map(repr, bad))}; names hold none of + , = : or "
+                f"white space: give names={{{name!r}: {legal_name(name)!r}}}",
             )
     return shown, found
 
@@ -129,7 +134,9 @@ def _found(
                 empty, f"{show(texts[empty])!r} has an empty part between {separator!r} and {separator!r}"
             )
         return [part for part in parts if not _is_control(part, convention)], convention
-    runs = dict.fromkeys(run for sign in _SIGNS for text in texts for run in re.findall(rf"{re.escape(sign)}+", text))
+    runs = dict.fromkeys(
+        run for sign in _SIGNS for text in texts for run in re.findall(rf"{re.escape(sign)}+", text)
+    )
     found: list[tuple[list[str], str]] = []
     left = list(texts)
     for run in sorted(runs, key=len, reverse=True):
@@ -146,8 +153,8 @@ def _found(
             f"labels are joined by {found[0][1]!r} and by {found[1][1]!r}; give separator=, or interventions=[...]"
         )
     if found:
-        names, separator = found[0]
-        return names, dataclasses.replace(convention, separator=separator)
+        left, separator = found[0]
+        return left, dataclasses.replace(convention, separator=separator)
     return sorted(set(texts) - controls), dataclasses.replace(convention, separator="+")
 
 
@@ -164,7 +171,9 @@ class _Perhaps:
         self, texts: Sequence[str], separator: str, convention: LabelConvention, show: Callable[[str], str]
     ) -> None:
         self.separator, self.convention, self.show = separator, convention, show
-        self.cut = re.compile(rf"(?<!{re.escape(separator[0])})\s*{re.escape(separator)}\s*(?!{re.escape(separator[0])})")
+        self.cut = re.compile(
+            rf"(?<!{re.escape(separator[0])})\s*{re.escape(separator)}\s*(?!{re.escape(separator[0])})"
+        )
         bare = ((text, self._without_control(text)) for text in texts if not _is_control(text, convention))
         self.bare = {text: rest for text, rest in bare if not _is_control(rest, convention)}
         self.known = set(self.bare.values())
@@ -218,15 +227,18 @@ class _Perhaps:
         named = f"names={{{label!r}: {legal_name(label)!r}}}"
         if not all(self._pieces(text)):
             remedy = named if sign[0] in "+,:" else "separator='+'"
-            said = f"{label!r} has an empty part between {sign!r} and {sign!r}; if it is one intervention, give {remedy}"
-            return InLabel(self.index[text], said)
+            return InLabel(
+                self.index[text],
+                f"{label!r} has an empty part between {sign!r} and {sign!r}; if it is one intervention, give "
+                f"{remedy}",
+            )
         apart = f"{named} if it does not"
         if sign[0] not in "+,:":
             apart = "'+' if it does not, or interventions=[...]"
         return InLabel(
             self.index[text],
-            f"{label!r} may be one intervention, or several joined by {sign!r}{why}; give separator={sign!r} if it "
-            f"joins, {apart}",
+            f"{label!r} may be one intervention, or several joined by {sign!r}{why}; give separator={sign!r} if "
+            f"it joins, {apart}",
         )
 
     def names(self) -> tuple[list[str], str] | None:

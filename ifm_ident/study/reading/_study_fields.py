@@ -32,7 +32,8 @@ _TABLE_KEYS = ("file", "label", "labels")
 class DataSpec:
     """Where the data table is and how to read it: outcome, label column and convention, scaling, logarithms.
 
-    label: the column of labels, or several that hold one intervention each. unit: the column that says which rows belong together (an animal, a plate), None for independent rows.
+    label: the column of labels, or several that hold one intervention each. unit: the column that says
+    which rows belong together (an animal, a plate), None for independent rows.
     outcomes: several columns in place of one `outcome`, "all" for every numeric one without another part.
     """
 
@@ -184,10 +185,10 @@ class FieldReader:
         return self._listed(items, ("train",))
 
     def train_of_data(self, spec: DataSpec | None) -> tuple[Regimes, Notation]:
-        """The distinct regimes of the data table, by the number active, then positions, then levels (`train: data`)."""
+        """`train: data`, the distinct regimes of the data table: by number active, then positions, then levels."""
         if spec is None:
             raise InputError(
-                "`train: data` takes the regimes of the data table, and there is none; add data: {file: cells.csv}",
+                "`train: data` takes those of the data table, and there is none; add data: {file: cells.csv}",
                 ("train",),
             )
         try:
@@ -321,8 +322,8 @@ class FieldReader:
             name = _names(label, (*place, "label"), "a label column")
             if len(set(name)) < max(2, len(name)):
                 raise InputError(
-                    "`label` lists columns that hold one intervention each, two or more, each once; for one column "
-                    "write its name alone",
+                    "`label` lists columns that hold one intervention each, two or more, each once; for one "
+                    "column write its name alone",
                     (*place, "label"),
                 )
         elif label is not None:

@@ -28,12 +28,13 @@ LABEL_COLUMNS = ("label", "regime")
 COUNT_COLUMN = "n"
 _MOST_DIGITS = 18
 
+
 @dataclass(frozen=True, eq=False)
 class RegimeTable:
     """The regimes of a table, one a row, and the notation that fits how it writes them.
 
-    rows: the row of each regime, from 0, ascending: rows that tell no regime are left out. notes: what was left out
-    or taken for baseline, in words.
+    rows: the row of each regime, from 0, ascending: rows that tell no regime are left out. notes: what was left
+    out or taken for baseline, in words.
     """
 
     regimes: Regimes
@@ -50,10 +51,10 @@ def read_regimes(
     `source` is whatever `table_of` takes. `labels` says how labels are written; without it they are read as
     in a study file, or else in the convention that the known interventions leave no doubt about.
 
-    With `label` that column is read and the others are ignored; several hold one intervention each. Without, columns
-    named like interventions are read, absent or empty meaning baseline; with no such column, the column `label` or
-    `regime`, or the only column there is. Levels match by text, numbers also by value. A row whose cells are all empty
-    is no regime and left out; other columns are ignored where every intervention has its own.
+    With `label` that column is read and the others are ignored; several hold one intervention each. Without,
+    columns named like interventions are read, absent or empty meaning baseline; with no such column, the column
+    `label` or `regime`, or the only column there is. Levels match by text, numbers also by value. A row whose
+    cells are all empty is no regime and left out; other columns are ignored where every intervention has its own.
 
     Raises InputError that starts with `FILE: `, or RowError with `FILE, row N: ` (N counted from 1), for
     what cannot be read, an unknown column, level or regime, a missing label, and one that parses two ways.
@@ -117,9 +118,7 @@ def data_regimes(
     """
     table = table_of(source)
     own = any(model.find(name) is not None for name in table.names)
-    extra = tuple(
-        name for name in table.names if (model.find(name) is None if own else name not in LABEL_COLUMNS)
-    )
+    extra = tuple(name for name in table.names if (model.find(name) is None if own else name not in LABEL_COLUMNS))
     return regimes_in(model, table, label_column(model, table, label, extra), labels)
 
 
@@ -192,9 +191,7 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(map(repr, names[:8])) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
 
 
-def regimes_in(
-    model: Model, table: Table, label: Label, labels: LabelConvention | None = None
-) -> RegimeTable:
+def regimes_in(model: Model, table: Table, label: Label, labels: LabelConvention | None = None) -> RegimeTable:
     """The regimes of an open table: its label columns, or one column an intervention where `label` is None."""
     if label is not None:
         return _from_labels(model, table, label, labels)

@@ -11,9 +11,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from ifm_ident.arrays import Ints
 from ifm_ident.design.model import Model
 from ifm_ident.design.regime_text import BASELINE, RegimeReader
-from ifm_ident.arrays import Ints
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.design.texts import is_missing, look
 from ifm_ident.errors import InputError, nearest
@@ -52,8 +52,8 @@ class LabelConvention:
     """How a column of labels is written; what is None is found, label by label, by the known interventions.
 
     separator: stands between the interventions of one label. control: texts that mean baseline, beside `ctrl`.
-    names: pairs of a text in labels, whatever it holds, and the intervention that it names (`A`, or `A=high` for one
-    of more than two levels). Raises InputError for an empty separator or name, and a text that has two meanings.
+    names: pairs of a text in labels, whatever it holds, and the intervention that it names (`A`, or `A=high` for
+    one of more than two levels). Raises InputError for an empty separator or name, and a text with two meanings.
 
     >>> LabelConvention("_", ("NT",))
     LabelConvention(separator='_', control=('NT',), names=())
@@ -156,8 +156,8 @@ class LabelReader:
                 raise InputError(f"the names of labels, {text!r}: {error}") from None
             if len(read) != 1:
                 raise InputError(
-                    f"the names of labels give {text!r} the meaning {name!r}; write one intervention, or its level "
-                    "as A=1 (names of the control go under `control`)"
+                    f"the names of labels give {text!r} the meaning {name!r}; write one intervention, or its "
+                    "level as A=1 (names of the control go under `control`)"
                 )
             found[look(text)] = read[0]
         return found
@@ -240,17 +240,17 @@ class LabelReader:
             if start == len(pieces):
                 yield active
                 continue
-            for stop, part in steps[start]:
-                if part is not None and part[0] in (position for position, _ in active):
+            for stop, one in steps[start]:
+                if one is not None and one[0] in (position for position, _ in active):
                     continue
-                state = (stop, active if part is None else tuple(sorted((*active, part))))
+                state = (stop, active if one is None else tuple(sorted((*active, one))))
                 if state not in seen:
                     seen.add(state)
                     waiting.append(state)
             if len(seen) > _MOST_STATES:
                 raise InputError(
-                    f"regime {label[:40]!r}... can be cut at {separator!r} in too many ways; use a column for each "
-                    "intervention"
+                    f"regime {label[:40]!r}... can be cut at {separator!r} in too many ways; use a column for "
+                    "each intervention"
                 )
 
     def _ambiguous(self, text: str, regimes: list[Active]) -> str:
@@ -275,8 +275,8 @@ class LabelReader:
         if bad and is_missing(bad):
             head = "" if bad == text.strip() else f"split at {separator!r}, "
             return InputError(
-                f"regime {text!r}: {head}{bad!r} reads as a missing value; write what was done in this row, or remove "
-                f"it (if {bad!r} is a name, declare it as an intervention or, for the baseline, as a control)"
+                f"regime {text!r}: {head}{bad!r} reads as a missing value; write what was done in this row, "
+                f"or remove it (if {bad!r} is a name, declare it as an intervention or, for the baseline, as a control)"
             )
         complaints = self._reader.readings(text)[1] if self.convention.separator is None else {}
         notation, complaint = next(iter(complaints.items()), (None, None))
@@ -295,7 +295,8 @@ class LabelReader:
         said = f"{head}{bad!r} is no intervention and no control; {nearest(bad, self.model.position)}"
         remedy = f"name the control: labels: {{control: [{_yaml(bad)}]}}"
         if _IN_NO_NAME.search(text.strip()):
-            remedy += f", or the intervention: labels: {{names: {{{_yaml(text.strip())}: {next(iter(self.model.position))}}}}}"
+            name = next(iter(self.model.position))
+            remedy += f", or the intervention: labels: {{names: {{{_yaml(text.strip())}: {name}}}}}"
         return InputError(f"{complaint if plain else said} (or {remedy})")
 
 
@@ -307,13 +308,11 @@ def _yaml(text: str) -> str:
     return text if re.fullmatch(r"[\w./-]+", text) else json.dumps(text, ensure_ascii=False)
 
 
-def read_labels(
-    model: Model, column: pa.ChunkedArray, convention: LabelConvention | None, rows: Ints
-) -> Regimes:
+def read_labels(model: Model, column: pa.ChunkedArray, convention: LabelConvention | None, rows: Ints) -> Regimes:
     """The regimes of a column of texts without nulls; Python work for each distinct label only.
 
-    rows: the row of each text, from 0. Raises InputError that starts with `row N: `, N counted from 1, for the first
-    label that cannot be read.
+    rows: the row of each text, from 0. Raises InputError that starts with `row N: `, N counted from 1, for the
+    first label that cannot be read.
     """
     reader = LabelReader(model, convention or LabelConvention())
     encoded = column.combine_chunks().dictionary_encode()
