@@ -3,6 +3,7 @@
 from ifm_ident.commands._options import (
     Output,
     files,
+    load_study,
     open_sink,
     output_options,
     progress,
@@ -12,11 +13,13 @@ from ifm_ident.commands._options import (
     stages,
     study_argument,
     test_option,
+    with_test,
 )
 
 __all__ = [
     "Output",
     "files",
+    "load_study",
     "open_sink",
     "output_options",
     "progress",
@@ -26,4 +29,5 @@ __all__ = [
     "stages",
     "study_argument",
     "test_option",
+    "with_test",
 ]

@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 from tqdm import tqdm
 
 from ifm_ident.files import check_output, open_output
+from ifm_ident.study.study import Study, load
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
@@ -175,6 +176,22 @@ def remark(text: str, quiet: bool) -> None:
     """A remark on standard error."""
     if not quiet:
         click.echo(text, err=True)
+
+
+def load_study(path: str, quiet: bool = False) -> Study:
+    """The study of a file; what its reader should know of how it was read goes to standard error."""
+    study = load(path)
+    for note in study.notes:
+        remark(f"warning: {note}", quiet)
+    return study
+
+
+def with_test(study: Study, specs: Sequence[str], place: str, quiet: bool = False) -> Study:
+    """The study with other test regimes, from an option, with remarks on tables that it names as `load_study`."""
+    asked = study.with_test(specs, place)
+    for note in asked.notes[len(study.notes) :]:
+        remark(f"warning: {note}", quiet)
+    return asked
 
 
 @dataclass(frozen=True, slots=True)
