@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ifm_ident import load
-from ifm_ident.commands import files, remark, stages, study_argument
+from ifm_ident.commands import files, limit_option, remark, stages, study_argument
 from ifm_ident.files import check_output
 from ifm_ident.show import counted
 from ifm_learn.commands._options import calibration_option, data_option, jobs_option, seed_option
@@ -39,6 +39,7 @@ from ifm_learn.ladder.rungs import ENERGIES, GRID
 @jobs_option
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
+@limit_option
 def command(
     study: str,
     output: str,

@@ -7,10 +7,12 @@ import io
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from ifm_ident.errors import InputError
+from ifm_ident.limits import read_bytes, require_within
 from ifm_ident.study.reading._table import RowError, Table, require_distinct
 from ifm_ident.study.reading.missing_files import missing_file
 
@@ -35,13 +37,42 @@ def read_table_file(path: Path) -> Table:
 
 def _read_parquet(path: Path) -> pa.Table:
     with path.open("rb") as source:
-        require_distinct(path, pq.read_schema(source).names)
+        schema = pq.read_schema(source)
+        require_distinct(path, schema.names)
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
         source.seek(0)
-        return pq.read_table(source)
+        file = pq.ParquetFile(source, read_dictionary=texts)
+        _require_small(path, file.metadata)
+        return _unfolded(path, file.read(), schema, texts)
+
+
+def _require_small(path: Path, metadata: pq.FileMetaData) -> None:
+    """Raise InputError for a file that says it unfolds to more than the limits; nothing of it is read yet."""
+    require_within("rows", metadata.num_rows, path)
+    require_within("columns", metadata.num_columns, path)
+    groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
+    chunks = [group.column(c) for group in groups for c in range(group.num_columns)]
+    require_within("cells", max(metadata.num_rows * metadata.num_columns, sum(c.num_values for c in chunks)), path)
+    require_within("file", sum(c.total_uncompressed_size for c in chunks), f"{path}, decompressed")
+
+
+def _unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) -> pa.Table:
+    """The table with its texts written out, where these are no more than the limits: a long text is stored once."""
+    size = 0
+    for name in texts:
+        for chunk in table.column(name).chunks:
+            lengths = pc.binary_length(chunk.dictionary).to_numpy(zero_copy_only=False)
+            used = chunk.indices.drop_null().to_numpy(zero_copy_only=False)
+            size += int(lengths[used].sum()) if len(used) else 0
+    require_within("file", size, f"{path}, decompressed")
+    for place, field in enumerate(table.schema):
+        if field.name in texts:
+            table = table.set_column(place, field.name, table.column(place).cast(schema.field(field.name).type))
+    return table
 
 
 def _read_text(path: Path, suffix: str) -> pa.Table:
-    data = path.read_bytes()
+    data = read_bytes(path)
     if not data.removeprefix(b"\xef\xbb\xbf").strip():
         raise InputError(f"{path}: the file is empty; the first line names the columns")
     try:
@@ -53,6 +84,9 @@ def _read_text(path: Path, suffix: str) -> pa.Table:
     data = data.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n") + b"\n"
     tabs = suffix == ".tsv" or (suffix == ".txt" and b"\t" in data.split(b"\n", 1)[0])
     width = _header_width(path, data, tabs)
+    rows = data.count(b"\n") - 1  # a line more for every line end inside quotes
+    for name, value in (("columns", width), ("rows", rows), ("cells", rows * width)):
+        require_within(name, value, path)
     bad: list[pacsv.InvalidRow] = []
 
     def refuse(row: pacsv.InvalidRow) -> str:
