@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ifm_ident.errors import IfmError, InputError, nearest
+from ifm_ident.errors import IfmError, InputError, argument_of, nearest
 from ifm_ident.inert import visible
 from ifm_ident.plugins import OWN, PluginError, added, loaded
 
@@ -100,7 +100,7 @@ class LazyGroup(click.Group):
             _discard_output()
             return 0
         except InputError as error:
-            option = _option(self.get_command(ctx, ctx.invoked_subcommand or ""), _argument(error))
+            option = _option(self.get_command(ctx, ctx.invoked_subcommand or ""), argument_of(error))
             if option is None:
                 raise
             raise InputError(f"{error} (the option {option})", error.path) from None
@@ -140,14 +140,6 @@ def group() -> None:
     Completion with the Tab key, in a start-up file of the shell (bash; zsh and fish likewise):
     eval "$(_IFM_COMPLETE=bash_source ifm)"
     """
-
-
-def _argument(error: InputError) -> str:
-    """The argument that remedies an error, or one that the error repeats with a place before it."""
-    found: BaseException | None = error
-    while isinstance(found, InputError) and not found.argument and str(found.__context__) in str(found):
-        found = found.__context__
-    return found.argument if isinstance(found, InputError) else ""
 
 
 def _option(command: click.Command | None, argument: str) -> str | None:

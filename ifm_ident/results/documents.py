@@ -91,8 +91,8 @@ def document(*lines: Mapping[str, object]) -> Iterator[str]:
 def csv_line(values: Iterable[object]) -> str:
     """One line of CSV, without its end; texts do nothing in spreadsheets and terminals (`inert_cell`).
 
-    >>> csv_line(["a,b", 1, None, "=A1"])
-    '"a,b",1,,\'=A1'
+    >>> print(csv_line(["a,b", 1, None, "=A1"]))
+    "a,b",1,,'=A1
     """
     text = io.StringIO()
     cells = (inert_cell(value) if isinstance(value, str) else value for value in values)

@@ -25,35 +25,42 @@ def read_table_file(path: Path) -> Table:
     """The table of a CSV, TSV or Parquet file, told apart by the suffix; cells of CSV and TSV stay text."""
     suffix = path.suffix.lower()
     parquet = suffix in (".parquet", ".pq")
+    nested: dict[str, str] = {}
     try:
-        data = _read_parquet(path) if parquet else _read_text(path, suffix)
+        data = _read_parquet(path, nested) if parquet else _read_text(path, suffix)
     except FileNotFoundError:
         raise missing_file(path, SUFFIXES) from None
     except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: the table cannot be read ({reason})") from None
-    return Table(path, data, untyped=not parquet)
+    return Table(path, data, untyped=not parquet, unreadable=nested)
 
 
-def _read_parquet(path: Path) -> pa.Table:
+def _read_parquet(path: Path, nested: dict[str, str]) -> pa.Table:
+    """The columns that hold one value a row; `nested` gets the others, which are not read, and why."""
     with path.open("rb") as source:
         schema = pq.read_schema(source)
         require_distinct(path, schema.names)
+        nested |= {
+            field.name: f"holds values of type {field.type}; levels and labels are text or numbers"
+            for field in schema
+            if pa.types.is_nested(field.type)
+        }
+        names = [name for name in schema.names if name not in nested]
         texts = [field.name for field in schema if pa.types.is_string(field.type)]
         source.seek(0)
         file = pq.ParquetFile(source, read_dictionary=texts)
-        _require_small(path, file.metadata)
-        return _unfolded(path, file.read(), schema, texts)
+        _require_small(path, file.metadata, len(names))
+        return _unfolded(path, file.read(names), schema, texts)
 
 
-def _require_small(path: Path, metadata: pq.FileMetaData) -> None:
+def _require_small(path: Path, metadata: pq.FileMetaData, columns: int) -> None:
     """Raise InputError for a file that says it unfolds to more than the limits; nothing of it is read yet."""
     require_within("rows", metadata.num_rows, path)
     require_within("columns", metadata.num_columns, path)
-    groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
-    chunks = [group.column(c) for group in groups for c in range(group.num_columns)]
-    require_within("cells", max(metadata.num_rows * metadata.num_columns, sum(c.num_values for c in chunks)), path)
-    require_within("file", sum(c.total_uncompressed_size for c in chunks), f"{path}, decompressed")
+    require_within("cells", metadata.num_rows * columns, path)
+    size = sum(metadata.row_group(g).total_byte_size for g in range(metadata.num_row_groups))
+    require_within("file", size, f"{path}, decompressed")
 
 
 def _unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) -> pa.Table:
