@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ifm_ident.errors import IfmError, InputError, nearest
+from ifm_ident.errors import IfmError, InputError, argument_of, nearest
+from ifm_ident.inert import visible
 from ifm_ident.plugins import OWN, PluginError, added, loaded
 
 if TYPE_CHECKING:
@@ -59,10 +61,10 @@ def _added() -> Mapping[str, _Added]:
             for name, (words, place) in loaded(one).items():
                 found.setdefault(name, _Added(words, place, one))
         except PluginError as error:
-            click.echo(f"ifm: {error}", err=True)
+            _complain(error)
         except (AttributeError, TypeError, ValueError):
             what = f"the plug-in {one.name} = {one.value} of {one.group}"
-            click.echo(f"ifm: {what} is no table of commands; tell those who wrote it", err=True)
+            _complain(f"{what} is no table of commands; tell those who wrote it")
     return found
 
 
@@ -98,7 +100,7 @@ class LazyGroup(click.Group):
             _discard_output()
             return 0
         except InputError as error:
-            option = _option(self.get_command(ctx, ctx.invoked_subcommand or ""), error.argument)
+            option = _option(self.get_command(ctx, ctx.invoked_subcommand or ""), argument_of(error))
             if option is None:
                 raise
             raise InputError(f"{error} (the option {option})", error.path) from None
@@ -159,19 +161,25 @@ def _terminate(number: int, frame: object) -> None:
     sys.exit(128 + number)
 
 
+def _complain(of: object) -> None:
+    """One line on standard error, in which names do nothing to a terminal."""
+    click.echo(f"ifm: {visible(str(of))}", err=True)
+
+
 def main() -> None:
     """Run the command line; exit 0 done, 1 a fault of the program or a failed check, 2 bad input."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         status = group.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        error.show(shown := io.StringIO())
+        click.echo(visible(shown.getvalue()), err=True, nl=False)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("ifm: interrupted", err=True)
+        _complain("interrupted")
         sys.exit(128 + signal.SIGINT)
     except IfmError as error:
-        click.echo(f"ifm: {error}", err=True)
+        _complain(error)
         sys.exit(error.exit_status)
     sys.exit(status if isinstance(status, int) else 0)
 
