@@ -193,7 +193,8 @@ class _Squares:
         for i, count in zip(*np.unique(observed, return_counts=True), strict=True):
             self.total[int(i) - self.first_new] += int(count) * int(self._variables.sum())
         terms = answer.terms
-        new = np.flatnonzero(terms.train >= self.first_new)
+        counts = answer.status[terms.owners] == Status.IDENTIFIED
+        new = np.flatnonzero(counts & (terms.train >= self.first_new))
         train, numerator, denominator = terms.train[new], terms.numerator[new], terms.denominator[new]
         variables = self._variables[np.maximum(terms.block[new], 0)]
         key = [train, variables, np.abs(numerator), denominator]

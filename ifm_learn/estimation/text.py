@@ -107,6 +107,8 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
     marked, flagged = not found.needs_identification, _flagged(found)
     for row, name in enumerate(names):
         status = found.words_of(row).replace("_", " ")
+        if found.needs_identification and found.remainder and found.remainder[row]:
+            status += f"; {found.remainder[row]} is"
         if marked and found.status[row] == Status.NOT_IDENTIFIED:
             status += _MARK
         for k, outcome in enumerate(found.outcomes):
@@ -205,6 +207,11 @@ def _notes(found: Estimates) -> Iterator[str]:
         yield (
             f"{_MARK} {found.method} needs no identification: it gives a number where the factors and these "
             "training regimes do not determine one."
+        )
+    if found.needs_identification and any(found.remainder):
+        yield (
+            "not identified; u given w is: the regime has no mean, but formulas give the density of u given w in "
+            "it: `ifm explain --regime R` shows them."
         )
     if found.calibration:
         yield (
