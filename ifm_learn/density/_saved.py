@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ifm_ident import Design, Factor, InputError, Intervention, Model, Regimes
 from ifm_ident.arrays import Floats
-from ifm_ident.files import open_output
+from ifm_ident.files import note_input, open_output
 from ifm_ident.results import quoted
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.energies.cells import FactorCells
@@ -39,6 +39,7 @@ def write_arrays(path: Path, header: Mapping[str, Any], arrays: Arrays) -> None:
 
 def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The header and arrays of a file of `write_arrays`; InputError for anything else, damaged files included."""
+    note_input(path)
     try:
         # numpy leaves a file open that it cannot read, and takes one that is no archive for a pickle
         with damaged(path), Path(path).open("rb") as stream:

@@ -12,6 +12,7 @@ from typing import Literal
 import yaml
 
 from ifm_ident.errors import InputError
+from ifm_ident.files import note_input
 from ifm_ident.study.reading._nodes import MAX_DEPTH, TOO_DEEP, Kind, Node, scalar_from_text
 from ifm_ident.study.reading.missing_files import missing_file
 
@@ -38,6 +39,7 @@ def read_yaml(path: Path) -> Node:
     is not UTF-8, not YAML, empty, no map, and for tags beyond the core schema, duplicate or non-text keys,
     several documents, nesting deeper than MAX_DEPTH and aliases that expand beyond MAX_EXPANDED nodes.
     """
+    note_input(path)
     try:
         data = path.read_bytes()
     except IsADirectoryError:
