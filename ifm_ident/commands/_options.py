@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, TypeVar, cast
 import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
-from tqdm import tqdm
 
 from ifm_ident.files import check_output, open_output
 from ifm_ident.inert import visible, visible_bytes
@@ -156,6 +155,8 @@ PAUSE = 10.0
 def progress(items: Iterable[Item], total: int | None, unit: str, quiet: bool) -> Iterable[Item]:
     """The items, with a progress bar on standard error, or a plain line now and then where that is no terminal."""
     if quiet or sys.stderr.isatty():
+        from tqdm import tqdm  # `ifm --help` needs none
+
         bar: Iterable[Item] = tqdm(items, total=total, unit=unit, disable=quiet, leave=False)
         return bar
     return _counted(items, total, unit.strip())
@@ -179,6 +180,8 @@ def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
     Elsewhere a plain line every `PAUSE` seconds.
     """
     if quiet or sys.stderr.isatty():
+        from tqdm import tqdm
+
         with tqdm(bar_format="{desc} [{elapsed}]", disable=quiet, leave=False) as line:
             yield lambda text: line.set_description_str(visible(text))
         return
