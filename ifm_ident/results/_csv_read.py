@@ -19,6 +19,7 @@ from ifm_ident.design.model import Model
 from ifm_ident.design.notation import parse_labels
 from ifm_ident.design.regimes import RegimeLists, Regimes
 from ifm_ident.errors import InputError
+from ifm_ident.inert import SUSPECT, original_cell
 from ifm_ident.results._columns import (
     CRITERION_WORDS,
     STATUS_WORDS,
@@ -68,6 +69,10 @@ def read_csv(path: Path, design: Design) -> Iterator[Claims]:
                     yield lines.claims(last)
                 kept = table.slice(last)
                 before += last
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"the line of the columns is not UTF-8 (byte 0x{error.object[error.start]:02x})"
+        ) from None
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"after line {before + 1}: {first_line(error)}") from None
     if kept is not None and kept.num_rows:
@@ -85,7 +90,7 @@ class _Lines:
     def __init__(self, design: Design, table: pa.Table, before: int) -> None:
         self.design, self.before = design, before
         self.column = {
-            name: table[name].chunk(0) if table.num_rows else pa.array([], type=_TEXT)
+            name: _original(table[name].chunk(0)) if table.num_rows else pa.array([], type=_TEXT)
             for name in table.column_names
         }
         model: Model = design.model
@@ -220,6 +225,14 @@ class _Lines:
             sizes.append(len(listed))
         place = self._place_of(np.repeat(starts, sizes))
         return RegimeLists.of(sizes, self._regimes(pa.array(texts, type=_TEXT), place))
+
+
+def _original(column: pa.Array) -> pa.Array:
+    """The texts that were written, of cells that do nothing in spreadsheets (`inert_cell`)."""
+    if not pc.any(pc.match_substring_regex(column, SUSPECT)).as_py():
+        return column
+    codes, distinct = parse_distinct(column)
+    return pa.array(map(original_cell, distinct), type=_TEXT).take(pa.array(codes))
 
 
 def _nulls(column: pa.Array) -> pa.Array:

@@ -19,11 +19,13 @@ from ifm_ident.answer.identification import JOINT, Criterion, Status
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Active, RegimeLists, Regimes
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.limits import read_bytes
 from ifm_ident.results._json_write import ROUTE
 from ifm_ident.results.cells import Weights
 from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
 from ifm_ident.results.header import (
     HEADER_KEYS,
+    TARGETS,
     Heading,
     MapReader,
     parse_header,
@@ -80,7 +82,7 @@ def read_json(path: Path) -> tuple[Heading, Iterator[Claims]]:
 
     Raises InputError, without the file's name, for everything that is no such result.
     """
-    data = record(load_json(path.read_bytes()), (*HEADER_KEYS, "results"), "the file")
+    data = record(load_json(read_bytes(path)), (*HEADER_KEYS, "results"), "the file", TARGETS)
     heading = parse_header(data)
     return heading, _claims(heading.design, typed(data["results"], list, "results"))
 

@@ -22,7 +22,7 @@ from ifm_ident.design.model import Model
 from ifm_ident.results.cells import Weights
 from ifm_ident.results.claims import Claims, VariableTerms
 from ifm_ident.results.documents import Listing, document, quoted
-from ifm_ident.results.header import MapTexts, StudyLike, header_fields
+from ifm_ident.results.header import TARGETS, MapTexts, StudyLike, header_fields
 
 _TEXT = pa.large_string()
 
@@ -31,7 +31,7 @@ ROUTE = "message-passing"
 
 
 def write_json(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identification]) -> None:
-    """Writes a result, one line a regime, chunk by chunk.
+    """Writes a result, one line a regime, chunk by chunk, and at its end how many there are.
 
     >>> import io, json
     >>> from ifm_ident.design.design import Design
@@ -46,9 +46,15 @@ def write_json(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificati
     """
     texts = _Texts(study.design.model)
     claims = chain.from_iterable(map(Claims.blocks_of, chunks))
-    rows = chain.from_iterable(map(texts.rows, claims))
+    count = {TARGETS: 0}
+
+    def rows() -> Iterator[str]:
+        for part in claims:
+            count[TARGETS] += len(part)
+            yield from texts.rows(part)
+
     head = ({key: value} for key, value in header_fields(study).items())
-    for line in document(*head, {"results": Listing(rows, written=True)}):
+    for line in document(*head, {"results": Listing(rows(), written=True)}, count):
         stream.write(line.encode())
         stream.write(b"\n")
 

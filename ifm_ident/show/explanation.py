@@ -113,8 +113,8 @@ class Explanation:
     def _verdict_lines(self) -> list[str]:
         answer = self.answer
         if answer.status == Status.OBSERVED and answer.train is not None:
-            total = len(self.design.train)
-            return [f"observed: it is training regime {answer.train + 1} of {total:,}"]
+            total, repeats = len(self.design.train), len(self.design.distinct) < len(self.design.train)
+            return [f"observed: it is {'row' if repeats else 'training regime'} {answer.train + 1} of {total:,}"]
         if answer.formula is not None:
             return [f"identified: p({self.name}) is proportional to {answer.formula}"]
         if answer.conditionals:

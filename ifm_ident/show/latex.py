@@ -38,9 +38,8 @@ def write_latex(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificat
     >>> print(stream.getvalue().decode().splitlines()[7])
     \texttt{A+B} & identified & $\frac{p(x; \mathtt{A})\, p(x; \mathtt{B})}{p(x; \mathtt{ctrl})}$ \\
     """
-    train = study.design.train
     name = latex_escape(" ".join(study.name.split()))
-    size = f"{counted(len(study.design.model.factors), 'factor')}, {counted(len(train), 'training regime')}"
+    size = f"{counted(len(study.design.model.factors), 'factor')}, {study.design.training_words}"
     head = [
         r"% needs \usepackage{longtable,array,amsmath}",
         r"\begin{longtable}{@{}l l >{\raggedright\arraybackslash}p{0.6\linewidth}@{}}",

@@ -85,10 +85,10 @@ def heading(study: StudyLike) -> list[str]:
 
 
 def size_words(study: StudyLike) -> str:
-    """How many interventions, factors and training regimes there are."""
-    model, train = study.design.model, study.design.train
-    sizes = (len(model), "intervention"), (len(model.factors), "factor"), (len(train), "training regime")
-    return ", ".join(counted(size, what) for size, what in sizes)
+    """How many interventions, factors and training regimes there are, with the rows of repeated ones."""
+    model = study.design.model
+    sizes = (len(model), "intervention"), (len(model.factors), "factor")
+    return ", ".join([*(counted(size, what) for size, what in sizes), study.design.training_words])
 
 
 def meaning_words(study: StudyLike) -> str:

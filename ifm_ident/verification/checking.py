@@ -15,7 +15,7 @@ from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regime, format_regimes
 from ifm_ident.design.regime_text import Notation
 from ifm_ident.design.regimes import Regimes
-from ifm_ident.errors import InputError
+from ifm_ident.errors import InputError, argument_of
 from ifm_ident.results.claims import Claims
 from ifm_ident.results.header import StudyLike
 from ifm_ident.results.read import ResultFile, read_result
@@ -43,7 +43,8 @@ class Verification:
 
     against: the study file or name that the result was compared with, if any; difference: the first thing
     in which the result is not about that study. unreadable: the first claim that cannot even be read, with its
-    place; what comes after it was not checked.
+    place; what comes after it was not checked. targets: how many results the file says that it has, None where it
+    does not say so (a CSV never does).
     """
 
     checked: int
@@ -51,11 +52,17 @@ class Verification:
     against: str | None = None
     difference: str | None = None
     unreadable: str | None = None
+    targets: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are as many results as the file says."""
+        return self.targets is None or self.targets == self.checked
 
     @property
     def holds(self) -> bool:
-        """Whether all of it holds."""
-        return not self.failures and self.difference is None and self.unreadable is None
+        """Whether all of it holds, and nothing was removed."""
+        return not self.failures and self.difference is None and self.unreadable is None and self.complete
 
     def __str__(self) -> str:
         noun = "result" if self.checked == 1 else "results"
@@ -66,6 +73,8 @@ class Verification:
         lines = [f"{head}: {len(self.failures)} of them do not hold" if self.failures else head]
         if self.difference is not None:
             lines.append(f"the result is not about this study: {self.difference}")
+        if self.unreadable is None and not self.complete:
+            lines.append(f"the file says that it has {self.targets}: some were removed or added")
         if self.unreadable is not None:
             lines.append(f"a claim cannot be read, and nothing after it was checked: {self.unreadable}")
         lines.extend(str(failure) for failure in self.failures[:_SHOWN])
@@ -104,6 +113,7 @@ def verify(
     """
     difference = None
     told: Design | None
+    targets = None
     if isinstance(result, Identification):
         blocks, told = Claims.blocks_of(result), result.design
     elif isinstance(result, Claims):
@@ -111,6 +121,7 @@ def verify(
     else:
         blocks = result.blocks
         told = result.heading.design if result.heading is not None else None
+        targets = result.heading.targets if result.heading is not None else None
     if study is not None:
         against = against if against is not None else f"the study {study.name}"
         if told is not None:
@@ -124,6 +135,8 @@ def verify(
         except StopIteration:
             break
         except InputError as error:
+            if argument_of(error) == "limit":
+                raise
             unreadable = str(error)
             break
         training = training or Training.of(claims.design)
@@ -134,7 +147,7 @@ def verify(
         for row, text in zip(rows.tolist(), _regime_texts(claims, rows, notation), strict=True):
             failures.append(Failure(checked + row, text, reasons[row]))
         checked += len(claims)
-    return Verification(checked, tuple(failures), against, difference, unreadable)
+    return Verification(checked, tuple(failures), against, difference, unreadable, targets)
 
 
 def verify_file(
@@ -142,7 +155,8 @@ def verify_file(
 ) -> Verification:
     """Checks a result file; `study`, read from `study_path`, is what it should be about, and what a CSV is about.
 
-    Raises InputError for a file that is no result at all; a single claim that cannot be read does not hold.
+    Raises InputError for a file that is no result at all, and for what is beyond a limit; a single claim that cannot
+    be read does not hold, nor does a file with fewer results than it says.
 
     >>> import tempfile
     >>> from ifm_ident.results._json_write import write_json
