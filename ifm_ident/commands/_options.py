@@ -179,7 +179,6 @@ def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
     """
     if quiet or sys.stderr.isatty():
         with tqdm(bar_format="{desc} [{elapsed}]", disable=quiet, leave=False) as line:
-
             yield lambda text: line.set_description_str(visible(text))
         return
     doing, over, begun = ["at work"], threading.Event(), time.monotonic()

@@ -69,7 +69,9 @@ def read_csv(path: Path, design: Design) -> Iterator[Claims]:
                 kept = table.slice(last)
                 before += last
     except UnicodeDecodeError as error:
-        raise InputError(f"the line of the columns is not UTF-8 (byte 0x{error.object[error.start]:02x})") from None
+        raise InputError(
+            f"the line of the columns is not UTF-8 (byte 0x{error.object[error.start]:02x})"
+        ) from None
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"after line {before + 1}: {first_line(error)}") from None
     if kept is not None and kept.num_rows:

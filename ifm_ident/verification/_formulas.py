@@ -306,5 +306,7 @@ def _common_denominator(denominators: set[int]) -> int:
             scale = lcm(scale, one)
         if scale.bit_length() > (most + 1) * log2(10):
             least = int(scale.bit_length() / log2(10)) + 1
-            raise beyond("digits", least, f"the exponents of a formula have a common denominator of {least:,} digits")
+            raise beyond(
+                "digits", least, f"the exponents of a formula have a common denominator of {least:,} digits"
+            )
     return scale

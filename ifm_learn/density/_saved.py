@@ -38,7 +38,9 @@ LARGEST = 1e6
 """No log-table of a fit comes near: in nats."""
 
 _OF_GRID = ("values", "edges", "widths")
-_MEMBER = re.compile(r"(header|shift|unit|log|thetas|bins|regime|(table|values|edges|widths|axis)(0|[1-9][0-9]*))\.npy")
+_MEMBER = re.compile(
+    r"(header|shift|unit|log|thetas|bins|regime|(table|values|edges|widths|axis)(0|[1-9][0-9]*))\.npy"
+)
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -172,7 +174,9 @@ def from_arrays(header: Mapping[str, Any], arrays: Arrays) -> dict[str, Any]:
     for k, table in zip(cells.factor, tables, strict=True):
         due = tuple(grid.sizes[v] for v in cells.scopes[k])
         if table.shape != due or table.dtype != np.float64 or not (np.abs(table) <= LARGEST).all():
-            raise ValueError(f"a table has shape {table.shape} where {due} is due, or holds what is no log-density")
+            raise ValueError(
+                f"a table has shape {table.shape} where {due} is due, or holds what is no log-density"
+            )
     for values, edges, widths in zip(*axes, strict=True):
         _require_bins(values, edges, widths)
     report = report_of(header["report"])
@@ -247,7 +251,15 @@ def damaged(path: Path) -> Iterator[None]:
     """Says of a file in words that its contents do not fit."""
     try:
         yield
-    except (AttributeError, ArithmeticError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        ArithmeticError,
+        LookupError,
+        RuntimeError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise InputError(
             f"{path}: not a density model, or damaged ({error}); fit it again with `ifm fit`"
         ) from None

@@ -23,6 +23,7 @@ from ifm_learn.energies.grid import BINS
 from ifm_learn.fitting.fit import STARTS
 from ifm_learn.randomness import one_thread
 
+
 @dataclass(frozen=True, eq=False)
 class FittedModel:
     """A density model, and which rows of a table it was fitted to: all but a share held out by a seed.

@@ -24,7 +24,25 @@ from ifm_ident.study.study import Study
 from ifm_ident.verification.checking import verify_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PIECES = ["\\", "u001b", "u202e", "\x1b", "\x9b", "\u202e", "\u2066", "'", "=", "-", "+", "@", "1", "\t", "\n", "\r", "a"]
+PIECES = [
+    "\\",
+    "u001b",
+    "u202e",
+    "\x1b",
+    "\x9b",
+    "\u202e",
+    "\u2066",
+    "'",
+    "=",
+    "-",
+    "+",
+    "@",
+    "1",
+    "\t",
+    "\n",
+    "\r",
+    "a",
+]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=7).map("".join) | st.text(max_size=5)
 
 
@@ -39,9 +57,8 @@ def test_every_character_that_is_obeyed_is_shown() -> None:
     every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x11000)]))
     assert len(obeyed(every)) == 30 + 33 + 2 + 12
     assert not obeyed(visible(every))
-    assert re.sub(r"\\(x..|u....)", "", visible(every)) == "".join(c for c in every if c not in obeyed(every)).replace(
-        "\\", "\\"
-    )
+    for c in every:
+        assert (visible(c) == c) == (not obeyed(c))
     assert bytes(visible_bytes(every.encode())).decode() == visible(every)
     assert visible("\ud800") == "\\ud800"
     assert json.loads(json_escaped(json.dumps(every, ensure_ascii=False))) == every
@@ -61,7 +78,9 @@ def test_cells_are_read_back_as_they_were(text: str) -> None:
         assert original_cell(cell) == cell
 
 
-@pytest.mark.parametrize("text", ["-1", "+2.5", "-.5", "-1e-7", "-inf", "A", "A+B", "110", "1/2", "it's", "'quoted'", "C:\\u"])
+@pytest.mark.parametrize(
+    "text", ["-1", "+2.5", "-.5", "-1e-7", "-inf", "A", "A+B", "110", "1/2", "it's", "'quoted'", "C:\\u"]
+)
 def test_numbers_and_plain_texts_stay(text: str) -> None:
     assert inert_cell(text) == original_cell(text) == text
 
@@ -81,7 +100,8 @@ def hostile() -> Study:
             "interventions": {name: ["=0", NAMES[i]] for i, name in enumerate(names)},
             "variables": [f"{name} of x" for name in NAMES],
             "factors": [
-                {"name": f"{name}!", "x": [f"{NAMES[k]} of x"], "sigma": [names[k]]} for k, name in enumerate(NAMES)
+                {"name": f"{name}!", "x": [f"{NAMES[k]} of x"], "sigma": [names[k]]}
+                for k, name in enumerate(NAMES)
             ],
             "train": [{}, *({name: NAMES[i]} for i, name in enumerate(names[:-1]))],
             "test": {"order": 2},
@@ -122,4 +142,6 @@ def test_commands_write_by_the_doors() -> None:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
-                assert ast.unparse(node.func) not in ("click.echo", "click.secho", "print", "sys.stdout.write"), path
+                assert ast.unparse(node.func) not in ("click.echo", "click.secho", "print", "sys.stdout.write"), (
+                    path
+                )
