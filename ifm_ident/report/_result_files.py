@@ -13,7 +13,6 @@ from ifm_ident.limits import read_bytes
 from ifm_ident.results.header import shown
 from ifm_ident.study.reading.missing_files import missing_file
 
-
 LARGEST = 10**300
 """Differences of numbers up to this are finite."""
 

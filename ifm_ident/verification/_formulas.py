@@ -129,8 +129,8 @@ def check_formulas(training: Training, claims: Claims, rows: Ints) -> Failures:
 
     For every factor of a system and every cell, the exponents of the training regimes that show the cell
     must add up to 1 if the target shows it and to 0 if not. Every variable needs a formula of its own in a
-    conditional claim; a joint claim has one that serves all. Raises InputError for a formula whose common denominator
-    is beyond the limit `digits`: sums of such fractions take time that no file's size tells.
+    conditional claim; a joint claim has one that serves all. Raises InputError for a formula whose common
+    denominator is beyond the limit `digits`: sums of such fractions take time that no file's size tells.
     """
     if not len(rows):
         return

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ifm_ident import InputError
-from ifm_ident.commands import progress, remark, say, stages
+from ifm_ident.commands import progress, remark, stages
 from ifm_learn.experiments.paper import DataName, load_experiment
 from ifm_learn.experiments.protocol import METHODS, TRUTHS, Protocol
 from ifm_learn.experiments.run import run_experiment

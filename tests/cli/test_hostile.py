@@ -62,7 +62,7 @@ def test_a_csv_with_escapes_is_verified(ifm: Ifm, escapes: Path, tmp_path: Path)
     path = tmp_path / "r.csv"
     assert ifm("identify", escapes, "--format", "csv", "-o", path)[0] == 0
     assert not obeyed(path.read_text(encoding="utf-8"))
-    status, out, err = ifm("verify", path, "--study", escapes)
+    status, out, _ = ifm("verify", path, "--study", escapes)
     assert status == 0
     assert "4 results checked" in out
 
@@ -71,7 +71,7 @@ def test_a_label_with_escapes_in_an_error(ifm: Ifm, tmp_path: Path) -> None:
     (tmp_path / "lab.csv").write_text("label\nctrl\nA\n\x1b[31mZZ\u202e\n")
     study = tmp_path / "lab.yaml"
     study.write_text(f"{STUDY}train: {{file: lab.csv, label: label}}\n")
-    status, out, err = ifm("identify", study)
+    status, _, err = ifm("identify", study)
     assert status == 2
     assert "lab.csv, row 3" in err
     assert not obeyed(err)
@@ -81,7 +81,7 @@ def test_a_limit_is_raised_by_its_option(ifm: Ifm, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("A,B\n0,0\n1,0\n0,1\n")
     study = tmp_path / "s.yaml"
     study.write_text(f"{STUDY}train: {{file: t.csv}}\n")
-    status, out, err = ifm("identify", study, "--limit", "rows=2")
+    status, _, err = ifm("identify", study, "--limit", "rows=2")
     assert status == 2
     assert err.endswith("the limit is rows=2: if it is meant so, raise it to rows=3 (the option --limit)\n")
     assert ifm("identify", study, "--limit", "rows=3")[0] == 0
@@ -95,7 +95,7 @@ def test_a_wide_table(ifm: Ifm, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(f"{names},label\n{','.join('0' * 60_000)},A\n")
     study = tmp_path / "s.yaml"
     study.write_text(f"{STUDY}train: {{file: t.csv, label: label}}\n")
-    status, out, err = ifm("identify", study)
+    status, _, err = ifm("identify", study)
     assert status == 2
     assert "t.csv: 60,001 columns; the limit is columns=50000" in err
 
@@ -108,7 +108,7 @@ def test_a_parquet_file_that_unfolds(ifm: Ifm, tmp_path: Path) -> None:
     assert (tmp_path / "t.parquet").stat().st_size < 200_000
     study = tmp_path / "s.yaml"
     study.write_text(f"{STUDY}train: {{file: t.parquet}}\n")
-    status, out, err = ifm("identify", study)
+    status, _, err = ifm("identify", study)
     assert status == 2
     assert "t.parquet: 11,000,000 rows; the limit is rows=10000000" in err
 
@@ -117,7 +117,7 @@ def test_estimates_out_of_range(ifm: Ifm, folder: Path) -> None:
     entry = {"regime": {"A": 1, "B": 0, "C": 0, "D": 1}, "status": "identified", "mean": 10**400}
     result = {"schema": "ifm-estimate/1", "method": "additive", "alpha": "0.1", "results": [entry]}
     (folder / "e.json").write_text(json.dumps(result))
-    status, out, err = ifm(
+    status, _, err = ifm(
         "report", folder / "cells.yaml", "--estimates", folder / "e.json", "-o", folder / "r.html"
     )
     assert status == 2

@@ -47,7 +47,7 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=7).map("".join) | st.text(max
 
 
 def obeyed(text: str) -> list[str]:
-    """What a terminal obeys, by Unicode's own properties: controls but line ends and tabs, and turns of direction."""
+    """What a terminal obeys, by Unicode's properties: controls but line ends and tabs, turns of direction."""
     turns = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
     controls = [c for c in text if unicodedata.category(c) in ("Cc", "Zl", "Zp") and c not in "\n\t"]
     return controls + [c for c in text if unicodedata.bidirectional(c) in turns or c in "\u200e\u200f\u061c"]
