@@ -4,6 +4,7 @@ from ifm_ident.commands._options import (
     Output,
     files,
     limit_option,
+    load_study,
     open_sink,
     output_options,
     progress,
@@ -14,12 +15,14 @@ from ifm_ident.commands._options import (
     stages,
     study_argument,
     test_option,
+    with_test,
 )
 
 __all__ = [
     "Output",
     "files",
     "limit_option",
+    "load_study",
     "open_sink",
     "output_options",
     "progress",
@@ -30,4 +33,5 @@ __all__ = [
     "stages",
     "study_argument",
     "test_option",
+    "with_test",
 ]

@@ -15,11 +15,11 @@ from typing import Any, BinaryIO, TypeVar, cast
 import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
-from tqdm import tqdm
 
 from ifm_ident.files import check_output, open_output
 from ifm_ident.inert import visible, visible_bytes
 from ifm_ident.limits import limits_of
+from ifm_ident.study.study import Study, load
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
@@ -155,6 +155,8 @@ PAUSE = 10.0
 def progress(items: Iterable[Item], total: int | None, unit: str, quiet: bool) -> Iterable[Item]:
     """The items, with a progress bar on standard error, or a plain line now and then where that is no terminal."""
     if quiet or sys.stderr.isatty():
+        from tqdm import tqdm  # `ifm --help` needs none
+
         bar: Iterable[Item] = tqdm(items, total=total, unit=unit, disable=quiet, leave=False)
         return bar
     return _counted(items, total, unit.strip())
@@ -178,6 +180,8 @@ def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
     Elsewhere a plain line every `PAUSE` seconds.
     """
     if quiet or sys.stderr.isatty():
+        from tqdm import tqdm
+
         with tqdm(bar_format="{desc} [{elapsed}]", disable=quiet, leave=False) as line:
             yield lambda text: line.set_description_str(visible(text))
         return
@@ -209,6 +213,22 @@ def remark(text: str, quiet: bool) -> None:
     """A remark on standard error."""
     if not quiet:
         say(text, err=True)
+
+
+def load_study(path: str, quiet: bool = False) -> Study:
+    """The study of a file; what its reader should know of how it was read goes to standard error."""
+    study = load(path)
+    for note in study.notes:
+        remark(f"warning: {note}", quiet)
+    return study
+
+
+def with_test(study: Study, specs: Sequence[str], place: str, quiet: bool = False) -> Study:
+    """The study with other test regimes, from an option, with remarks on tables that it names as `load_study`."""
+    asked = study.with_test(specs, place)
+    for note in asked.notes[len(study.notes) :]:
+        remark(f"warning: {note}", quiet)
+    return asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 
-from ifm_ident.commands._options import limit_option, say, study_argument
+from ifm_ident.commands._options import limit_option, load_study, say, study_argument
 from ifm_ident.commands.identify import criterion_option
 from ifm_ident.design.notation import parse_regime
 from ifm_ident.errors import InputError
 from ifm_ident.show.explanation import explain
 from ifm_ident.solve.identifier import CriterionName
-from ifm_ident.study.study import load
 
 
 @click.command("explain", epilog="Example:  ifm explain study.yaml --regime 111")
@@ -29,7 +28,7 @@ def command(study: str, regime: str, criterion: CriterionName) -> None:
     The incidence table, the solution and its check or the counter-example, the derivation by message passing
     where there is one, and the nearest regimes that have an answer.
     """
-    asked = load(study)
+    asked = load_study(study)
     try:
         target = parse_regime(asked.model, regime)
     except InputError as error:

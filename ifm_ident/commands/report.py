@@ -11,6 +11,7 @@ from ifm_ident.commands._options import (
     Seconds,
     files,
     limit_option,
+    load_study,
     open_sink,
     output_option,
     progress,
@@ -18,6 +19,7 @@ from ifm_ident.commands._options import (
     stages,
     study_argument,
     test_option,
+    with_test,
 )
 from ifm_ident.commands.identify import criterion_option
 from ifm_ident.design.spaces import CHUNK
@@ -28,7 +30,7 @@ from ifm_ident.report import load_result
 from ifm_ident.report.page import MOST_ROWS, Asked, write_report
 from ifm_ident.report.part import Estimator, Part, Reader
 from ifm_ident.solve.identifier import CriterionName, Identifier
-from ifm_ident.study.study import Study, load
+from ifm_ident.study.study import Study
 
 
 @click.command("report", epilog="Example:  ifm report study.yaml -o study.html")
@@ -84,7 +86,7 @@ def command(
         )
     if output is not None:
         check_output(output, force)
-    asked = load(study).with_test(tests, "--test")
+    asked = with_test(load_study(study, quiet), tests, "--test", quiet)
     chunks = asked.targets(CHUNK)
     parts, note = [], ""
     if estimates is not None:

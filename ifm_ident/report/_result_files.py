@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ifm_ident.errors import InputError
+from ifm_ident.files import note_input
 from ifm_ident.limits import read_bytes
 from ifm_ident.results.header import shown
 from ifm_ident.study.reading.missing_files import missing_file
@@ -25,6 +26,7 @@ def load_result(path: str | Path) -> Mapping[str, Any]:
     ...
     ifm_ident.errors.InputError: no-such.json: there is no such file
     """
+    note_input(path)
     try:
         data = json.loads(read_bytes(Path(path)).decode())
     except FileNotFoundError:

@@ -12,6 +12,7 @@ import pyarrow.csv as pcsv
 from numpy.typing import NDArray
 
 from ifm_ident.answer.exact_text import Numbers, parse_distinct
+from ifm_ident.answer.identification import Status
 from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
@@ -82,7 +83,8 @@ class _Lines:
     """Lines of a long CSV, and where each result starts among them.
 
     A result ends where regime, status, criterion or kind change, after a line of kind `none`, and where the
-    first term or cell of the regime comes again: so a target that is listed twice has two results.
+    first term or cell of the regime comes again: so a target that is listed twice has two results. Only the kernel
+    of a refusal may follow the terms of what is still determined of it.
     """
 
     def __init__(self, design: Design, table: pa.Table, before: int) -> None:
@@ -165,10 +167,14 @@ class _Lines:
         regime, _ = parse_distinct(self.column["regime"])
         new_run = np.ones(len(self.kind), dtype=bool)
         new_run[1:] = False
-        for values in (regime, self.status, self.criterion, self.kind):
+        for values in (regime, self.status, self.criterion):
             new_run[1:] |= values[1:] != values[:-1]
+        refused = self.status == Status.NOT_IDENTIFIED
+        follows = np.zeros(len(self.kind), dtype=bool)
+        follows[1:] = ~new_run[1:] & refused[1:] & (self.kind[1:] == _KERNEL) & (self.kind[:-1] == _EXPONENT)
+        new_run[1:] |= self.kind[1:] != self.kind[:-1]
         run_start = np.maximum.accumulate(np.where(new_run, np.arange(len(key)), 0))
-        return np.flatnonzero((self.kind == _NONE) | (key == key[run_start]))
+        return np.flatnonzero((self.kind == _NONE) | (key == key[run_start]) & ~follows)
 
     def claims(self, stop: int) -> Claims:
         """The claims of the lines before line `stop`, where a result starts or the lines end."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ifm_ident.answer.exact_text import Numbers
-from ifm_ident.answer.identification import JOINT, Criterion
+from ifm_ident.answer.identification import JOINT, Criterion, Status
 from ifm_ident.arrays import Ints, Ragged, ragged_arange, row_bounds
 from ifm_ident.design.design import Design
 from ifm_ident.limits import beyond, current
@@ -129,8 +129,9 @@ def check_formulas(training: Training, claims: Claims, rows: Ints) -> Failures:
 
     For every factor of a system and every cell, the exponents of the training regimes that show the cell
     must add up to 1 if the target shows it and to 0 if not. Every variable needs a formula of its own in a
-    conditional claim; a joint claim has one that serves all. Raises InputError for a formula whose common
-    denominator is beyond the limit `digits`: sums of such fractions take time that no file's size tells.
+    conditional claim; a joint claim has one that serves all. A refusal may have formulas of some variables.
+    Raises InputError for a formula whose common denominator is beyond the limit `digits`: sums of such
+    fractions take time that no file's size tells.
     """
     if not len(rows):
         return
@@ -193,10 +194,13 @@ def _check_variables(claims: Claims, rows: Ints, formulas: _Formulas) -> Failure
     named = np.bincount(at[formulas.variable != JOINT], minlength=len(rows))
     whole = np.bincount(at[formulas.variable == JOINT], minlength=len(rows))
     conditional = claims.criterion[rows] == Criterion.CONDITIONAL
-    wrong = np.where(conditional, (named != len(names)) | (whole > 0), (named > 0) | (whole != 1))
+    refused = claims.status[rows] == Status.NOT_IDENTIFIED
+    wrong = np.where(conditional, ((named != len(names)) & ~refused) | (whole > 0), (named > 0) | (whole != 1))
     for i in np.flatnonzero(wrong).tolist():
         if not conditional[i]:
             yield int(rows[i]), "a joint claim has one formula, about no variable"
+        elif refused[i]:
+            yield int(rows[i]), "one formula of what is still determined names no variable"
         else:
             low, high = np.searchsorted(at, [i, i + 1])
             has = set(formulas.variable[low:high].tolist())

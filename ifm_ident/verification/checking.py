@@ -93,7 +93,9 @@ def verify(
     observed: the target is that training regime. identified: for every factor (of K(v), for every variable v,
     under the conditional criterion) and every cell of its sigma-scope, the exponents of the training regimes
     that show the cell add up to 1 if the target shows it, else to 0. not_identified: the kernel w has
-    A w = 0 and b·w != 0, within K(variable). undecided: the regimes listed are missing indeed. With a study,
+    A w = 0 and b·w != 0, within K(variable); the formulas of what is still determined, each of a variable, are
+    checked as conditional ones. That the given variables have none is claimed, and proven, of `variable` (and of
+    those with the same factors) alone. undecided: the regimes listed are missing indeed. With a study,
     also that the result is about its interventions, variables, factors and training regimes.
 
     >>> from ifm_ident.answer.identification import Terms
@@ -252,7 +254,9 @@ def _check(training: Training, claims: Claims) -> Failures:
     for row, i in zip(others[index >= 0].tolist(), index[index >= 0].tolist(), strict=True):
         yield row, f"it is equal to training regime {i}, so its status is observed"
     yield from check_formulas(training, claims, rows_with(Status.IDENTIFIED))
-    yield from check_kernels(training, claims, rows_with(Status.NOT_IDENTIFIED))
+    refused = rows_with(Status.NOT_IDENTIFIED)
+    yield from check_kernels(training, claims, refused)
+    yield from check_formulas(training, claims, refused[claims.terms.sizes[refused] > 0])
     yield from _check_undecided(claims, rows_with(Status.UNDECIDED))
 
 
@@ -274,14 +278,15 @@ def _check_shape(claims: Claims) -> Iterator[tuple[int, str]]:
         ~np.isin(claims.criterion, (Criterion.JOINT, Criterion.CONDITIONAL)),
         claims.criterion != Criterion.NONE,
     )
+    may_have_terms = (claims.status == Status.NOT_IDENTIFIED) & (claims.criterion == Criterion.CONDITIONAL)
     checks = (
         (illegal, "it holds an intervention or a level that the model lacks"),
         (~np.isin(claims.status, list(Status)), "its status is unknown"),
         (bad_criterion, "its criterion does not fit its status"),
         (bad_term, "a term names a training regime or a variable that is not there, or divides by 0"),
         (
-            has_terms != (claims.status == Status.IDENTIFIED),
-            "exponents go with identified regimes, only with those",
+            np.where(may_have_terms, False, has_terms != (claims.status == Status.IDENTIFIED)),
+            "exponents go with identified regimes, and with what is still determined of conditional refusals",
         ),
         (
             has_kernel != (claims.status == Status.NOT_IDENTIFIED),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ifm_ident import Design, Factor, InputError, Intervention, Model, Regimes
 from ifm_ident.arrays import Floats
 from ifm_ident.errors import require_whole
-from ifm_ident.files import open_output
+from ifm_ident.files import note_input, open_output
 from ifm_ident.limits import require_regular, require_within
 from ifm_ident.results import quoted
 from ifm_learn.data.scaling import Scaling
@@ -54,6 +54,7 @@ def write_arrays(path: Path, header: Mapping[str, Any], arrays: Arrays) -> None:
 def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The header and arrays of a file of `write_arrays`; InputError for anything else, damaged files included."""
     require_regular(Path(path))
+    note_input(path)
     try:
         with damaged(path), zipfile.ZipFile(path) as file:
             arrays = dict(_members(file))

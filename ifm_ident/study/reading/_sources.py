@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ifm_ident.errors import InputError
+from ifm_ident.files import note_input
 from ifm_ident.limits import require_regular
 from ifm_ident.study.reading._anndata_files import anndata_table, is_anndata
 from ifm_ident.study.reading._frames import LABELS, columns_table, frame_table, is_lazy, is_series
@@ -28,6 +29,7 @@ def open_table(path: Path, columns: Sequence[str] = ()) -> Table:
     ...
     ifm_ident.errors.InputError: regimes.xlsx: tables end in .csv, .tsv, .txt, .parquet, .pq, .h5ad; save it as one
     """
+    note_input(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: tables end in {', '.join(SUFFIXES)}; save it as one")

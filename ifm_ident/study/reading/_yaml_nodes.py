@@ -12,6 +12,7 @@ from typing import Literal
 import yaml
 
 from ifm_ident.errors import InputError
+from ifm_ident.files import note_input
 from ifm_ident.limits import beyond, current, read_bytes
 from ifm_ident.study.reading._nodes import Kind, Node, scalar_from_text, too_deep
 from ifm_ident.study.reading.missing_files import missing_file
@@ -38,6 +39,7 @@ def read_yaml(path: Path) -> Node:
     is not UTF-8, not YAML, empty, no map, and for tags beyond the core schema, duplicate or non-text keys,
     several documents, and what is beyond the limits `study`, `nesting` and `values`.
     """
+    note_input(path)
     try:
         data = read_bytes(path, "study")
     except IsADirectoryError:
