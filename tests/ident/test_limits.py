@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -132,7 +133,8 @@ def test_studies(tmp_path: Path) -> None:
 def test_a_pipe_is_refused_and_not_waited_for(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     os.mkfifo(path)
-    reader = {"s.yaml": load, "r.json": read_result}.get(name, open_table)
+    readers: dict[str, Callable[[Path], object]] = {"s.yaml": load, "r.json": read_result}
+    reader = readers.get(name, open_table)
     with pytest.raises(
         InputError, match=rf"{name}: this is a named pipe, and only regular files are read; .*special=1"
     ) as found:
