@@ -132,7 +132,7 @@ class _Visible(io.RawIOBase):
 
 @contextmanager
 def open_sink(output: str | None, force: bool, *, text: bool = True) -> Iterator[BinaryIO]:
-    """The output file, complete or not at all, or standard output; `text` is what people and terminals may read."""
+    """The output file, complete or not at all, or standard output; `text` is what terminals may show."""
     if output is not None:
         with open_output(output, force) as stream:
             yield _sink(stream, text)

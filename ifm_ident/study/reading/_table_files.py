@@ -64,7 +64,7 @@ def _require_small(path: Path, metadata: pq.FileMetaData, columns: int) -> None:
 
 
 def _unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) -> pa.Table:
-    """The table with its texts written out, where these are no more than the limits: a long text is stored once."""
+    """The table with its texts written out, where they are within the limit: a long text is stored once."""
     size = 0
     for name in texts:
         for chunk in table.column(name).chunks:
