@@ -93,7 +93,11 @@ def read_screen(
     column = column.take(pa.array(rows))
     if column.null_count:
         row = int(rows[pc.index(column.is_null(), True).as_py()])
-        raise RowError(table.path, row, f"the label in {columns!r} is missing; {BASELINE!r} is baseline")
+        raise RowError(
+            table.path,
+            row,
+            f"the label in {columns!r} is missing; remove the row, or write {BASELINE!r} for baseline",
+        )
     texts, codes = _distinct(column)
     if not texts:
         raise InputError(f"{table.path}: there are no rows; a screen needs at least one label")

@@ -15,6 +15,8 @@ from ifm_ident.study.reading.label_conventions import CONTROLS, LabelConvention,
 _SIGNS = "+,:|;&_"
 """Characters that may join interventions; names of interventions may hold those after `:`."""
 
+_BRACKETS = ("()", "[]", "{}")
+
 _HIDDEN = 0xF0000
 """Where private characters begin, which stand for texts that the convention names while labels are taken apart."""
 
@@ -69,7 +71,7 @@ separator=':' if it joins, names={'A:1': 'A_1'} if it does not
     for name in shown:
         if legal_name(name) == name and not is_missing(name):
             continue
-        index = next((i for i, text in enumerate(texts) if name in text), 0)
+        index = _row(texts, name)
         if is_missing(name) and name not in named.values():
             raise InLabel(
                 index,
@@ -102,6 +104,11 @@ def _hiding(named: dict[str, str]) -> tuple[Callable[[str], str], Callable[[str]
     return hide, show
 
 
+def _row(texts: Sequence[str], part: str) -> int:
+    """The first label that is, or else holds, a part of labels."""
+    return texts.index(part) if part in texts else next((i for i, text in enumerate(texts) if part in text), 0)
+
+
 def _require_whole(texts: Sequence[str], names: Sequence[str]) -> None:
     """InLabel for a name that two other names make up, joined by a character that is no letter or digit."""
     known = set(names)
@@ -114,7 +121,7 @@ def _require_whole(texts: Sequence[str], names: Sequence[str]) -> None:
                     if sign.isspace()
                     else f"give separator={sign.strip()!r} if it joins, '+' if it does not, or interventions=[...]"
                 )
-                index = next(i for i, text in enumerate(texts) if name in text)
+                index = _row(texts, name)
                 raise InLabel(
                     index,
                     f"{name!r} may be one intervention, or {' and '.join(parts)} joined by {sign!r}; {remedy}",
@@ -144,7 +151,7 @@ def _found(
             names = _Perhaps(left, run, convention, show).names()
         except InLabel as error:
             label = left[error.index]
-            raise InLabel(next(i for i, text in enumerate(texts) if label in text), str(error)) from None
+            raise InLabel(_row(texts, label), str(error)) from None
         if names is not None:
             found.append(names)
             left = names[0]
@@ -231,6 +238,12 @@ class _Perhaps:
                 self.index[text],
                 f"{label!r} has an empty part between {sign!r} and {sign!r}; if it is one intervention, give "
                 f"{remedy}",
+            )
+        if any(
+            piece.count(left) != piece.count(right) for piece in self._pieces(text) for left, right in _BRACKETS
+        ):
+            return InLabel(
+                self.index[text], f"{label!r} holds {sign!r}, which stands inside brackets there; give {named}"
             )
         apart = f"{named} if it does not"
         if sign[0] not in "+,:":

@@ -11,6 +11,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from ifm_ident.errors import InputError
+from ifm_ident.study.reading._other_formats import other_separator, refuse_other_formats
 from ifm_ident.study.reading._table import RowError, Table, require_distinct
 from ifm_ident.study.reading.missing_files import missing_file
 
@@ -42,6 +43,7 @@ def _read_parquet(path: Path) -> pa.Table:
 
 def _read_text(path: Path, suffix: str) -> pa.Table:
     data = path.read_bytes()
+    refuse_other_formats(path, data)
     if not data.removeprefix(b"\xef\xbb\xbf").strip():
         raise InputError(f"{path}: the file is empty; the first line names the columns")
     try:
@@ -53,6 +55,8 @@ def _read_text(path: Path, suffix: str) -> pa.Table:
     data = data.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n") + b"\n"
     tabs = suffix == ".tsv" or (suffix == ".txt" and b"\t" in data.split(b"\n", 1)[0])
     width = _header_width(path, data, tabs)
+    if width == 1:
+        other_separator(path, data, "\t" if tabs else ",")
     bad: list[pacsv.InvalidRow] = []
 
     def refuse(row: pacsv.InvalidRow) -> str:
@@ -86,12 +90,6 @@ def _read_text(path: Path, suffix: str) -> pa.Table:
         ) from None
     names = [column[0].as_py() for column in cells.columns]
     require_distinct(path, names)
-    other = next((sign for sign in ";\t|" if len(names) == 1 and sign in names[0]), None)
-    if other is not None:
-        raise InputError(
-            f"{path}: the first line names one column, {names[0][:60]!r}; if {other!r} stands between columns, "
-            "save the table with commas as .csv or with tabs as .tsv"
-        )
     return cells.slice(1).rename_columns(names)
 
 

@@ -276,7 +276,8 @@ class LabelReader:
             head = "" if bad == text.strip() else f"split at {separator!r}, "
             return InputError(
                 f"regime {text!r}: {head}{bad!r} reads as a missing value; write what was done in this row, "
-                f"or remove it (if {bad!r} is a name, declare it as an intervention or, for the baseline, as a control)"
+                f"or remove it (if {bad!r} is a name, declare it as an intervention or, for the baseline, as a "
+                "control)"
             )
         complaints = self._reader.readings(text)[1] if self.convention.separator is None else {}
         notation, complaint = next(iter(complaints.items()), (None, None))
