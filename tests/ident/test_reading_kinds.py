@@ -1,4 +1,4 @@
-"""What people's tables and labels hold, kind by kind: joins, missing values, look-alikes, columns beside, other files."""
+"""What tables and labels hold, kind by kind: joins, missing values, look-alikes, other columns, other files."""
 
 from __future__ import annotations
 
@@ -168,9 +168,9 @@ def test_words_for_missing_are_names_where_they_are_declared(tmp_path: Path) -> 
     ],
 )
 def test_missing_labels_of_every_type_are_refused(column: Any) -> None:
-    with pytest.raises(RowError, match="row 3: .*missing"):
+    with pytest.raises(RowError, match=r"row 3: .*missing"):
         Study.from_labels(column)
-    with pytest.raises(RowError, match="row 3: .*(empty|missing)"):
+    with pytest.raises(RowError, match=r"row 3: .*(empty|missing)"):
         read_regimes(BITS, column)
 
 
@@ -350,7 +350,7 @@ def test_labels_that_could_be_cut_in_very_many_ways_are_refused_soon() -> None:
     pairs = [f"a{i}_a{i + 1}" for i in range(0, 40, 2)]
     with pytest.raises(RowError, match="two ways"):
         read_regimes(model_of(*names, *pairs), ["_".join(names)], labels=LabelConvention("_"))
-    with pytest.raises(RowError, match="too many ways|there twice"):
+    with pytest.raises(RowError, match=r"too many ways|there twice"):
         read_regimes(model_of(*names, *pairs), ["_".join([*names, "a0"])], labels=LabelConvention("_"))
 
 

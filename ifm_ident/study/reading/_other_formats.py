@@ -39,13 +39,13 @@ remove the line, and save the table with commas
     start = data[:4096]
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(
-            f"{path}: byte offset 0 is 0x{data[0]:02x}: the file is UTF-16 ('Unicode text' of spreadsheets); save the "
-            "table as CSV in UTF-8"
+            f"{path}: byte offset 0 is 0x{data[0]:02x}: the file is UTF-16 ('Unicode text' of spreadsheets); save "
+            "the table as CSV in UTF-8"
         )
     if b"\0" in start:
         raise InputError(
-            f"{path}: byte offset {start.index(0)} is 0x00: the file is UTF-16 or no text at all; save the table as "
-            "CSV in UTF-8"
+            f"{path}: byte offset {start.index(0)} is 0x00: the file is UTF-16 or no text at all; save the table "
+            "as CSV in UTF-8"
         )
     text = data.removeprefix(b"\xef\xbb\xbf")
     directive = _DIRECTIVE.match(text)
@@ -64,8 +64,8 @@ def other_separator(path: Path, data: bytes, delimiter: str) -> None:
     >>> other_separator(Path("t.csv"), b"A;x\\n1;0,5\\n", ",")
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.InputError: t.csv: the first line names one column, 'A;x'; if ';' stands between columns, save \
-the table with commas as .csv or with tabs as .tsv (and with decimal points: it has decimal commas)
+    ifm_ident.errors.InputError: t.csv: the first line names one column, 'A;x'; if ';' stands between columns, \
+save the table with commas as .csv or with tabs as .tsv (and with decimal points: it has decimal commas)
     """
     header = data.split(b"\n", 1)[0].decode(errors="replace").strip().strip('"')
     other = next((sign for sign in ";\t|," if sign != delimiter and sign in header), None)

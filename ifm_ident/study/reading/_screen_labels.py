@@ -15,7 +15,7 @@ from ifm_ident.study.reading.label_conventions import CONTROLS, LabelConvention,
 _SIGNS = "+,:|;&_"
 """Characters that may join interventions; names of interventions may hold those after `:`."""
 
-_BRACKETS = ("()", "[]", "{}")
+_BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 
 _HIDDEN = 0xF0000
 """Where private characters begin, which stand for texts that the convention names while labels are taken apart."""
