@@ -61,7 +61,7 @@ def _check_name(kind: str, name: object, place: tuple[str | int, ...]) -> None:
             f"say so: labels: {{names: {{{quoted}: {legal}}}}}",
             place,
         )
-    if kind == "an intervention" and name in RESERVED_NAMES:
+    if kind == "an intervention" and look(name) in RESERVED_NAMES:
         raise InputError(f"an intervention cannot be called {name!r}: the word is reserved; rename it", place)
 
 

@@ -616,3 +616,25 @@ def test_names_of_markup_and_greek_stay_what_they_are(tmp_path: Path) -> None:
     study = loaded(tmp_path, text_of(names, "train: [ctrl]\ntest: {order: 1}"))
     assert list(study.model.position) == [name.replace("\\\\", "\\") for name in names]
     assert study.notes == ()
+
+
+def test_names_that_differ_in_case_only_are_told() -> None:
+    study = Study.from_labels(["ctrl", "KLF1", "klf1", "GATA1"])
+    (note,) = study.notes
+    assert "'KLF1' and 'klf1' differ in case only" in note
+    assert "names={'klf1': 'KLF1'}" in note
+    one = Study.from_labels(["ctrl", "KLF1", "klf1", "GATA1"], names={"klf1": "KLF1"})
+    assert list(one.model.position) == ["GATA1", "KLF1"]
+    assert one.samples is not None
+    assert one.samples.tolist() == [1, 1, 2]
+    assert one.notes == ()
+
+
+def test_controls_look_alike_too() -> None:
+    assert list(Study.from_labels(["D\u200bMSO", "A"], control="DMSO").model.position) == ["A"]
+    assert list(read_regimes(BITS, ["ctrl\u200b", "A"], labels=LabelConvention(control=("x",))).regimes) == [
+        CTRL,
+        A,
+    ]
+    with pytest.raises(InputError, match="reserved"):
+        model_of("ctrl\u200b")

@@ -10,7 +10,7 @@ from ifm_ident.design.model import legal_name
 from ifm_ident.design.regime_text import BASELINE
 from ifm_ident.design.texts import is_missing, look_alike_words, look_alikes, visible
 from ifm_ident.errors import InputError
-from ifm_ident.study.reading.label_conventions import CONTROLS, LabelConvention, is_known_control
+from ifm_ident.study.reading.label_conventions import CONTROLS, LabelConvention
 
 _SIGNS = "+,:|;&_"
 """Characters that may join interventions; names of interventions may hold those after `:`."""
@@ -61,7 +61,7 @@ separator=':' if it joins, names={'A:1': 'A_1'} if it does not
     if convention.separator is None:
         _require_whole(texts, names)
     if convention.control is None and not any(
-        _is_control(part.strip(), convention) for text in texts for part in (text, *text.split(found.separator))
+        convention.is_control(part.strip()) for text in texts for part in (text, *text.split(found.separator))
     ):
         raise InputError(
             f"no label means baseline: {', '.join(CONTROLS[:5])} and their like were looked for; name it with "
@@ -131,7 +131,7 @@ def _require_whole(texts: Sequence[str], names: Sequence[str]) -> None:
 def _found(
     texts: Sequence[str], convention: LabelConvention, show: Callable[[str], str]
 ) -> tuple[list[str], LabelConvention]:
-    controls = {text for text in texts if _is_control(text, convention)}
+    controls = {text for text in texts if convention.is_control(text)}
     separator = convention.separator
     if separator is not None:
         parts = {part.strip() for text in texts if text not in controls for part in text.split(separator)}
@@ -140,7 +140,7 @@ def _found(
             raise InLabel(
                 empty, f"{show(texts[empty])!r} has an empty part between {separator!r} and {separator!r}"
             )
-        return [part for part in parts if not _is_control(part, convention)], convention
+        return [part for part in parts if not convention.is_control(part)], convention
     runs = dict.fromkeys(
         run for sign in _SIGNS for text in texts for run in re.findall(rf"{re.escape(sign)}+", text)
     )
@@ -165,12 +165,6 @@ def _found(
     return sorted(set(texts) - controls), dataclasses.replace(convention, separator="+")
 
 
-def _is_control(text: str, convention: LabelConvention) -> bool:
-    return text == BASELINE or (
-        is_known_control(text) if convention.control is None else text in convention.control
-    )
-
-
 class _Perhaps:
     """Characters that may separate interventions or belong to their names."""
 
@@ -181,8 +175,8 @@ class _Perhaps:
         self.cut = re.compile(
             rf"(?<!{re.escape(separator[0])})\s*{re.escape(separator)}\s*(?!{re.escape(separator[0])})"
         )
-        bare = ((text, self._without_control(text)) for text in texts if not _is_control(text, convention))
-        self.bare = {text: rest for text, rest in bare if not _is_control(rest, convention)}
+        bare = ((text, self._without_control(text)) for text in texts if not convention.is_control(text))
+        self.bare = {text: rest for text, rest in bare if not convention.is_control(rest)}
         self.known = set(self.bare.values())
         self.index = {text: i for i, text in enumerate(texts)}
 
@@ -194,9 +188,9 @@ class _Perhaps:
         """The label without controls at its ends."""
         pieces = self._pieces(text)
         for size in range(len(pieces) - 1, 0, -1):
-            if _is_control(self.separator.join(pieces[:size]), self.convention):
+            if self.convention.is_control(self.separator.join(pieces[:size])):
                 return self._without_control(self.separator.join(pieces[size:]))
-            if _is_control(self.separator.join(pieces[-size:]), self.convention):
+            if self.convention.is_control(self.separator.join(pieces[-size:])):
                 return self._without_control(self.separator.join(pieces[:-size]))
         return text
 
