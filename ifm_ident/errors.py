@@ -36,6 +36,24 @@ class InputError(IfmError, ValueError):
         self.path, self.argument = path, argument
 
 
+def argument_of(error: InputError) -> str:
+    """The argument that remedies an error, also of one that this repeats with a place before it.
+
+    >>> try:
+    ...     try:
+    ...         raise InputError("too many", argument="limit")
+    ...     except InputError as error:
+    ...         raise InputError(f"file.csv: {error}") from None
+    ... except InputError as error:
+    ...     argument_of(error)
+    'limit'
+    """
+    found: BaseException | None = error
+    while isinstance(found, InputError) and not found.argument and str(found.__context__) in str(found):
+        found = found.__context__
+    return found.argument if isinstance(found, InputError) else ""
+
+
 class MissingExtraError(IfmError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 

@@ -3,6 +3,7 @@
 from ifm_ident.commands._options import (
     Output,
     files,
+    limit_option,
     load_study,
     open_sink,
     output_options,
@@ -10,6 +11,7 @@ from ifm_ident.commands._options import (
     refuse_given,
     refuse_terminal,
     remark,
+    say,
     stages,
     study_argument,
     test_option,
@@ -19,6 +21,7 @@ from ifm_ident.commands._options import (
 __all__ = [
     "Output",
     "files",
+    "limit_option",
     "load_study",
     "open_sink",
     "output_options",
@@ -26,6 +29,7 @@ __all__ = [
     "refuse_given",
     "refuse_terminal",
     "remark",
+    "say",
     "stages",
     "study_argument",
     "test_option",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ifm_ident.commands._options import load_study, study_argument
+from ifm_ident.commands._options import limit_option, load_study, say, study_argument
 from ifm_ident.commands.identify import criterion_option
 from ifm_ident.design.notation import parse_regime
 from ifm_ident.errors import InputError
@@ -21,6 +21,7 @@ from ifm_ident.solve.identifier import CriterionName
     help="The regime: a level string (110), a label (A+B), or an assignment (A=1,B=2).",
 )
 @criterion_option
+@limit_option
 def command(study: str, regime: str, criterion: CriterionName) -> None:
     """How one regime is or is not identified, step by step.
 
@@ -33,4 +34,4 @@ def command(study: str, regime: str, criterion: CriterionName) -> None:
     except InputError as error:
         raise InputError(f"--regime {regime}: {error}") from None
     for line in explain(asked, target, criterion):
-        click.echo(line)
+        say(line)

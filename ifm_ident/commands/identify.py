@@ -210,7 +210,7 @@ def _answer(
     solver = _Solver(study, criterion, method, objective, time_limit)
     answers = (solver.solve(targets) for targets in progress(_full(chunks), _rounds(study), "chunk", out.quiet))
     first = next(answers)  # what is wrong with the question shows here, before anything is written
-    with open_sink(out.file, out.force) as sink:
+    with open_sink(out.file, out.force, text=out.format != "parquet") as sink:
         if out.format == "table":
             write_table(sink, study, chain([first], answers), notes)
         else:

@@ -10,6 +10,7 @@ import click
 from ifm_ident.commands._options import (
     Seconds,
     files,
+    limit_option,
     load_study,
     open_sink,
     output_option,
@@ -59,6 +60,7 @@ from ifm_ident.study.study import Study
 @output_option
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
+@limit_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -108,7 +110,7 @@ def _made_by(ctx: click.Context, study: str) -> str:
     """The command as it can be typed again, for any output file: two runs give the same bytes."""
     words = ["ifm", "report", study]
     for option in ctx.command.params:
-        if option.name in ("study", "output", "force", "quiet") or option.name is None:
+        if option.name in ("study", "output", "force", "quiet", "limit") or option.name is None:
             continue
         if ctx.get_parameter_source(option.name) == click.core.ParameterSource.DEFAULT:
             continue

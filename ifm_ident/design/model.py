@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ifm_ident.arrays import Ints, fixed
 from ifm_ident.design.texts import look, look_alike_words, look_alikes, visible
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.limits import require_within
 
 Level = str | int | float
 
@@ -45,6 +46,8 @@ def _check_level(level: object, place: tuple[str | int, ...]) -> None:
         raise InputError(f'a level is a string or a number, got {level!r}; write "{level}" in quotes', place)
     if isinstance(level, float) and not math.isfinite(level):
         raise InputError(f'the level {level} is not a finite number; write "{level}" in quotes', place)
+    if isinstance(level, str):
+        require_within("label", len(level), "a level")
     if level == "":
         raise InputError('the empty text "" cannot be a level (in tables it means baseline); name it', place)
 
@@ -52,6 +55,7 @@ def _check_level(level: object, place: tuple[str | int, ...]) -> None:
 def _check_name(kind: str, name: object, place: tuple[str | int, ...]) -> None:
     if not isinstance(name, str) or not name:
         raise InputError(f'the name of {kind} must be text, got {name!r}; write it in quotes: "{name}"', place)
+    require_within("label", len(name), f"the name of {kind}")
     bad = sorted({c for c in name if c in _FORBIDDEN_IN_NAMES or c.isspace()})
     if kind == "an intervention" and bad:
         quoted, legal = json.dumps(name, ensure_ascii=False), legal_name(name)

@@ -219,7 +219,7 @@ def _fitted(ctx: click.Context, model: str | None) -> FittedModel | None:
 
 def _write(found: Estimates, out: Output) -> None:
     if out.format == "parquet":
-        with open_sink(out.file, out.force) as sink:
+        with open_sink(out.file, out.force, text=False) as sink:
             write_parquet(sink, found)
     else:
         out.write(_LINES[out.format](found))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ifm_ident.commands import files, load_study, remark, stages, study_argument
+from ifm_ident.commands import files, limit_option, load_study, remark, stages, study_argument
 from ifm_ident.files import check_output
 from ifm_ident.show import counted
 from ifm_learn.commands._options import calibration_option, data_option, jobs_option, seed_option
@@ -38,6 +38,7 @@ from ifm_learn.ladder.rungs import ENERGIES, GRID
 @jobs_option
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
+@limit_option
 def command(
     study: str,
     output: str,

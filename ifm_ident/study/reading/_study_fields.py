@@ -17,6 +17,7 @@ from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.design.spaces import AllRegimes, Listed, Space, UpToOrder
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.files import note_input
 from ifm_ident.study.reading._nodes import Node, Place
 from ifm_ident.study.reading._sources import table_of
 from ifm_ident.study.reading._table import RowError
@@ -312,6 +313,7 @@ class FieldReader:
         file = text_of(entry, (*place, "file"), "`file`")
         if "\0" in file:
             raise InputError("`file` holds a null character; write a path", (*place, "file"))
+        note_input(self.folder / file)  # data may be read later, or not by this command
         return self.folder / file
 
     def _labels(self, node: Node, place: Place) -> tuple[str | tuple[str, ...] | None, LabelConvention | None]:
