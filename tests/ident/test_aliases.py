@@ -226,7 +226,7 @@ def test_letters_of_the_user_stay_theirs() -> None:
     found = aliases(named("DABC", rows))
     assert lines_of(found) == ["D = AB", "A = BD", "B = AD"]
     text = words_of(found)
-    assert "legend" not in text
+    assert "legend: D = D, A = A, B = B, C = C" in text
     assert "I = ABD" in text
 
 
@@ -241,7 +241,7 @@ def test_an_intervention_called_i_is_not_the_constant() -> None:
     assert line == "I = AE = BF = CG = DH"
     assert found.letters(()) == "1"
     text = words_of(found)
-    assert "legend: 1 = the constant" in text
+    assert "H = H, I = I, 1 = the constant" in " ".join(text.split())
     assert "\n1 = AEI = BFI" in text
     assert "(the constant 1 is" in " ".join(text.split())
 
@@ -256,7 +256,7 @@ def test_longer_names_get_letters_that_are_no_name() -> None:
     )
     found = aliases(study.design)
     assert [found.letters((i,)) for i in range(4)] == ["B", "A", "C", "I"]
-    assert "legend: B = dose, C = time, 1 = the constant" in words_of(found)
+    assert "legend: B = dose, A = A, C = time, I = I, 1 = the constant" in words_of(found)
     many = {f"F{i}": [0, 1] for i in range(2, 62)}
     study = Study.from_dict(
         {"interventions": many, "factors": [{"sigma": [name]} for name in many], "train": ["ctrl", "F2"]}
