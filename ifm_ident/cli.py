@@ -25,19 +25,19 @@ _HOMES = {name: "ifm_ident.commands.group" for name in ("COMMANDS", "LazyGroup",
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
-_SAID = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
+_SAID = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _PATIENCE = 0.2
 """Seconds that the main thread is given to leave by itself: longer it is inside compiled code."""
 
-_left: list[int] = []
+_leaving = threading.Lock()
 _listening: list[threading.Thread] = []
 
 
 def main() -> None:
     """Run the command line; exit 0 done, 1 a fault of the program or a failed check, 2 bad input."""
-    _listen()
     _open_streams()
+    _listen()
     import click
 
     from ifm_ident.commands.group import discard_output, group
@@ -100,9 +100,8 @@ def _watch(reading: int, listened: list[signal.Signals]) -> None:
 
 def _leave(number: int, _: object) -> None:
     """Remove what is unfinished, say so, and end."""
-    if _left:
+    if not _leaving.acquire(blocking=False):
         return
-    _left.append(number)
     files = sys.modules.get("ifm_ident.files")
     remove = getattr(files, "remove_unfinished", None)
     if remove is not None:
