@@ -115,7 +115,9 @@ class Folder:
 
 def _untouched(path: Path) -> bool:
     """Whether a folder is empty, but for what a run has left that was killed before it knew its settings."""
-    return all(one.name.endswith(UNFINISHED) or (one.name == "problems" and _untouched(one)) for one in path.iterdir())
+    return all(
+        one.name.endswith(UNFINISHED) or (one.name == "problems" and _untouched(one)) for one in path.iterdir()
+    )
 
 
 def _shown(value: object) -> str:
