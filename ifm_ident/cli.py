@@ -40,17 +40,19 @@ def main() -> None:
     _listen()
     import click
 
-    from ifm_ident.commands.group import discard_output, group
+    from ifm_ident.commands.group import complain, discard_output, group
     from ifm_ident.errors import IfmError
+    from ifm_ident.inert import visible
 
     try:
         status = group.main(standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        error.show(shown := io.StringIO())
+        click.echo(visible(shown.getvalue()), err=True, nl=False)
         sys.exit(error.exit_code)
     except IfmError as error:
-        click.echo(f"ifm: {error}", err=True)
+        complain(error)
         sys.exit(error.exit_status)
     except OSError as error:
         if error.errno == errno.EBADF:
@@ -60,7 +62,7 @@ def main() -> None:
         else:
             raise
         discard_output()
-        click.echo(f"ifm: {said}", err=True)
+        complain(said)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
 

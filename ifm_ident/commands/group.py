@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ifm_ident.errors import InputError, nearest
+from ifm_ident.errors import InputError, argument_of, nearest
 from ifm_ident.files import one_run
+from ifm_ident.inert import visible
 from ifm_ident.lazy import named
 from ifm_ident.plugins import OWN, PluginError, added, loaded
 
@@ -56,10 +57,10 @@ def _added() -> Mapping[str, _Added]:
             for name, (words, place) in loaded(one).items():
                 found.setdefault(name, _Added(words, place, one))
         except PluginError as error:
-            click.echo(f"ifm: {error}", err=True)
+            complain(error)
         except (AttributeError, TypeError, ValueError):
             what = f"the plug-in {one.name} = {one.value} of {one.group}"
-            click.echo(f"ifm: {what} is no table of commands; tell those who wrote it", err=True)
+            complain(f"{what} is no table of commands; tell those who wrote it")
     return found
 
 
@@ -95,7 +96,7 @@ class LazyGroup(click.Group):
             discard_output()
             return 0
         except InputError as error:
-            option = _option(self.get_command(ctx, ctx.invoked_subcommand or ""), error.argument)
+            option = _option(self.get_command(ctx, ctx.invoked_subcommand or ""), argument_of(error))
             if option is None:
                 raise
             raise InputError(f"{error} (the option {option})", error.path) from None
@@ -142,3 +143,8 @@ def _option(command: click.Command | None, argument: str) -> str | None:
 def discard_output() -> None:
     """Send what is still in the buffer of standard output nowhere, so that leaving does not fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(of: object) -> None:
+    """One line on standard error, in which names do nothing to a terminal."""
+    click.echo(f"ifm: {visible(str(of))}", err=True)

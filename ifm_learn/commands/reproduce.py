@@ -124,7 +124,7 @@ def command(
                     watch=watch,
                 )
         written = write_all(found, data, folder, _made_by(ctx))
-    click.echo(tables(found, data), nl=False)
+    say(tables(found, data).removesuffix("\n"))
     remark(f"{folder}: {', '.join(path.name for path in written)}", quiet)
 
 
