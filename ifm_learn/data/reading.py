@@ -69,6 +69,14 @@ def read_samples(
         raise InputError(
             "`outcome` is one column, `outcomes` are several; give one of the two", argument="outcomes"
         )
+    for argument, value in {"outcome": outcome, "scale": scale, "unit": unit}.items():
+        if not (value is None or isinstance(value, str)):
+            raise InputError(f"{argument} is a text, got {value!r:.60}", argument=argument)
+    for argument, names in {"label": label, "log": log, "outcomes": outcomes}.items():
+        if not (names is None or isinstance(names, str) or _texts(names)):
+            raise InputError(
+                f"{argument} is the name of a column or a list of names, got {names!r:.60}", argument=argument
+            )
     given = outcome is not None or outcomes is not None
     spec = DataSpec(
         spec.file,
@@ -122,6 +130,10 @@ def read_samples(
     known = {*variables, *study.model.position, *several, *filter(None, (spec.outcome, *spec.label_columns))}
     notes += unit_hints(table, known, kept, regime, x)
     return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, notes=notes, outcomes=several)
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, Sequence) and all(isinstance(text, str) for text in value)
 
 
 def _without_part(study: Study, spec: DataSpec, names: Sequence[str]) -> tuple[str, ...]:
