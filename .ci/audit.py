@@ -1,7 +1,7 @@
-"""Known faults of what is installed: `python .ci/audit.py SITE_PACKAGES`, by pip-audit in the same environment as this.
+"""Known faults of what is installed: `python .ci/audit.py SITE_PACKAGES`, by pip-audit beside this Python.
 
-Exit status 1 and a line for each known vulnerability. Where the index cannot be asked, a warning and 0: to be offline
-is no fault of the dependencies.
+Exit status 1 and a line for each known vulnerability. Where the index cannot be asked, or knows none of the
+packages (a mirror may have no such answers), a warning and 0: that is no fault of the dependencies.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 
 
 def main() -> None:
+    """Audit, and say what was found and what was not looked at."""
     command = [sys.executable, "-m", "pip_audit", "--path", sys.argv[1], "-f", "json", "--progress-spinner", "off"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
@@ -24,10 +25,11 @@ def main() -> None:
     for name, version, fault in known:
         remedy = ", ".join(fault["fix_versions"]) or "no version"
         print(f"{name} {version}: {fault['id']} {' '.join(fault['aliases'])}; mended in {remedy}", file=sys.stderr)
-    for one in dependencies:
-        if "skip_reason" in one and one["name"] != "ifm-ident":
-            print(f"warning: {one['name']} was not audited: {one['skip_reason']}")
-    print(f"{len(dependencies)} packages audited, {len(known)} known vulnerabilities")
+    skipped = [one["name"] for one in dependencies if "skip_reason" in one and one["name"] != "ifm-ident"]
+    audited = sum("skip_reason" not in one for one in dependencies)
+    if skipped or not audited:
+        print(f"warning: the index of vulnerabilities does not know {len(skipped)} packages: {', '.join(skipped)}")
+    print(f"{audited} packages audited, {len(known)} known vulnerabilities")
     sys.exit(bool(known))
 
 

@@ -1,6 +1,6 @@
-"""What is published, checked: `python .ci/package.py FIRST SECOND`, two folders with a build of this checkout each.
+"""What is published, checked: `python .ci/package.py FIRST SECOND`, folders with a build of this checkout each.
 
-Both builds are the same bytes. The wheel holds the two packages as they lie here, its licence and its entry points, and
+Both builds are the same bytes. The wheel holds the two packages as they lie here, its licence, its entry points and
 nothing else: no tests, no docs. Exit status 1 and a line for each fault.
 """
 
@@ -58,6 +58,7 @@ def _hash(file: Path) -> str:
 
 
 def main() -> None:
+    """Check both builds, and print their sums."""
     first, second = map(Path, sys.argv[1:])
     faults = [*faults_of_builds(first, second), *(f for w in first.glob("*.whl") for f in faults_of_wheel(w))]
     for line in faults:

@@ -1,4 +1,4 @@
-"""The check of what is published: a wheel of the packages passes, and one with a test, or without a module, does not."""
+"""The check of what is published: a wheel of the packages passes, one with a test or without a file does not."""
 
 from __future__ import annotations
 
