@@ -1,7 +1,7 @@
 """What is published, checked: `python .ci/package.py FIRST SECOND`, folders with a build of this checkout each.
 
-Both builds are the same bytes. The wheel holds the two packages as they lie here, its licence, its entry points and
-nothing else: no tests, no docs. Exit status 1 and a line for each fault.
+Both builds are the same bytes. The wheel holds the two packages as they lie here, its licence, its entry points
+and nothing else: no tests, no docs. Exit status 1 and a line for each fault.
 """
 
 from __future__ import annotations
