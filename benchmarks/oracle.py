@@ -77,9 +77,7 @@ def main() -> None:
         for criterion, truth in (("joint", joint), ("conditional", conditional), ("auto", joint | conditional)):
             found = identifier.identify(asked, criterion).status != Status.NOT_IDENTIFIED
             for i in np.flatnonzero(found != truth)[:1].tolist():
-                sys.exit(
-                    f"{criterion}: {targets[i]} is {bool(found[i])}, the other library {bool(truth[i])}: {plain}"
-                )
+                sys.exit(f"{criterion}: {targets[i]} is {found[i]}, by flint {truth[i]}: {plain}")
         designs[kind] += 1
         count[kind] += len(targets)
         yes[kind] += int(np.count_nonzero(joint | conditional))
