@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import numpy as np
 
@@ -17,12 +17,14 @@ from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.design.spaces import AllRegimes, Listed, Space, UpToOrder
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.study.reading._file_regimes import listed_regimes
 from ifm_ident.study.reading._nodes import Node, Place
 from ifm_ident.study.reading._sources import table_of
 from ifm_ident.study.reading._table import RowError
 from ifm_ident.study.reading._tables import RegimeTable, read_counts, read_regimes
 from ifm_ident.study.reading.label_conventions import LabelConvention
 
+Found = TypeVar("Found")
 Scale = Literal["none", "paper", "standard"]
 _SCALES = ("none", "paper", "standard")
 _TABLE_KEYS = ("file", "label", "labels")
@@ -183,7 +185,9 @@ class FieldReader:
                 return UpToOrder(self.model, self._order(node.entries["order"])), None
             if node.kind == "map":
                 require_keys(node, place, ("order", *_TABLE_KEYS))
-            return Listed(self._table(node, place).regimes), None
+            space = self._read(node, place, listed_regimes)
+            self._require_rows(space.count, node, place)
+            return space, None
         if node.kind == "str" and node.value == "all":
             return AllRegimes(self.model), None
         if node.kind != "seq":
@@ -259,19 +263,26 @@ class FieldReader:
         return cast(int, node.value)
 
     def _table(self, node: Node, place: Place) -> RegimeTable:
+        found = self._read(node, place, read_regimes)
+        self._require_rows(len(found.regimes), node, place)
+        return found
+
+    def _read(self, node: Node, place: Place, read: Callable[..., Found]) -> Found:
+        """What a reader of tables makes of the one that a node names."""
         if node.kind != "table":
             require_keys(node, place, ("order", *_TABLE_KEYS) if place == ("test",) else _TABLE_KEYS, ("file",))
         source, given = self._source(node, place), self._labels(node, place)
         try:
-            found = read_regimes(self.model, source, *given)
+            return read(self.model, source, *given)
         except RowError:
             raise
         except InputError as error:
             raise InputError(str(error), (*place, "file")) from None
-        if not len(found.regimes):
-            file, what = table_of(source).path, "test" if place == ("test",) else "training"
+
+    def _require_rows(self, count: int, node: Node, place: Place) -> None:
+        if not count:
+            file, what = table_of(self._source(node, place)).path, "test" if place == ("test",) else "training"
             raise InputError(f"{file}: the table has no rows; list at least one {what} regime", place)
-        return found
 
     def _source(self, node: Node, place: Place) -> object:
         """The path that `file` names, or the data frame in its place."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,21 +18,33 @@ from ifm_ident.study.reading.missing_files import missing_file
 
 ANNDATA_SUFFIX = ".h5ad"
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ANNDATA_SUFFIX)
+BOM = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 2**24
 
 
 def read_table_file(path: Path) -> Table:
     """The table of a CSV, TSV or Parquet file, told apart by the suffix; cells of CSV and TSV stay text."""
-    suffix = path.suffix.lower()
-    parquet = suffix in (".parquet", ".pq")
+    parquet = is_parquet(path)
+    with readable(path):
+        data = _read_parquet(path) if parquet else _read_text(path)
+    return Table(path, data, untyped=not parquet)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the suffix says Parquet."""
+    return path.suffix.lower() in (".parquet", ".pq")
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """What reading a table raises, as InputError that names the file."""
     try:
-        data = _read_parquet(path) if parquet else _read_text(path, suffix)
+        yield
     except FileNotFoundError:
         raise missing_file(path, SUFFIXES) from None
     except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: the table cannot be read ({reason})") from None
-    return Table(path, data, untyped=not parquet)
 
 
 def _read_parquet(path: Path) -> pa.Table:
@@ -40,17 +54,29 @@ def _read_parquet(path: Path) -> pa.Table:
         return pq.read_table(source)
 
 
-def _read_text(path: Path, suffix: str) -> pa.Table:
+def _read_text(path: Path) -> pa.Table:
     data = path.read_bytes()
-    if not data.removeprefix(b"\xef\xbb\xbf").strip():
+    if not data.removeprefix(BOM).strip():
         raise InputError(f"{path}: the file is empty; the first line names the columns")
+    require_utf8(path, data)
+    return parse_text(path, data.removeprefix(BOM).strip(b"\r\n") + b"\n")
+
+
+def require_utf8(path: Path, data: bytes, offset: int = 0, row: int = 0) -> None:
+    """Raise InputError for bytes of a file that are no UTF-8: those from `offset` on, that begin with line `row`."""
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        row = data.count(b"\n", 0, error.start)
-        what = f"byte offset {error.start} is 0x{data[error.start]:02x}, not UTF-8; save the table as UTF-8"
+        row += data.count(b"\n", 0, error.start)
+        what = (
+            f"byte offset {offset + error.start} is 0x{data[error.start]:02x}, not UTF-8; save the table as UTF-8"
+        )
         raise (RowError(path, row - 1, what) if row else InputError(f"{path}: {what}")) from None
-    data = data.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n") + b"\n"
+
+
+def parse_text(path: Path, data: bytes) -> pa.Table:
+    """The table of the bytes of a text file: a line that names the columns, then rows; every cell stays text."""
+    suffix = path.suffix.lower()
     tabs = suffix == ".tsv" or (suffix == ".txt" and b"\t" in data.split(b"\n", 1)[0])
     width = _header_width(path, data, tabs)
     bad: list[pacsv.InvalidRow] = []
