@@ -32,6 +32,7 @@ FLOORS = {
         implications messages planning shares
         study
         results
+        parts
         show verification
         plots
         report
