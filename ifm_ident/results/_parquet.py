@@ -34,7 +34,7 @@ from ifm_ident.results._columns import (
     texts_at,
 )
 from ifm_ident.results._json_read import load_json
-from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
+from ifm_ident.results.claims import READ_BLOCK, Claims, VariableTerms
 from ifm_ident.results.documents import document
 from ifm_ident.results.header import HEADER_KEYS, Heading, StudyLike, header_fields, parse_header, record
 
@@ -165,7 +165,7 @@ def read_parquet(path: Path) -> tuple[Heading, Iterator[Claims]]:
 
 def _blocks(design: Design, file: pq.ParquetFile) -> Iterator[Claims]:
     before = 0
-    batches = file.iter_batches(batch_size=CLAIM_BLOCK)
+    batches = file.iter_batches(batch_size=READ_BLOCK)
     while True:
         try:
             batch = next(batches, None)

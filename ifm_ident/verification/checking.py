@@ -27,14 +27,15 @@ _SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One result that does not hold: its row, counted from 0, its regime and the reason."""
+    """One result that does not hold: its row, counted from 0, its regime, the reason, and the file of its part."""
 
     row: int
     regime: str
     reason: str
+    part: str = ""
 
     def __str__(self) -> str:
-        return f"result {self.row} ({self.regime}): {self.reason}"
+        return f"{self.part}{': ' * bool(self.part)}result {self.row} ({self.regime}): {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Verification:
 
     against: the study file or name that the result was compared with, if any; difference: the first thing
     in which the result is not about that study. unreadable: the first claim that cannot even be read, with its
-    place; what comes after it was not checked.
+    place; what comes after it was not checked. broken: of a result in parts, what is not as its manifest says.
     """
 
     checked: int
@@ -51,11 +52,12 @@ class Verification:
     against: str | None = None
     difference: str | None = None
     unreadable: str | None = None
+    broken: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
         """Whether all of it holds."""
-        return not self.failures and self.difference is None and self.unreadable is None
+        return not (self.failures or self.broken) and self.difference is None and self.unreadable is None
 
     def __str__(self) -> str:
         noun = "result" if self.checked == 1 else "results"
@@ -68,6 +70,7 @@ class Verification:
             lines.append(f"the result is not about this study: {self.difference}")
         if self.unreadable is not None:
             lines.append(f"a claim cannot be read, and nothing after it was checked: {self.unreadable}")
+        lines.extend(self.broken)
         lines.extend(str(failure) for failure in self.failures[:_SHOWN])
         if len(self.failures) > _SHOWN:
             lines.append(f"and {len(self.failures) - _SHOWN} more")
