@@ -54,7 +54,13 @@ def format_of_parts(ctx: click.Context, output_format: str) -> str:
 
 
 def write_parts(
-    asked: Asked, folder: str, out: Output, shard: tuple[int, int] | None, resume: bool, workers: int, part_rows: int
+    asked: Asked,
+    folder: str,
+    out: Output,
+    shard: tuple[int, int] | None,
+    resume: bool,
+    workers: int,
+    part_rows: int,
 ) -> dict[str, int]:
     """Writes the parts, says what they hold, and gives the number of regimes with each verdict."""
 

@@ -213,7 +213,7 @@ def _kept(folder: Folder, own: Manifest, resume: bool, force: bool) -> list[Part
                     folder.remove(name)
         found = read_manifests(folder)
     in_the_way = [one.file for one in found if own.shard is None or one.file in (own.file, WHOLE)]
-    if in_the_way and not resume:
+    if in_the_way and not resume and own.numbers(own.shard):
         raise InputError(
             f"{folder} holds {in_the_way[-1]} already: go on by `resume`, begin anew by `force`, or name another "
             "folder",

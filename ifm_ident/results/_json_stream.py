@@ -41,7 +41,9 @@ class JsonStream:
         try:
             read = self._stream.read(max(_BLOCK, len(self._text) - self._at))
         except UnicodeDecodeError:
-            raise InputError(f"after line {self._lines + 1} the file is not UTF-8 text; results are UTF-8") from None
+            raise InputError(
+                f"after line {self._lines + 1} the file is not UTF-8 text; results are UTF-8"
+            ) from None
         self._text, self._at, self._ended = self._text[self._at :] + read, 0, not read
 
     def _wrong(self, error: json.JSONDecodeError) -> InputError:

@@ -96,6 +96,7 @@ def _with(whole: Verification, more: Verification) -> Verification:
         whole,
         checked=whole.checked + more.checked,
         failures=whole.failures + more.failures,
+        against=whole.against or more.against,
         difference=whole.difference or more.difference,
         unreadable=whole.unreadable or more.unreadable,
         broken=whole.broken + more.broken,

@@ -230,7 +230,9 @@ def _trimmed(path: Path) -> tuple[int, int]:
         tail = stream.read()
     text = start.removeprefix(BOM).lstrip(b"\r\n")
     if not text.strip():
-        raise InputError(f"{path}: the file begins with {len(start):,} empty bytes; the first line names the columns")
+        raise InputError(
+            f"{path}: the file begins with {len(start):,} empty bytes; the first line names the columns"
+        )
     return len(start) - len(text), size - (len(tail) - len(tail.rstrip(b"\r\n")))
 
 
@@ -260,4 +262,3 @@ def _row_end(data: bytes, newline: int) -> int:
     while newline >= 0 and data.count(b'"', 0, newline) % 2:
         newline = data.find(b"\n", newline + 1) if forwards else data.rfind(b"\n", 0, newline)
     return newline + 1
-
