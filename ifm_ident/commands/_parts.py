@@ -24,7 +24,7 @@ OF_PARTS = ("shard", "resume", "workers", "part_rows")
 _NOT_OF_PARTS = ("summary", "time_limit")
 
 
-class Shard(click.ParamType):
+class Shard(click.ParamType[tuple[int, int]]):
     """A share such as 3/16, as (3, 16)."""
 
     name = "shard"

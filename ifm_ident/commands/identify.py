@@ -250,11 +250,9 @@ def _answer(
     out: Output,
 ) -> _Solver:
     """Writes a line for each test regime, and gives back what counted them."""
-    chunks = study.targets(CHUNK)
+    chunks = in_full_chunks(study.targets(CHUNK))
     solver = _Solver(study, criterion, method, objective, time_limit)
-    answers = (
-        solver.solve(targets) for targets in progress(in_full_chunks(chunks), _rounds(study), "chunk", out.quiet)
-    )
+    answers = (solver.solve(targets) for targets in progress(chunks, _rounds(study), "chunk", out.quiet))
     first = next(answers)  # what is wrong with the question shows here, before anything is written
     with open_sink(out.file, out.force) as sink:
         if out.format == "table":

@@ -1,4 +1,4 @@
-"""Answers in parts: a folder of files and a manifest, by several processes or machines, taken up again when killed."""
+"""Answers in parts: a folder of files and a manifest, by processes or machines, taken up again when killed."""
 
 from ifm_ident.parts.asked import Asked
 from ifm_ident.parts.running import identify_in_parts, in_processes, in_this_process

@@ -40,7 +40,7 @@ class Asked:
         return Identifier(self.study.design, self.study.notation)
 
     @cached_property
-    def _contexts(self) -> tuple[Regimes, ...]:
+    def _contexts(self) -> Regimes:
         return candidate_contexts(self.study.design)
 
     @cached_property

@@ -27,7 +27,7 @@ def on_dask(client: Client) -> Runner:
     def run(job: Job, numbers: Sequence[int]) -> Iterator[Part]:
         sent = client.submit(_same, job, pure=False)  # unlike scattered data it comes back when its worker dies
         futures = client.map(_write, numbers, job=sent, pure=False, batch_size=1000)
-        for done in as_completed(futures):
+        for done in as_completed(futures):  # type: ignore[no-untyped-call]
             yield done.result()
             done.release()
 

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,7 +53,7 @@ class _Hashed:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """The question, the folder of its answer, and the plan of its parts: what a process needs to write any part."""
+    """The question, the folder of its answer, and the plan of its parts: all that writing a part needs."""
 
     asked: Asked
     address: str | Path
@@ -115,8 +116,13 @@ def _begin(job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     _AT_WORK[:] = [job]
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _write(number: int) -> Part:
@@ -224,7 +230,8 @@ def _kept(folder: Folder, own: Manifest, resume: bool, force: bool) -> list[Part
         difference = own.difference(one)
         if difference is not None:
             raise InputError(
-                f"{folder}: {one.file} is about something else: {difference}; ask as then, or write to another folder"
+                f"{folder}: {one.file} is about something else: {difference}; ask as then, or write "
+                "to another folder"
             )
         parts |= {part.name: part for part in one.parts}
     mine = {own.name_of(number) for number in own.numbers(own.shard)}

@@ -162,11 +162,12 @@ def _parsed(data: Any) -> Manifest:
             raise InputError(f"shard is {shown(fields['shard'])}; it is i/n, i from 1 to n")
         shard = int(found[1]), int(found[2])
     kinds: tuple[type, ...] = (str, str, str, str, int, int, dict)
-    plan = [typed(fields[key], kind, key) for key, kind in zip(_PLAN_KEYS, kinds, strict=True)]
+    plan: list[Any] = [typed(fields[key], kind, key) for key, kind in zip(_PLAN_KEYS, kinds, strict=True)]
     if fields["regimes"] < 0 or fields["part_rows"] < 1 or not isinstance(fields["options"].get("format"), str):
         raise InputError("regimes, part_rows or the format among the options cannot be")
     entries = enumerate(typed(fields["parts"], list, "parts"))
-    manifest = Manifest(*plan, tuple(_part(entry, f"parts, entry {i}") for i, entry in entries), shard)
+    parts = tuple(_part(entry, f"parts, entry {i}") for i, entry in entries)
+    manifest = Manifest(**dict(zip(_PLAN_KEYS, plan, strict=True)), parts=parts, shard=shard)
     legal = {manifest.name_of(number) for number in manifest.numbers(shard)} if manifest.count < 10**7 else None
     seen: set[str] = set()
     for i, part in enumerate(manifest.parts):

@@ -60,8 +60,8 @@ def _missing(folder: Folder, manifest: Manifest) -> Iterator[str]:
     if left:
         more = f" and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
         yield (
-            f"{len(left):,} of {manifest.count:,} parts are not finished ({', '.join(left[:_NAMED])}{more}); go on "
-            "with `ifm identify ... --resume`"
+            f"{len(left):,} of {manifest.count:,} parts are not finished ({', '.join(left[:_NAMED])}{more}); go "
+            "on with `ifm identify ... --resume`"
         )
     there, told = set(folder.names()), {part.name for part in manifest.parts}
     yield from (f"{name}: this part is not there" for name in sorted(told - there))

@@ -143,9 +143,7 @@ def test_one_machine_finishes_what_shards_began(whole: dict[str, bytes], tmp_pat
 
 def test_a_folder_that_holds_an_answer_is_left_alone(whole: dict[str, bytes], tmp_path: Path) -> None:
     identify_in_parts(asked(), tmp_path, part_rows=ROWS)
-    with pytest.raises(
-        InputError, match=r"holds manifest\.json already: go on by `resume`, begin anew by `force`"
-    ):
+    with pytest.raises(InputError, match=r"holds manifest\.json already: go on by `resume`"):
         identify_in_parts(asked(), tmp_path, part_rows=ROWS)
     assert contents(tmp_path) == whole
     identify_in_parts(asked(), tmp_path, part_rows=4, force=True)
@@ -181,7 +179,7 @@ def test_another_question_does_not_go_on(change: dict[str, object], message: str
 def test_a_version_that_differs_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     identify_in_parts(asked(), tmp_path, part_rows=ROWS, shard=(1, 2))
     monkeypatch.setattr("ifm_ident.parts.running.version", lambda name: "99")
-    with pytest.raises(InputError, match="`version` was '0.1.0' and is '99' now"):
+    with pytest.raises(InputError, match=r"`version` was '0\.1\.0' and is '99' now"):
         identify_in_parts(asked(), tmp_path, part_rows=ROWS, shard=(2, 2))
 
 
@@ -290,9 +288,10 @@ def test_addresses_of_fsspec(kind: str, whole: dict[str, bytes], tmp_path: Path)
 def test_a_part_that_fails_leaves_nothing_at_an_address(tmp_path: Path) -> None:
     pytest.importorskip("fsspec")
     folder = open_folder(f"memory://{tmp_path.name}/none/")
-    with pytest.raises(Killed), folder.create("part") as stream:
-        stream.write(b"half")
-        raise Killed
+    stream = folder.create("part")
+    stream.__enter__().write(b"half")
+    with pytest.raises(Killed):
+        stream.__exit__(Killed, Killed(), None)
     assert folder.names() == []
 
 

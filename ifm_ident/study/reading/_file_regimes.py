@@ -71,9 +71,13 @@ def _is_large(path: Path) -> bool:
 class _Rows(Protocol):
     """A table file whose rows come in blocks."""
 
-    path: Path
-    head: pa.Table
-    """Its columns, without rows."""
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def head(self) -> pa.Table:
+        """Its columns, without rows."""
 
     @property
     def count(self) -> int:
@@ -85,7 +89,7 @@ class _Rows(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class FileRegimes:
-    """The regimes of a file in its order, repeats included; `label` names the column of labels, if there is one."""
+    """The regimes of a file in its order, repeats included; `label` names the column of labels, if any."""
 
     model: Model
     rows: _Rows

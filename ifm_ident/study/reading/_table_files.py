@@ -63,7 +63,7 @@ def _read_text(path: Path) -> pa.Table:
 
 
 def require_utf8(path: Path, data: bytes, offset: int = 0, row: int = 0) -> None:
-    """Raise InputError for bytes of a file that are no UTF-8: those from `offset` on, that begin with line `row`."""
+    """Raise InputError for bytes that are no UTF-8: those of a file from `offset` on, where line `row` begins."""
     try:
         data.decode()
     except UnicodeDecodeError as error:
