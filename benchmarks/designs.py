@@ -46,7 +46,8 @@ def _pairs(rng: np.random.Generator, width: int, count: int) -> list[tuple[int, 
     while len(found) < count:
         drawn = np.sort(rng.integers(0, width, (count, 2)), axis=1)
         found.update((i, j) for i, j in drawn.tolist() if i < j)
-    return sorted(sorted(found, key=lambda pair: hash(pair))[:count])
+    pairs = sorted(found)
+    return [pairs[k] for k in np.sort(rng.choice(len(pairs), count, replace=False)).tolist()]
 
 
 def combinations(design: Design, count: int, active: int, seed: int = SEED) -> Regimes:

@@ -1,8 +1,8 @@
 """Answers in parts: many regimes of a large screen, streamed from a file, and the design of a very large one.
 
 Run `python benchmarks/parts.py -o benchmarks`, with `--regimes 100000000` for a hundred million. The targets are
-regimes of three to six of 1,000 perturbations, drawn at random and kept as labels in a Parquet file; the answers are
-a folder of parts. Times are CPU seconds of all processes; memory is the peak of the largest process.
+regimes of three to six of 1,000 perturbations, drawn at random and kept as labels in a Parquet file; the answers
+are a folder of parts. Times are CPU seconds of all processes; memory is the peak of the largest process.
 """
 
 from __future__ import annotations
