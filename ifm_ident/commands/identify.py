@@ -12,6 +12,7 @@ from ifm_ident.answer.identification import JOINT, Status
 from ifm_ident.commands._options import (
     Output,
     Seconds,
+    load_study,
     open_sink,
     output_options,
     progress,
@@ -19,6 +20,7 @@ from ifm_ident.commands._options import (
     refuse_terminal,
     study_argument,
     test_option,
+    with_test,
 )
 from ifm_ident.commands._parts import OF_PARTS, Shard, format_of_parts, is_folder, write_parts
 from ifm_ident.commands._restriction import how_to_verify, restricted
@@ -36,7 +38,7 @@ from ifm_ident.show.table import write_table
 from ifm_ident.show.words import Tally, listed, variables_of
 from ifm_ident.solve.identifier import CriterionName, Identifier
 from ifm_ident.solve.objectives.choose import Chosen, Objective
-from ifm_ident.study.study import Study, load
+from ifm_ident.study.study import Study
 
 NOT_ALL = 3
 """Exit status of --require-all when a target is not identified."""
@@ -184,13 +186,13 @@ def command(
     else:
         refuse_given(ctx, OF_PARTS, "belongs to parts: name a folder, -o FOLDER/ with a slash at the end.")
     out = Output(output_format, None if in_parts else output, force, quiet)
-    whole = load(study)
+    whole = load_study(study, quiet)
     asked, note = restricted(whole, of) if of else (whole, "")
     notes = [note] if note else []
     if summary:
         _summarise(asked, criterion, sample, seed, notes, out)
         return
-    asked = asked.with_test(tests, "--test")
+    asked = with_test(asked, tests, "--test", quiet)
     if output is not None and in_parts:
         question = Asked(asked, criterion, cast(Method, method), objective)
         for line in notes:
@@ -254,7 +256,7 @@ def _answer(
     solver = _Solver(study, criterion, method, objective, time_limit)
     answers = (solver.solve(targets) for targets in progress(chunks, _rounds(study), "chunk", out.quiet))
     first = next(answers)  # what is wrong with the question shows here, before anything is written
-    with open_sink(out.file, out.force) as sink:
+    with open_sink(out.file, out.force, text=out.format != "parquet") as sink:
         if out.format == "table":
             write_table(sink, study, chain([first], answers), notes)
         else:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib.metadata import version
 from multiprocessing.process import BaseProcess
@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from ifm_ident.answer.identification import Identification
 from ifm_ident.errors import IfmError, InputError, require_whole
+from ifm_ident.limits import Limits, current
 from ifm_ident.parts.asked import Asked
 from ifm_ident.results.folders import Folder, open_folder
 from ifm_ident.results.manifest import WHOLE, Manifest, Part, design_digest, file_sha256, merged, read_manifests
@@ -58,6 +59,7 @@ class Job:
     asked: Asked
     address: str | Path
     plan: Manifest
+    limits: Limits = field(default_factory=current)
 
     def write(self, number: int) -> Part:
         """Answers a part, counted from 0, and puts it into the folder; what was there is replaced at once."""
@@ -71,7 +73,7 @@ class Job:
                 yield chunk
 
         # several threads of one process would factor the design at the same time
-        with _ONE_AT_A_TIME, open_folder(self.address).create(plan.name_of(number)) as stream:
+        with self.limits, _ONE_AT_A_TIME, open_folder(self.address).create(plan.name_of(number)) as stream:
             hashed = _Hashed(stream)
             chunks = counted(self.asked.answers(start, stop))
             WRITERS[plan.options["format"]](hashed, self.asked.study, chunks)  # type: ignore[arg-type]

@@ -20,12 +20,14 @@ from ifm_ident.answer.identification import JOINT, Criterion, Status
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Active, RegimeLists, Regimes
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.limits import read_bytes
 from ifm_ident.results._json_stream import JsonStream
 from ifm_ident.results._json_write import ROUTE
 from ifm_ident.results.cells import Weights
 from ifm_ident.results.claims import READ_BLOCK, Claims, VariableTerms
 from ifm_ident.results.header import (
     HEADER_KEYS,
+    TARGETS,
     Heading,
     MapReader,
     parse_header,
@@ -90,7 +92,7 @@ def read_json(path: Path) -> tuple[Heading, Iterator[Claims]]:
         found = next(steps)
         if isinstance(found, Heading):
             return found, cast(Iterator[Claims], steps)
-    data = record(load_json(path.read_bytes()), (*HEADER_KEYS, "results"), "the file")
+    data = record(load_json(read_bytes(path)), (*HEADER_KEYS, "results"), "the file", TARGETS)
     heading = parse_header(data)
     return heading, _claims(heading.design, typed(data["results"], list, "results"))
 
@@ -102,7 +104,9 @@ def _streamed(path: Path) -> Iterator[Heading | Claims | None]:
         fields: dict[str, Any] = {}
         for key in stream.pairs():
             if key != "results" or key in fields:
-                record(dict.fromkeys([*HEADER_KEYS, "results", key]), (*HEADER_KEYS, "results"), "the file")
+                record(
+                    dict.fromkeys([*HEADER_KEYS, "results", key]), (*HEADER_KEYS, "results"), "the file", TARGETS
+                )
                 _distinct_keys([*fields.items(), (key, None)])
                 fields[key] = stream.value()
             elif set(HEADER_KEYS) - fields.keys() or stream.sign() != "[":
@@ -110,12 +114,25 @@ def _streamed(path: Path) -> Iterator[Heading | Claims | None]:
                 return
             else:
                 yield (heading := parse_header(fields))
-                yield from _claims(heading.design, stream.items())
-                fields["results"] = None
+                yield from _counted(_claims(heading.design, stream.items()), fields)
         stream.expect("")
-        record(fields, (*HEADER_KEYS, "results"), "the file")
+        record(fields, (*HEADER_KEYS, "results"), "the file", TARGETS)
+        told, there = fields.get(TARGETS), fields["results"]
+        if told is not None and typed(told, int, TARGETS) != there:
+            raise InputError(
+                f"the file says that it has {told} results, and has {there}: some were removed or added"
+            )
     finally:
         stream.close()
+
+
+def _counted(blocks: Iterator[Claims], fields: dict[str, Any]) -> Iterator[Claims]:
+    """The blocks; then how many results there were stands under `results`."""
+    count = 0
+    for block in blocks:
+        yield block
+        count += len(block)
+    fields["results"] = count
 
 
 def _decoded(text: str, at: int) -> tuple[Any, int]:
@@ -188,7 +205,10 @@ class _Builder:
         elif status == Status.UNDECIDED:
             self._undecided(entry, place)
         elif status == Status.NOT_IDENTIFIED:
-            record(entry, ("regime", "status", "criterion", "certificate"), place)
+            remains = ("partial",) if "partial" in entry and criterion == Criterion.CONDITIONAL else ()
+            record(entry, ("regime", "status", "criterion", "certificate", *remains), place)
+            if remains:
+                self._partial(entry["partial"], f"{place}, partial")
             kernel = self._certificate(entry["certificate"], criterion, f"{place}, certificate")
         elif criterion == Criterion.JOINT:
             record(entry, ("regime", "status", "criterion", "exponents"), place)
@@ -229,6 +249,23 @@ class _Builder:
                     raise InputError(f"{place}, entry {j}: {error}") from None
             train = self._train(fields["train"], f"{place}, entry {j}")
             self.terms.append((variable, train, *self.exponents[text]))
+
+    def _partial(self, value: object, place: str) -> None:
+        """What is still determined: `identified` and `given` share out the variables, each once."""
+        fields = record(value, ("given", "identified", "conditionals"), place)
+        names = {key: typed(fields[key], list, f"{place}, {key}") for key in ("identified", "given")}
+        listed = [self._known(self.variable, name, "variable", place) for part in names.values() for name in part]
+        if not names["identified"] or sorted(listed) != list(range(len(self.variable))):
+            raise InputError(
+                f"{place}: `identified`, one or more, and `given` name each of "
+                f"{', '.join(self.variable)} once in all"
+            )
+        conditionals = record(fields["conditionals"], names["identified"], f"{place}, conditionals")
+        for name in names["identified"]:
+            at = f"{place}, conditionals, {name}"
+            if not conditionals[name]:
+                raise InputError(f"{at}: a formula has at least one density")
+            self._formula(conditionals[name], self.variable[name], at)
 
     def _certificate(self, value: object, criterion: Criterion, place: str) -> int:
         keys = ("kernel",) if criterion == Criterion.JOINT else ("variable", "kernel")

@@ -89,8 +89,6 @@ class _Local:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the folder {self.path}: {error.strerror}") from None
-        for left in self.path.glob(f".{name}.*.tmp"):  # of a run that was killed
-            left.unlink(missing_ok=True)
         with open_output(self.path / name, force=True) as stream:
             yield stream
 

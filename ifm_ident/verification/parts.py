@@ -86,6 +86,8 @@ def _checked(
         found = verify(result, study, against)
     if found.checked != part.rows and found.unreadable is None:
         broken.append(f"it has {found.checked:,} results, in the manifest {part.rows:,}")
+    if not found.complete and found.unreadable is None:
+        broken.append(f"it says that it has {found.targets:,} results, and has {found.checked:,}")
     failures = tuple(replace(failure, part=part.name) for failure in found.failures)
     return replace(found, failures=failures, broken=tuple(f"{part.name}: {reason}" for reason in broken))
 

@@ -32,7 +32,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def require_equal(path: Path, label: str | None = None) -> None:
-    space = listed_regimes(MODEL, path, label)
+    space = listed_regimes(MODEL, path, label).space
     assert isinstance(space, FileRegimes)
     whole = read_regimes(MODEL, path, label).regimes
     assert space.count == len(whole)
@@ -83,7 +83,7 @@ def test_errors_name_the_row_of_the_file(bad: str, row: int, tmp_path: Path) -> 
         with pytest.raises(InputError) as whole:
             read_regimes(MODEL, path, "label")
         with pytest.raises(InputError) as streamed:
-            [*listed_regimes(MODEL, path, "label").chunks(64, row // 2)]
+            [*listed_regimes(MODEL, path, "label").space.chunks(64, row // 2)]
         assert str(streamed.value) == str(whole.value)
         assert f"row {row + 1}: " in str(streamed.value)
 
@@ -113,13 +113,13 @@ def test_a_table_that_is_none_is_refused_when_it_is_opened(spoil: object, tmp_pa
 def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("label\n" + "\n".join(["nonsense"] * 50 + LABELS))
-    chunks = [*listed_regimes(MODEL, path).chunks(64, 50)]
+    chunks = [*listed_regimes(MODEL, path).space.chunks(64, 50)]
     assert [*Regimes.concatenate(chunks)] == [*read_regimes(MODEL, LABELS).regimes]
 
 
 def test_the_digest_is_of_the_file_and_how_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("label,other\n" + "\n".join(f"{label},ctrl" for label in LABELS))
-    one, other = (listed_regimes(MODEL, path, name).digest for name in ("label", "other"))
+    one, other = (listed_regimes(MODEL, path, name).space.digest for name in ("label", "other"))
     path.write_text(path.read_text() + "\nctrl,ctrl")
-    assert len({one, other, listed_regimes(MODEL, path, "label").digest}) == 3
+    assert len({one, other, listed_regimes(MODEL, path, "label").space.digest}) == 3

@@ -57,7 +57,7 @@ def killed_after(parts: int, halfway: bool = False) -> object:
         for number in numbers[:parts]:
             yield job.write(number)
         if halfway:
-            (Path(job.address) / f".{job.plan.name_of(numbers[parts])}.0123.tmp").write_bytes(b"PAR1 half")
+            (Path(job.address) / f".{job.plan.name_of(numbers[parts])}.unfinished.tmp").write_bytes(b"PAR1 half")
         raise Killed
 
     return run

@@ -16,9 +16,12 @@ import pyarrow.parquet as pq
 
 from ifm_ident.arrays import row_bounds
 from ifm_ident.design.model import Model
+from ifm_ident.design.regime_text import BASELINE
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK, Listed, Space
 from ifm_ident.errors import InputError
+from ifm_ident.files import note_input
+from ifm_ident.study.reading._label_columns import Label
 from ifm_ident.study.reading._table import RowError, Table, require_distinct
 from ifm_ident.study.reading._table_files import (
     ANNDATA_SUFFIX,
@@ -29,7 +32,7 @@ from ifm_ident.study.reading._table_files import (
     readable,
     require_utf8,
 )
-from ifm_ident.study.reading._tables import label_column, read_regimes, regimes_in
+from ifm_ident.study.reading._tables import read_regimes, regime_columns, regimes_in
 from ifm_ident.study.reading.label_conventions import LabelConvention
 
 LARGE_BYTES = 2**25
@@ -42,9 +45,17 @@ _BLOCK_BYTES = 2**24
 _BATCH_CELLS = 2**24
 
 
+@dataclass(frozen=True, eq=False)
+class SpaceTable:
+    """The regimes of a table, and remarks on what was left out of it or taken for baseline."""
+
+    space: Space
+    notes: tuple[str, ...]
+
+
 def listed_regimes(
-    model: Model, source: object, label: str | None = None, labels: LabelConvention | None = None
-) -> Space:
+    model: Model, source: object, label: Label = None, labels: LabelConvention | None = None
+) -> SpaceTable:
     """The regimes of a table in its order: held in memory, or streamed from a large CSV, TSV or Parquet file.
 
     Raises InputError as `read_regimes` does; a regime of a streamed file that cannot be read raises RowError when
@@ -52,10 +63,12 @@ def listed_regimes(
     """
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
     if path is None or not _is_large(path):
-        return Listed(read_regimes(model, source, label, labels).regimes)
+        found = read_regimes(model, source, label, labels)
+        return SpaceTable(Listed(found.regimes), found.notes)
+    note_input(path)
     rows: _Rows = _ParquetRows.of(path) if is_parquet(path) else _TextRows.of(path)
-    column = label_column(model, Table(path, rows.head), label, extra=())
-    return FileRegimes(model, rows, column, labels)
+    column, notes = regime_columns(model, Table(path, rows.head), label)
+    return SpaceTable(FileRegimes(model, rows, column, labels), notes)
 
 
 def _is_large(path: Path) -> bool:
@@ -93,7 +106,7 @@ class FileRegimes:
 
     model: Model
     rows: _Rows
-    label: str | None
+    label: Label
     labels: LabelConvention | None
 
     @property
@@ -116,16 +129,22 @@ class FileRegimes:
         if start >= stop:
             return
         path, untyped = self.rows.path, not is_parquet(self.rows.path)
-        columns = self.rows.head.column_names if self.label is None else [self.label]
+        label = [self.label] if isinstance(self.label, str) else self.label
+        columns = label or [name for name in self.rows.head.column_names if self.model.find(name) is not None]
         for first, data in self.rows.blocks(start, columns):
             if first >= stop:
                 return
             skipped = max(start - first, 0)
             table = Table(path, data.slice(skipped, stop - first - skipped), untyped=untyped)
             try:
-                yield regimes_in(self.model, table, self.label, self.labels).regimes
+                found = regimes_in(self.model, table, self.label, self.labels)
+                if len(found.rows) < table.row_count:
+                    empty = int(np.argmax(np.append(found.rows, -1) != np.arange(len(found.rows) + 1)))
+                    what = f"in column {self.label!r} " if isinstance(self.label, str) else ""
+                    raise RowError(path, empty, f"the regime {what}is empty; write {BASELINE!r} for baseline")
             except RowError as error:
                 raise error.moved(first + skipped) from None
+            yield found.regimes
 
 
 def _recut(batches: Iterable[Regimes], size: int) -> Iterator[Regimes]:
