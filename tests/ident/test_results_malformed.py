@@ -146,10 +146,11 @@ def streamed(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         ('"exponent": "1"}', '"exponent": "1"', ""),
         ('"exponents"', "'exponents'", ""),
         ('"status"', '"status', ""),
-        ("]}\n", "]\n", "Expecting ',' or '}'"),
-        ("]}\n", ']} "more"\n', "Expecting the end"),
-        ("]}\n", '], "results": []}\n', "appears twice"),
-        ("]}\n", '], "more": []}\n', "unknown key 'more'"),
+        ("}\n", "\n", "Expecting ',' or '}'"),
+        ("}\n", '} "more"\n', "Expecting the end"),
+        ("}\n", ', "results": []}\n', "appears twice"),
+        ("}\n", ', "more": []}\n', "unknown key 'more'"),
+        ('"targets": 1', '"targets": 2', "says that it has 2 results, and has 1"),
         ('"status"', '"statos"', "results, entry 0"),
     ],
 )
@@ -159,7 +160,7 @@ def test_json_that_goes_wrong_late_is_refused_by_place(
     case = CASES["poster"]
     path = tmp_path / "bad.json"
     text = written(case, [answer(case.design, codes("111"))], "json").decode()
-    path.write_text(bad := text.replace(old, new, 1) if old[0] != "]" else new.join(text.rsplit(old, 1)))
+    path.write_text(bad := text.replace(old, new, 1) if old[0] != "}" else new.join(text.rsplit(old, 1)))
     try:
         json.loads(bad)
     except json.JSONDecodeError as error:
