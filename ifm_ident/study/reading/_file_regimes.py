@@ -22,6 +22,7 @@ from ifm_ident.design.spaces import CHUNK, Listed, Space
 from ifm_ident.errors import InputError
 from ifm_ident.files import note_input
 from ifm_ident.study.reading._label_columns import Label
+from ifm_ident.study.reading._other_formats import refuse_other_formats
 from ifm_ident.study.reading._table import RowError, Table, require_distinct
 from ifm_ident.study.reading._table_files import (
     ANNDATA_SUFFIX,
@@ -216,6 +217,7 @@ class _TextRows:
             first = next(_byte_blocks(path, begin, end))
             cut = _row_end(first, first.find(b"\n")) or len(first)
             header, offset = first[:cut], begin + cut
+            refuse_other_formats(path, first)
             require_utf8(path, header)
             head = parse_text(path, header)
             marks, row = [(0, offset)], 0
