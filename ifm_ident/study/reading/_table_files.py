@@ -23,6 +23,7 @@ ANNDATA_SUFFIX = ".h5ad"
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ANNDATA_SUFFIX)
 BOM = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 2**24
+_BATCH_ROWS = 2**14
 
 
 def read_table_file(path: Path) -> Table:
@@ -66,7 +67,21 @@ def _read_parquet(path: Path, nested: dict[str, str]) -> pa.Table:
         source.seek(0)
         file = pq.ParquetFile(source, read_dictionary=texts)
         _require_small(path, file.metadata, len(names))
-        return _unfolded(path, file.read(names), schema, texts)
+        try:
+            return _unfolded(path, file.read(names, use_threads=False), schema, texts)
+        except (OSError, pa.ArrowNotImplementedError):  # an encoding that arrow cannot keep as a dictionary
+            source.seek(0)
+            return _in_batches(path, pq.ParquetFile(source), names)
+
+
+def _in_batches(path: Path, file: pq.ParquetFile, names: list[str]) -> pa.Table:
+    """The columns, as long as what has been read is within the limit."""
+    batches, size = [], 0
+    for batch in file.iter_batches(_BATCH_ROWS, columns=names, use_threads=False):
+        size += batch.nbytes
+        require_within("file", size, f"{path}, decompressed")
+        batches.append(batch)
+    return pa.Table.from_batches(batches) if batches else file.schema_arrow.empty_table().select(names)
 
 
 def _require_small(path: Path, metadata: pq.FileMetaData, columns: int) -> None:
