@@ -319,8 +319,12 @@ def test_what_needs_the_grid_says_so(tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "fitted anew in seconds by `ifm estimate --energy normal`" in " ".join(refused.stderr.split())
     assert not (tmp_path / "m.npz").exists()
-    with pytest.raises(InputError, match="sensitivity takes networks on a grid, the energy 'mlp', not 'linear'"):
+    with pytest.raises(
+        InputError, match="sensitivity takes a density on a grid, the energy 'grid' or 'mlp', not 'linear'"
+    ):
         estimate_study(load(study), sensitivity=0.1, energy="linear")
     model = FittedModel.fit(read_samples(load(study)))
-    with pytest.raises(InputError, match="model takes networks on a grid, the energy 'mlp', not 'linear'"):
+    with pytest.raises(
+        InputError, match="model takes a density on a grid, the energy 'grid' or 'mlp', not 'linear'"
+    ):
         estimate_study(load(study), model=model, energy="linear")
