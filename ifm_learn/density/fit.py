@@ -59,7 +59,7 @@ def fit_density(
     objective: `exact` likelihood on the grid, `pseudo`-likelihood, or `auto`, the former where the junction tree
     fits `max_cells`. energy: a family's name, or a function from rows of a factor's variables to an energy. ridge:
     the penalty, by default the strongest within a standard error of the best on rows held out. progress: called
-    after every iteration with the number of its start. pad: how far the grid goes on beyond the rows, see `Grid.of`.
+    after every iteration with the number of its start. pad: how far the grid goes on beyond rows, see `Grid.of`.
     Energies `smooth` have a ridge of their own, one start, and a pad of half the range; others 6 starts and none.
     iterations: of each start at most, by default 2,000, or 140
     where the clique tables are large: there more of them cost minutes and do not help in new regimes. Warns

@@ -14,7 +14,6 @@ from ifm_ident import InputError
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.energies.bases import Basis, Level, Powers, smooth_basis
 
-
 KNOTS, PAIRED, LINE = 7, 1, 0.003
 """Of energies on a grid beyond the rows; curvature is what pays of a ridge there, lines next to nothing."""
 
@@ -24,8 +23,8 @@ class Pairwise:
     """Functions of every variable, and products of the first `paired` ones of every pair of variables.
 
     theta holds the variables' functions, variable by variable, then the products, pair by pair: for
-    (u, v), u < v, function i of u times function j of v, j fastest. line: what straight lines pay of a ridge. level:
-    for every variable the values beyond which its functions in products stay as they are; None for nowhere.
+    (u, v), u < v, function i of u times function j of v, j fastest. line: what straight lines pay of a ridge.
+    level: for every variable the values beyond which its functions in products stay as they are; None: nowhere.
 
     >>> energy = Pairwise.quadratic(np.random.default_rng(0).normal(size=(100, 3)))
     >>> energy.width, energy.size

@@ -73,8 +73,8 @@ def estimate_study(
     log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only. energy: how densities
     are
     modelled, a name of `ifm_learn.ladder.rungs.ENERGIES`: `auto` averages the models that rows cannot tell apart;
-    `model`, `sensitivity` and the methods ifm2 and ifm3 take a density on a grid, `grid` or `mlp`, the latter where
-    neither is named. time_limit: seconds that
+    `model`, `sensitivity` and the methods ifm2 and ifm3 take a density on a grid, `grid` or `mlp`, the latter
+    where neither is named. time_limit: seconds that
     fitting may take by forecast; models that would take longer are left out. effects: also differences from the
     baseline and synergies against this expectation (`ifm_learn.ladder.effects`), for energies other than `mlp`.
     shrink: pull estimates of unseen regimes towards a simpler one, as far as it errs less at training regimes left

@@ -148,8 +148,8 @@ def within_limits(
             dropped[name] = f"{name} would hold {_bytes(costs[name].bytes)}, {_bytes(room)} may be used"
         elif whole[name] > left:
             dropped[name] = (
-                f"{name} would take about {duration(whole[name])} with {refits} refits, {duration(left)} are left of "
-                f"{duration(float(seconds or 0))}"
+                f"{name} would take about {duration(whole[name])} with {refits} refits, {duration(left)} are left "
+                f"of {duration(float(seconds or 0))}"
             )
         else:
             kept.add(name)

@@ -130,7 +130,7 @@ class _Base:
         return found
 
     def solve(self, weight: Floats, centre: Floats) -> Floats:
-        """The parameters with rows counted `weight` times and the ridge pulling to `centre`, both shape (size,)."""
+        """The parameters, rows counted `weight` times, shape (n,), the ridge pulling to `centre`, (size,)."""
         s, root, rows = self.spread, self.root, float(weight.sum())
         counts = Counts.of(s.layout.cells, s.grid, s.bins, s.regime, weight)
         objective = penalised(

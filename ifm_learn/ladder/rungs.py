@@ -83,8 +83,8 @@ whose models are fitted anew in seconds and need no file; leave out energy or se
         return of_file or NETWORKS
     if name not in TABLES:
         raise InputError(
-            f"{what} takes a density on a grid, the energy {GRID!r} or {NETWORKS!r}, not {name!r}, whose models are "
-            f"fitted anew in seconds and need no file; leave out energy or {what}",
+            f"{what} takes a density on a grid, the energy {GRID!r} or {NETWORKS!r}, not {name!r}, whose models "
+            f"are fitted anew in seconds and need no file; leave out energy or {what}",
             argument="energy",
         )
     if of_file not in (None, name):
