@@ -73,9 +73,9 @@ class Spread:
     def _tables(self) -> list[list[Floats]]:
         return [self.layout.tables(theta, self.axes) for theta in self.thetas]
 
-    def curvature(self, start: int) -> Floats:
-        """Fisher information + ridge at one start's parameters, shape (size, size)."""
-        found = fisher(self.layout, self.axes, self.bins, self.regime, self.thetas[start])
+    def curvature(self, start: int, rows: Ints | slice = slice(None)) -> Floats:
+        """Fisher information of all rows, or of some, + ridge at one start's parameters, shape (size, size)."""
+        found = fisher(self.layout, self.axes, self.bins[rows], self.regime[rows], self.thetas[start])
         return found + self.ridge.matrix(self.layout)
 
     @cached_property

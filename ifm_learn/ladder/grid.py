@@ -18,10 +18,11 @@ from ifm_ident import InputError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scaling
-from ifm_learn.density.fit import PAD, SMOOTH, fit_density
+from ifm_learn.density.fit import PAD, SMOOTH, SMOOTH_RIDGE, fit_density
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.grid import BINS, Grid
+from ifm_learn.energies.layout import Ridge
 from ifm_learn.fitting.fit import penalised
 from ifm_learn.fitting.fitted_energies import FittedEnergies, standard_units
 from ifm_learn.fitting.likelihood import Counts, ExactLikelihood
@@ -63,6 +64,7 @@ class GridRung:
 
     bins: int = BINS
     pad: float = PAD
+    ridge: Ridge = SMOOTH_RIDGE
 
     @property
     def name(self) -> str:
@@ -99,12 +101,14 @@ class GridRung:
         """The fitted law; rows are counted once by default."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitWarning)
-            model = fit_density(samples, objective="exact", energy=SMOOTH, bins=self.bins, pad=self.pad)
+            model = fit_density(
+                samples, objective="exact", energy=SMOOTH, bins=self.bins, pad=self.pad, ridge=self.ridge
+            )
         spread = model.spread
         assert spread is not None
         base = _Base(samples, spread, model.tree, standard_units(samples.x))
-        law = GridLaw(base, model, np.ones(len(samples)), spread.thetas[0])
-        return law if weight is None else law.refit(weight)
+        counted = np.ones(len(samples)) if weight is None else weight
+        return GridLaw(base, model, counted, spread.thetas[0]).refit(counted)
 
 
 def _parameters(samples: Samples) -> int:
@@ -124,14 +128,22 @@ class _Base:
     units: Scaling
 
     @cached_property
-    def root(self) -> Floats:
+    def _root(self) -> Floats:
         """The Cholesky root of the curvature at the fit to all rows: in its units refits are near."""
         found: Floats = cholesky(self.spread.curvature(0), lower=True)
         return found
 
+    def root(self, weight: Floats) -> Floats:
+        """The same, measured anew where a regime has no weight left: the ridge alone may tell its factors."""
+        rows = np.flatnonzero(weight)
+        if len(np.unique(self.spread.regime[rows])) == len(self.samples.present):
+            return self._root
+        found: Floats = cholesky(self.spread.curvature(0, rows), lower=True)
+        return found
+
     def solve(self, weight: Floats, centre: Floats) -> Floats:
         """The parameters, rows counted `weight` times, shape (n,), the ridge pulling to `centre`, (size,)."""
-        s, root, rows = self.spread, self.root, float(weight.sum())
+        s, root, rows = self.spread, self.root(weight), float(weight.sum())
         counts = Counts.of(s.layout.cells, s.grid, s.bins, s.regime, weight)
         objective = penalised(
             ExactLikelihood(s.layout, self.tree, s.axes, s.grid.log_widths, counts), s.ridge, centre
