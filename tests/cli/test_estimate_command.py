@@ -319,6 +319,12 @@ def test_what_needs_the_grid_says_so(tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "fitted anew in seconds by `ifm estimate --energy normal`" in " ".join(refused.stderr.split())
     assert not (tmp_path / "m.npz").exists()
+    kept = CliRunner().invoke(fit.command, [str(study), "--energy", "grid", "-o", str(tmp_path / "m.npz")])
+    assert kept.exit_code == 0, kept.output
+    found = json.loads(run(study, "--model", tmp_path / "m.npz", "--format", "json").stdout)
+    assert found["energy"] == {"asked": "grid", "chosen": ["grid"]}
+    with pytest.raises(InputError, match="fitted with the energy 'grid', not 'mlp'"):
+        raise run(study, "--model", tmp_path / "m.npz", "--energy", "mlp").exception or AssertionError
     with pytest.raises(
         InputError, match="sensitivity takes a density on a grid, the energy 'grid' or 'mlp', not 'linear'"
     ):
