@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ifm_ident.design.model import Factor, Intervention, Model
     from ifm_ident.design.regimes import Regimes
     from ifm_ident.errors import IfmError, InputError, MissingExtraError
+    from ifm_ident.limits import Limits
     from ifm_ident.solve.identifier import Identifier, identify
     from ifm_ident.study.study import Study, load
 
@@ -42,6 +43,7 @@ __all__ = [
     "InputError",
     "Intervention",
     "KernelCertificate",
+    "Limits",
     "MissingExtraError",
     "Model",
     "NotIdentifiableError",
@@ -65,6 +67,7 @@ _HOMES = {
     "InputError": "ifm_ident.errors",
     "Intervention": "ifm_ident.design.model",
     "KernelCertificate": "ifm_ident.answer.certificate",
+    "Limits": "ifm_ident.limits",
     "MissingExtraError": "ifm_ident.errors",
     "Model": "ifm_ident.design.model",
     "NotIdentifiableError": "ifm_ident.answer.certificate",

@@ -6,6 +6,7 @@ Theory: docs/theory/joint.md and docs/theory/conditional.md.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -25,17 +26,21 @@ from ifm_ident.solve.incidence import BaselineSystem
 
 CriterionName = Literal["joint", "conditional", "auto"]
 CHUNK = 65_536
+_NUMBERED = 60
+"""Regimes are told apart by number where there are at most 2^60; running sums may wrap, their differences not."""
 
 
 class System:
     """The incidence system of some factors on a design's distinct training regimes, factored once.
 
-    `block` is JOINT for all factors, or the index in `Model.covers` of the set K(v) that counts.
+    `block` is JOINT for all factors, or the index in `Model.covers` of the set K(v) that counts; `factors` may be
+    any others that count instead.
     """
 
-    def __init__(self, design: Design, block: int) -> None:
+    def __init__(self, design: Design, block: int, factors: tuple[int, ...] | None = None) -> None:
         self.design, self.block = design, block
-        factors = tuple(range(len(design.model.factors))) if block == JOINT else design.model.covers[block]
+        if factors is None:
+            factors = tuple(range(len(design.model.factors))) if block == JOINT else design.model.covers[block]
         self.train = design.train.take(design.distinct)
         self.incidence = BaselineSystem(design.model, factors, self.train)
         self.rows, _ = self.incidence.rows(self.train)
@@ -65,6 +70,25 @@ class System:
         inside = unseen < 0
         inside[inside] = self.space.holds(_take_rows(rows, inside))
         return inside
+
+    @cached_property
+    def depends_on(self) -> NDArray[np.bool_]:
+        """Which interventions the system's factors depend on, shape (d,)."""
+        mask = np.zeros(len(self.design.model), dtype=bool)
+        for k in self.incidence.factors:
+            mask[self.design.model.scopes[k]] = True
+        return mask
+
+    def solve_alike(self, targets: Regimes) -> tuple[NDArray[np.bool_], Terms]:
+        """As `solve`, where many targets are alike in what the system depends on: these are solved once."""
+        counts = np.where(self.depends_on, self.design.model.level_counts, 1)
+        if np.log2(counts).sum() > _NUMBERED:
+            return self.solve(targets)
+        unit = np.where(self.depends_on, np.cumprod(counts) // counts, 0)
+        number = np.append(0, np.cumsum(targets.level * unit[targets.position]))[targets.indptr]
+        _, first, same = np.unique(np.diff(number), return_index=True, return_inverse=True)
+        solvable, terms = self.solve(targets.take(first))
+        return solvable[same], terms.take(same)
 
     def solve(self, targets: Regimes) -> tuple[NDArray[np.bool_], Terms]:
         """Which targets have a formula, shape (n,), and the basis formulas (training indices as written)."""
@@ -154,7 +178,10 @@ class Identifier:
     def identify(self, targets: Regimes, criterion: CriterionName = "auto") -> Identification:
         """Verdict, formula or certificate for every target, by `joint`, `conditional`, or joint then conditional.
 
-        Under `auto` a refusal is conditional, hence final; under `joint` it says that no single product exists.
+        Under `auto` a refusal is conditional, hence final; under `joint` it says that no single product exists. A
+        conditional refusal keeps the formulas of the variables whose systems are solvable: what is still
+        determined (docs/theory/conditional.md).
+
         Raises InputError for an unknown criterion, and for targets that are no regimes of the model.
         """
         require_known(criterion, get_args(CriterionName), "criterion")
@@ -190,18 +217,18 @@ class Identifier:
                 open_rows = open_rows[:0]
         if len(open_rows):
             decided_by[open_rows] = Criterion.CONDITIONAL
-            status[open_rows] = Status.IDENTIFIED
-            found: list[tuple[Ints, Terms]] = []
+            held = np.ones(len(open_rows), dtype=bool)
+            asked = targets.take(open_rows)
             for cover in range(len(design.model.covers)):
                 system = self.conditional(cover)
-                solvable, terms = system.solve(targets.take(open_rows))
-                found.append((open_rows, terms))
-                if not solvable.all():
-                    self._refuse(system, targets, open_rows[~solvable], kernel, kernels)
-                    status[open_rows[~solvable]] = Status.NOT_IDENTIFIED
-                    open_rows = open_rows[solvable]
-            parts.extend(_keep_rows(rows, terms, open_rows) for rows, terms in found)
-            if criterion == "auto" and len(open_rows):
+                solvable, terms = system.solve_alike(asked)
+                parts.append((open_rows, terms))
+                first_failure = held & ~solvable
+                if first_failure.any():
+                    self._refuse(system, targets, open_rows[first_failure], kernel, kernels)
+                held &= solvable
+            status[open_rows] = np.where(held, Status.IDENTIFIED, Status.NOT_IDENTIFIED)
+            if criterion == "auto" and held.any():
                 self.joint.space.require_rank()
         return Identification(
             design, targets, status, decided_by, train, _merge(parts, n), kernel, tuple(kernels), self.notation
@@ -246,12 +273,6 @@ def _single_terms(train: Ints, block: int) -> Terms:
     """One term with exponent 1 in every row."""
     ones = np.ones(len(train), dtype=np.int64)
     return Terms(np.arange(len(train) + 1, dtype=np.int64), ones * block, train, ones, ones)
-
-
-def _keep_rows(rows: Ints, terms: Terms, keep: Ints) -> tuple[Ints, Terms]:
-    if len(rows) == len(keep):
-        return rows, terms
-    return keep, terms.take(np.searchsorted(rows, keep))
 
 
 def _merge(parts: list[tuple[Ints, Terms]], n: int) -> Terms:

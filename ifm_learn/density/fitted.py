@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 import warnings
 import zipfile
 from dataclasses import dataclass, replace
@@ -13,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from ifm_ident import InputError
+from ifm_ident.errors import require_whole
 from ifm_learn.data.held import Held, held_out
 from ifm_learn.data.samples import Samples
+from ifm_learn.density._saved import ROWS, to_arrays, write_arrays
 from ifm_learn.density.fit import fit_density
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.grid import BINS
 from ifm_learn.randomness import one_thread
-
-_MEMBER = "rows.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +88,7 @@ class FittedModel:
     def save(self, path: Path) -> None:
         """Write to a file, whole or not at all: the arrays of the density as npz, the rest as JSON; no pickle."""
         about = {"seed": self.seed, "calibration": self.calibration, "digest": self.digest, "notes": self.notes}
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-        try:
-            self.density.save(temporary)
-            with zipfile.ZipFile(temporary, "a") as file:
-                file.writestr(zipfile.ZipInfo(_MEMBER), json.dumps(about))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_arrays(path, *to_arrays(self.density), {ROWS: json.dumps(about)})
 
     @classmethod
     def load(cls, path: Path) -> FittedModel:
@@ -104,18 +96,16 @@ class FittedModel:
         density = DensityModel.load(path)
         try:
             with zipfile.ZipFile(path) as file:
-                about = json.loads(file.read(_MEMBER))
-            return cls(
-                density,
-                int(about["seed"]),
-                float(about["calibration"]),
-                str(about["digest"]),
-                tuple(map(str, about["notes"])),
-            )
-        except (KeyError, TypeError, ValueError, zipfile.BadZipFile):
+                about = json.loads(file.read(ROWS))
+            seed, calibration, digest, notes = (about[name] for name in ("seed", "calibration", "digest", "notes"))
+            require_whole(seed, "the seed")
+            if not (isinstance(notes, list) and isinstance(digest, str) and 0 <= float(calibration) < 1):
+                raise ValueError
+        except (KeyError, TypeError, ValueError, RecursionError, zipfile.BadZipFile):
             raise InputError(
                 f"{path}: it holds no account of the rows fitted to; write it with `ifm fit`"
             ) from None
+        return cls(density, seed, float(calibration), digest, tuple(map(str, notes)))
 
 
 def _digest(samples: Samples) -> str:

@@ -211,7 +211,7 @@ def _choose_in(
     if system.freedom == 0:
         value = _values(_solutions(start, design), objective, sizes)
         return start, value, value
-    targets = identification.targets.take(own).restrict(_counts(design, system.block))
+    targets = identification.targets.take(own).restrict(system.depends_on)
     first, same = np.unique(targets.first_equal(targets), return_inverse=True)
     wanted, _ = system.incidence.rows(targets.take(first))
     rows = TrainingRows(system.rows)
@@ -225,16 +225,6 @@ def _choose_in(
         value = _values(found, objective, sizes)
     require_solutions(system.rows, found, wanted)
     return system.terms_of(found).take(same), value.take(same), bound.take(same)
-
-
-def _counts(design: Design, block: int) -> NDArray[np.bool_]:
-    """Which interventions the factors of a system depend on, shape (d,)."""
-    if block == JOINT:
-        return design.model.relevant
-    mask = np.zeros(len(design.model), dtype=bool)
-    for k in design.model.covers[block]:
-        mask[design.model.scopes[k]] = True
-    return mask
 
 
 def _solutions(terms: Terms, design: Design) -> Solutions:
