@@ -17,6 +17,7 @@ from ifm_ident.commands._options import (
     study_argument,
     with_test,
 )
+from ifm_ident.deadline import TIME_LIMIT
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes
 from ifm_ident.errors import InputError
@@ -25,7 +26,7 @@ from ifm_ident.planning.drop import droppable
 from ifm_ident.planning.planner import plan
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.reduction import PlanCriterion
-from ifm_ident.planning.search import TIME_LIMIT, Watch
+from ifm_ident.planning.search import Watch
 from ifm_ident.planning.single import single_regimes
 from ifm_ident.show import planning_write as write
 from ifm_ident.show.words import counted

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.deadline import Deadline
+from ifm_ident.deadline import TIME_LIMIT, Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import require_seconds
 from ifm_ident.planning._choice import choose
 from ifm_ident.planning._spanning import Span, SystemRows, apart
 from ifm_ident.planning.reduction import PlanCriterion, require_criterion
-from ifm_ident.planning.search import TIME_LIMIT, Targets, Watch, plainly
+from ifm_ident.planning.search import Targets, Watch, plainly
 from ifm_ident.solve.identifier import Identifier, System
 
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from ifm_ident.answer.identification import Identification
 from ifm_ident.arrays import Ints
+from ifm_ident.deadline import TIME_LIMIT
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
 from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK, AllRegimes, Listed, Space, UpToOrder, require_feasible
 from ifm_ident.errors import InputError, require_whole
-from ifm_ident.planning.search import TIME_LIMIT
 from ifm_ident.solve.identifier import CriterionName, Identifier
 from ifm_ident.study._screens import FactorLike, factor_maps, read_screen
 from ifm_ident.study.reading._file_regimes import listed_regimes
