@@ -206,7 +206,7 @@ def require_legal(model: Model, regimes: Regimes) -> None:
         raise InputError(
             f"regime {regimes.rows[at]}: there is no intervention {position[at]}; they are 0 to {len(model) - 1}"
         )
-    wrong = (level < 0) | (level >= model.level_counts[position])
+    wrong = (level < 0) | (level >= model.known_counts[position])
     if wrong.any():
         at = int(np.argmax(wrong))
         one = model.interventions[int(position[at])]
@@ -224,4 +224,4 @@ def regime_map(model: Model, regime: Active) -> dict[str, Level]:
     codes = [0] * len(model)
     for position, level in regime:
         codes[position] = level
-    return {i.name: i.levels[code] for i, code in zip(model.interventions, codes, strict=True)}
+    return {i.name: i.level(code) for i, code in zip(model.interventions, codes, strict=True)}

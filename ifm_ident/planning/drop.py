@@ -17,7 +17,8 @@ from ifm_ident.planning._choice import choose
 from ifm_ident.planning._spanning import Span, SystemRows, apart
 from ifm_ident.planning.reduction import PlanCriterion, require_criterion
 from ifm_ident.planning.search import TIME_LIMIT, Targets, Watch, plainly
-from ifm_ident.solve.identifier import Identifier, System
+from ifm_ident.solve.identifier import Identifier
+from ifm_ident.solve.system import System
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,9 @@ from ifm_ident.arrays import Ints
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import IfmError, InputError, require_known
 from ifm_ident.shares._orders import Orders, draw
-from ifm_ident.solve.identifier import CHUNK, CriterionName, Identifier, System
+from ifm_ident.solve.identifier import CHUNK, CriterionName, Identifier
 from ifm_ident.solve.incidence import WIDE
+from ifm_ident.solve.system import System
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 

@@ -28,7 +28,8 @@ from ifm_ident.show.incidence_table import (
 from ifm_ident.show.refusal import refusal_lines
 from ifm_ident.show.table import heading, wrapped
 from ifm_ident.show.words import counted, listed, refusal_words, variables_of
-from ifm_ident.solve.identifier import CriterionName, Identifier, System
+from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.solve.system import System
 from ifm_ident.views import Prose
 
 _MOST_COVERS = 8

@@ -390,10 +390,11 @@ def _study(root: Node, folder: Path, path: Path | None) -> Study:
     if "test" in entries:
         test, test_notation = fields.test(entries["test"])
     place = "test" if path is None else f"{path}:{root.line_of(('test',))}"
+    notation = train_notation or test_notation or "assignment"
     return Study(
         name,
         design,
-        train_notation or test_notation or "assignment",
+        "assignment" if model.has_bases and notation == "levels" else notation,
         (test,),
         (place,),
         fields.data(entries["data"]) if "data" in entries else None,

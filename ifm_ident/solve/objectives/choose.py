@@ -28,7 +28,8 @@ from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regime
 from ifm_ident.errors import InputError, require_known
 from ifm_ident.solve.exact.factorisation import Solutions
-from ifm_ident.solve.identifier import Identifier, System
+from ifm_ident.solve.identifier import Identifier
+from ifm_ident.solve.system import System
 from ifm_ident.solve.objectives._l1 import Exponents, LeastTotal
 from ifm_ident.solve.objectives._sparse import FewestDensities
 from ifm_ident.solve.objectives._training_rows import TrainingRows

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import yaml
 
 from ifm_ident.errors import InputError
-from ifm_ident.study.reading._nodes import MAX_DEPTH, TOO_DEEP, Kind, Node, scalar_from_text
+from ifm_ident.study.reading._nodes import MAX_DEPTH, NUMBER_KEYS, TOO_DEEP, Kind, Node, scalar_from_text
 from ifm_ident.study.reading.missing_files import missing_file
 
 MAX_EXPANDED = 1_000_000
@@ -259,6 +259,8 @@ class _Composer:
     def _key(self, event: _Event, parent: Node, node: Node) -> str:
         if node.kind in ("map", "seq"):
             raise self._error(event, "a list or map cannot be a key; use text in quotes")
+        if node.kind in ("int", "float") and len(self.open) > 1 and self.open[-2].key in NUMBER_KEYS:
+            node = replace(node, kind="str", value=node.raw)
         if node.kind != "str":
             raise self._error(event, f'the key {node.raw} is {node.words}, not text; write "{node.raw}"')
         key = str(node.value)
