@@ -219,6 +219,18 @@ def require_legal(model: Model, regimes: Regimes) -> None:
         )
 
 
+def recoded(regimes: Regimes, source: Model, model: Model) -> Regimes:
+    """Regimes of one model as those of an equal one, which may number levels with values otherwise."""
+    if source is model or not model.has_bases:
+        return regimes
+    level = regimes.level.copy()
+    for i in np.flatnonzero(model.valued).tolist():
+        mine = regimes.position == i
+        for index in np.unique(regimes.level[mine]).tolist():
+            level[mine & (regimes.level == index)] = model.interventions[i].index(source.interventions[i].level(index))
+    return Regimes(regimes.indptr, regimes.position, level, regimes.width)
+
+
 def regime_map(model: Model, regime: Active) -> dict[str, Level]:
     """The full map of a regime, intervention name to level, in the model's order."""
     codes = [0] * len(model)

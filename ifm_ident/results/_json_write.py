@@ -10,14 +10,15 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ifm_ident.answer.exact_text import (
+    exponent_text,
     exponent_texts,
     integer_text,
     integer_texts,
 )
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
 from ifm_ident.design.model import Model
-from ifm_ident.results.cells import Weights
-from ifm_ident.results.claims import Claims
+from ifm_ident.results.cells import Weights, cell_parts
+from ifm_ident.results.claims import Claims, sizes
 from ifm_ident.results.documents import Listing, document, quoted
 from ifm_ident.results.header import MapTexts, StudyLike, header_fields
 
@@ -60,12 +61,21 @@ class _Texts:
         about = f'"variable": {self.variables[variable]}, ' if variable != JOINT else ""
         cells = []
         for (factor, levels), weight in weights:
-            shown = (self.maps.pairs[i][j] for i, j in zip(self.model.scopes[factor], levels, strict=True))
+            chosen = dict(zip(self.model.scopes[factor].tolist(), levels, strict=True))
+            parts = ", ".join(
+                f'"{key}": {{{", ".join(self._shown(key, i, chosen[i]) for i in positions)}}}'
+                for key, positions in cell_parts(self.model, factor).items()
+            )
             cells.append(
                 f'{{"factor": {quoted(self.model.factors[factor].name)}, '
-                f'"levels": {{{", ".join(shown)}}}, "weight": {integer_text(weight)}}}'
+                f'{parts}, "weight": {integer_text(weight)}}}'
             )
         return f'{{{about}"kernel": [{", ".join(cells)}]}}'
+
+    def _shown(self, key: str, position: int, index: int) -> str:
+        if key == "levels":
+            return self.maps.pair(position, index)
+        return f"{quoted(self.model.interventions[position].name)}: {index}"
 
     def rows(self, claims: Claims) -> Iterator[str]:
         terms = claims.terms
@@ -75,6 +85,7 @@ class _Texts:
             '{"train": ', trains, ', "exponent": "', exponents, '"}', ""
         ).to_pylist()
         bounds, variable = terms.indptr.tolist(), terms.variable
+        size = [f', "size": "{exponent_text(s)}"' for s in sizes(terms)] if self.model.has_bases else None
         certificates: dict[int, str] = {}
         for i, (regime, status) in enumerate(zip(claims.targets, claims.status.tolist(), strict=True)):
             start = f'{{"regime": {self.maps.full(regime)}, "status": "{Status(status).word}"'
@@ -92,14 +103,14 @@ class _Texts:
                         certificates[j] = self.certificate(claims.kernels[j], about)
                     yield f'{start}, "certificate": {certificates[j]}}}'
                 elif claims.criterion[i] == Criterion.JOINT:
-                    yield f'{start}, "exponents": [{", ".join(entries[low:high])}]}}'
+                    yield f'{start}, "exponents": [{", ".join(entries[low:high])}]{size[i] if size else ""}}}'
                 else:
                     cuts = low + np.searchsorted(variable[low:high], np.arange(len(self.variables) + 1))
                     formulas = (
                         f"{name}: [{', '.join(entries[a:b])}]"
                         for name, a, b in zip(self.variables, cuts[:-1], cuts[1:], strict=True)
                     )
-                    yield f'{start}, "conditionals": {{{", ".join(formulas)}}}}}'
+                    yield f'{start}, "conditionals": {{{", ".join(formulas)}}}{size[i] if size else ""}}}'
 
     def _missing(self, claims: Claims, row: int) -> Iterator[str]:
         if claims.lacking is not None:

@@ -21,7 +21,7 @@ from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
 from ifm_ident.solve.basis_incidence import BasisIncidence, unscaled
 from ifm_ident.solve.exact.factorisation import Solutions
-from ifm_ident.solve.exact.rationals import RationalSpace
+from ifm_ident.solve.exact._rationals import RationalSpace
 from ifm_ident.solve.exact.rowspace import RowSpace
 from ifm_ident.solve.system import System
 

@@ -1,0 +1,98 @@
+"""Levels with values against rationals and densities written for this purpose alone (docs/theory/doses.md)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ifm_ident.answer.identification import Identification, Status
+from ifm_ident.results.read import WRITERS
+from ifm_ident.study.study import Study
+from ifm_ident.verification.checking import verify, verify_file
+from tests.ident.dose_oracle import DoseDesign, draw, rank
+
+FEW, MANY = range(200), range(200, 2200)
+
+
+def check_design(seed: int) -> dict[str, int]:
+    """Verdicts, formulas and certificates of one random design against the oracle; how many of each verdict."""
+    drawn = draw(seed)
+    study = Study.from_dict(drawn.mapping)
+    found = study.identify()
+    assert verify(found).holds, seed
+    systems = drawn.systems()
+    joint_only = study.identify("joint")
+    for t, regime in enumerate(drawn.test):
+        solvable = {}
+        for name, factors in systems.items():
+            rows = [drawn.row(one, factors) for one in drawn.train]
+            solvable[name] = rank([*rows, drawn.row(regime, factors)]) == rank(rows)
+        wanted = solvable["joint"] or all(solvable.values()) or all(solvable[v] for v in drawn.mapping["variables"])
+        answer = found[t]
+        assert (answer.status != Status.NOT_IDENTIFIED) == wanted, (seed, t)
+        assert (joint_only[t].status != Status.NOT_IDENTIFIED) == solvable["joint"], (seed, t)
+        if answer.status == Status.IDENTIFIED:
+            parts = {v: f for v, f in answer.conditionals.items()} or {"joint": answer.formula}
+            for name, formula in parts.items():
+                assert formula is not None
+                rows = [drawn.row(one, systems[name]) for one in drawn.train]
+                sums = [sum((q * rows[i][c] for i, q in formula), Fraction(0)) for c in range(len(rows[0]))]
+                assert sums == drawn.row(regime, systems[name]), (seed, t, name)
+    check_densities(drawn, found, seed)
+    return found.counts()
+
+
+def check_densities(drawn: DoseDesign, found: Identification, seed: int) -> None:
+    """Joint formulas against p(x; s) enumerated from random functions g, three values a variable."""
+    rng = np.random.default_rng(seed)
+    variables = drawn.mapping["variables"]
+    shape = (3,) * len(variables)
+    tables = []
+    for k, factor in enumerate(drawn.mapping["factors"]):
+        width = len(drawn.row(drawn.train[0], [k]))
+        own = tuple(3 if v in factor["x"] else 1 for v in variables)
+        tables.append(rng.normal(size=(*own, width)) / 4)
+
+    def log_density(regime: dict[str, str]) -> np.ndarray:
+        total = np.zeros(shape)
+        for k, table in enumerate(tables):
+            total = total + table @ np.array([float(x) for x in drawn.row(regime, [k])])
+        return np.asarray(total - np.log(np.exp(total - total.max()).sum()) - total.max())
+
+    logs = {i: log_density(one) for i, one in enumerate(drawn.train)}
+    for t, regime in enumerate(drawn.test):
+        formula = found[t].formula
+        if formula is not None and float(sum(abs(q) for _, q in formula)) < 1000:
+            guess = formula(logs)
+            guess = np.exp(guess - guess.max())
+            assert np.abs(guess / guess.sum() - np.exp(log_density(regime))).max() < 1e-10, (seed, t)
+
+
+def test_random_designs_agree_with_rationals() -> None:
+    """Also that the designs are no easy ones: a good share of each verdict."""
+    counts = [check_design(seed) for seed in FEW]
+    total = {word: sum(one[word] for one in counts) for word in counts[0]}
+    assert total["identified"] > 200
+    assert total["not_identified"] > 200
+
+
+@pytest.mark.slow
+def test_two_thousand_random_designs_agree_with_rationals() -> None:
+    for seed in MANY:
+        check_design(seed)
+
+
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+def test_results_are_read_back_and_hold(kind: str, tmp_path: Path) -> None:
+    for seed in range(40):
+        study = Study.from_dict(draw(seed).mapping)
+        path = tmp_path / f"{seed}.{kind}"
+        with path.open("wb") as stream:
+            WRITERS[kind](stream, study, [study.identify()])
+        again = Study.from_dict(draw(seed).mapping)
+        outcome = verify_file(path, again)
+        assert outcome.holds, (seed, str(outcome))
+        assert outcome.checked == study.target_count
