@@ -5,9 +5,7 @@ Theory: docs/theory/doses.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from math import lcm
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +13,14 @@ from scipy.sparse import csr_array
 
 from ifm_ident.answer.certificate import KernelCertificate
 from ifm_ident.answer.identification import JOINT, Terms
-from ifm_ident.arrays import Ints, row_bounds
+from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
-from ifm_ident.errors import InputError
-from ifm_ident.solve.basis_incidence import BasisIncidence, unscaled
+from ifm_ident.solve.basis_incidence import BasisIncidence, WholeColumns, unscaled
 from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.exact._rationals import RationalSpace
 from ifm_ident.solve.exact.rowspace import RowSpace
 from ifm_ident.solve.system import System
-
-_SAFE_BITS = 60
 
 
 class BasisSystem(System):
@@ -64,15 +59,20 @@ class BasisSystem(System):
 
         Raises InputError where int64 does not hold them.
         """
-        return self.whole_rows(self.train)[0]
+        return self.target_rows(self.train)[0]
 
-    def whole_rows(self, targets: Regimes) -> tuple[csr_array, Ints]:
+    def target_rows(self, targets: Regimes) -> tuple[csr_array, Ints | None]:
         """Rows on the columns of `rows`, each times a number of its own, and these numbers, shape (n,)."""
         return self._columns.rows(self.incidence, targets)
 
     @cached_property
-    def _columns(self) -> _WholeColumns:
-        return _WholeColumns.of(self.incidence, self.train)
+    def whole_space(self) -> RowSpace:
+        """The row space of `rows`."""
+        return RowSpace(self.rows)
+
+    @cached_property
+    def _columns(self) -> WholeColumns:
+        return WholeColumns.of(self.incidence, self.train)
 
     @property
     def rank(self) -> int:
@@ -139,45 +139,6 @@ class BasisSystem(System):
             ]
             index[rows] = np.array(place, dtype=np.int64)[which]
         return index, list(found)
-
-
-@dataclass(frozen=True, eq=False)
-class _WholeColumns:
-    """By what each column is multiplied so that the training rows are whole, where it is not 1."""
-
-    factor: dict[int, int]
-    width: int
-
-    @classmethod
-    def of(cls, incidence: BasisIncidence, train: Regimes) -> _WholeColumns:
-        common: dict[int, int] = {}
-        for row in incidence.fraction_rows(train):
-            for column, value in row.items():
-                common[column] = lcm(common.get(column, 1), value.denominator)
-        return cls(common, incidence.columns)
-
-    def rows(self, incidence: BasisIncidence, regimes: Regimes) -> tuple[csr_array, Ints]:
-        """The rows of regimes on these columns, each times the number that makes it whole, and these numbers."""
-        sizes: list[int] = []
-        columns: list[int] = []
-        entries: list[int] = []
-        scales: list[int] = []
-        for row in incidence.fraction_rows(regimes):
-            scaled = {column: value * self.factor.get(column, 1) for column, value in sorted(row.items())}
-            scales.append(lcm(1, *(value.denominator for value in scaled.values())))
-            sizes.append(len(scaled))
-            columns += scaled
-            entries += [int(value * scales[-1]) for value in scaled.values()]
-        if max(map(abs, entries + scales), default=0).bit_length() > _SAFE_BITS:
-            raise InputError(
-                "not for levels with values yet: the numbers of these rows are too long for 64 bits; write levels "
-                "with fewer digits, or ask without an objective"
-            )
-        rows = csr_array(
-            (np.array(entries, dtype=np.int64), np.array(columns, dtype=np.int64), row_bounds(sizes)),
-            shape=(len(sizes), self.width),
-        )
-        return rows, np.array(scales, dtype=np.int64)
 
 
 def _together(parts: list[tuple[Ints, Solutions]], count: int) -> Solutions:

@@ -21,12 +21,15 @@ from ifm_ident.design.model import Intervention, Model
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.errors import InputError
 from ifm_ident.solve.exact.factorisation import Solutions
-from ifm_ident.solve.exact.products import WouldOverflow
 from ifm_ident.solve.incidence import BaselineSystem, Cells
 
 WIDEST = 4096
 """A factor of levels with values that has more columns than this is refused."""
 
+TOO_LONG = (
+    "not for levels with values yet: a question about rows whose numbers are too long for 64 bits; write levels with "
+    "fewer digits"
+)
 _SAFE_BITS = 60.0
 _CANDIDATES = 2**22
 
@@ -172,10 +175,10 @@ class BasisIncidence(BaselineSystem):
     def rows(self, regimes: Regimes) -> tuple[csr_array, Ints]:
         """Incidence rows times `scale`, shape (n, columns), int64, and first wide factors never trained or -1.
 
-        Raises WouldOverflow where int64 does not hold a row: ask `fits` before.
+        Raises InputError where int64 does not hold a row: ask `fits` before.
         """
         if not self.fits(regimes).all():
-            raise WouldOverflow("a row of basis values leaves int64")
+            raise InputError(TOO_LONG)
         scale = self.scale(regimes)
         n = len(regimes)
         every = np.arange(n, dtype=np.int64)
@@ -426,7 +429,51 @@ def _bits(values: NDArray[np.int64] | NDArray[np.object_]) -> int:
     return max(int(values.max()).bit_length(), int(values.min()).bit_length()) if len(values) else 0
 
 
+@dataclass(frozen=True, eq=False)
+class WholeColumns:
+    """By what each column is multiplied so that the training rows are whole, where it is not 1."""
+
+    factor: dict[int, int]
+    width: int
+
+    @classmethod
+    def of(cls, incidence: BasisIncidence, train: Regimes) -> WholeColumns:
+        common: dict[int, int] = {}
+        for row in incidence.fraction_rows(train):
+            for column, value in row.items():
+                common[column] = lcm(common.get(column, 1), value.denominator)
+        return cls(common, incidence.columns)
+
+    def rows(self, incidence: BasisIncidence, regimes: Regimes) -> tuple[csr_array, Ints]:
+        """The rows of regimes on these columns, each times the number that makes it whole, and these numbers."""
+        sizes: list[int] = []
+        columns: list[int] = []
+        entries: list[int] = []
+        scales: list[int] = []
+        for row in incidence.fraction_rows(regimes):
+            scaled = {column: value * self.factor.get(column, 1) for column, value in sorted(row.items())}
+            scales.append(lcm(1, *(value.denominator for value in scaled.values())))
+            sizes.append(len(scaled))
+            columns += scaled
+            entries += [int(value * scales[-1]) for value in scaled.values()]
+        if max(map(abs, entries + scales), default=0).bit_length() > _SAFE_BITS:
+            raise InputError(TOO_LONG)
+        rows = csr_array(
+            (np.array(entries, dtype=np.int64), np.array(columns, dtype=np.int64), row_bounds(sizes)),
+            shape=(len(sizes), self.width),
+        )
+        return rows, np.array(scales, dtype=np.int64)
+
+
 def incidence_of(model: Model, factors: tuple[int, ...], train: Regimes) -> BaselineSystem:
     """The incidence system of some factors, of the kind that the model's levels ask for."""
     kind = BasisIncidence if model.has_bases else BaselineSystem
     return kind(model, factors, train)
+
+
+def training_rows(model: Model, factors: tuple[int, ...], train: Regimes) -> csr_array:
+    """Whole incidence rows of training regimes with the relations of the rows themselves, shape (m, columns)."""
+    incidence = incidence_of(model, factors, train)
+    if isinstance(incidence, BasisIncidence):
+        return WholeColumns.of(incidence, train).rows(incidence, train)[0]
+    return incidence.rows(train)[0]

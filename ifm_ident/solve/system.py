@@ -35,6 +35,15 @@ class System:
         self.rows, _ = self.incidence.rows(self.train)
         self.space = RowSpace(self.rows)
 
+    def target_rows(self, targets: Regimes) -> tuple[csr_array, Ints | None]:
+        """Rows of targets on the columns of `rows`, and by what each was multiplied, None for 1; shape (n,)."""
+        return self.incidence.rows(targets)[0], None
+
+    @property
+    def whole_space(self) -> RowSpace:
+        """The row space of `rows`."""
+        return self.space
+
     @property
     def rank(self) -> int:
         """The exact rank of the incidence matrix."""

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 from ifm_ident.answer.identification import Identification, Status
 from ifm_ident.results.read import WRITERS
+from ifm_ident.solve.identifier import Identifier
+from ifm_ident.solve.objectives.choose import choose
 from ifm_ident.study.study import Study
 from ifm_ident.verification.checking import verify, verify_file
 from tests.ident.dose_oracle import DoseDesign, draw, rank
 
 FEW, MANY = range(200), range(200, 2200)
+FEWER = range(60)
 
 
 def check_design(seed: int) -> dict[str, int]:
@@ -25,11 +29,12 @@ def check_design(seed: int) -> dict[str, int]:
     assert verify(found).holds, seed
     systems = drawn.systems()
     joint_only = study.identify("joint")
+    trained = {name: [drawn.row(one, factors) for one in drawn.train] for name, factors in systems.items()}
+    ranks = {name: rank(rows) for name, rows in trained.items()}
     for t, regime in enumerate(drawn.test):
-        solvable = {}
-        for name, factors in systems.items():
-            rows = [drawn.row(one, factors) for one in drawn.train]
-            solvable[name] = rank([*rows, drawn.row(regime, factors)]) == rank(rows)
+        solvable = {
+            name: rank([*rows, drawn.row(regime, systems[name])]) == ranks[name] for name, rows in trained.items()
+        }
         wanted = solvable["joint"] or all(solvable.values()) or all(solvable[v] for v in drawn.mapping["variables"])
         answer = found[t]
         assert (answer.status != Status.NOT_IDENTIFIED) == wanted, (seed, t)
@@ -38,7 +43,7 @@ def check_design(seed: int) -> dict[str, int]:
             parts = {v: f for v, f in answer.conditionals.items()} or {"joint": answer.formula}
             for name, formula in parts.items():
                 assert formula is not None
-                rows = [drawn.row(one, systems[name]) for one in drawn.train]
+                rows = trained[name]
                 sums = [sum((q * rows[i][c] for i, q in formula), Fraction(0)) for c in range(len(rows[0]))]
                 assert sums == drawn.row(regime, systems[name]), (seed, t, name)
     check_densities(drawn, found, seed)
@@ -96,3 +101,68 @@ def test_results_are_read_back_and_hold(kind: str, tmp_path: Path) -> None:
         outcome = verify_file(path, again)
         assert outcome.holds, (seed, str(outcome))
         assert outcome.checked == study.target_count
+
+
+def float_rows(drawn: DoseDesign, name: str) -> np.ndarray:
+    """The training rows of a system in floats, each distinct regime once, columns of unit size."""
+    rows = [drawn.row(one, drawn.systems()[name]) for one in drawn.train]
+    return np.array([[float(x) for x in row] for row in rows])
+
+
+def test_least_totals_and_variances_agree_with_floats() -> None:
+    """The proven least sum |q| against a linear program on other rows, the least variance against its formula."""
+    seen = 0
+    for seed in FEWER:
+        drawn = draw(seed)
+        study = Study.from_dict(drawn.mapping)
+        identifier = Identifier(study.design, study.notation)
+        found = identifier.identify(next(study.targets()), "joint")
+        if not identifier.joint.freedom or not (found.status == Status.IDENTIFIED).any():
+            continue
+        sizes = [10 + i for i in range(len(drawn.train))]
+        rows, distinct = float_rows(drawn, "joint"), study.design.distinct
+        for objective in ("l1", "sparse", "variance"):
+            chosen = choose(identifier, found, objective, sizes)  # type: ignore[arg-type]
+            assert verify(chosen.identification).holds
+            assert chosen.all_proven, (seed, objective)
+            for e, t in enumerate(chosen.row.tolist()):
+                wanted = np.array([float(x) for x in drawn.row(drawn.test[t], drawn.systems()["joint"])])
+                formula = chosen.identification[t].formula
+                assert formula is not None
+                if objective == "l1":
+                    both = np.hstack([rows.T, -rows.T])
+                    best = linprog(np.ones(both.shape[1]), A_eq=both, b_eq=wanted)
+                    assert float(chosen.value[e]) == pytest.approx(best.fun, rel=1e-6), (seed, t)
+                    assert chosen.value[e] == sum(abs(q) for _, q in formula)
+                elif objective == "variance":
+                    merged = np.bincount(study.design.first, weights=sizes)[distinct]
+                    white = rows[distinct].T * np.sqrt(merged)[None, :]
+                    least = float(np.sum((np.linalg.pinv(white, rcond=1e-11) @ wanted) ** 2))
+                    assert float(chosen.value[e]) == pytest.approx(least, rel=1e-6), (seed, t)
+                else:
+                    assert chosen.value[e] == len(formula)
+                seen += 1
+    assert seen > 100
+
+
+def test_relations_vanish_on_the_rows_and_are_all_there() -> None:
+    """Joint and conditional implications: exact on the oracle's rows, as many as the rank leaves."""
+    total = 0
+    for seed in FEWER:
+        drawn = draw(seed)
+        study = Study.from_dict(drawn.mapping)
+        for criterion in ("joint", "conditional"):
+            found = study.implications(criterion)  # type: ignore[arg-type]
+            counted: dict[str, int] = {}
+            for claim in found:
+                name = claim.variables[0] if claim.variables else "joint"
+                counted[name] = counted.get(name, 0) + 1
+                rows = [drawn.row(one, drawn.systems()[name]) for one in drawn.train]
+                for column in range(len(rows[0])):
+                    assert sum((c * rows[i][column] for i, c in claim.formula), Fraction(0)) == 0
+                assert all(c.denominator == 1 for _, c in claim.formula)
+            for name, count in counted.items():
+                rows = [drawn.row(one, drawn.systems()[name]) for one in drawn.train]
+                assert count == len(study.design.distinct) - rank(rows), (seed, name)
+            total += len(found)
+    assert total > 50
