@@ -32,6 +32,7 @@ from ifm_ident.shares.shares import ANSWERED, shares_of
 from ifm_ident.show.latex import write_latex
 from ifm_ident.show.objective_words import Proofs, attained_words
 from ifm_ident.show.shares_write import json_lines, share_text, text_lines
+from ifm_ident.show.size_words import Sizes
 from ifm_ident.show.table import write_table
 from ifm_ident.show.words import Tally, listed, variables_of
 from ifm_ident.solve.identifier import CriterionName, Identifier
@@ -215,7 +216,7 @@ def _answer(
             found = (chosen.identification for chosen in chain([first], answers))
             _WRITERS[out.format](sink, study, found)
     if out.format != "table":
-        for line in (*notes, *solver.unproven):
+        for line in (*notes, *solver.unproven, *filter(None, [solver.sizes.warning])):
             out.remark(line)
     return solver
 
@@ -235,6 +236,7 @@ class _Solver:
         self.until = Deadline.after(time_limit)
         self.tally = Tally()
         self.proofs = Proofs(objective)
+        self.sizes = Sizes()
         self.unproven: list[str] = []
 
     def solve(self, targets: Regimes) -> Chosen:
@@ -247,6 +249,7 @@ class _Solver:
         chosen = choose(self.identifier, found, self.objective, self.samples, left)
         self.proofs = self.proofs.plus(chosen)
         self.tally = self.tally.plus(chosen.identification)
+        self.sizes = self.sizes.plus(chosen.identification)
         self._keep_unproven(chosen)
         return chosen
 

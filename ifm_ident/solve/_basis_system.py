@@ -5,6 +5,7 @@ Theory: docs/theory/doses.md.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +17,7 @@ from ifm_ident.answer.identification import JOINT, Terms
 from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
-from ifm_ident.solve.basis_incidence import BasisIncidence, WholeColumns, unscaled
+from ifm_ident.solve.basis_incidence import BasisIncidence, FractionRow, WholeColumns, unscaled
 from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.exact._rationals import RationalSpace
 from ifm_ident.solve.exact.rowspace import RowSpace
@@ -89,6 +90,33 @@ class BasisSystem(System):
         seen = self.incidence.unseen(targets) < 0
         short = self.incidence.fits(targets) & seen if self._is_short else np.zeros(len(targets), dtype=bool)
         return np.flatnonzero(short), np.flatnonzero(seen & ~short)
+
+    def missed(self, rows: list[FractionRow]) -> list[tuple[Fraction, ...]]:
+        """For every direction that training leaves open what each of some rows has there: all 0 where they are held.
+
+        Any linear combination of the rows is in the row space exactly where that of these numbers is 0.
+        """
+        found: dict[tuple[Fraction, ...], None] = {}
+        if self._is_short and self.space.is_small:
+            kernel = self.space.kernel
+            open_: dict[int, list[Fraction]] = {}
+            for j, row in enumerate(rows):
+                for column, value in row.items():
+                    at = slice(kernel.indptr[column], kernel.indptr[column + 1])
+                    for direction, weight in zip(kernel.indices[at].tolist(), kernel.data[at].tolist(), strict=True):
+                        open_.setdefault(direction, [Fraction(0)] * len(rows))[j] += value * weight
+            found = {tuple(values): None for values in open_.values() if any(values)}
+        else:
+            held = set(self._rationals.columns)
+            vectors = list(self._rationals.kernel)
+            vectors += [{column: 1} for column in sorted({c for row in rows for c in row} - held)]
+            for vector in vectors:
+                values = tuple(
+                    sum((row.get(c, Fraction(0)) * w for c, w in vector.items()), Fraction(0)) for row in rows
+                )
+                if any(values):
+                    found[values] = None
+        return list(found)
 
     def holds(self, targets: Regimes) -> NDArray[np.bool_]:
         """Which targets have a formula in this system, exact; nothing is lifted. Shape (n,)."""
