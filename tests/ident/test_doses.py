@@ -10,8 +10,11 @@ import pytest
 from scipy.optimize import linprog
 
 from ifm_ident.answer.identification import Identification, Status
+from ifm_ident.design.bases import key_of
+from ifm_ident.design.regimes import Regimes, recoded
 from ifm_ident.results.read import WRITERS
 from ifm_ident.solve.identifier import Identifier
+from ifm_ident.solve.level_sets import identified_levels, with_own_levels
 from ifm_ident.solve.objectives.choose import choose
 from ifm_ident.study.study import Study
 from ifm_ident.verification.checking import verify, verify_file
@@ -166,3 +169,61 @@ def test_relations_vanish_on_the_rows_and_are_all_there() -> None:
                 assert count == len(study.design.distinct) - rank(rows), (seed, name)
             total += len(found)
     assert total > 50
+
+
+def test_sets_of_levels_agree_with_verdicts_at_many_levels() -> None:
+    """Every level of a grid is identified exactly if the set holds it: in an interval, or as one of its points."""
+    points = intervals = irrational = 0
+    for seed in FEW:
+        drawn = draw(seed)
+        study = Study.from_dict(drawn.mapping)
+        own = with_own_levels(study.design)
+        identifier = Identifier(own, study.notation)
+        regimes = [recoded(chunk, study.model, own.model) for chunk in study.targets()][0]
+        for position in np.flatnonzero(own.model.valued).tolist():
+            one = own.model.interventions[position]
+            kind = one.basis.kind if one.basis is not None else ""
+            grid = [f"{i}/4" for i in range(0 if kind != "poly" else -6, 25)] + ["1/3", "3/10"]
+            if kind == "table" or one.coordinate:
+                grid = [str(level) for level in one.levels]
+            for criterion in ("joint", "conditional"):
+                target = regimes[seed % len(regimes)]
+                found = identified_levels(identifier, one.name, target, criterion)  # type: ignore[arg-type]
+                levels = [one.index(text) for text in grid]
+                rest = tuple(pair for pair in target if pair[0] != position)
+                asked = [tuple(sorted([*rest, (position, level)])) if level else rest for level in levels]
+                status = identifier.verdicts(Regimes.from_active(asked, regimes.width), criterion)  # type: ignore[arg-type]
+                for text, level, verdict in zip(grid, levels, status.tolist(), strict=True):
+                    inside = found.holds(one.values(level))
+                    assert inside == (verdict != Status.NOT_IDENTIFIED), (seed, one.name, text)
+                    if found.names is not None:
+                        assert inside == ((key_of(text)) in found.names)
+                    else:
+                        at = Fraction(text)
+                        listed = any((a is None or a <= at) and (b is None or at <= b) for a, b in found.intervals)
+                        listed |= any(root.exact == at for root in found.points)
+                        assert inside == listed, (seed, one.name, text)
+                for root in found.points:
+                    if root.exact is not None and one.basis is not None and not one.coordinate:
+                        assert found.holds(one.basis.values(root.exact))
+                    irrational += root.exact is None
+                points += len(found.points)
+                intervals += len(found.intervals)
+    assert points > 50
+    assert intervals > 50
+
+
+def test_irrational_levels_are_algebraic_numbers() -> None:
+    """Formulas combine (0, 0), (2, 2) and (-2, 2): t = 1 takes half of the last two, and so s^2 = 2."""
+    study = Study.from_dict({
+        "interventions": {
+            "s": {"levels": [0, 1], "basis": {"poly": 2}},
+            "t": {"levels": [0, 1], "basis": {"poly": 1}},
+        },
+        "factors": [{"sigma": ["s"]}, {"sigma": ["t"]}],
+        "train": [{}, {"s": 2, "t": 2}, {"s": -2, "t": 2}],
+    })
+    found = identified_levels(Identifier(study.design), "s", ((1, study.model.interventions[1].index(1)),))
+    assert [root.text for root in found.points] == ["-sqrt(2)", "sqrt(2)"]
+    assert found.points[1].near == pytest.approx(2**0.5)
+    assert not found.intervals
