@@ -22,7 +22,9 @@ from ifm_ident.commands._options import (
     test_option,
 )
 from ifm_ident.commands._restriction import how_to_verify, restricted
+from ifm_ident.commands._levels import levels
 from ifm_ident.deadline import Deadline
+from ifm_ident.design.regime_text import BASELINE
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK
 from ifm_ident.messages.by_messages import identify_by_messages
@@ -49,6 +51,7 @@ _WRITERS = {"latex": write_latex, **WRITERS}
 _UNPROVEN_SHOWN = 20
 _SILENT_FOR_ROUTE = ("criterion", "objective", "time_limit")
 _SILENT_FOR_SUMMARY = ("tests", "method", "objective", "time_limit", "require_all")
+_SILENT_FOR_LEVELS = ("tests", "method", "objective", "time_limit", "summary", "require_all")
 _SUMMARY_ONLY = ("sample", "seed")
 
 criterion_option = click.option(
@@ -111,6 +114,18 @@ criterion_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="With --summary: seed of the draws."
 )
 @click.option(
+    "--levels",
+    "level_names",
+    multiple=True,
+    metavar="NAME",
+    help="Instead of test regimes: all levels of this intervention, which has a basis, at which --regime is "
+    "identified, exactly. Twice, with --picture, for a surface over two.",
+)
+@click.option("--regime", metavar="R", help="With --levels: the regime of the other interventions. Default: ctrl.")
+@click.option(
+    "--picture", metavar="FILE", help="With --levels: a picture (.svg, .png, .pdf), sum|q| beneath what is identified."
+)
+@click.option(
     "--require-all", is_flag=True, help="Exit with status 3 unless every regime is observed or identified."
 )
 @output_options(("table", "json", "csv", "latex", "parquet"))
@@ -127,6 +142,9 @@ def command(
     summary: bool,
     sample: int,
     seed: int,
+    level_names: tuple[str, ...],
+    regime: str | None,
+    picture: str | None,
     require_all: bool,
     output_format: str,
     output: str | None,
@@ -146,12 +164,16 @@ def command(
     """
     refuse_terminal(ctx, output_format, output)
     _refuse_mixed(ctx, method, summary, output_format)
+    _refuse_levels(ctx, level_names, picture, output_format)
     out = Output(output_format, output, force, quiet)
     whole = load(study)
     asked, note = restricted(whole, of) if of else (whole, "")
     notes = [note] if note else []
     if summary:
         _summarise(asked, criterion, sample, seed, notes, out)
+        return
+    if level_names:
+        levels(asked, level_names, regime or BASELINE, criterion, picture, out)
         return
     asked = asked.with_test(tests, "--test")
     solver = _answer(asked, criterion, method, objective, time_limit, notes, out)
@@ -174,6 +196,18 @@ def _refuse_mixed(ctx: click.Context, method: str, summary: bool, output_format:
     refuse_given(ctx, _SILENT_FOR_SUMMARY, "says nothing to --summary: leave one out.")
     if output_format not in ("table", "json"):
         raise click.UsageError(f"--summary is written as table or json, not as {output_format}.", ctx)
+
+
+def _refuse_levels(ctx: click.Context, names: tuple[str, ...], picture: str | None, output_format: str) -> None:
+    """Raises UsageError for options that say nothing to --levels, or that belong to it."""
+    if not names:
+        refuse_given(ctx, ("regime", "picture"), "belongs to --levels: add that, or leave it out.")
+        return
+    refuse_given(ctx, _SILENT_FOR_LEVELS, "says nothing to --levels: leave one out.")
+    if output_format not in ("table", "json"):
+        raise click.UsageError(f"--levels is written as table or json, not as {output_format}.", ctx)
+    if len(names) > 2 or (len(names) == 2 and picture is None):
+        raise click.UsageError("--levels names one intervention, or two for a --picture of the surface.", ctx)
 
 
 def _summarise(

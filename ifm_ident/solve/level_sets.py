@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from ifm_ident.answer.identification import JOINT
-from ifm_ident.design.bases import Basis, Key, Piece
+from ifm_ident.answer.identification import JOINT, Status
+from ifm_ident.design.bases import Basis, Key, Piece, plain_number
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
 from ifm_ident.design.regimes import Active, Regimes, recoded
 from ifm_ident.errors import InputError, require_known
 from ifm_ident.solve._basis_system import BasisSystem
-
 from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.solve.objectives.choose import choose
 
 Condition = tuple[Fraction, ...]
 """A level s meets it where its entries times 1, phi_1(s), ..., phi_r(s) sum to 0."""
@@ -232,3 +232,42 @@ def with_own_levels(design: Design) -> Design:
     return Design(own, recoded(design.train, model, own))
 
 
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """Verdicts on some regimes and how large their formulas are.
+
+    status: Status codes; sizes: sum|q| of each formula, the largest over variables, 1 for what was run, None for what
+    is not identified. least: whether these are the least sum|q| of all formulas; otherwise those of the basis formula.
+    """
+
+    status: tuple[int, ...]
+    sizes: tuple[Fraction | None, ...]
+    least: bool
+
+
+def response(identifier: Identifier, regimes: Regimes, criterion: CriterionName = "auto", seconds: float = 5) -> Response:
+    """The verdict on each regime with the least sum|q| found within some seconds."""
+    found = identifier.identify(regimes, criterion)
+    try:
+        chosen = choose(identifier, found, "l1", time_limit=seconds)
+        terms, least = chosen.identification.terms, chosen.all_proven
+    except InputError:
+        terms, least = found.terms, False
+    sizes: list[Fraction | None] = []
+    for row, status in enumerate(found.status.tolist()):
+        formulas = terms.exponents(row).values()
+        sums = [sum(map(abs, one.values()), Fraction(0)) for one in formulas]
+        sizes.append(max(sums) if sums else Fraction(1) if status == Status.OBSERVED else None)
+    return Response(tuple(found.status.tolist()), tuple(sizes), least)
+
+
+def at_levels(identifier: Identifier, name: str, regime: Active, values: Sequence[Fraction]) -> Regimes:
+    """A regime with each of some levels of an intervention in place of its own."""
+    model = identifier.design.model
+    position = model.position[name]
+    rest = [pair for pair in regime if pair[0] != position]
+    one = model.interventions[position]
+    batch = [(*rest, (position, one.index(plain_number(value)))) for value in values]
+    return Regimes.from_active(batch, len(model))
