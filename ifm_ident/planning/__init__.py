@@ -1,5 +1,6 @@
 """Which experiments to add, which to drop, and how many samples each (docs/theory/planning.md)."""
 
+from ifm_ident.planning.c_optimal import OptimalRuns, c_optimal
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.drop import Droppable, droppable
 from ifm_ident.planning.planner import Plan, plan
@@ -13,9 +14,11 @@ __all__ = [
     "Droppable",
     "Listed",
     "OneEach",
+    "OptimalRuns",
     "Plan",
     "Singles",
     "allocate",
+    "c_optimal",
     "droppable",
     "plan",
     "single_regimes",

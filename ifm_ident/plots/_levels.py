@@ -31,6 +31,11 @@ ACROSS = 41
 _STRIP = 0.93
 
 
+def has_numbers(one: Intervention) -> bool:
+    """Whether the levels of an intervention are numbers by themselves, with a basis, so that they make a line."""
+    return one.basis is not None and one.basis.kind != "table" and not one.coordinate
+
+
 def level_line(
     study: StudyLike,
     name: str,
@@ -55,7 +60,7 @@ def level_line(
     own, target = _own(study, regime)
     found = identified_levels(own, name, target, criterion)
     one = _numbered(own, name)
-    low, high, run = _range(own, one, target)
+    low, high, run = _range(own, one)
     values = sorted({*_grid(low, high, ALONG), *run, *(r.exact for r in found.points if r.exact is not None)})
     values = [value for value in values if low <= value <= high]
     answers = response(own, at_levels(own, name, target, values), criterion)
@@ -81,7 +86,7 @@ def level_line(
         keys.append(canvas.Key("identified there alone", canvas.BLUE, marker="D", edge=canvas.BLUE))
     if not found.whole:
         keys.append(canvas.Key("not identified", canvas.RED, line=":"))
-    canvas.legend(ax, keys)
+    canvas.legend(ax, keys, bbox_to_anchor=(0.5, -0.45 / max(canvas.inches(ax)[1], 0.5)))
     return ax
 
 
@@ -118,7 +123,7 @@ def level_surface(
     sides = []
     for name in names:
         one = _numbered(own, name)
-        low, high, run = _range(own, one, target)
+        low, high, run = _range(own, one)
         sides.append(sorted({*_grid(low, high, ACROSS), *(level for level in run if low <= level <= high)}))
     places = [own.design.model.position[name] for name in names]
     rest = [pair for pair in target if pair[0] not in places]
@@ -129,7 +134,7 @@ def level_surface(
     answers = response(own, batch, criterion)
     shape = len(sides[1]), len(sides[0])
     sizes = np.array([np.nan if s is None else float(s) for s in answers.sizes]).reshape(shape)
-    run = np.array(answers.status).reshape(shape) == Status.OBSERVED
+    observed = np.array(answers.status).reshape(shape) == Status.OBSERVED
     x, y = (np.array([float(value) for value in side]) for side in sides)
     ax = canvas.axes(ax, 6.5, 4.5)
     ax.set_facecolor(canvas.GREY)
@@ -137,7 +142,7 @@ def level_surface(
         mesh = ax.pcolormesh(x, y, np.log10(sizes), shading="nearest", cmap="viridis")
         bar = ax.figure.colorbar(mesh, ax=ax)  # type: ignore[union-attr]
         bar.set_label("log10 sum|q|")
-    rows, across = np.nonzero(run)
+    rows, across = np.nonzero(observed)
     ax.plot(x[across], y[rows], marker="o", linestyle="none", color="white", markeredgecolor=canvas.INK)
     canvas.tidy(ax, canvas.plain(f"all else as in {regime}; grey: not identified", 60), *map(canvas.plain, names))
     return ax
@@ -156,14 +161,15 @@ def _numbered(own: Identifier, name: str) -> Intervention:
     model = own.design.model
     require_known(name, list(model.position), "intervention")
     one = model.interventions[model.position[name]]
-    if one.basis is None or one.basis.kind == "table" or one.coordinate:
-        raise InputError(f"the levels of {name!r} are names: a picture needs levels that are numbers")
+    if not has_numbers(one):
+        raise InputError(
+            f"the levels of {name!r} are known by name, in a table or by coordinates: a picture needs numbers"
+        )
     return one
 
 
-def _range(own: Identifier, one: Intervention, target: Active) -> tuple[Fraction, Fraction, list[Fraction]]:
+def _range(own: Identifier, one: Intervention) -> tuple[Fraction, Fraction, list[Fraction]]:
     """From below the least to above the largest level listed or run, within the basis; and the levels run."""
-    del target
     position = own.design.model.position[one.name]
     train = own.design.train
     used = {0, *train.level[train.position == position].tolist()}

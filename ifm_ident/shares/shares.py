@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from ifm_ident.arrays import Ints
+from ifm_ident.design.model import require_names
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import IfmError, InputError, require_known
 from ifm_ident.shares._orders import Orders, draw
@@ -176,6 +177,7 @@ def shares_of(
     ifm_ident.errors.InputError: the sample is 0; draw at least one regime
     """
     require_known(criterion, get_args(CriterionName), "criterion")
+    require_names(identifier.design.model, "the share of the space, which has no end")
     if sample < 1:
         raise InputError(f"the sample is {sample}; draw at least one regime")
     if seed < 0:

@@ -7,11 +7,10 @@ from fractions import Fraction
 
 from ifm_ident.answer.exact_text import exponent_text
 from ifm_ident.answer.identification import Status
-from ifm_ident.design.bases import Key, plain_number
+from ifm_ident.design.bases import Key, exact, plain_number
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regime
-from ifm_ident.design.regimes import recoded
-from ifm_ident.design.regimes import Regimes, regime_map
+from ifm_ident.design.regimes import Regimes, recoded, regime_map
 from ifm_ident.results.documents import document
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show._aligned import aligned
@@ -40,11 +39,13 @@ def set_words(found: LevelSet, model: Model) -> str:
     assert one.basis is not None
     if one.basis.kind == "table":
         names = [_key_text(key) for key in found.names or ()]
-        return "identified at all levels of the table" if found.whole else f"identified at {_listed(names)}"
+        if found.whole:
+            return "identified at all levels of the table"
+        return f"identified at {listed(names, _MOST_POINTS)}, and nowhere else" if names else "identified nowhere"
     where = ""
     if found.names is not None:
         names = [_key_text(key) for key in found.names]
-        where = f"; of the levels with a coordinate, at {_listed(names)}"
+        where = f"; of the levels with a coordinate: {listed(names, _MOST_POINTS) or 'none'}"
     if found.whole:
         domain = _domain(found)
         return f"identified at all levels{domain}{where}"
@@ -53,10 +54,6 @@ def set_words(found: LevelSet, model: Model) -> str:
     if not parts:
         return f"identified nowhere{where}"
     return f"identified at {listed(parts, _MOST_POINTS)}, and nowhere else{kind}{where}"
-
-
-def _listed(names: list[str]) -> str:
-    return f"{listed(names, _MOST_POINTS)}, and nowhere else" if names else "none"
 
 
 def _domain(found: LevelSet) -> str:
@@ -101,16 +98,15 @@ def text_lines(study: StudyLike, found: LevelSet, own: Identifier) -> Iterator[s
     )
     yield ""
     one = own.design.model.interventions[model.position[found.intervention]]
+    rest = recoded(Regimes.from_active([found.regime], len(model)), model, own.design.model)[0]
     if found.names is not None:
-        names = [key for key, _ in (one.coordinate or (one.basis.rows if one.basis else ()))]
-        indices = [one.index(_key_text(key)) for key in names[:_MOST_LEVELS]]
-        rest = tuple(recoded(Regimes.from_active([found.regime], len(model)), model, own.design.model))[0]
+        pairs = one.coordinate or (one.basis.rows if one.basis else ())
+        indices = [one.index(_key_text(key)) for key, _ in pairs[:_MOST_LEVELS]]
         batch = Regimes.from_active([(*rest, (model.position[one.name], i)) for i in indices], len(model))
     else:
         listed_levels = [_number(level) for level in one.known_levels]
-        exact = [root.exact for root in found.points if root.exact is not None]
-        values = sorted({*listed_levels, *exact})[:_MOST_LEVELS]
-        rest = tuple(recoded(Regimes.from_active([found.regime], len(model)), model, own.design.model))[0]
+        rational = [root.exact for root in found.points if root.exact is not None]
+        values = sorted({*listed_levels, *rational})[:_MOST_LEVELS]
         batch = at_levels(own, one.name, rest, values)
         indices = [one.index(plain_number(value)) for value in values]
     answers = response(own, batch, found.criterion)
@@ -123,13 +119,10 @@ def text_lines(study: StudyLike, found: LevelSet, own: Identifier) -> Iterator[s
     sizes = [size for size in answers.sizes if size is not None]
     if sizes:
         yield from wrapped(Sizes().meaning, "  ")
-        kind = "least" if answers.least else "that of one formula, not the least"
-        yield f"Shown is the {kind}." if answers.least else f"Shown is {kind}."
+        yield "Shown is the least." if answers.least else "Shown is that of one formula, not the least."
 
 
 def _number(level: object) -> Fraction:
-    from ifm_ident.design.bases import exact
-
     value = exact(level)
     assert value is not None
     return value
