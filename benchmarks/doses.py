@@ -3,8 +3,8 @@
     python benchmarks/doses.py [--drugs 300] [--pairs 600] [--targets 200000]
 
 Training: the baseline, every drug at two doses and every pair at its four combinations of them. Targets: pairs at
-doses never run together, half of them with a factor. The same counts with named levels (three levels a drug) are the
-yardstick.
+doses never run together, half of them with a factor. The same counts with named levels (three levels a drug) are
+the yardstick.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def main() -> None:
     every = np.array([(a, b) for a in range(given.drugs) for b in range(a + 1, given.drugs)])
     pairs = every[np.sort(rng.choice(len(every), given.pairs, replace=False))]
     half = given.targets // 2
-    asked = np.concatenate([pairs[rng.integers(len(pairs), size=half)], every[rng.integers(len(every), size=half)]])
+    asked = np.concatenate(
+        [pairs[rng.integers(len(pairs), size=half)], every[rng.integers(len(every), size=half)]]
+    )
     for title, basis in (("quadratic bases, 8 doses", Basis("poly", degree=2)), ("three named levels", None)):
         design = study(given.drugs, pairs, basis)
         high = len(DOSES) if basis is not None else 3
@@ -71,7 +73,9 @@ def main() -> None:
         sample = identifier.identify(targets.take(slice(0, 500)))
         holds = verify(sample).holds
         checked = time.perf_counter() - started
-        largest = max(sum((abs(q) for q in sample.terms.exponents(t).get(-1, {}).values()), Fraction(0)) for t in range(9))
+        largest = max(
+            sum((abs(q) for q in sample.terms.exponents(t).get(-1, {}).values()), Fraction(0)) for t in range(9)
+        )
         print(
             f"{title}: {len(design.train):,} training regimes, rank {rank:,}, factored in {made:.1f} s; "
             f"{len(targets):,} targets in {took:.1f} s, {len(targets) / took:,.0f} a second; {counts}; "

@@ -45,9 +45,7 @@ class TabulatedModel:
                 f"{len(model.variables)} variables of {values} values have more than {MOST_CELLS:,} cells; "
                 "draw fewer values or a smaller model"
             )
-        counts = [
-            len(one.levels) if one.basis is None else one.basis.functions + 1 for one in model.interventions
-        ]
+        counts = [len(one.levels) if one.basis is None else one.basis.functions + 1 for one in model.interventions]
         shapes = [
             [values] * len(factor.x) + [counts[i] for i in scope.tolist()]
             for factor, scope in zip(model.factors, model.scopes, strict=True)

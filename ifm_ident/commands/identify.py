@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from ifm_ident.answer.identification import JOINT
+from ifm_ident.commands._levels import levels
 from ifm_ident.commands._options import (
     Output,
     Seconds,
@@ -22,7 +23,6 @@ from ifm_ident.commands._options import (
     test_option,
 )
 from ifm_ident.commands._restriction import how_to_verify, restricted
-from ifm_ident.commands._levels import levels
 from ifm_ident.deadline import Deadline
 from ifm_ident.design.regime_text import BASELINE
 from ifm_ident.design.regimes import Regimes
@@ -123,7 +123,9 @@ criterion_option = click.option(
 )
 @click.option("--regime", metavar="R", help="With --levels: the regime of the other interventions. Default: ctrl.")
 @click.option(
-    "--picture", metavar="FILE", help="With --levels: a picture (.svg, .png, .pdf), sum|q| beneath what is identified."
+    "--picture",
+    metavar="FILE",
+    help="With --levels: a picture (.svg, .png, .pdf), sum|q| beneath what is identified.",
 )
 @click.option(
     "--require-all", is_flag=True, help="Exit with status 3 unless every regime is observed or identified."

@@ -123,7 +123,16 @@ def command(
     """
     if optimal_for is not None:
         refuse_given(ctx, _SILENT_FOR_OPTIMAL, "says nothing to --optimal-for: leave one out.")
-        _optimal(load(study), optimal_for, cost, forbid, max_active, budget, time_limit, Output(output_format, output, force, quiet))
+        _optimal(
+            load(study),
+            optimal_for,
+            cost,
+            forbid,
+            max_active,
+            budget,
+            time_limit,
+            Output(output_format, output, force, quiet),
+        )
         return
     if drop:
         refuse_given(ctx, _SILENT_FOR_DROP, "says nothing to --drop: leave one out.")

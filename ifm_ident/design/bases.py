@@ -92,8 +92,8 @@ class Basis:
 
     poly: powers up to `degree`. hat: piecewise linear, function j is 1 at knot j (from 0) and 0 at the others, the
     hat of knot 0 being what is missing to 1. spline: B-splines of `degree` over `knots`, the end knots repeated,
-    but for the first, in the same way. hill: u^degree / (ec50^degree + u^degree). table: `rows` gives the values of
-    phi_1, ..., phi_r of every level by name.
+    but for the first, in the same way. hill: u^degree / (ec50^degree + u^degree). table: `rows` gives the values
+    of phi_1, ..., phi_r of every level by name.
 
     Raises InputError for what is no basis.
 

@@ -85,7 +85,8 @@ class Intervention:
 
     With a `basis` (docs/theory/doses.md) levels are numbers, or names that the basis or `coordinate` tells the
     values of, and regimes may name levels that are not listed: these are numbered after the listed ones, as they
-    are met, and the numbers hold for this object alone. coordinate: the value of each level by what it is known by.
+    are met, and the numbers hold for this object alone. coordinate: the value of each level by what it is known
+    by.
 
     >>> Intervention("dose", ("none", "low", "high")).index("low")
     1
@@ -243,7 +244,8 @@ class Intervention:
         for key in ("levels", "basis"):
             if key not in entries:
                 raise InputError(
-                    f"intervention {name!r} has no key `{key}`; write {{levels: [0, 1], basis: {{poly: 1}}}}", place
+                    f"intervention {name!r} has no key `{key}`; write {{levels: [0, 1], basis: {{poly: 1}}}}",
+                    place,
                 )
         levels = entries["levels"]
         if not isinstance(levels, (list, tuple)):
@@ -257,7 +259,9 @@ class Intervention:
             if not isinstance(written, Mapping) or not written:
                 raise InputError(f"`coordinate` of {name!r} is a map such as {{1: 0, 10: 1, 100: 2}}", inside)
             if basis.kind == "table":
-                raise InputError(f"{name!r}: a table tells the functions of each level; leave `coordinate` out", inside)
+                raise InputError(
+                    f"{name!r}: a table tells the functions of each level; leave `coordinate` out", inside
+                )
             for level, value in written.items():
                 number = exact(value)
                 if number is None:

@@ -227,7 +227,9 @@ def recoded(regimes: Regimes, source: Model, model: Model) -> Regimes:
     for i in np.flatnonzero(model.valued).tolist():
         mine = regimes.position == i
         for index in np.unique(regimes.level[mine]).tolist():
-            level[mine & (regimes.level == index)] = model.interventions[i].index(source.interventions[i].level(index))
+            level[mine & (regimes.level == index)] = model.interventions[i].index(
+                source.interventions[i].level(index)
+            )
     return Regimes(regimes.indptr, regimes.position, level, regimes.width)
 
 

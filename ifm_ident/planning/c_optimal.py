@@ -26,8 +26,8 @@ class OptimalRuns:
     """Regimes to run, the share of the samples each gets, and the exponents of the formula that they are for.
 
     size: sum|q|; the variance of the formula's log is proportional to size^2 / N with N samples in all. bound: no
-    design over the candidates has a smaller size. samples: whole numbers for a budget, or None. candidates: how many
-    regimes were to choose from.
+    design over the candidates has a smaller size. samples: whole numbers for a budget, or None. candidates: how
+    many regimes were to choose from.
     """
 
     design: Design
@@ -54,8 +54,8 @@ def c_optimal(
 ) -> OptimalRuns:
     """The candidates and shares of samples with the least variance of one regime's log density (Elfving 1952).
 
-    Among all formulas over the candidates the one of least sum|q|; the training regimes of the design do not count.
-    Raises InputError for a target that all candidates together do not identify by one product, for too many
+    Among all formulas over the candidates the one of least sum|q|; the training regimes of the design do not
+    count. Raises InputError for a target that all candidates together do not identify by one product, for too many
     candidates, and for a budget too small.
 
     >>> from ifm_ident.design.bases import Basis
@@ -73,8 +73,8 @@ def c_optimal(
         require_whole(budget, "budget", 1)
     if candidates.count_before_forbidding > MOST_CANDIDATES:
         raise InputError(
-            f"{candidates.count_before_forbidding:,} candidate regimes are more than {MOST_CANDIDATES:,}; list fewer "
-            "levels, or the candidates in a table of costs"
+            f"{candidates.count_before_forbidding:,} candidate regimes are more than {MOST_CANDIDATES:,}; list "
+            "fewer levels, or the candidates in a table of costs"
         )
     offered = _together(candidates.every(), len(design.model))
     if not len(offered):
@@ -87,9 +87,7 @@ def c_optimal(
     else:
         found = identifier.identify(targets, "joint")
         if not len(found.terms.train):
-            raise InputError(
-                "no single product over the candidates gives this regime, even if all of them are run; add candidates"
-            )
+            raise InputError("no single product over all candidates gives this regime; add candidates")
         chosen = choose(identifier, found, "l1", time_limit=time_limit)
         exponents = chosen.identification.terms.exponents(0)[JOINT]
         bound = chosen.bound[0] if len(chosen.bound) else Fraction(1)
@@ -97,9 +95,7 @@ def c_optimal(
     values = tuple(exponents[i] for i in order)
     samples = None if budget is None else allocate([q * q for q in values], budget)
     size = sum(map(abs, values), Fraction(0))
-    return OptimalRuns(
-        design, target, offered.take(order), values, size, bound, samples, len(offered)
-    )
+    return OptimalRuns(design, target, offered.take(order), values, size, bound, samples, len(offered))
 
 
 def _together(chunks: Iterable[Regimes], width: int) -> Regimes:

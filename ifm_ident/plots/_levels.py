@@ -45,9 +45,9 @@ def level_line(
 ) -> Axes:
     """Along the levels of an intervention: what was run, identified, not identified; sum|q| beneath.
 
-    The strip above is exact: thick where every level is identified, diamonds at single ones. The curve is the least
-    sum|q|, or that of one formula where the least takes too long. Raises InputError as `identified_levels`, and for
-    levels that are no numbers.
+    The strip above is exact: thick where every level is identified, diamonds at single ones. The curve is the
+    least sum|q|, or that of one formula where the least takes too long. Raises InputError as `identified_levels`,
+    and for levels that are no numbers.
 
     >>> import ifm_ident
     >>> from matplotlib.figure import Figure
@@ -103,7 +103,9 @@ def _strip(
     near = [root.near for root in found.points]
     ax.plot(near, [_STRIP] * len(near), marker="D", linestyle="none", color=canvas.BLUE, transform=across)
     run = [float(v) for v, s in zip(values, status, strict=True) if s == Status.OBSERVED]
-    ax.plot(run, [_STRIP] * len(run), marker="o", linestyle="none", color=canvas.INK, markersize=6, transform=across)
+    ax.plot(
+        run, [_STRIP] * len(run), marker="o", linestyle="none", color=canvas.INK, markersize=6, transform=across
+    )
 
 
 def level_surface(
@@ -115,7 +117,8 @@ def level_surface(
 ) -> Axes:
     """Over the levels of two interventions: sum|q| where identified, empty where not, dots where run.
 
-    Verdicts are exact at the levels looked at, 41 by 41 and those that were run. Raises InputError as `level_line`.
+    Verdicts are exact at the levels looked at, 41 by 41 and those that were run. Raises InputError as
+    `level_line`.
     """
     own, target = _own(study, regime)
     if names[0] == names[1]:

@@ -14,9 +14,9 @@ from ifm_ident.plots import (
     MOST,
     Interval,
     formula_lengths,
+    has_numbers,
     incidence,
     intervals,
-    has_numbers,
     level_line,
     regime_map,
     sigma_graph,
@@ -67,8 +67,8 @@ def gallery(study: Study, kept: Identification, total: int) -> list[Picture]:
             Picture(
                 f"Along the levels of {one.name}",
                 drawing(partial(level_line, study, one.name), f"r{len(pictures)}-", f"levels of {one.name}"),
-                "All other interventions at baseline. Above, what was run and what is identified; beneath, sum|q|: by "
-                "how much a formula magnifies the errors of what goes into it.",
+                "All other interventions at baseline. Above, what was run and what is identified; beneath, "
+                "sum|q|: by how much a formula magnifies the errors of what goes into it.",
             )
         )
     if (row := _example(kept)) is not None and not model.has_bases:

@@ -167,7 +167,9 @@ class _Builder:
             sums[variable] = sums.get(variable, Fraction(0)) + abs(Fraction(above, below))
         wanted = exponent_text(max(sums.values(), default=Fraction(0)))
         if entry["size"] != wanted:
-            raise InputError(f"{place}: size is {shown(entry['size'])}; the exponents' absolute values sum to {wanted}")
+            raise InputError(
+                f"{place}: size is {shown(entry['size'])}; the exponents' absolute values sum to {wanted}"
+            )
 
     def _train(self, value: object, place: str) -> int:
         train = typed(value, int, f"{place}, train")

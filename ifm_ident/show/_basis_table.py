@@ -104,7 +104,9 @@ def solution_table(
     few = dict(itertools.islice(kept.items(), MOST_COLUMNS))
     drawn = min(len(rows), MOST_ROWS)
     values = [tuple(column[r] for column in few) for r in (*range(drawn), len(rows))]
-    return BasisTable(design, target, tuple(rows[:drawn]), tuple(few.values()), tuple(values), len(kept) - len(few))
+    return BasisTable(
+        design, target, tuple(rows[:drawn]), tuple(few.values()), tuple(values), len(kept) - len(few)
+    )
 
 
 def kernel_basis_table(design: Design, certificate: KernelCertificate, target: Active) -> BasisTable:

@@ -74,7 +74,11 @@ def _interval_text(low: Fraction | None, high: Fraction | None) -> str:
 def _root_text(root: Root) -> str:
     if root.exact is not None:
         return _text(root.exact)
-    return f"{root.text} = {root.near:.10g}..." if "root" not in root.text[:6] else f"{root.near:.10g}... ({root.text})"
+    return (
+        f"{root.text} = {root.near:.10g}..."
+        if "root" not in root.text[:6]
+        else f"{root.near:.10g}... ({root.text})"
+    )
 
 
 def _text(value: Fraction) -> str:
@@ -93,7 +97,8 @@ def text_lines(study: StudyLike, found: LevelSet, own: Identifier) -> Iterator[s
     yield ""
     rule = "joint" if found.criterion == "joint" else "conditional"
     yield from wrapped(
-        f"Levels of {found.intervention}, with all else as in {regime} ({rule} criterion): {set_words(found, model)}.",
+        f"Levels of {found.intervention}, with all else as in {regime} ({rule} criterion): "
+        f"{set_words(found, model)}.",
         "  ",
     )
     yield ""
@@ -129,9 +134,10 @@ def _number(level: object) -> Fraction:
 
 
 def json_lines(study: StudyLike, found: LevelSet) -> Iterator[str]:
-    """The set as JSON: `all`, `intervals` with ends as exact texts or null, `points`, and `names` where levels have them.
+    """The set as JSON: `all`, `intervals` with ends as texts or null, `points`, and `names` of levels that have any.
 
-    In `points` a rational level is its exact text in `level`; an algebraic one is described there; `near` is a float.
+    In `points` a rational level is its exact text in `level`; an algebraic one is described there; `near` is a
+    float.
     """
     others = regime_map(study.design.model, found.regime)
     others.pop(found.intervention)

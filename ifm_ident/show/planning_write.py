@@ -68,7 +68,8 @@ def optimal_text(study: Study, found: OptimalRuns) -> Iterator[str]:
     """The c-optimal runs for people."""
     name = format_regimes(study.model, Regimes.from_active([found.target], len(study.model)), study.notation)[0]
     yield from wrapped(
-        f"{study.name}: what to run to tell {name} best, from {counted(found.candidates, 'candidate regime')}", "  "
+        f"{study.name}: what to run to tell {name} best, from {counted(found.candidates, 'candidate regime')}",
+        "  ",
     )
     yield ""
     columns = [

@@ -85,6 +85,6 @@ class Sizes:
         have, it = ("has", "it needs") if self.large == 1 else ("have", "they need")
         return (
             f"Warning: {counted(self.large, 'formula')} {have} a sum|q| above {LARGE}, the largest "
-            f"{size_text(self.largest)}: to be as sure as running the regime itself with n rows, {it} {LARGE}^2 n or "
-            "more. It extrapolates, or the runs are close together."
+            f"{size_text(self.largest)}: to be as sure as running the regime itself with n rows, {it} {LARGE}^2 n "
+            "or more. It extrapolates, or the runs are close together."
         )

@@ -84,11 +84,10 @@ class Witness:
                 (model.factors[cell[0]].name, function_words(model, cell), short_fraction(e), short_fraction(-e))
                 for cell, e in few
             ]
+        what = "but 2 to the power of these sums where" if model.has_bases else "except where"
         lines = [
             f"Two models that agree in {training} and differ in {target}:",
-            f"every variable is binary; every factor is 1, except where {name} = 1:"
-            if not model.has_bases
-            else f"every variable is binary; every factor is 1, but 2 to the power of these sums where {name} = 1:",
+            f"every variable is binary; every factor is 1, {what} {name} = 1:",
             *aligned(rows, "  "),
         ]
         if len(self.exponents) > _LISTED:

@@ -18,8 +18,8 @@ from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.solve.basis_incidence import BasisIncidence, FractionRow, WholeColumns, unscaled
-from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.exact._rationals import RationalSpace
+from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.exact.rowspace import RowSpace
 from ifm_ident.solve.system import System
 
@@ -92,7 +92,7 @@ class BasisSystem(System):
         return np.flatnonzero(short), np.flatnonzero(seen & ~short)
 
     def missed(self, rows: list[FractionRow]) -> list[tuple[Fraction, ...]]:
-        """For every direction that training leaves open what each of some rows has there: all 0 where they are held.
+        """For every direction that training leaves open, what each of some rows has there; all 0 where held.
 
         Any linear combination of the rows is in the row space exactly where that of these numbers is 0.
         """
@@ -103,7 +103,9 @@ class BasisSystem(System):
             for j, row in enumerate(rows):
                 for column, value in row.items():
                     at = slice(kernel.indptr[column], kernel.indptr[column + 1])
-                    for direction, weight in zip(kernel.indices[at].tolist(), kernel.data[at].tolist(), strict=True):
+                    for direction, weight in zip(
+                        kernel.indices[at].tolist(), kernel.data[at].tolist(), strict=True
+                    ):
                         open_.setdefault(direction, [Fraction(0)] * len(rows))[j] += value * weight
             found = {tuple(values): None for values in open_.values() if any(values)}
         else:

@@ -1,8 +1,8 @@
 """Incidence rows of levels with values: products of basis values in place of 0 and 1 (docs/theory/doses.md).
 
-Each basis is changed to functions that vanish at the baseline and are 0 or 1 at as many training levels as there are
-functions: the rows of these levels are those of categorical ones, and stay sparse and small. A row is multiplied by
-the least number that makes it whole, its scale.
+Each basis is changed to functions that vanish at the baseline and are 0 or 1 at as many training levels as there
+are functions: the rows of these levels are those of categorical ones, and stay sparse and small. A row is
+multiplied by the least number that makes it whole, its scale.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ WIDEST = 4096
 """A factor of levels with values that has more columns than this is refused."""
 
 TOO_LONG = (
-    "not for levels with values yet: a question about rows whose numbers are too long for 64 bits; write levels with "
-    "fewer digits"
+    "not for levels with values yet: a question about rows whose numbers are too long for 64 bits; write levels "
+    "with fewer digits"
 )
 _SAFE_BITS = 60.0
 _CANDIDATES = 2**22
@@ -152,8 +152,8 @@ class BasisIncidence(BaselineSystem):
         if cells > WIDEST:
             name = self.model.factors[k].name
             raise InputError(
-                f"not for levels with values yet: factor {name!r} has {cells:,} products of basis functions (limit "
-                f"{WIDEST:,}); give it a smaller sigma-scope or smaller bases"
+                f"not for levels with values yet: factor {name!r} has {cells:,} products of basis functions "
+                f"(limit {WIDEST:,}); give it a smaller sigma-scope or smaller bases"
             )
         return False
 
@@ -191,7 +191,9 @@ class BasisIncidence(BaselineSystem):
             unseen[(at < 0) & (unseen < 0)] = k
             seen = np.flatnonzero(at >= 0)
             pieces.append((seen, offset + at[seen], scale[seen]))
-        row, column, value = (np.concatenate([np.zeros(0, dtype=np.int64), *part]) for part in zip(*pieces, strict=True))
+        row, column, value = (
+            np.concatenate([np.zeros(0, dtype=np.int64), *part]) for part in zip(*pieces, strict=True)
+        )
         order = np.lexsort((column, row))
         indptr = row_bounds(np.bincount(row, minlength=n))
         return csr_array((value[order], column[order], indptr), shape=(n, self.columns)), unseen
@@ -292,11 +294,11 @@ class BasisIncidence(BaselineSystem):
         return self._kept
 
     def fraction_rows(self, regimes: Regimes) -> list[FractionRow]:
-        """The rows of regimes as they are, one by one, of any size; cells of a wide factor never trained left out."""
+        """The rows of regimes as they are, of any size; without cells of a wide factor never trained."""
         return [self.fraction_row(regime) for regime in regimes]
 
     def fraction_row(self, regime: Active, function: tuple[int, int] | None = None) -> FractionRow:
-        """The row of one regime as it is; with (position, m) in place of that level: where chi_m is 1 and others 0."""
+        """The row of one regime as it is; with (position, m), as if chi_m were 1 there and the others 0."""
         chosen: dict[int, list[tuple[int, Fraction]]] = {}
         for i, level in regime:
             if not self._inside[i] or (function is not None and i == function[0]):
@@ -351,7 +353,7 @@ class BasisIncidence(BaselineSystem):
         return position in self._functions
 
     def to_cells(self, weights: dict[int, int]) -> Cells:
-        """Column weights as primitive whole weights on factors' products of basis functions, as the study has them.
+        """Column weights as primitive whole weights on products of basis functions, as the study has them.
 
         In a cell a level index stands for the indicator of that level, and for an intervention with a basis the
         number of the function. The value on every regime is that of `weights` times one positive number.
@@ -420,9 +422,7 @@ def unscaled(found: Solutions, train: Ints, target: Ints) -> Solutions:
             found.denominator.astype(object) * below.astype(object),
         )
     divisor = np.gcd(numerator, denominator)
-    return Solutions(
-        found.indptr, found.solvable, found.row, numerator // divisor, denominator // divisor
-    )
+    return Solutions(found.indptr, found.solvable, found.row, numerator // divisor, denominator // divisor)
 
 
 def _bits(values: NDArray[np.int64] | NDArray[np.object_]) -> int:
@@ -438,6 +438,7 @@ class WholeColumns:
 
     @classmethod
     def of(cls, incidence: BasisIncidence, train: Regimes) -> WholeColumns:
+        """For the training regimes of a system."""
         common: dict[int, int] = {}
         for row in incidence.fraction_rows(train):
             for column, value in row.items():

@@ -130,6 +130,11 @@ class BaselineSystem:
     def _is_wide(self, k: int, cells: int) -> bool:
         return cells > WIDE
 
+    @property
+    def wide(self) -> tuple[int, ...]:
+        """The factors with one column for each cell seen in training."""
+        return self._wide
+
     def _mask(self, k: int) -> NDArray[np.bool_]:
         mask = np.zeros(len(self.model), dtype=bool)
         mask[self.model.scopes[k]] = True

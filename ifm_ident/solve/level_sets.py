@@ -1,4 +1,4 @@
-"""At which levels of one intervention, the others fixed, a regime is identified: exactly (docs/theory/doses.md)."""
+"""At which levels of one intervention a regime is identified, exactly (docs/theory/doses.md)."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class LevelSet:
     """The identified levels of one intervention at a regime of the others, in values (coordinates where given).
 
     whole: all levels on which the basis is defined. intervals: closed, ascending, an end None where there is none;
-    points: single levels beside these. names: the levels that coordinates or a table know by name and that are in the
-    set, None for a basis of numbers. conditions: a level is in the set exactly where all of them hold.
+    points: single levels beside these. names: the levels that coordinates or a table know by name and that are in
+    the set, None for a basis of numbers. conditions: a level is in the set exactly where all of them hold.
     """
 
     intervention: str
@@ -83,8 +83,8 @@ def identified_levels(
     one = model.interventions[position]
     if one.basis is None:
         raise InputError(
-            f"intervention {name!r} has no basis: its levels are names, each identified or not by itself; ask about "
-            "them as test regimes"
+            f"intervention {name!r} has no basis: its levels are names, each identified or not by itself; ask "
+            "about them as test regimes"
         )
     blocks = [JOINT] if criterion == "joint" else range(len(model.covers))
     found: list[Condition] = []
@@ -124,7 +124,10 @@ def _conditions(system: BasisSystem, position: int, regime: Active, functions: i
     if len(rows) > 1:
         spelled += [system.incidence.written_out(position, m) for m in range(1, functions + 1)]
     return [
-        tuple(sum((c * row[j] for c, row in zip(one, spelled, strict=True)), Fraction(0)) for j in range(functions + 1))
+        tuple(
+            sum((c * row[j] for c, row in zip(one, spelled, strict=True)), Fraction(0))
+            for j in range(functions + 1)
+        )
         for one in changed
     ]
 
@@ -201,7 +204,10 @@ def _roots(polynomials: Sequence[Sequence[Fraction]], piece: Piece) -> list[Root
     found = []
     for root in sympy.real_roots(common, multiple=False):
         value = root[0]
-        ends = [None if end is None else sympy.Rational(end.numerator, end.denominator) for end in (piece.low, piece.high)]
+        ends = [
+            None if end is None else sympy.Rational(end.numerator, end.denominator)
+            for end in (piece.low, piece.high)
+        ]
         if (ends[0] is not None and value < ends[0]) or (ends[1] is not None and value > ends[1]):
             continue
         exact = Fraction(int(value.p), int(value.q)) if value.is_Rational else None
@@ -232,14 +238,13 @@ def with_own_levels(design: Design) -> Design:
     return Design(own, recoded(design.train, model, own))
 
 
-
-
 @dataclass(frozen=True, eq=False)
 class Response:
     """Verdicts on some regimes and how large their formulas are.
 
-    status: Status codes; sizes: sum|q| of each formula, the largest over variables, 1 for what was run, None for what
-    is not identified. least: whether these are the least sum|q| of all formulas; otherwise those of the basis formula.
+    status: Status codes; sizes: sum|q| of each formula, the largest over variables, 1 for what was run, None for
+    what is not identified. least: whether these are the least sum|q| of all formulas; otherwise those of the basis
+    formula.
     """
 
     status: tuple[int, ...]
@@ -247,7 +252,9 @@ class Response:
     least: bool
 
 
-def response(identifier: Identifier, regimes: Regimes, criterion: CriterionName = "auto", seconds: float = 5) -> Response:
+def response(
+    identifier: Identifier, regimes: Regimes, criterion: CriterionName = "auto", seconds: float = 5
+) -> Response:
     """The verdict on each regime with the least sum|q| found within some seconds."""
     found = identifier.identify(regimes, criterion)
     try:

@@ -31,7 +31,9 @@ class BasisRows:
 
     def __init__(self, design: Design) -> None:
         self.design, self.model = design, design.model
-        self.values = {i: BasisValues(self.model.interventions[i]) for i in np.flatnonzero(self.model.valued).tolist()}
+        self.values = {
+            i: BasisValues(self.model.interventions[i]) for i in np.flatnonzero(self.model.valued).tolist()
+        }
         self.touching: dict[int, list[int]] = {}
         for k, scope in enumerate(self.model.scopes):
             for position in scope.tolist():
@@ -98,8 +100,8 @@ def _inside(model: Model, variable: int) -> frozenset[int]:
 def check_basis_formulas(rows_of: BasisRows, claims: Claims, rows: Ints) -> Failures:
     """The rows, among `rows`, whose formula does not give the target, and where it goes wrong.
 
-    In every system the exponents add up to 1, and for every factor and product of functions the exponents times the
-    values of the training regimes add up to the target's value.
+    In every system the exponents add up to 1, and for every factor and product of functions the exponents times
+    the values of the training regimes add up to the target's value.
     """
     if not len(rows):
         return
@@ -135,7 +137,11 @@ def _difference(
         for k, product, value in rows_of.row(rows_of.design.train[train], inside):
             sums[k, product] = sums.get((k, product), Fraction(0)) + q * value
     wrong = next((k for (k, _), value in sums.items() if value), None)
-    return None if wrong is None else f"do not give the target's functions of factor {rows_of.model.factors[wrong].name!r}"
+    return (
+        None
+        if wrong is None
+        else f"do not give the target's functions of factor {rows_of.model.factors[wrong].name!r}"
+    )
 
 
 def check_basis_kernels(rows_of: BasisRows, claims: Claims, rows: Ints) -> Failures:
@@ -160,7 +166,7 @@ def check_basis_kernels(rows_of: BasisRows, claims: Claims, rows: Ints) -> Failu
 
 
 def _seen(rows_of: BasisRows, cells: Weights, design: Design) -> str | None:
-    """The first training regime that collects something, in words; regimes alike where the kernel looks count once."""
+    """The first training regime that collects something, in words; regimes that look alike count once."""
     used = sorted({i for (k, _), _ in cells for i in design.model.scopes[k].tolist()})
     known: dict[Active, Fraction] = {}
     for i, regime in enumerate(design.train):
@@ -170,5 +176,3 @@ def _seen(rows_of: BasisRows, cells: Weights, design: Design) -> str | None:
         if known[shown]:
             return f"the kernel does not vanish on training regime {i}"
     return None
-
-

@@ -129,5 +129,11 @@ def draw(seed: int) -> DoseDesign:
 
     train = [regime() for _ in range(rng.randint(2, 14))]
     test = [regime() for _ in range(8)]
-    mapping = {"interventions": interventions, "variables": variables, "factors": factors, "train": train, "test": test}
+    mapping = {
+        "interventions": interventions,
+        "variables": variables,
+        "factors": factors,
+        "train": train,
+        "test": test,
+    }
     return DoseDesign(mapping, train, test)

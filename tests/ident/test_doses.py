@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from ifm_ident.answer.formula import Formula
 from ifm_ident.answer.identification import Identification, Status
 from ifm_ident.design.bases import key_of
 from ifm_ident.design.regimes import Regimes, recoded
@@ -38,12 +39,14 @@ def check_design(seed: int) -> dict[str, int]:
         solvable = {
             name: rank([*rows, drawn.row(regime, systems[name])]) == ranks[name] for name, rows in trained.items()
         }
-        wanted = solvable["joint"] or all(solvable.values()) or all(solvable[v] for v in drawn.mapping["variables"])
+        wanted = (
+            solvable["joint"] or all(solvable.values()) or all(solvable[v] for v in drawn.mapping["variables"])
+        )
         answer = found[t]
         assert (answer.status != Status.NOT_IDENTIFIED) == wanted, (seed, t)
         assert (joint_only[t].status != Status.NOT_IDENTIFIED) == solvable["joint"], (seed, t)
         if answer.status == Status.IDENTIFIED:
-            parts = {v: f for v, f in answer.conditionals.items()} or {"joint": answer.formula}
+            parts: dict[str, Formula | None] = {**answer.conditionals} or {"joint": answer.formula}
             for name, formula in parts.items():
                 assert formula is not None
                 rows = trained[name]
@@ -179,7 +182,7 @@ def test_sets_of_levels_agree_with_verdicts_at_many_levels() -> None:
         study = Study.from_dict(drawn.mapping)
         own = with_own_levels(study.design)
         identifier = Identifier(own, study.notation)
-        regimes = [recoded(chunk, study.model, own.model) for chunk in study.targets()][0]
+        regimes = recoded(next(study.targets()), study.model, own.model)
         for position in np.flatnonzero(own.model.valued).tolist():
             one = own.model.interventions[position]
             kind = one.basis.kind if one.basis is not None else ""
@@ -215,14 +218,16 @@ def test_sets_of_levels_agree_with_verdicts_at_many_levels() -> None:
 
 def test_irrational_levels_are_algebraic_numbers() -> None:
     """Formulas combine (0, 0), (2, 2) and (-2, 2): t = 1 takes half of the last two, and so s^2 = 2."""
-    study = Study.from_dict({
-        "interventions": {
-            "s": {"levels": [0, 1], "basis": {"poly": 2}},
-            "t": {"levels": [0, 1], "basis": {"poly": 1}},
-        },
-        "factors": [{"sigma": ["s"]}, {"sigma": ["t"]}],
-        "train": [{}, {"s": 2, "t": 2}, {"s": -2, "t": 2}],
-    })
+    study = Study.from_dict(
+        {
+            "interventions": {
+                "s": {"levels": [0, 1], "basis": {"poly": 2}},
+                "t": {"levels": [0, 1], "basis": {"poly": 1}},
+            },
+            "factors": [{"sigma": ["s"]}, {"sigma": ["t"]}],
+            "train": [{}, {"s": 2, "t": 2}, {"s": -2, "t": 2}],
+        }
+    )
     found = identified_levels(Identifier(study.design), "s", ((1, study.model.interventions[1].index(1)),))
     assert [root.text for root in found.points] == ["-sqrt(2)", "sqrt(2)"]
     assert found.points[1].near == pytest.approx(2**0.5)

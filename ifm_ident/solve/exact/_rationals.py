@@ -53,8 +53,8 @@ class RationalSpace:
         self._place = {column: i for i, column in enumerate(self.columns)}
         if len(rows) * len(self.columns) > AREA_LIMIT:
             raise InputError(
-                f"not for levels with values yet: {len(rows):,} training regimes whose numbers are too long for 64 "
-                "bits; write levels with fewer digits"
+                f"not for levels with values yet: {len(rows):,} training regimes whose numbers are too long for "
+                "64 bits; write levels with fewer digits"
             )
         dense = self._dense(rows)
         height, width = len(rows), len(self.columns)
@@ -93,7 +93,7 @@ class RationalSpace:
         return primitive(vector)
 
     def _missed(self, target: Row) -> int | None:
-        """The first column outside, as -1 - column, or the first free one where a target misses; None if it holds."""
+        """Where a target misses: -1 - column for a column outside, else a free one; None if it holds."""
         outside = [column for column in sorted(target) if column not in self._place]
         if outside:
             return -1 - outside[0]
@@ -134,7 +134,7 @@ class RationalSpace:
         return [(int(self.basis[k]), q) for k, q in enumerate(sums) if q]
 
     def separate(self, targets: Sequence[Row]) -> tuple[Ints, list[dict[int, int]]]:
-        """Whole kernel vectors that refuse targets: each target's index and the vectors; ValueError if one holds."""
+        """Kernel vectors that refuse targets: each target's index, and the vectors; ValueError if one holds."""
         found: dict[int, int] = {}
         index = []
         for target in targets:

@@ -263,9 +263,7 @@ def _times(solutions: Solutions, scale: Ints | None) -> Solutions:
         return solutions
     numerator = times(solutions.numerator, scale[solutions.owners])
     divisor = np.gcd(numerator, solutions.denominator)
-    return replace(
-        solutions, numerator=numerator // divisor, denominator=solutions.denominator // divisor
-    )
+    return replace(solutions, numerator=numerator // divisor, denominator=solutions.denominator // divisor)
 
 
 def _solutions(terms: Terms, design: Design) -> Solutions:
