@@ -34,7 +34,7 @@ from ifm_ident.shares.shares import ANSWERED, shares_of
 from ifm_ident.show.latex import write_latex
 from ifm_ident.show.objective_words import Proofs, attained_words
 from ifm_ident.show.shares_write import json_lines, share_text, text_lines
-from ifm_ident.show.size_words import Sizes
+from ifm_ident.show.size_words import Sizes, basis_notes
 from ifm_ident.show.table import write_table
 from ifm_ident.show.words import Tally, listed, variables_of
 from ifm_ident.solve.identifier import CriterionName, Identifier
@@ -171,6 +171,7 @@ def command(
     whole = load(study)
     asked, note = restricted(whole, of) if of else (whole, "")
     notes = [note] if note else []
+    notes += basis_notes(asked.design)
     if summary:
         _summarise(asked, criterion, sample, seed, notes, out)
         return

@@ -19,9 +19,9 @@ from ifm_ident.design.notation import parse_regime
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes
 from ifm_ident.errors import InputError
-from ifm_ident.planning.c_optimal import c_optimal
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.drop import droppable
+from ifm_ident.planning.optimal_runs import c_optimal
 from ifm_ident.planning.planner import plan
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.reduction import PlanCriterion

@@ -165,7 +165,7 @@ class Intervention:
                 known = [str(k if isinstance(k, str) else plain_number(k)) for k in self._coordinates]
                 raise InputError(
                     f"level {level_text(str(level))} of intervention {self.name!r} has no coordinate; "
-                    f"add it to `coordinate` ({nearest(level, known)})"
+                    f"add it to `coordinate` ({nearest('', known)})"
                 )
             at = self._coordinates[key]
         try:

@@ -1,8 +1,8 @@
 """Which experiments to add, which to drop, and how many samples each (docs/theory/planning.md)."""
 
-from ifm_ident.planning.c_optimal import OptimalRuns, c_optimal
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.drop import Droppable, droppable
+from ifm_ident.planning.optimal_runs import OptimalRuns, c_optimal
 from ifm_ident.planning.planner import Plan, plan
 from ifm_ident.planning.prices import AddedUp, Listed, OneEach
 from ifm_ident.planning.samples import allocate

@@ -134,10 +134,9 @@ def _number(level: object) -> Fraction:
 
 
 def json_lines(study: StudyLike, found: LevelSet) -> Iterator[str]:
-    """The set as JSON: `all`, `intervals` with ends as texts or null, `points`, and `names` of levels that have any.
+    """The set as JSON: `all`, `intervals` with ends as texts or null, `points`, and `names` of levels with any.
 
-    In `points` a rational level is its exact text in `level`; an algebraic one is described there; `near` is a
-    float.
+    In `points` a rational level is its exact text in `level`; an algebraic one in words; `near` is a float.
     """
     others = regime_map(study.design.model, found.regime)
     others.pop(found.intervention)

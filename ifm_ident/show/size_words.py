@@ -11,9 +11,11 @@ import pyarrow as pa
 
 from ifm_ident.answer.exact_text import integer_text
 from ifm_ident.answer.identification import Identification, Terms
+from ifm_ident.design.design import Design
 from ifm_ident.show.words import counted
 from ifm_ident.solve.objectives.exact_columns import group_sums, to_common
 
+_MOST_NOTES = 5
 LARGE = 10
 """Above this a formula is warned of: as sure as running the regime itself, it takes LARGE^2 times the rows."""
 
@@ -88,3 +90,27 @@ class Sizes:
             f"{size_text(self.largest)}: to be as sure as running the regime itself with n rows, {it} {LARGE}^2 n "
             "or more. It extrapolates, or the runs are close together."
         )
+
+
+def basis_notes(design: Design) -> list[str]:
+    """A sentence on each intervention, of the first few, whose basis has more functions than levels were run.
+
+    >>> from ifm_ident.study.study import Study
+    >>> study = Study.from_dict({"interventions": {"dose": {"levels": [0, 2], "basis": {"poly": 2}}},
+    ...     "factors": [{"sigma": ["dose"]}], "train": [{"dose": 0}, {"dose": 2}]})
+    >>> basis_notes(study.design)
+    ['dose: its basis has 3 functions and 2 levels were run: not all levels can be identified.']
+    """
+    notes = []
+    model, train = design.model, design.train
+    for i in np.flatnonzero(model.valued & model.relevant).tolist():
+        basis = model.interventions[i].basis
+        run = train.level[train.position == i]
+        count = len(np.unique(run)) + (len(run) < len(train))
+        if basis is not None and count <= basis.functions:
+            notes.append(
+                f"{model.interventions[i].name}: its basis has {basis.functions + 1} functions and "
+                f"{counted(count, 'level')} {'was' if count == 1 else 'were'} run: not all levels can be "
+                "identified."
+            )
+    return notes[:_MOST_NOTES]

@@ -58,7 +58,7 @@ class RationalSpace:
             )
         dense = self._dense(rows)
         height, width = len(rows), len(self.columns)
-        by_row, rank = dense.transpose().rref() if width else (None, 0)
+        by_row, rank = dense.transpose().rref() if width else (dense, 0)
         self.basis: Ints = np.array(_pivots(by_row, rank, height), dtype=np.int64)
         chosen = self._dense([rows[i] for i in self.basis.tolist()])
         self._reduced, _ = chosen.rref() if rank else (chosen, 0)
@@ -66,7 +66,8 @@ class RationalSpace:
         pivots = set(self._pivots)
         self._free = [j for j in range(width) if j not in pivots]
         square = [[chosen[i, j] for j in self._pivots] for i in range(rank)]
-        self._inverse = flint.fmpq_mat(rank, rank, [x for row in square for x in row]).inv() if rank else None
+        flat = [x for row in square for x in row]
+        self._inverse: flint.fmpq_mat = flint.fmpq_mat(rank, rank, flat).inv() if rank else dense
 
     @property
     def rank(self) -> int:
