@@ -35,8 +35,7 @@ from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.experiments.figures import CAPTION, panels
 from ifm_learn.experiments.problems import Problem
 from ifm_learn.experiments.read import read_results
-from ifm_learn.experiments.results import Results
-from ifm_learn.experiments.scores import prmse, rank_correlation
+from ifm_learn.experiments.results import Results, prmse, rank_correlation
 from ifm_learn.experiments.table import NAMES, PUBLISHED, TITLES, markdown, p_text
 from ifm_learn.fitting.report import FitWarning
 from ifm_learn.outcome.baselines.blackbox import BlackBox

@@ -37,7 +37,7 @@ from ifm_learn.experiments.paper import load_experiment
 from ifm_learn.experiments.problems import Problem, draw_problems
 from ifm_learn.experiments.protocol import Protocol
 from ifm_learn.experiments.published_fit import fit_published
-from ifm_learn.experiments.scores import rank_correlation
+from ifm_learn.experiments.results import rank_correlation
 from ifm_learn.experiments.truths import Truth, draw_training
 from ifm_learn.outcome.regressors import SmoothRegressor
 

@@ -1,179 +1,153 @@
-"""The command line: `ifm COMMAND STUDY [options]` (docs/reference/commands.md)."""
+"""The command line: `ifm COMMAND STUDY [options]` (docs/reference/commands.md).
+
+Signals are listened to before anything that takes time is imported. They raise nothing: an exception may come anywhere,
+also where it is swallowed or reported by code that is not ours. What is unfinished is removed and the process left.
+"""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import errno
-import importlib
+import io
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+import threading
+from typing import TYPE_CHECKING
 
-import click
-
-from ifm_ident.errors import IfmError, InputError, nearest
-from ifm_ident.plugins import OWN, PluginError, added, loaded
+from ifm_ident.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from _typeshed import ReadableBuffer
 
-COMMANDS = {
-    "demo": ("The poster's examples end to end, offline.", "ifm_ident.commands.demo:command"),
-    "identify": (
-        "A line for each test regime: observed, identified (with its formula), not identified.",
-        "ifm_ident.commands.identify:command",
-    ),
-    "explain": ("How one regime is or is not identified, step by step.", "ifm_ident.commands.explain:command"),
-    "implications": (
-        "The testable implications of the design, and designers' alias tables.",
-        "ifm_ident.commands.implications:command",
-    ),
-    "plan": ("Which regimes to add, at least cost, and how many samples each.", "ifm_ident.commands.plan:command"),
-    "verify": (
-        "Check every certificate in a result again, by code that shares nothing with the solver.",
-        "ifm_ident.commands.verify:command",
-    ),
-    "report": ("One self-contained HTML page of all this.", "ifm_ident.commands.report:command"),
-}
-"""Each command with what it does and where it is; a plug-in of the group `ifm.commands` is such a table too."""
+_HOMES = dict.fromkeys(("COMMANDS", "LazyGroup", "commands", "group"), "ifm_ident.commands.group")
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
+_SAID = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_PATIENCE = 0.2
+"""Seconds that the main thread is given to leave by itself: longer it is inside compiled code."""
 
-class _Added(NamedTuple):
-    """A command of a plug-in: what it does, where it is, and whose it is."""
-
-    words: str
-    place: str
-    by: EntryPoint
-
-
-@cache
-def _added() -> Mapping[str, _Added]:
-    """The commands of plug-ins; one that does not load is told and left out."""
-    found: dict[str, _Added] = {}
-    for one in added("ifm.commands"):
-        try:
-            for name, (words, place) in loaded(one).items():
-                found.setdefault(name, _Added(words, place, one))
-        except PluginError as error:
-            click.echo(f"ifm: {error}", err=True)
-        except (AttributeError, TypeError, ValueError):
-            what = f"the plug-in {one.name} = {one.value} of {one.group}"
-            click.echo(f"ifm: {what} is no table of commands; tell those who wrote it", err=True)
-    return found
-
-
-def commands() -> dict[str, str]:
-    """All commands, with what each does: those of plug-ins after this package's own, which they do not replace."""
-    own = {name: words for name, (words, _) in COMMANDS.items()}
-    return own | {name: one.words for name, one in _added().items() if name not in own}
-
-
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for: start-up stays fast."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(commands())
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        command: click.Command
-        if cmd_name in COMMANDS:
-            module, _, name = COMMANDS[cmd_name][1].partition(":")
-            command = getattr(importlib.import_module(module), name)
-        elif cmd_name in _added():
-            one = _added()[cmd_name]
-            command = loaded(one.by, one.place)
-        else:
-            return None
-        return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a reader of standard output that has had enough is no error, a full disk is told."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            _discard_output()
-            return 0
-        except InputError as error:
-            option = _option(self.get_command(ctx, ctx.invoked_subcommand or ""), error.argument)
-            if option is None:
-                raise
-            raise InputError(f"{error} (the option {option})", error.path) from None
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            _discard_output()
-            raise IfmError(
-                f"the result cannot be written: {error.strerror}; make room or name another place"
-            ) from None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(commands().items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            raise click.UsageError(
-                f"{error.message.removesuffix('.')}; {nearest(args[0], commands())}", ctx
-            ) from None
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name=OWN, prog_name="ifm")
-def group() -> None:
-    """What do our experiments say, exactly, about the combinations nobody has run?
-
-    \b
-    ifm demo                     see it work
-    ifm identify study.yaml      which regimes are identified, by which formula
-
-    \b
-    Completion with the Tab key, in a start-up file of the shell (bash; zsh and fish likewise):
-    eval "$(_IFM_COMPLETE=bash_source ifm)"
-    """
-
-
-def _option(command: click.Command | None, argument: str) -> str | None:
-    """The option of a command that stands for an argument of the library; None where there is none."""
-    words = argument.replace("_", "-")
-    for one in command.params if command is not None else ():
-        if f"--{words}" in one.opts:
-            return f"--no-{words}" if f"--no-{words}" in one.secondary_opts else f"--{words}"
-    return None
-
-
-def _discard_output() -> None:
-    """Send what is still in the buffer of standard output nowhere, so that leaving does not fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _terminate(number: int, frame: object) -> None:
-    """Leave as an interrupt does: what is half-written is removed."""
-    sys.exit(128 + number)
+_left: list[int] = []
+_listening: list[threading.Thread] = []
 
 
 def main() -> None:
     """Run the command line; exit 0 done, 1 a fault of the program or a failed check, 2 bad input."""
-    signal.signal(signal.SIGTERM, _terminate)
+    _listen()
+    _open_streams()
+    import click
+
+    from ifm_ident.commands.group import complain, discard_output, group
+    from ifm_ident.errors import IfmError
+    from ifm_ident.inert import visible
+
     try:
         status = group.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        error.show(shown := io.StringIO())
+        click.echo(visible(shown.getvalue()), err=True, nl=False)
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("ifm: interrupted", err=True)
-        sys.exit(128 + signal.SIGINT)
     except IfmError as error:
-        click.echo(f"ifm: {error}", err=True)
+        complain(error)
         sys.exit(error.exit_status)
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            said = "standard output is closed; open it, or name a file with -o FILE where the command takes one"
+        elif error.errno in _NO_ROOM:
+            said = f"the result cannot be written: {error.strerror}; make room or name another place"
+        else:
+            raise
+        discard_output()
+        complain(said)
+        sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _listen() -> None:
+    """Leave at once on an interrupt or a request to end, unless whoever started us has these ignored."""
+    if _listening:
+        return
+    os.environ.setdefault(
+        "PYTHONWARNINGS", "ignore:resource_tracker:UserWarning"
+    )  # of workers, after we have left
+    atexit.register(_ignore)  # runs last: what is done is done, and so is its status
+    listened = [number for number in _signals() if signal.getsignal(number) != signal.SIG_IGN]
+    for number in listened:
+        signal.signal(number, _leave)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    _listening.append(threading.Thread(target=_watch, args=(reading, listened), daemon=True))
+    _listening[0].start()
+
+
+def _signals() -> list[signal.Signals]:
+    return [signal.Signals[name] for name in _SAID if name in signal.Signals.__members__]
+
+
+def _ignore() -> None:
+    for number in _signals():
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _watch(reading: int, listened: list[signal.Signals]) -> None:
+    """Leave where the main thread cannot, as Python code of its does not run before compiled code returns."""
+    for number in iter(lambda: os.read(reading, 1)[0], None):
+        if number in listened:
+            threading.Event().wait(_PATIENCE)
+            _leave(number, None)
+
+
+def _leave(number: int, _: object) -> None:
+    """Remove what is unfinished, say so, and end."""
+    if _left:
+        return
+    _left.append(number)
+    files = sys.modules.get("ifm_ident.files")
+    remove = getattr(files, "remove_unfinished", None)
+    if remove is not None:
+        remove()
+    _end_workers()
+    with contextlib.suppress(OSError):
+        start = "\n" if os.isatty(2) else ""  # a bar of progress may stand there
+        os.write(2, f"{start}ifm: {_SAID[signal.Signals(number).name]}\n".encode())
+    os._exit(128 + number)
+
+
+def _end_workers() -> None:
+    processes = sys.modules.get("multiprocessing.process")
+    for worker in processes.active_children() if processes is not None else ():
+        with contextlib.suppress(OSError):
+            os.kill(worker.pid, signal.SIGKILL)
+
+
+class _Deaf(io.FileIO):
+    """Standard error that drops what cannot be written: that a remark is lost does not change what a run did."""
+
+    def write(self, data: ReadableBuffer, /) -> int | None:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(memoryview(data))
+
+
+def _open_streams() -> None:
+    """A standard stream that is closed is opened to nowhere, so that no file of ours takes its number."""
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # the lowest number that is free; output that is read-only refuses all
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)
+    if sys.stderr is None or sys.stderr is sys.__stderr__:
+        encoding = getattr(sys.stderr, "encoding", "utf-8")
+        buffer = io.BufferedWriter(_Deaf(2, "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(buffer, encoding, "backslashreplace", line_buffering=True)
 
 
 if __name__ == "__main__":

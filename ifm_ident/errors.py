@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
 from numbers import Integral, Real
+
+_QUANTITY = re.compile(r"[-+\u2212]?\.?[0-9]")
 
 
 class IfmError(Exception):
@@ -31,6 +34,24 @@ class InputError(IfmError, ValueError):
     def __init__(self, message: str, path: tuple[str | int, ...] = (), argument: str = "") -> None:
         super().__init__(message)
         self.path, self.argument = path, argument
+
+
+def argument_of(error: InputError) -> str:
+    """The argument that remedies an error, also of one that this repeats with a place before it.
+
+    >>> try:
+    ...     try:
+    ...         raise InputError("too many", argument="limit")
+    ...     except InputError as error:
+    ...         raise InputError(f"file.csv: {error}") from None
+    ... except InputError as error:
+    ...     argument_of(error)
+    'limit'
+    """
+    found: BaseException | None = error
+    while isinstance(found, InputError) and not found.argument and str(found.__context__) in str(found):
+        found = found.__context__
+    return found.argument if isinstance(found, InputError) else ""
 
 
 class MissingExtraError(IfmError, ImportError):
@@ -75,16 +96,23 @@ def require_known(value: object, legal: Collection[object], kind: str) -> None:
 def nearest(got: object, legal: Iterable[object]) -> str:
     """A remedy in words: the nearest legal value, or a short list of the legal ones.
 
+    Between texts that begin with a number none is near: -1 is not meant by 1.
+
     >>> nearest("sigam1", ["sigma1", "sigma2"])
     'did you mean sigma1?'
     >>> nearest("drugb", ["drugA", "drugB"])
     'did you mean drugB?'
     >>> nearest("q", ["a", "b"])
     'legal: a, b'
+    >>> nearest("-1", ["0", "1"])
+    'legal: 0, 1'
     """
     names = [str(value) for value in legal]
     given = str(got).casefold()
-    close = [name for name in names if name.casefold() == given] or difflib.get_close_matches(str(got), names, n=1)
+    close = [name for name in names if name.casefold() == given]
+    if not close:
+        words = [name for name in names if not (_QUANTITY.match(given) and _QUANTITY.match(name))]
+        close = difflib.get_close_matches(str(got), words, n=1)
     if close:
         return f"did you mean {close[0]}?"
     shown = ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")

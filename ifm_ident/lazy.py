@@ -8,6 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
+def named(place: str) -> Any:
+    """The object that a text such as `package.module:name` names.
+
+    >>> named("json.decoder:JSONDecoder").__name__
+    'JSONDecoder'
+    """
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a package (PEP 562): `homes` tells the module of every name.
 

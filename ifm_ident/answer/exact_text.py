@@ -11,9 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ifm_ident.errors import InputError
-
-MAX_DIGITS = 100_000
-"""Longer integers are refused."""
+from ifm_ident.limits import beyond, current
 
 _BLOCK = 4000  # Python converts at most 4300 digits at once
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
@@ -48,7 +46,7 @@ def exponent_text(value: Fraction) -> str:
 
 
 def parse_integer(text: str) -> int:
-    """The integer that a decimal text holds: an optional minus sign and at most MAX_DIGITS ASCII digits.
+    """The integer that a decimal text holds: an optional minus sign and ASCII digits, at most the limit `digits`.
 
     >>> parse_integer("-12"), parse_integer("9" * 5000) == 10**5000 - 1
     (-12, True)
@@ -60,8 +58,8 @@ def parse_integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise InputError(f"{_shown(text)} is not an integer such as 3 or -3")
     digits = text.lstrip("-")
-    if len(digits) > MAX_DIGITS:
-        raise InputError(f"an integer of {len(digits)} digits: at most {MAX_DIGITS} are read")
+    if len(digits) > current().digits:
+        raise beyond("digits", len(digits), f"an integer of {len(digits)} digits")
     value = 0
     for start in range(0, len(digits), _BLOCK):
         block = digits[start : start + _BLOCK]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.answer.certificate import KernelCertificate, NotIdentifiableError
+from ifm_ident.answer.conditional_formula import ConditionalFormula
 from ifm_ident.answer.formula import Formula
 from ifm_ident.answer.product import latex_escape
 from ifm_ident.arrays import Ints, Ragged
@@ -92,7 +93,9 @@ class Identification(Tabular):
     """Verdicts on n target regimes of a design, with what proves each; shows its first rows as a table.
 
     status, criterion: Status and Criterion codes, shape (n,); train: index of the equal training regime of
-    an observed target, else -1; kernel: index into `kernels` of a refused target's certificate, else -1;
+    an observed target, else -1; terms: the formulas of identified targets, and of those refused by the
+    conditional criterion the formulas of the full conditionals that are still determined; kernel: index into
+    `kernels` of a refused target's certificate, else -1;
     lacking: for undecided targets the regimes that the route lacks, which are also given as `missing`, with
     `missing_indptr` to tell whose they are.
     """
@@ -124,6 +127,11 @@ class Identification(Tabular):
     def rows_with(self, status: Status) -> Ints:
         """The rows with a verdict, ascending."""
         return np.flatnonzero(self.status == status)
+
+    @property
+    def partial_rows(self) -> Ints:
+        """The refused rows of which something is still determined, ascending."""
+        return np.flatnonzero((self.status == Status.NOT_IDENTIFIED) & (self.terms.sizes > 0))
 
     def counts(self) -> dict[str, int]:
         """How many targets have each verdict, in the words of results."""
@@ -189,12 +197,15 @@ class Identification(Tabular):
         row %= len(self)
         model = self.design.model
         found = self.terms.exponents(row)
-        joint, conditionals = None, {}
+        joint, partial, conditionals = None, None, {}
         if JOINT in found:
             joint = Formula.of(found[JOINT], self.train_name)
         elif found:
             formulas = {block: Formula.of(exponents, self.train_name) for block, exponents in found.items()}
-            conditionals = {v: formulas[model.cover_index[v]] for v in model.variables}
+            known = (v for v in model.variables if model.cover_index[v] in formulas)
+            conditionals = {v: formulas[model.cover_index[v]] for v in known}
+            if self.status[row] == Status.NOT_IDENTIFIED:
+                partial, conditionals = ConditionalFormula.of(conditionals, model.variables), {}
         return Answer(
             format_regime(model, self.targets[row], self.notation),
             regime_map(model, self.targets[row]),
@@ -206,6 +217,7 @@ class Identification(Tabular):
             self.kernels[self.kernel[row]] if self.kernel[row] >= 0 else None,
             () if self.lacking is None else tuple(self.lacking.take(slice(row, row + 1)).regimes),
             model,
+            partial,
         )
 
     def train_name(self, train: int) -> str:
@@ -237,7 +249,8 @@ class Answer(Shown):
 
     `formula` where one product gives the joint density, `conditionals` where each variable's full conditional has
     its own (docs/theory/conditional.md), `certificate` of a refusal, `missing` of an undecided one. `model` lets a
-    refusal be shown in words.
+    refusal be shown in words. `partial` where something is still determined of a refused regime: the density of
+    the variables `partial.identified` given the others, `partial.given`, by the formulas `partial.conditionals`.
     """
 
     name: str
@@ -250,6 +263,7 @@ class Answer(Shown):
     certificate: KernelCertificate | None
     missing: tuple[Active, ...]
     model: Model | None = field(default=None, compare=False)
+    partial: ConditionalFormula | None = None
 
     def __str__(self) -> str:
         head = f"p({self.name})"
@@ -259,7 +273,8 @@ class Answer(Shown):
             return f"{head} ∝ {self.formula}"
         if self.conditionals:
             return "\n".join(f"{head}, {v} given the rest: ∝ {f}" for v, f in self.conditionals.items())
-        return f"{head} is {self.status.word.replace('_', ' ')}"
+        text = f"{head} is {self.status.word.replace('_', ' ')}"
+        return text if self.partial is None else f"{text}; {self.partial.words}:\n{self.partial}"
 
     def _repr_latex_(self) -> str | None:
         """The formula where there is one for the joint density."""

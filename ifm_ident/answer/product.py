@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from ifm_ident.answer.exact_text import exponent_text
+from ifm_ident.inert import visible
 
 _Part = TypeVar("_Part")
 
@@ -59,10 +60,10 @@ def product_latex(terms: Iterable[tuple[str, Fraction]]) -> str:
 
 
 def latex_escape(text: str) -> str:
-    r"""Text made safe inside a LaTeX group.
+    r"""Text made safe inside a LaTeX group; what a terminal obeys is shown as escapes.
 
     >>> print(latex_escape("A_1 & B"))
     A\_1 \& B
     """
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c) or ("\\" + c if c in "#$%&_{}" else c) for c in text)
+    return "".join(special.get(c) or ("\\" + c if c in "#$%&_{}" else c) for c in visible(text))

@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
-from tqdm import tqdm
 
 from ifm_ident.files import check_output, open_output
+from ifm_ident.inert import visible, visible_bytes
+from ifm_ident.limits import limits_of
+from ifm_ident.study.study import Study, load
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
@@ -59,10 +61,11 @@ output_option = click.option(
 
 
 def output_options(formats: Sequence[str]) -> Callable[[Command], Command]:
-    """--format (the first is the default), -o/--output, --force and --quiet."""
+    """--format (the first is the default), -o/--output, --force, --quiet and --limit."""
 
     def decorate(command: Command) -> Command:
         for option in (
+            limit_option,
             click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error."),
             click.option("--force", is_flag=True, help="Overwrite the output file."),
             output_option,
@@ -81,6 +84,21 @@ def output_options(formats: Sequence[str]) -> Callable[[Command], Command]:
     return decorate
 
 
+def _hold_limits(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> None:
+    ctx.with_resource(limits_of(texts))
+
+
+limit_option = click.option(
+    "--limit",
+    multiple=True,
+    metavar="NAME=N",
+    expose_value=False,
+    is_eager=True,
+    callback=_hold_limits,
+    help="Read more of a file than usual, where a refusal names the limit: rows=20000000. Repeatable.",
+)
+
+
 def refuse_given(ctx: click.Context, names: Sequence[str], reason: str) -> None:
     """Raises UsageError, with the option and the reason, for the first of these parameters that was given."""
     for option in ctx.command.params:
@@ -96,18 +114,38 @@ def refuse_terminal(ctx: click.Context, output_format: str, output: str | None) 
         )
 
 
+def say(text: str, err: bool = False) -> None:
+    """A line of text on standard output or error; what a terminal obeys is shown as escapes."""
+    click.echo(visible(text), err=err)
+
+
+class _Visible(io.RawIOBase):
+    """A stream of text in UTF-8 that shows as escapes what a terminal obeys."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+
+    def write(self, data: Any) -> int:
+        self.stream.write(visible_bytes(data))
+        return len(data)
+
+
 @contextmanager
-def open_sink(output: str | None, force: bool) -> Iterator[BinaryIO]:
-    """The output file, complete or not at all, or standard output."""
+def open_sink(output: str | None, force: bool, *, text: bool = True) -> Iterator[BinaryIO]:
+    """The output file, complete or not at all, or standard output; `text` is what people and terminals may read."""
     if output is not None:
         with open_output(output, force) as stream:
-            yield stream
+            yield _sink(stream, text)
     elif isinstance(sys.stdout.buffer, io.RawIOBase):  # python -u: raw streams may write less than they are given
         with open(sys.stdout.fileno(), "wb", closefd=False) as stream:
-            yield stream
+            yield _sink(stream, text)
     else:
-        yield sys.stdout.buffer
+        yield _sink(sys.stdout.buffer, text)
         sys.stdout.buffer.flush()
+
+
+def _sink(stream: BinaryIO, text: bool) -> BinaryIO:
+    return cast(BinaryIO, _Visible(stream)) if text else stream
 
 
 PAUSE = 10.0
@@ -117,6 +155,8 @@ PAUSE = 10.0
 def progress(items: Iterable[Item], total: int | None, unit: str, quiet: bool) -> Iterable[Item]:
     """The items, with a progress bar on standard error, or a plain line now and then where that is no terminal."""
     if quiet or sys.stderr.isatty():
+        from tqdm import tqdm  # `ifm --help` needs none
+
         bar: Iterable[Item] = tqdm(items, total=total, unit=unit, disable=quiet, leave=False)
         return bar
     return _counted(items, total, unit.strip())
@@ -128,7 +168,7 @@ def _counted(items: Iterable[Item], total: int | None, unit: str) -> Iterator[It
     for done, item in enumerate(items):
         now = time.monotonic()
         if now - last >= PAUSE:
-            click.echo(f"{unit} {done:,}{of} done [{_elapsed(now - begun)}]", err=True)
+            say(f"{unit} {done:,}{of} done [{_elapsed(now - begun)}]", err=True)
             last = now
         yield item
 
@@ -140,18 +180,16 @@ def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
     Elsewhere a plain line every `PAUSE` seconds.
     """
     if quiet or sys.stderr.isatty():
+        from tqdm import tqdm
+
         with tqdm(bar_format="{desc} [{elapsed}]", disable=quiet, leave=False) as line:
-
-            def say(text: str) -> None:
-                line.set_description_str(text)
-
-            yield say
+            yield lambda text: line.set_description_str(visible(text))
         return
     doing, over, begun = ["at work"], threading.Event(), time.monotonic()
 
     def tell() -> None:
         while not over.wait(PAUSE):
-            click.echo(f"{doing[0]} [{_elapsed(time.monotonic() - begun)}]", err=True)
+            say(f"{doing[0]} [{_elapsed(time.monotonic() - begun)}]", err=True)
 
     thread = threading.Thread(target=tell, daemon=True)
     thread.start()
@@ -174,7 +212,23 @@ def _elapsed(seconds: float) -> str:
 def remark(text: str, quiet: bool) -> None:
     """A remark on standard error."""
     if not quiet:
-        click.echo(text, err=True)
+        say(text, err=True)
+
+
+def load_study(path: str, quiet: bool = False) -> Study:
+    """The study of a file; what its reader should know of how it was read goes to standard error."""
+    study = load(path)
+    for note in study.notes:
+        remark(f"warning: {note}", quiet)
+    return study
+
+
+def with_test(study: Study, specs: Sequence[str], place: str, quiet: bool = False) -> Study:
+    """The study with other test regimes, from an option, with remarks on tables that it names as `load_study`."""
+    asked = study.with_test(specs, place)
+    for note in asked.notes[len(study.notes) :]:
+        remark(f"warning: {note}", quiet)
+    return asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ifm_ident.commands._options import say
 from ifm_ident.show.demonstration import demonstration, save_examples
 
 
@@ -17,7 +18,7 @@ def command(seed: int, save: str | None, force: bool) -> None:
     """The poster's examples end to end, offline: formulas, a refusal with its proof, estimates and their truth."""
     if save is not None:
         for path in save_examples(Path(save), force):
-            click.echo(str(path))
+            say(str(path))
         return
     for line in demonstration(seed):
-        click.echo(line)
+        say(line)

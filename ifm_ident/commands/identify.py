@@ -14,6 +14,7 @@ from ifm_ident.commands._levels import levels
 from ifm_ident.commands._options import (
     Output,
     Seconds,
+    load_study,
     open_sink,
     output_options,
     progress,
@@ -21,6 +22,7 @@ from ifm_ident.commands._options import (
     refuse_terminal,
     study_argument,
     test_option,
+    with_test,
 )
 from ifm_ident.commands._restriction import how_to_verify, restricted
 from ifm_ident.deadline import Deadline
@@ -39,7 +41,7 @@ from ifm_ident.show.table import write_table
 from ifm_ident.show.words import Tally, listed, variables_of
 from ifm_ident.solve.identifier import CriterionName, Identifier
 from ifm_ident.solve.objectives.choose import Chosen, Objective, choose
-from ifm_ident.study.study import Study, load
+from ifm_ident.study.study import Study
 
 NOT_ALL = 3
 """Exit status of --require-all when a target is not identified."""
@@ -168,7 +170,7 @@ def command(
     _refuse_mixed(ctx, method, summary, output_format)
     _refuse_levels(ctx, level_names, picture, output_format)
     out = Output(output_format, output, force, quiet)
-    whole = load(study)
+    whole = load_study(study, quiet)
     asked, note = restricted(whole, of) if of else (whole, "")
     notes = [note] if note else []
     notes += basis_notes(asked.design)
@@ -178,7 +180,7 @@ def command(
     if level_names:
         levels(asked, level_names, regime or BASELINE, criterion, picture, out)
         return
-    asked = asked.with_test(tests, "--test")
+    asked = with_test(asked, tests, "--test", quiet)
     solver = _answer(asked, criterion, method, objective, time_limit, notes, out)
     if asked.design is not whole.design and output_format in WRITERS:
         out.remark(how_to_verify(output_format, output))
@@ -246,7 +248,7 @@ def _answer(
     solver = _Solver(study, criterion, method, objective, time_limit)
     answers = (solver.solve(targets) for targets in progress(_full(chunks), _rounds(study), "chunk", out.quiet))
     first = next(answers)  # what is wrong with the question shows here, before anything is written
-    with open_sink(out.file, out.force) as sink:
+    with open_sink(out.file, out.force, text=out.format != "parquet") as sink:
         if out.format == "table":
             write_table(sink, study, chain([first], answers), notes)
         else:

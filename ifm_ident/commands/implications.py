@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import click
 
-from ifm_ident.commands._options import Output, output_options, study_argument
+from ifm_ident.commands._options import Output, load_study, output_options, study_argument
 from ifm_ident.implications.aliases import DEFAULT_ORDER, aliases
 from ifm_ident.implications.testable import implications, variable_sets
 from ifm_ident.show.aliases_write import alias_lines
 from ifm_ident.show.implications_write import json_lines, latex_lines, text_lines
 from ifm_ident.show.words import counted
 from ifm_ident.solve.identifier import CriterionName, Identifier
-from ifm_ident.study.study import Study, load
+from ifm_ident.study.study import Study
 
 
 @click.command("implications", epilog="Example:  ifm implications study.yaml --interactions 2 --format json")
@@ -64,7 +64,7 @@ def command(
             "--order belongs to --aliases; sets of variables are asked for with --interactions."
         )
     out = Output(output_format, output, force, quiet)
-    asked = load(study)
+    asked = load_study(study, quiet)
     if want_aliases:
         lines, said = alias_lines(asked.name, aliases(asked.design, order)), "alias table"
     else:

@@ -10,10 +10,12 @@ import click
 from ifm_ident.commands._options import (
     Output,
     Seconds,
+    load_study,
     output_options,
     progress,
     refuse_given,
     study_argument,
+    with_test,
 )
 from ifm_ident.design.notation import parse_regime
 from ifm_ident.design.regimes import Regimes
@@ -30,7 +32,7 @@ from ifm_ident.planning.single import single_regimes
 from ifm_ident.show import planning_write as write
 from ifm_ident.show.words import counted
 from ifm_ident.study.cost_tables import read_prices
-from ifm_ident.study.study import Study, load
+from ifm_ident.study.study import Study
 
 _SILENT_FOR_DROP = ("cost", "forbid", "max_active", "book", "budget", "max_add", "single", "greedy")
 _SILENT_FOR_OPTIMAL = ("criterion", "targets", "book", "max_add", "single", "greedy", "drop")
@@ -124,7 +126,7 @@ def command(
     if optimal_for is not None:
         refuse_given(ctx, _SILENT_FOR_OPTIMAL, "says nothing to --optimal-for: leave one out.")
         _optimal(
-            load(study),
+            load_study(study, quiet),
             optimal_for,
             cost,
             forbid,
@@ -141,7 +143,7 @@ def command(
     elif greedy:
         raise click.UsageError("--greedy belongs to --next: add that, or leave it out.", ctx)
     out = Output(output_format, output, force, quiet)
-    asked = load(study).with_test(targets, "--targets")
+    asked = with_test(load_study(study, quiet), targets, "--targets", quiet)
     _require_feasible(asked)
     if drop:
         _drop(asked, criterion, time_limit, out)

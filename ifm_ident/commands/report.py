@@ -10,6 +10,8 @@ import click
 from ifm_ident.commands._options import (
     Seconds,
     files,
+    limit_option,
+    load_study,
     open_sink,
     output_option,
     progress,
@@ -17,6 +19,7 @@ from ifm_ident.commands._options import (
     stages,
     study_argument,
     test_option,
+    with_test,
 )
 from ifm_ident.commands.identify import criterion_option
 from ifm_ident.design.spaces import CHUNK
@@ -27,7 +30,7 @@ from ifm_ident.report import load_result
 from ifm_ident.report.page import MOST_ROWS, Asked, write_report
 from ifm_ident.report.part import Estimator, Part, Reader
 from ifm_ident.solve.identifier import CriterionName, Identifier
-from ifm_ident.study.study import Study, load
+from ifm_ident.study.study import Study
 
 
 @click.command("report", epilog="Example:  ifm report study.yaml -o study.html")
@@ -57,6 +60,7 @@ from ifm_ident.study.study import Study, load
 @output_option
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
+@limit_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -82,7 +86,7 @@ def command(
         )
     if output is not None:
         check_output(output, force)
-    asked = load(study).with_test(tests, "--test")
+    asked = with_test(load_study(study, quiet), tests, "--test", quiet)
     chunks = asked.targets(CHUNK)
     parts, note = [], ""
     if estimates is not None:
@@ -106,7 +110,7 @@ def _made_by(ctx: click.Context, study: str) -> str:
     """The command as it can be typed again, for any output file: two runs give the same bytes."""
     words = ["ifm", "report", study]
     for option in ctx.command.params:
-        if option.name in ("study", "output", "force", "quiet") or option.name is None:
+        if option.name in ("study", "output", "force", "quiet", "limit") or option.name is None:
             continue
         if ctx.get_parameter_source(option.name) == click.core.ParameterSource.DEFAULT:
             continue

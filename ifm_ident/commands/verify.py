@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ifm_ident.commands._options import files
+from ifm_ident.commands._options import files, limit_option, say
 from ifm_ident.study.study import load
 from ifm_ident.verification.checking import verify_file
 
@@ -20,6 +20,7 @@ DOES_NOT_HOLD = 1
     shell_complete=files,
     help="Also check that the result is about this study (a CSV needs it).",
 )
+@limit_option
 @click.pass_context
 def command(ctx: click.Context, result: str, study: str | None) -> None:
     """Check every certificate in a result again, by code that shares nothing with the solver.
@@ -28,6 +29,6 @@ def command(ctx: click.Context, result: str, study: str | None) -> None:
     named, one that cannot be read too), 2 the file is no result.
     """
     outcome = verify_file(result, load(study) if study is not None else None, study_path=study)
-    click.echo(str(outcome))
+    say(str(outcome))
     if not outcome.holds:
         ctx.exit(DOES_NOT_HOLD)

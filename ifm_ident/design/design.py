@@ -38,8 +38,19 @@ class Design:
             raise InputError(f"training {error}", ("train",)) from None
 
     def __repr__(self) -> str:
-        count = len(self.train)
-        return f"Design({self.model.words}; {count:,} training regime{'s' * (count != 1)})"
+        return f"Design({self.model.words}; {self.training_words})"
+
+    @property
+    def training_words(self) -> str:
+        """How many regimes were run, and in how many rows where some are there twice.
+
+        >>> from ifm_ident.design.model import Factor, Intervention
+        >>> model = Model((Intervention("A", (0, 1)),), ("x",), (Factor("f", ("x",), ("A",)),))
+        >>> Design(model, Regimes.from_active([(), ((0, 1),), ()], 1)).training_words
+        '2 training regimes (3 rows)'
+        """
+        rows, count = len(self.train), len(self.distinct)
+        return f"{count:,} training regime{'s' * (count != 1)}" + (f" ({rows:,} rows)" if rows > count else "")
 
     @cached_property
     def first(self) -> Ints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from ifm_ident.arrays import Ints, fixed
 from ifm_ident.design.bases import Basis, Key, basis_from, exact, key_of, plain_number
+from ifm_ident.design.texts import look, look_alike_words, look_alikes, visible
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.limits import require_within
 
 Level = str | int | float
 
@@ -31,11 +34,22 @@ def level_text(level: Level) -> str:
     return str(level)
 
 
+def legal_name(text: str) -> str:
+    """A text as the name of an intervention may be: what names do not hold becomes `_`.
+
+    >>> legal_name("1S,3R-RSL-3"), legal_name("chr1:100-200")
+    ('1S_3R-RSL-3', 'chr1_100-200')
+    """
+    return "".join("_" if c in _FORBIDDEN_IN_NAMES or c.isspace() else c for c in visible(text.strip()))
+
+
 def _check_level(level: object, place: tuple[str | int, ...]) -> None:
     if isinstance(level, bool) or level is None or not isinstance(level, (str, int, float)):
         raise InputError(f'a level is a string or a number, got {level!r}; write "{level}" in quotes', place)
     if isinstance(level, float) and not math.isfinite(level):
         raise InputError(f'the level {level} is not a finite number; write "{level}" in quotes', place)
+    if isinstance(level, str):
+        require_within("label", len(level), "a level")
     if level == "":
         raise InputError('the empty text "" cannot be a level (in tables it means baseline); name it', place)
 
@@ -43,11 +57,13 @@ def _check_level(level: object, place: tuple[str | int, ...]) -> None:
 def _check_name(kind: str, name: object, place: tuple[str | int, ...]) -> None:
     if not isinstance(name, str) or not name:
         raise InputError(f'the name of {kind} must be text, got {name!r}; write it in quotes: "{name}"', place)
+    require_within("label", len(name), f"the name of {kind}")
     bad = sorted({c for c in name if c in _FORBIDDEN_IN_NAMES or c.isspace()})
     if kind == "an intervention" and bad:
         raise InputError(
             f"the intervention name {name!r} holds {' '.join(map(repr, bad))}; "
-            "names hold none of + , = : or white space",
+            f"names hold none of + , = : or white space; call it {legal_name(name)!r} and, where labels write it "
+            f"otherwise, say so: labels: {{names: {{{json.dumps(name, ensure_ascii=False)}: {legal_name(name)}}}}}",
             place,
         )
     if kind == "an intervention" and name in RESERVED_NAMES:
@@ -60,6 +76,9 @@ def _check_distinct(kind: str, names: Sequence[str], place: tuple[str | int, ...
         if name in seen:
             raise InputError(f"{kind} {name!r} is named twice; names must be distinct", (*place, i))
         seen.add(name)
+    alike = look_alikes(names)
+    if alike is not None:
+        raise InputError(f"{kind}: {look_alike_words(*alike)}", (*place, list(names).index(alike[1])))
 
 
 @dataclass(eq=False)
@@ -123,6 +142,9 @@ class Intervention:
             texts[level_text(level)] = i
             if not isinstance(level, str):
                 values[level] = i
+        alike = look_alikes(texts)
+        if alike is not None:
+            raise InputError(f"intervention {self.name!r}: {look_alike_words(*alike)}", (*place, texts[alike[1]]))
         if self.basis is not None:
             self._check_valued(place)
 
@@ -144,6 +166,10 @@ class Intervention:
     @cached_property
     def _by_text(self) -> dict[str, int]:
         return {level_text(level): i for i, level in enumerate(self.levels)}
+
+    @cached_property
+    def _by_look(self) -> dict[str, int]:
+        return {look(text): i for text, i in self._by_text.items()}
 
     @cached_property
     def _met(self) -> _Met:
@@ -174,12 +200,15 @@ class Intervention:
             raise InputError(f"intervention {self.name!r}, level {level}: {error}") from None
 
     def index(self, level: object) -> int:
-        """The index of `level` (0 is the baseline), matched by text; InputError names the nearest one.
+        """The index of `level` (0 is the baseline), matched by text, else by how it looks (`texts.look`).
 
-        With a basis it is matched by its exact number, and one that is not listed gets the next index.
+        With a basis it is matched by its exact number, and one that is not listed gets the next index. Raises
+        InputError that names the nearest one.
         """
         if not isinstance(level, bool):
             found = self._by_text.get(str(level))
+            if found is None and not str(level).isascii():
+                found = self._by_look.get(look(str(level)))
             if found is not None:
                 return found
             if self.basis is not None:
@@ -338,6 +367,11 @@ class Model:
                 for j, name in enumerate(scope):
                     if name not in known:
                         legal = self.variables if key == "x" else names
+                        alike = look_alikes([*legal, name])
+                        if alike is not None:
+                            raise InputError(
+                                f"factor {factor.name!r}: {look_alike_words(*alike)}", (*place, key, j)
+                            )
                         raise InputError(
                             f"factor {factor.name!r} names the unknown {kind} {name!r}; {nearest(name, legal)}",
                             (*place, key, j),
@@ -382,6 +416,20 @@ class Model:
     def position(self) -> dict[str, int]:
         """Intervention name to position."""
         return {intervention.name: i for i, intervention in enumerate(self.interventions)}
+
+    @cached_property
+    def _by_look(self) -> dict[str, int]:
+        return {look(name): i for name, i in self.position.items()}
+
+    def find(self, name: str) -> int | None:
+        """The position of an intervention by its name, else by how that looks; None where there is none.
+
+        >>> model = Model((Intervention("TNF\u03b1", (0, 1)),), ("x",), (Factor("f", ("x",), ()),))
+        >>> model.find("TNF\u03b1\u200b"), model.find("TNF")
+        (0, None)
+        """
+        found = self.position.get(name)
+        return self._by_look.get(look(name)) if found is None else found
 
     @cached_property
     def level_counts(self) -> Ints:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from ifm_ident.design.model import Intervention, Model, level_text
 from ifm_ident.design.regimes import Active
+from ifm_ident.design.texts import is_missing, look
 from ifm_ident.errors import InputError, nearest
 
 Notation = Literal["label", "levels", "assignment"]
@@ -55,8 +56,8 @@ def match_level(intervention: Intervention, text: str, by_value: bool) -> int:
     ifm_ident.errors.InputError: intervention 'dose' has no level '1.0'; legal: 0, 1, high
     """
     if intervention.basis is not None:
-        return intervention.index(text.strip())
-    value = _value(text.strip()) if by_value else None
+        return intervention.index(look(text).strip())
+    value = _value(look(text).strip()) if by_value else None
     texts = [level_text(level) for level in intervention.levels]
     if value is not None and text not in texts:
         same = [i for i, other in enumerate(texts) if _value(other) == value]
@@ -152,6 +153,10 @@ class RegimeReader:
                 complaints[notation] = error
         return found, complaints
 
+    def read_label_or_assignment(self, text: str) -> Active:
+        """The regime of a text that is no level string; InputError as `read`."""
+        return self._read_as(text, "assignment" if "=" in text else "label")
+
     def read_map(self, mapping: Mapping[str, object]) -> Active:
         """The regime of a map, intervention name to level; what is left out is at baseline.
 
@@ -159,7 +164,7 @@ class RegimeReader:
         """
         active = []
         for name, level in mapping.items():
-            position = self.model.position.get(name) if isinstance(name, str) else None
+            position = self.model.find(name) if isinstance(name, str) else None
             if position is None:
                 raise InputError(f"unknown intervention {name!r}; {nearest(name, self.model.position)}", (name,))
             if isinstance(level, bool) or not isinstance(level, (str, int, float)):
@@ -226,7 +231,7 @@ class RegimeReader:
                 raise InputError(
                     f"regime {text!r}: {BASELINE!r} is the baseline and stands alone; leave it out here"
                 )
-            position = self.model.position.get(part)
+            position = self.model.find(part)
             if position is None:
                 raise InputError(f"regime {text!r}: unknown intervention {part!r}; {self._remedy(part)}")
             one = self.model.interventions[position]
@@ -252,7 +257,7 @@ class RegimeReader:
                     'that holds any of , = + : " or white space in quotes: A="x, y"'
                 )
             at, end, name, level = part.end(), part["end"], part["name"], part["level"]
-            position = self.model.position.get(name)
+            position = self.model.find(name)
             if position is None:
                 raise InputError(
                     f"regime {text!r}: unknown intervention {name!r}; {nearest(name, self.model.position)}"
@@ -274,6 +279,10 @@ class RegimeReader:
             return f"join names by +: {'+'.join(names)}"
         if len(names) > 1:
             return "a text is one regime: give several one by one"
+        if look(part).casefold() == BASELINE:
+            return f"did you mean {BASELINE}?"
+        if is_missing(part):
+            return "it reads as a missing value"
         advice = nearest(part, self.model.position)
         if self.long_level is not None and part.isdigit():
             name, level = self.long_level

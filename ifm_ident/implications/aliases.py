@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -28,6 +30,7 @@ DEFAULT_ORDER = 2
 EFFECT_LIMIT = 50_000
 PRODUCT_LIMIT = 20_000_000
 _WORD_GENERATORS = 10
+_NUMBERED = re.compile(r"[A-Z][0-9]+")
 _LETTERS = "ABCDEFGHJKLMNOPQRSTUVWXYZabcdefghjklmnopqrstuvwxyz"
 
 
@@ -40,8 +43,10 @@ class Aliases:
     first; a group's effects of the model come first, then small ones. basis: effects of the model that are first
     in their groups and whose contrasts are a basis of the model's. partial: for the first effect of every other
     group its exact least-squares coefficients on the basis, where there are any: what it adds to the estimates of
-    basis effects. regular: whether the regimes are a full factorial or a regular fraction of one; words: all
-    effects with a constant contrast, and its sign, shortest first (None when more than 2^10 exist).
+    basis effects. confounded: how many effects of the model hold others outside it; where some of them are
+    combinations of others, how many independent combinations do: the rank of the bias. regular: whether the
+    regimes are a full factorial or a regular fraction of one; words: all effects with a constant contrast, and its
+    sign, shortest first (None when more than 2^10 exist).
     """
 
     names: tuple[str, ...]
@@ -51,6 +56,7 @@ class Aliases:
     groups: tuple[tuple[tuple[Effect, int], ...], ...]
     basis: tuple[Effect, ...]
     partial: dict[Effect, dict[Effect, Fraction]]
+    confounded: int
     regular: bool
     words: tuple[tuple[Effect, int], ...] | None
 
@@ -59,11 +65,31 @@ class Aliases:
         """The length of the shortest defining word of a regular fraction; None where there is none."""
         return len(self.words[0][0]) if self.regular and self.words else None
 
+    @property
+    def constant(self) -> str:
+        """What stands for the constant: I, or 1 where an intervention is called I."""
+        return "1" if "I" in self.names else "I"
+
+    @cached_property
+    def _short(self) -> tuple[str, tuple[str, ...]]:
+        """What joins the interventions of an effect, and the text of each, in which none has another's name.
+
+        A name of one letter stands for itself; others get letters that are no name.
+        """
+        own = {name for name in self.names if len(name) == 1 and name.isalpha()}
+        free = [letter for letter in _LETTERS if letter not in own]
+        if len(self.names) <= len(own) + len(free):
+            others = iter(free)
+            return "", tuple(name if name in own else next(others) for name in self.names)
+        if any(map(_NUMBERED.fullmatch, self.names)):
+            return ":", self.names
+        return ":", tuple(f"F{i + 1}" for i in range(len(self.names)))
+
     def letters(self, effect: Effect) -> str:
-        """An effect as designers write it: ABC, or F1:F60 where letters do not reach; I for the constant."""
-        if len(self.names) <= len(_LETTERS):
-            return "".join(_LETTERS[i] for i in effect) or "I"
-        return ":".join(f"F{i + 1}" for i in effect) or "I"
+        """An effect as designers write it: ABC, or F1:F60 where letters do not reach; I or 1 for the constant."""
+        joiner, short = self._short
+        texts = [short[i] for i in effect]
+        return joiner.join(texts if joiner else sorted(texts)) or self.constant
 
 
 def aliases(design: Design, order: int = DEFAULT_ORDER) -> Aliases:
@@ -116,6 +142,7 @@ def aliases(design: Design, order: int = DEFAULT_ORDER) -> Aliases:
         groups,
         basis,
         partial,
+        _confounded(groups, model, basis, partial, contrasts, len(shown)),
         len(shown) == 1 << rank,
         words,
     )
@@ -204,6 +231,26 @@ def _fit(
             basis[int(found.row[e])]: Fraction(int(found.numerator[e]), int(found.denominator[e])) for e in entries
         }
     return tuple(basis), partial
+
+
+def _confounded(
+    groups: tuple[tuple[tuple[Effect, int], ...], ...],
+    model: frozenset[Effect],
+    basis: tuple[Effect, ...],
+    partial: dict[Effect, dict[Effect, Fraction]],
+    contrasts: dict[Effect, int],
+    count: int,
+) -> int:
+    """`Aliases.confounded`; the bias of the basis is its inverse Gram matrix times these inner products."""
+    outside = [next((effect for effect, _ in group if effect not in model), None) for group in groups]
+    if len(basis) < len(model):
+        others = [effect for effect in outside if effect is not None]
+        return RowSpace(_inner_products(list(basis), others, contrasts, count)).rank if others else 0
+    kept = set(basis)
+    mixed = {
+        group[0][0] for group, e in zip(groups, outside, strict=True) if group[0][0] in kept and e is not None
+    }
+    return len(mixed.union(*(found for effect, found in partial.items() if effect not in model)))
 
 
 def _inner_products(

@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ifm_ident.errors import InputError
+from ifm_ident.files import note_input
+from ifm_ident.limits import read_bytes
 from ifm_ident.results.header import shown
 from ifm_ident.study.reading.missing_files import missing_file
+
+LARGEST = 10**300
+"""Differences of numbers up to this are finite."""
 
 
 def load_result(path: str | Path) -> Mapping[str, Any]:
@@ -21,10 +26,13 @@ def load_result(path: str | Path) -> Mapping[str, Any]:
     ...
     ifm_ident.errors.InputError: no-such.json: there is no such file
     """
+    note_input(path)
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(read_bytes(Path(path)).decode())
     except FileNotFoundError:
         raise missing_file(Path(path), (".json",)) from None
+    except InputError:
+        raise
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: it is no JSON file: {error}; write it by `ifm estimate --format json` or "
@@ -54,8 +62,8 @@ def results_of(data: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
 
 def finite(value: object, at: str) -> float:
     """A finite number; InputError for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"{at}: a number is needed, got {shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST:
+        raise InputError(f"{at}: a number is needed, within 1e300, got {shown(value)}")
     return float(value)
 
 

@@ -12,7 +12,7 @@ from ifm_ident.plots import verdict_codes
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show.mathml import Html, mathml
 from ifm_ident.show.size_words import size_text
-from ifm_ident.show.words import listed, refusal_words, variables_of
+from ifm_ident.show.words import listed, refusal_words, remainders, variables_of
 
 WHOLE = 12
 """A formula of at most this many densities stands whole in its row; of longer ones the first few."""
@@ -38,7 +38,10 @@ class Formulas:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A regime of the table: `verdict` indexes the verdicts of the pictures, `densities` counts over formulas."""
+    """A regime of the table: `verdict` indexes the verdicts of the pictures, `densities` counts over formulas.
+
+    remainder: what is still determined of a refused regime, by `formulas`; "" for nothing.
+    """
 
     number: int
     name: str
@@ -48,6 +51,7 @@ class Row:
     words: str
     formulas: tuple[Formulas, ...] = ()
     refusal: int | None = None
+    remainder: str = ""
 
     @property
     def quoted(self) -> str:
@@ -67,6 +71,8 @@ def table_rows(study: StudyLike, found: Identification, shown_refusals: dict[int
     writer = _Writer(study, found)
     names = format_regimes(study.design.model, found.targets, study.notation).to_pylist()
     codes, active = verdict_codes(found).tolist(), found.targets.active_counts.tolist()
+    partial, index, remainder_texts = remainders(found)
+    remains = {row: remainder_texts[i] for row, i in zip(partial.tolist(), index.tolist(), strict=True)}
     rows = []
     for number, (name, code, count) in enumerate(zip(names, codes, active, strict=True)):
         status = Status(int(found.status[number]))
@@ -79,9 +85,11 @@ def table_rows(study: StudyLike, found: Identification, shown_refusals: dict[int
         else:
             kernel = int(found.kernel[number])
             words, refusal = writer.reason(kernel), shown_refusals.get(kernel)
+            formulas = writer.formulas(number) if number in remains else ()
         size = int(found.terms.indptr[number + 1] - found.terms.indptr[number])
         densities = size if status == Status.IDENTIFIED else 0
-        rows.append(Row(number, name, count, code, densities, words, formulas, refusal))
+        remainder = remains.get(number, "")
+        rows.append(Row(number, name, count, code, densities, words, formulas, refusal, remainder))
     return rows
 
 

@@ -12,12 +12,14 @@ import pyarrow.csv as pcsv
 from numpy.typing import NDArray
 
 from ifm_ident.answer.exact_text import Numbers, parse_distinct
+from ifm_ident.answer.identification import Status
 from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import parse_labels
 from ifm_ident.design.regimes import RegimeLists, Regimes
 from ifm_ident.errors import InputError
+from ifm_ident.inert import SUSPECT, original_cell
 from ifm_ident.results._columns import (
     CRITERION_WORDS,
     STATUS_WORDS,
@@ -67,6 +69,10 @@ def read_csv(path: Path, design: Design) -> Iterator[Claims]:
                     yield lines.claims(last)
                 kept = table.slice(last)
                 before += last
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"the line of the columns is not UTF-8 (byte 0x{error.object[error.start]:02x})"
+        ) from None
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"after line {before + 1}: {first_line(error)}") from None
     if kept is not None and kept.num_rows:
@@ -77,13 +83,14 @@ class _Lines:
     """Lines of a long CSV, and where each result starts among them.
 
     A result ends where regime, status, criterion or kind change, after a line of kind `none`, and where the
-    first term or cell of the regime comes again: so a target that is listed twice has two results.
+    first term or cell of the regime comes again: so a target that is listed twice has two results. Only the kernel
+    of a refusal may follow the terms of what is still determined of it.
     """
 
     def __init__(self, design: Design, table: pa.Table, before: int) -> None:
         self.design, self.before = design, before
         self.column = {
-            name: table[name].chunk(0) if table.num_rows else pa.array([], type=_TEXT)
+            name: _original(table[name].chunk(0)) if table.num_rows else pa.array([], type=_TEXT)
             for name in table.column_names
         }
         model: Model = design.model
@@ -160,10 +167,14 @@ class _Lines:
         regime, _ = parse_distinct(self.column["regime"])
         new_run = np.ones(len(self.kind), dtype=bool)
         new_run[1:] = False
-        for values in (regime, self.status, self.criterion, self.kind):
+        for values in (regime, self.status, self.criterion):
             new_run[1:] |= values[1:] != values[:-1]
+        refused = self.status == Status.NOT_IDENTIFIED
+        follows = np.zeros(len(self.kind), dtype=bool)
+        follows[1:] = ~new_run[1:] & refused[1:] & (self.kind[1:] == _KERNEL) & (self.kind[:-1] == _EXPONENT)
+        new_run[1:] |= self.kind[1:] != self.kind[:-1]
         run_start = np.maximum.accumulate(np.where(new_run, np.arange(len(key)), 0))
-        return np.flatnonzero((self.kind == _NONE) | (key == key[run_start]))
+        return np.flatnonzero((self.kind == _NONE) | (key == key[run_start]) & ~follows)
 
     def claims(self, stop: int) -> Claims:
         """The claims of the lines before line `stop`, where a result starts or the lines end."""
@@ -214,6 +225,14 @@ class _Lines:
             sizes.append(len(listed))
         place = self._place_of(np.repeat(starts, sizes))
         return RegimeLists.of(sizes, self._regimes(pa.array(texts, type=_TEXT), place))
+
+
+def _original(column: pa.Array) -> pa.Array:
+    """The texts that were written, of cells that do nothing in spreadsheets (`inert_cell`)."""
+    if not pc.any(pc.match_substring_regex(column, SUSPECT)).as_py():
+        return column
+    codes, distinct = parse_distinct(column)
+    return pa.array(map(original_cell, distinct), type=_TEXT).take(pa.array(codes))
 
 
 def _nulls(column: pa.Array) -> pa.Array:

@@ -15,6 +15,7 @@ from ifm_ident.answer.identification import Identification, Status
 from ifm_ident.arrays import Ints, owners, ragged_arange, row_bounds
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regime_text import Notation
+from ifm_ident.inert import SUSPECT, inert_cell
 from ifm_ident.results._columns import (
     CRITERION_WORDS,
     STATUS_WORDS,
@@ -47,7 +48,7 @@ _SPECIAL = '[",\r\n]'
 
 
 def write_csv(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identification]) -> None:
-    """Writes a result as long CSV, chunk by chunk; no Python work a line.
+    """Writes a result as long CSV, chunk by chunk; no Python work a line, but for names that begin like a formula.
 
     There is a `missing` column only when the chunks, all or none, have missing regimes.
     """
@@ -67,6 +68,8 @@ def _joined(*parts: pa.Array | pa.Scalar, separator: str = "") -> pa.Array:
 
 
 def _quote(texts: pa.Array) -> pa.Array:
+    if pc.any(pc.match_substring_regex(texts, SUSPECT)).as_py():
+        texts = pa.array(map(inert_cell, texts.to_pylist()), type=_TEXT)
     special = pc.match_substring_regex(texts, _SPECIAL)
     if not pc.any(special).as_py():
         return texts

@@ -21,11 +21,13 @@ from ifm_ident.answer.identification import JOINT, Criterion, Status
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Active, RegimeLists, Regimes
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.limits import read_bytes
 from ifm_ident.results._json_write import ROUTE
 from ifm_ident.results.cells import Weights
 from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
 from ifm_ident.results.header import (
     HEADER_KEYS,
+    TARGETS,
     Heading,
     MapReader,
     parse_header,
@@ -82,7 +84,7 @@ def read_json(path: Path) -> tuple[Heading, Iterator[Claims]]:
 
     Raises InputError, without the file's name, for everything that is no such result.
     """
-    data = record(load_json(path.read_bytes()), (*HEADER_KEYS, "results"), "the file")
+    data = record(load_json(read_bytes(path)), (*HEADER_KEYS, "results"), "the file", TARGETS)
     heading = parse_header(data)
     return heading, _claims(heading.design, typed(data["results"], list, "results"))
 
@@ -141,7 +143,10 @@ class _Builder:
         elif status == Status.UNDECIDED:
             self._undecided(entry, place)
         elif status == Status.NOT_IDENTIFIED:
-            record(entry, ("regime", "status", "criterion", "certificate"), place)
+            remains = ("partial",) if "partial" in entry and criterion == Criterion.CONDITIONAL else ()
+            record(entry, ("regime", "status", "criterion", "certificate", *remains), place)
+            if remains:
+                self._partial(entry["partial"], f"{place}, partial")
             kernel = self._certificate(entry["certificate"], criterion, f"{place}, certificate")
         elif criterion == Criterion.JOINT:
             record(entry, ("regime", "status", "criterion", "exponents", *self.sized), place)
@@ -197,6 +202,23 @@ class _Builder:
                     raise InputError(f"{place}, entry {j}: {error}") from None
             train = self._train(fields["train"], f"{place}, entry {j}")
             self.terms.append((variable, train, *self.exponents[text]))
+
+    def _partial(self, value: object, place: str) -> None:
+        """What is still determined: `identified` and `given` share out the variables, each once."""
+        fields = record(value, ("given", "identified", "conditionals"), place)
+        names = {key: typed(fields[key], list, f"{place}, {key}") for key in ("identified", "given")}
+        listed = [self._known(self.variable, name, "variable", place) for part in names.values() for name in part]
+        if not names["identified"] or sorted(listed) != list(range(len(self.variable))):
+            raise InputError(
+                f"{place}: `identified`, one or more, and `given` name each of "
+                f"{', '.join(self.variable)} once in all"
+            )
+        conditionals = record(fields["conditionals"], names["identified"], f"{place}, conditionals")
+        for name in names["identified"]:
+            at = f"{place}, conditionals, {name}"
+            if not conditionals[name]:
+                raise InputError(f"{at}: a formula has at least one density")
+            self._formula(conditionals[name], self.variable[name], at)
 
     def _certificate(self, value: object, criterion: Criterion, place: str) -> int:
         keys = ("kernel",) if criterion == Criterion.JOINT else ("variable", "kernel")

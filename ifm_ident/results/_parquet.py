@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,8 @@ from ifm_ident.design.notation import format_regimes, parse_labels
 from ifm_ident.design.regime_text import Notation
 from ifm_ident.design.regimes import RegimeLists
 from ifm_ident.errors import InputError
+from ifm_ident.limits import require_within
+from ifm_ident.parquet_sizes import row_group_sizes
 from ifm_ident.results._columns import (
     CRITERION_WORDS,
     STATUS_WORDS,
@@ -36,7 +39,7 @@ from ifm_ident.results._columns import (
 from ifm_ident.results._json_read import load_json
 from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
 from ifm_ident.results.documents import document
-from ifm_ident.results.header import HEADER_KEYS, Heading, StudyLike, header_fields, parse_header, record
+from ifm_ident.results.header import HEADER_KEYS, TARGETS, Heading, StudyLike, header_fields, parse_header, record
 
 METADATA_KEY = b"study"
 """File metadata under this key hold the JSON result without `results`."""
@@ -64,23 +67,24 @@ def write_parquet(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identific
 
     The file has a `missing` column (the texts of missing regimes) only when the chunks, all or none, have one.
     """
-    metadata = _metadata(study)
-    writer = None
+    _metadata(study, 0)  # what no file can hold is refused before anything is written
+    writer, count = None, 0
     try:
         for chunk in chunks:
             for claims in Claims.blocks_of(chunk):
                 table = _table(claims, study.notation)
                 writer = writer or _writer(stream, table.schema)
                 writer.write_table(table)
+                count += len(claims)
         writer = writer or _writer(stream, pa.schema(_COLUMNS))
-        writer.add_key_value_metadata(metadata)
+        writer.add_key_value_metadata(_metadata(study, count))
     finally:
         if writer is not None:
             writer.close()
 
 
-def _metadata(study: StudyLike) -> dict[bytes, bytes]:
-    [header] = document(header_fields(study, _FULL_MAPS))
+def _metadata(study: StudyLike, targets: int) -> dict[bytes, bytes]:
+    [header] = document({**header_fields(study, _FULL_MAPS), TARGETS: targets})
     return {METADATA_KEY: header.encode()}
 
 
@@ -154,9 +158,12 @@ def read_parquet(path: Path) -> tuple[Heading, Iterator[Claims]]:
     if METADATA_KEY not in metadata:
         raise InputError("the file metadata lack the key `study`; `ifm identify --format parquet` writes it")
     heading = parse_header(
-        record(load_json(metadata[METADATA_KEY]), HEADER_KEYS, "the metadata `study`"), sparse=True
+        record(load_json(metadata[METADATA_KEY]), HEADER_KEYS, "the metadata `study`", TARGETS), sparse=True
     )
     names = [name for name, _ in _COLUMNS]
+    for g, (values, size) in enumerate(row_group_sizes(path)):
+        require_within("cells", values, f"row group {g}")
+        require_within("file", size, f"row group {g}, decompressed")
     have = file.schema_arrow.names
     if have not in (names, [*names, _MISSING[0]]):
         raise InputError(f"the columns are {', '.join(have)}; a result has {', '.join(names)}")
@@ -165,7 +172,8 @@ def read_parquet(path: Path) -> tuple[Heading, Iterator[Claims]]:
 
 def _blocks(design: Design, file: pq.ParquetFile) -> Iterator[Claims]:
     before = 0
-    batches = file.iter_batches(batch_size=CLAIM_BLOCK)
+    groups = range(file.num_row_groups)
+    batches = chain.from_iterable(file.iter_batches(CLAIM_BLOCK, row_groups=[g]) for g in groups)
     while True:
         try:
             batch = next(batches, None)
@@ -260,5 +268,5 @@ def identification_table(found: Identification) -> pa.Table:
     """What `write_parquet` writes, as it is read: one row a regime, the design in its metadata."""
     table = _table(Claims.of(found), found.notation)
     kinds = [(field.name, _plain(field.type, pa.string())) for field in table.schema]
-    metadata = _metadata(Heading("identification", found.design, found.notation))
+    metadata = _metadata(Heading("identification", found.design, found.notation), len(found))
     return table.cast(pa.schema(kinds)).replace_schema_metadata(metadata)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ifm_ident.inert import inert_cell, json_escaped
+
 
 class Json(str):
     """Text that is JSON already.
@@ -49,8 +51,13 @@ def _plain(value: object) -> int | float:
 
 
 def quoted(value: object) -> str:
-    """A value as JSON on one line, letters of all languages as they are; rationals as `number` gives them."""
-    return value if isinstance(value, Json) else json.dumps(value, ensure_ascii=False, default=_plain)
+    """A value as JSON on one line, letters of all languages as they are; rationals as `number` gives them.
+
+    What a terminal obeys is escaped.
+    """
+    if isinstance(value, Json):
+        return value
+    return json_escaped(json.dumps(value, ensure_ascii=False, default=_plain))
 
 
 def document(*lines: Mapping[str, object]) -> Iterator[str]:
@@ -82,11 +89,12 @@ def document(*lines: Mapping[str, object]) -> Iterator[str]:
 
 
 def csv_line(values: Iterable[object]) -> str:
-    """One line of CSV, without its end.
+    """One line of CSV, without its end; texts do nothing in spreadsheets and terminals (`inert_cell`).
 
-    >>> csv_line(["a,b", 1, None])
-    '"a,b",1,'
+    >>> print(csv_line(["a,b", 1, None, "=A1"]))
+    "a,b",1,,'=A1
     """
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(values)
+    cells = (inert_cell(value) if isinstance(value, str) else value for value in values)
+    csv.writer(text, lineterminator="").writerow(cells)
     return text.getvalue()

@@ -19,6 +19,9 @@ from ifm_ident.results.documents import Json, quoted
 
 SCHEMA = "ifm-identification/1"
 HEADER_KEYS = ("schema", "study", "interventions", "variables", "factors", "train")
+TARGETS = "targets"
+"""One key more: how many results there are, so that removed ones show."""
+
 _MAX_LEVEL_BITS = 4096
 
 
@@ -99,15 +102,18 @@ def header_fields(study: StudyLike, largest: float = inf) -> dict[str, Json]:
 
 @dataclass(frozen=True, eq=False)
 class Heading:
-    """The study as a result file tells it."""
+    """The study as a result file tells it; targets: how many results there were, None where that is not told."""
 
     name: str
     design: Design
     notation: Notation = "assignment"
+    targets: int | None = None
 
 
 def parse_header(data: dict[str, Any], sparse: bool = False) -> Heading:
     """The study that a header describes; `sparse` ones may leave out what is at baseline.
+
+    The key `targets` may be missing: results of older versions lack it.
 
     Raises InputError for a missing key, a value of the wrong type, or anything that is no legal design.
     """
@@ -143,7 +149,12 @@ def parse_header(data: dict[str, Any], sparse: bool = False) -> Heading:
         reader.read(regime, f"train, entry {i}", sparse)
         for i, regime in enumerate(typed(data["train"], list, "train"))
     ]
-    return Heading(name, Design(model, Regimes.from_active(train, len(model))))
+    targets = data.get(TARGETS)
+    return Heading(
+        name,
+        Design(model, Regimes.from_active(train, len(model))),
+        targets=None if targets is None else typed(targets, int, TARGETS),
+    )
 
 
 def shown(value: object) -> str:
@@ -159,14 +170,14 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:40] + "..."
 
 
-def record(value: object, keys: Sequence[str], place: str) -> dict[str, Any]:
+def record(value: object, keys: Sequence[str], place: str, optional: str = "") -> dict[str, Any]:
     """A JSON object with exactly these keys; InputError names the place and the first difference."""
     fields: dict[str, Any] = typed(value, dict, place)
     for key in keys:
         if key not in fields:
             raise InputError(f"{place}: the key {key!r} is missing")
     for key in fields:
-        if key not in keys:
+        if key not in keys and key != optional:
             raise InputError(f"{place}: unknown key {shown(key)}; {nearest(key, keys)}")
     return fields
 

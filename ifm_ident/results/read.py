@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 from ifm_ident.answer.identification import Identification
 from ifm_ident.errors import InputError
+from ifm_ident.files import note_input
+from ifm_ident.limits import require_regular
 from ifm_ident.results._csv_read import read_csv
 from ifm_ident.results._csv_write import write_csv
 from ifm_ident.results._json_read import read_json
@@ -49,6 +51,8 @@ def read_result(path: str | Path, study: StudyLike | None = None) -> ResultFile:
     ifm_ident.errors.InputError: no-such-file.json: No such file or directory
     """
     path = Path(path)
+    require_regular(path)
+    note_input(path)
     try:
         with path.open("rb") as stream:
             start = stream.read(4096)

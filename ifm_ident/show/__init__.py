@@ -16,7 +16,7 @@ from ifm_ident.show.demonstration import example
 from ifm_ident.show.explanation import explain
 from ifm_ident.show.mathml import formula_mathml
 from ifm_ident.show.table import wrapped
-from ifm_ident.show.words import counted, listed
+from ifm_ident.show.words import counted, listed, remainders
 
 __all__ = [
     "LONGEST",
@@ -30,6 +30,7 @@ __all__ = [
     "formula_mathml",
     "html_table",
     "listed",
+    "remainders",
     "shortened",
     "text_table",
     "warning_lines",

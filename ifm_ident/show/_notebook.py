@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import islice
 
+from ifm_ident.answer.formula import Formula
 from ifm_ident.answer.identification import Answer, Criterion, Identification, Status
 from ifm_ident.show._aligned import aligned
 from ifm_ident.show.mathml import formula_mathml
 from ifm_ident.show.size_words import size_text
-from ifm_ident.show.words import counted, refusal_words
+from ifm_ident.show.words import counted, reason_words, refusal_words
 
 ROWS = 20
 """A table of more rows ends with the number of the others."""
@@ -109,15 +110,34 @@ def answer_html(answer: Answer) -> str:
     name = code(f"p({answer.name})")
     if answer.formula is not None:
         return f"<p>{name} ∝ {formula_mathml(answer.formula, TERMS, LONGEST)}</p>"
-    if answer.conditionals:
+    conditionals = _conditionals(answer)
+    if conditionals:
         items = "".join(
             f"<li>{code(v)} given the rest: ∝ {formula_mathml(f, TERMS, LONGEST)}</li>"
-            for v, f in islice(answer.conditionals.items(), ROWS)
+            for v, f in islice(conditionals.items(), ROWS)
         )
-        left = len(answer.conditionals) - ROWS
+        left = len(conditionals) - ROWS
         more = f"<li>and {left:,} more variables</li>" if left > 0 else ""
-        return f"<p>{name} by full conditionals:</p><ul>{items}{more}</ul>"
+        how = (
+            f" is not identified; {html.escape(answer.partial.words)}"
+            if answer.partial
+            else " by full conditionals"
+        )
+        why = f"<p>{html.escape(_reason(answer))}</p>" if answer.partial else ""
+        return f"<p>{name}{how}:</p><ul>{items}{more}</ul>{why}"
     return f"<p>{html.escape(answer_text(answer))}</p>"
+
+
+def _conditionals(answer: Answer) -> dict[str, Formula]:
+    """The formulas of full conditionals, of an identified regime or of what is still determined of another."""
+    return answer.partial.conditionals if answer.partial is not None else answer.conditionals
+
+
+def _reason(answer: Answer) -> str:
+    """Why the rest of a refused regime is not determined."""
+    if answer.certificate is None or answer.model is None:
+        return "not the others"
+    return reason_words(answer.model, answer.certificate)
 
 
 def identification_heading(found: Identification) -> str:
@@ -143,6 +163,9 @@ def _cells(answer: Answer) -> tuple[str, str]:
         return verdict, f"{answer.formula}{_size(answer)}"
     if answer.conditionals:
         return verdict, "; ".join(f"{v} | rest: {f}" for v, f in islice(answer.conditionals.items(), 8))
+    if answer.partial is not None:
+        formulas = "; ".join(f"{v} | rest: {f}" for v, f in answer.partial.formulas[:8])
+        return verdict, f"{answer.partial.words}: {formulas}; {_reason(answer)}"
     if answer.certificate is not None and answer.model is not None:
         return verdict, refusal_words(answer.model, answer.certificate)
     return verdict, ""
@@ -165,9 +188,13 @@ def identification_html(found: Identification) -> str:
 def _detail(answer: Answer) -> str:
     if answer.formula is not None:
         return formula_mathml(answer.formula, TERMS, LONGEST) + _size(answer)
-    if answer.conditionals:
-        parts = islice(answer.conditionals.items(), 8)
-        left = len(answer.conditionals) - 8
+    conditionals = _conditionals(answer)
+    if conditionals:
+        parts = islice(conditionals.items(), 8)
+        left = len(conditionals) - 8
         more = f"<br>and {left:,} more variables" if left > 0 else ""
-        return "<br>".join(f"{code(v)} | rest: {formula_mathml(f, TERMS, LONGEST)}" for v, f in parts) + more
+        shown = "<br>".join(f"{code(v)} | rest: {formula_mathml(f, TERMS, LONGEST)}" for v, f in parts) + more
+        if answer.partial is not None:
+            return f"{html.escape(answer.partial.words)}:<br>{shown}<br>{html.escape(_reason(answer))}"
+        return shown
     return html.escape(_cells(answer)[1])

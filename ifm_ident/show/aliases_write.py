@@ -20,11 +20,15 @@ def alias_lines(name: str, found: Aliases) -> Iterator[str]:
         f"{' '.join(name.split())}: {counted(found.regimes, 'distinct training regime')}, {_kind(found)}"
     )
     legend = [f"{found.letters((i,))} = {each}" for i, each in enumerate(found.names)]
-    yield from wrapped(f"legend: {', '.join(legend)}", _INDENT)
+    legend = [line for line, each in zip(legend, found.names, strict=True) if line != f"{each} = {each}"]
+    if found.constant != "I":
+        legend.append(f"{found.constant} = the constant")
+    if legend:
+        yield from wrapped(f"legend: {', '.join(legend)}", _INDENT)
     if found.words:
         shown = " = ".join(_signed(found, word, sign) for word, sign in found.words[:_WORDS_SHOWN])
         more = len(found.words) - _WORDS_SHOWN
-        yield from wrapped(f"I = {shown}" + (f" and {more:,} more" if more > 0 else ""), _INDENT)
+        yield from wrapped(f"{found.constant} = {shown}" + (f" and {more:,} more" if more > 0 else ""), _INDENT)
     model, basis = set(found.model), set(found.basis)
     sections: dict[str, list[str]] = {
         "told apart by nothing, though all are in the model:": [],
@@ -79,7 +83,8 @@ def _sum(found: Aliases, coefficients: dict[Effect, Fraction]) -> str:
     terms = []
     for effect, value in coefficients.items():
         size = "" if abs(value) == 1 else f"{abs(value)} "
-        terms.append(f"{'-' if value < 0 else '+'} {size}{found.letters(effect)}")
+        term = str(abs(value)) if found.letters(effect) == "1" else f"{size}{found.letters(effect)}"
+        terms.append(f"{'-' if value < 0 else '+'} {term}")
     text = " ".join(terms)
     return text.removeprefix("+ ") if text.startswith("+") else "-" + text.removeprefix("- ")
 
@@ -102,21 +107,20 @@ def _reached(found: Aliases) -> set[Effect]:
 
 
 def _closing(found: Aliases) -> str:
-    total, apart, model = len(found.model), len(found.basis), set(found.model)
+    total, apart, mixed, constant = len(found.model), len(found.basis), found.confounded, found.constant
     if apart < total:
         first = (
             f"The training regimes fix {apart:,} independent combinations of the {total:,} effects of the model "
-            f"(the constant I is one)"
+            f"(the constant {constant} is one)"
         )
     else:
-        first = f"The training regimes tell all {total:,} effects of the model apart (the constant I is one)"
-    basis = set(found.basis)
-    mixed = {g[0][0] for g in found.groups if g[0][0] in basis and any(e not in model for e, _ in g)}
-    mixed |= {target for e, found_on in found.partial.items() if e not in model for target in found_on}
+        first = (
+            f"The training regimes tell all {total:,} effects of the model apart (the constant {constant} is one)"
+        )
     if not mixed:
         return f"{first}; none is confounded with other effects of up to {counted(found.order, 'intervention')}."
     return (
-        f"{first}; {len(mixed):,} of them {'is' if len(mixed) == 1 else 'are'} confounded with effects of up to "
+        f"{first}; {mixed:,} of them {'is' if mixed == 1 else 'are'} confounded with effects of up to "
         f"{counted(found.order, 'intervention')} that the model sets to zero: if they are not zero, they bias "
-        f"{'it' if len(mixed) == 1 else 'these'}."
+        f"{'it' if mixed == 1 else 'these'}."
     )

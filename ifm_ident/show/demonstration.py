@@ -12,7 +12,7 @@ import numpy as np
 
 from ifm_ident.answer.tabulated import TabulatedModel, largest_error
 from ifm_ident.errors import MissingExtraError
-from ifm_ident.files import open_output
+from ifm_ident.files import check_output, open_output
 from ifm_ident.plugins import plugin
 from ifm_ident.show.explanation import Explanation, explain
 from ifm_ident.show.table import wrapped, write_table
@@ -46,13 +46,12 @@ def save_examples(folder: Path, force: bool = False) -> list[Path]:
     >>> [path.name for path in save_examples(Path(tempfile.mkdtemp()))][2:]
     ['conditional.yaml', 'refused.yaml', 'cells.yaml', 'cells.csv', 'cells-truth.csv']
     """
-    written = []
-    for name in (*(f"{example}.yaml" for example in EXAMPLES), *WITH_DATA):
-        path = folder / name
+    names = (*(f"{example}.yaml" for example in EXAMPLES), *WITH_DATA)
+    paths = [check_output(folder / name, force) for name in names]
+    for path in paths:
         with open_output(path, force) as stream:
             stream.write((files("ifm_ident") / "examples" / path.name).read_bytes())
-        written.append(path)
-    return written
+    return paths
 
 
 def demonstration(seed: int = 0) -> Iterator[str]:

@@ -31,12 +31,14 @@ from ifm_ident.show.refusal import refusal_lines
 from ifm_ident.show.size_words import LARGE, Sizes, size_text
 from ifm_ident.show.table import heading, wrapped
 from ifm_ident.show.witness import short_fraction
-from ifm_ident.show.words import counted, listed, refusal_words, variables_of
+from ifm_ident.show.words import counted, listed, reason_words, refusal_words, variables_of
 from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.solve.interactions import pair_interactions
 from ifm_ident.solve.system import System
 from ifm_ident.views import Prose
 
 _MOST_COVERS = 8
+_MOST_PAIRS = 12
 _MOST_STEPS = 16
 _MOST_LEVELS = 12
 
@@ -116,8 +118,8 @@ class Explanation:
     def _verdict_lines(self) -> list[str]:
         answer = self.answer
         if answer.status == Status.OBSERVED and answer.train is not None:
-            total = len(self.design.train)
-            return [f"observed: it is training regime {answer.train + 1} of {total:,}"]
+            total, repeats = len(self.design.train), len(self.design.distinct) < len(self.design.train)
+            return [f"observed: it is {'row' if repeats else 'training regime'} {answer.train + 1} of {total:,}"]
         if answer.formula is not None:
             size = ""
             if self.design.model.has_bases:
@@ -126,6 +128,10 @@ class Explanation:
         if answer.conditionals:
             return ["identified by full conditionals, each with a formula of its own (below)"]
         assert answer.certificate is not None
+        if answer.partial is not None:
+            formulas = [f"  {names} | rest: proportional to {f}" for names, f in self._by_cover(answer)]
+            why = reason_words(self.design.model, answer.certificate)
+            return [*wrapped(f"not identified; {answer.partial.words}:", "  "), *formulas, *wrapped(why, "  ")]
         word = "no joint formula" if self.criterion == "joint" else "not identified"
         return wrapped(f"{word}: {refusal_words(self.design.model, answer.certificate)}", "  ")
 
@@ -174,8 +180,9 @@ class Explanation:
 
     def _by_cover(self, answer: Answer) -> list[tuple[str, Formula]]:
         model = self.design.model
+        known = _conditionals(answer)
         variables = [variables_of(model, block) for block in range(len(model.covers))]
-        return [(listed(names), answer.conditionals[names[0]]) for names in variables]
+        return [(listed(names), known[names[0]]) for names in variables if names[0] in known]
 
     def _rank_line(self, system: System, solved: bool) -> str:
         size = f"Rank {system.rank:,} from {counted(len(system.train), 'distinct training regime')}"
@@ -304,8 +311,7 @@ class Explanation:
                 lines.append("These are all factors: the system is the joint one, which has no solution.")
                 continue
             lines += self._system_lines(self.identifier.conditional(block), factors, False)
-            if answer.conditionals:
-                formula = answer.conditionals[variables_of(model, block)[0]]
+            if formula := _conditionals(answer).get(variables_of(model, block)[0]):
                 lines.append(f"p({variables} | rest; {self.name}) is proportional to {formula}")
         if len(order) > _MOST_COVERS:
             rest = [bool(solvable[b]) for b in order[_MOST_COVERS:]]
@@ -322,7 +328,55 @@ class Explanation:
                     "change one variable after another, and multiply the ratios of its full conditional."
                 ),
             ]
+        if answer.partial is not None:
+            lines += [
+                "",
+                *wrapped(
+                    "There, p(R) is the density of the variable given all others in regime R. These full "
+                    f"conditionals determine the density of {answer.partial.words} (Brook's lemma): change "
+                    "one after another of these variables, and hold the others where they are."
+                ),
+            ]
+        return lines + (self._interaction_lines(solvable) if answer.status == Status.NOT_IDENTIFIED else [])
+
+    def _interaction_lines(self, solvable: Sequence[bool]) -> list[str]:
+        """Of variables whose full conditionals are not determined, the pairs whose interactions are."""
+        model = self.design.model
+        blocks = tuple(b for b, has_formula in enumerate(solvable) if not has_formula)
+        pairs = pair_interactions(self.design, self.target, blocks, self.identifier.notation)
+        if not pairs:
+            return []
+        if all(pair.formula is None for pair in pairs):
+            text = "Nor is any log odds ratio between these that are not determined, given the rest."
+            return ["", *wrapped(text)]
+        lines = [
+            "",
+            "Interactions of pairs: the log odds ratios of u and v given the rest",
+            *wrapped(
+                f"  In {self.name} they are those of the product given here, by the factors that hold both u and "
+                "v. With them, the interactions of all sets of variables that hold u and v are determined.",
+                "  ",
+            ),
+        ]
+        order = sorted(pairs, key=lambda pair: (pair.formula is None, not pair.factors))
+        for pair in order[:_MOST_PAIRS]:
+            one, other = (listed(variables_of(model, block)) for block in (pair.block, pair.other))
+            if pair.formula is None:
+                says = "not determined"
+            elif pair.factors:
+                says = f"of {pair.formula}"
+            else:
+                says = "none: no factor holds both, so given the rest they are independent in every regime"
+            lines += wrapped(f"  u = {one}, v = {other}: {says}", "    ")
+        if len(pairs) > _MOST_PAIRS:
+            rest = [pair.formula is not None for pair in order[_MOST_PAIRS:]]
+            lines.append(f"  {counted(len(rest), 'other pair')} not shown, {sum(rest):,} of them determined.")
         return lines
+
+
+def _conditionals(answer: Answer) -> dict[str, Formula]:
+    """The formulas of full conditionals, of an identified regime or of what is still determined of another."""
+    return answer.conditionals if answer.partial is None else answer.partial.conditionals
 
 
 def explain(study: StudyLike, target: Active, criterion: CriterionName = "auto") -> list[str]:

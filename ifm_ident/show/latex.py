@@ -12,10 +12,12 @@ from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show.size_words import size_text
-from ifm_ident.show.words import Tally, counted, listed, refusal_words, variables_of
+from ifm_ident.show.words import Tally, counted, listed, reason_words, refusal_words, remainders, variables_of
 
 _ONE_FRACTION = 8
 """Formulas of more terms are written as products of powers, which may break over lines."""
+
+_BREAK = r" \newline "
 
 
 def write_latex(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identification]) -> None:
@@ -37,9 +39,8 @@ def write_latex(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identificat
     >>> print(stream.getvalue().decode().splitlines()[7])
     \texttt{A+B} & identified & $\frac{p(x; \mathtt{A})\, p(x; \mathtt{B})}{p(x; \mathtt{ctrl})}$ \\
     """
-    train = study.design.train
     name = latex_escape(" ".join(study.name.split()))
-    size = f"{counted(len(study.design.model.factors), 'factor')}, {counted(len(train), 'training regime')}"
+    size = f"{counted(len(study.design.model.factors), 'factor')}, {study.design.training_words}"
     head = [
         r"% needs \usepackage{longtable,array,amsmath}",
         r"\begin{longtable}{@{}l l >{\raggedright\arraybackslash}p{0.6\linewidth}@{}}",
@@ -79,6 +80,8 @@ class _Rows:
 
     def lines(self, found: Identification) -> Iterator[str]:
         reasons = [latex_escape(refusal_words(self.model, kernel)) for kernel in found.kernels]
+        remains, index, words = remainders(found)
+        heads = dict(zip(remains.tolist(), index.tolist(), strict=True))
         lacking = self._names(found.lacking.regimes) if found.lacking is not None else []
         verdicts = zip(found.status.tolist(), found.criterion.tolist(), strict=True)
         for row, (name, (status, criterion)) in enumerate(zip(self._names(found.targets), verdicts, strict=True)):
@@ -87,6 +90,9 @@ class _Rows:
                 detail = self._formulas(found, row)
             elif status == Status.NOT_IDENTIFIED:
                 detail = reasons[int(found.kernel[row])]
+                if row in heads:
+                    why = latex_escape(reason_words(self.model, found.kernels[int(found.kernel[row])]))
+                    detail = f"{latex_escape(words[heads[row]])}:{_BREAK}{self._formulas(found, row)}{_BREAK}{why}"
                 if criterion == Criterion.JOINT:
                     verdict = "no joint formula"
             elif status == Status.UNDECIDED and found.lacking is not None:
@@ -102,7 +108,7 @@ class _Rows:
             if self.model.has_bases:
                 size = rf" ($\sum|q| = {size_text(sum(map(abs, exponents.values()), Fraction(0)))}$)"
             parts.append(f"{label}${self._math(exponents)}${size}")
-        return r" \newline ".join(parts)
+        return _BREAK.join(parts)
 
     def _math(self, exponents: dict[int, Fraction]) -> str:
         terms = [(self.names[i], q) for i, q in exponents.items()]

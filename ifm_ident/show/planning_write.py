@@ -223,9 +223,9 @@ def _percent(share: Fraction) -> str:
 
 
 def _heading(study: Study, criterion: str, targets: int, before: int, booked: int) -> Iterator[str]:
-    model, train = study.model, study.design.train
+    model = study.model
     parts = [counted(len(model), "intervention"), counted(len(model.factors), "factor")]
-    parts.append(counted(len(train), "training regime"))
+    parts.append(study.design.training_words)
     if booked:
         parts.append(f"{booked:,} booked")
     yield from wrapped(f"{' '.join(study.name.split())}: {', '.join(parts)}", "  ")

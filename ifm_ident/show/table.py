@@ -17,7 +17,16 @@ from ifm_ident.results.header import StudyLike
 from ifm_ident.show._formula_texts import LONGEST, formula_texts, joined_texts
 from ifm_ident.show.objective_words import Proofs, attained_texts
 from ifm_ident.show.size_words import Sizes, size_texts, sizes_of
-from ifm_ident.show.words import Tally, counted, listed, refusal_words, regime_words, variables_of
+from ifm_ident.show.words import (
+    Tally,
+    counted,
+    listed,
+    reason_words,
+    refusal_words,
+    regime_words,
+    remainders,
+    variables_of,
+)
 from ifm_ident.solve.objectives.choose import Chosen
 
 WIDTH = 80
@@ -77,10 +86,10 @@ def heading(study: StudyLike) -> list[str]:
 
 
 def size_words(study: StudyLike) -> str:
-    """How many interventions, factors and training regimes there are."""
-    model, train = study.design.model, study.design.train
-    sizes = (len(model), "intervention"), (len(model.factors), "factor"), (len(train), "training regime")
-    return ", ".join(counted(size, what) for size, what in sizes)
+    """How many interventions, factors and training regimes there are, with the rows of repeated ones."""
+    model = study.design.model
+    sizes = (len(model), "intervention"), (len(model.factors), "factor")
+    return ", ".join([*(counted(size, what) for size, what in sizes), study.design.training_words])
 
 
 def meaning_words(study: StudyLike) -> str:
@@ -103,7 +112,7 @@ class _Table:
         self.sizes = Sizes()
         self.group = -1
         self.name_width = self.status_width = 0
-        self.cut = False
+        self.cut = self.remainder = False
         self.labels = [f"{listed(variables_of(self.model, b))} | rest:" for b in range(len(self.model.covers))]
 
     def blocks(self, chunk: Identification | Chosen) -> Iterator[list[str]]:
@@ -134,14 +143,17 @@ class _Table:
         refused = found.status == Status.NOT_IDENTIFIED
         code = np.where(refused & (found.criterion == Criterion.JOINT), 3, found.status)
         code[found.status == Status.UNDECIDED] = 4
+        partial = found.partial_rows
         others = np.flatnonzero(code > 0)
         if len(others):
             longest = pc.max(pc.utf8_length(names.take(pa.array(others)))).as_py()
             self.name_width = max(self.name_width, min(longest, _WIDEST_NAME))
             self.status_width = max(self.status_width, *(len(_STATUS_TEXTS[c]) for c in np.unique(code)))
-        words = pa.array([text.ljust(self.status_width) for text in _STATUS_TEXTS], _TEXT)
+        padded_words = [f"{text.ljust(self.status_width)}  " for text in _STATUS_TEXTS]
+        code[partial] = len(padded_words)
+        words = pa.array([*padded_words, f"{_STATUS_TEXTS[Status.NOT_IDENTIFIED]}; "], _TEXT)
         padded = pc.utf8_rpad(names, self.name_width)
-        return joined_texts("  ", padded, "  ", words.take(pa.array(code)), "  ", self._details(found, values))
+        return joined_texts("  ", padded, "  ", words.take(pa.array(code)), self._details(found, values))
 
     def _details(self, found: Identification, values: pa.Array | None) -> pa.Array:
         """What follows the verdict in each row, empty for observed regimes."""
@@ -169,10 +181,21 @@ class _Table:
         lines = joined_texts(labels.take(pa.array(texts.block[parts])), shown.take(pa.array(parts)))
         rows, counts = np.unique(texts.row[parts], return_counts=True)
         lists = pa.LargeListArray.from_arrays(pa.array(row_bounds(counts)), lines)
-        yield rows, joined_texts("by full conditionals", pc.binary_join(lists, pa.scalar("", _TEXT)))
+        shown = pc.binary_join(lists, pa.scalar("", _TEXT))
+        whole = found.status[rows] == Status.IDENTIFIED
+        yield rows[whole], joined_texts("by full conditionals", shown.filter(pa.array(whole)))
+        if not whole.all():
+            yield self._partial(found, shown.filter(pa.array(~whole)))
+
+    def _partial(self, found: Identification, formulas: pa.Array) -> tuple[Ints, pa.Array]:
+        self.remainder = True
+        rows, index, words = remainders(found)
+        heads = pa.array([f"{text}:" for text in words], _TEXT).take(pa.array(index))
+        reasons = [f"\n      {reason_words(self.model, kernel)}" for kernel in found.kernels]
+        return rows, joined_texts(heads, formulas, pa.array(reasons, _TEXT).take(pa.array(found.kernel[rows])))
 
     def _refusals(self, found: Identification) -> tuple[Ints, pa.Array]:
-        rows = found.rows_with(Status.NOT_IDENTIFIED)
+        rows = np.setdiff1d(found.rows_with(Status.NOT_IDENTIFIED), found.partial_rows)
         words = [refusal_words(self.model, kernel) for kernel in found.kernels]
         return rows, pa.array(words, _TEXT).take(pa.array(found.kernel[rows]))
 
@@ -200,6 +223,11 @@ class _Table:
         if self.tally.refused:
             notes.append(
                 "not identified: no method can, given these factors; `ifm explain` shows two models as proof."
+            )
+        if self.remainder:
+            notes.append(
+                "not identified; u given w: the density of u given w is still determined, by the lines below it. "
+                "In those of v | rest, p(R) is the density of v given all other variables in regime R."
             )
         if self.tally.no_joint:
             notes.append(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.conditional_formula import conditional_words
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
+from ifm_ident.arrays import Ints
 from ifm_ident.design.model import Model, level_text
 from ifm_ident.design.regime_text import BASELINE, Notation
 from ifm_ident.results.cells import Cell, cell_text
@@ -85,6 +87,30 @@ def refusal_words(model: Model, certificate: KernelCertificate) -> str:
     variables = variables_of(model, certificate.block)
     where = f" in {listed(variables)} | rest" if len(variables) < len(model.variables) else ""
     return f"training leaves {product} open{where}"
+
+
+def remainders(found: Identification) -> tuple[Ints, Ints, list[str]]:
+    """What is still determined of refused regimes: their rows, for each an index, and the words it indexes."""
+    model, rows = found.design.model, found.partial_rows
+    terms = found.terms.take(rows)
+    known = np.zeros((len(rows), len(model.covers)), dtype=bool)
+    known[terms.owners, terms.block] = True
+    _, first, index = np.unique(np.packbits(known, axis=1), axis=0, return_index=True, return_inverse=True)
+    words = [remainder_words(model, np.flatnonzero(known[row]).tolist()) for row in first.tolist()]
+    return rows, index.reshape(-1).astype(np.int64), words
+
+
+def remainder_words(model: Model, blocks: Collection[int]) -> str:
+    """What full conditionals of some blocks of factors determine, such as `x2, x3 given x1`."""
+    parts: tuple[list[str], list[str]] = [], []
+    for variable in model.variables:
+        parts[model.cover_index[variable] not in blocks].append(variable)
+    return conditional_words(*parts)
+
+
+def reason_words(model: Model, certificate: KernelCertificate) -> str:
+    """Which variables are not determined, and why, where others are."""
+    return f"not {listed(variables_of(model, certificate.block))}: {refusal_words(model, certificate)}"
 
 
 def regime_words(model: Model, notation: Notation) -> str:

@@ -39,9 +39,10 @@ class BasisSystem(System):
 
     incidence: BasisIncidence
 
-    def __init__(self, design: Design, block: int) -> None:
+    def __init__(self, design: Design, block: int, factors: tuple[int, ...] | None = None) -> None:
         self.design, self.block = design, block
-        factors = tuple(range(len(design.model.factors))) if block == JOINT else design.model.covers[block]
+        if factors is None:
+            factors = tuple(range(len(design.model.factors))) if block == JOINT else design.model.covers[block]
         self.train = design.train.take(design.distinct)
         self.incidence = BasisIncidence(design.model, factors, self.train)
         self._is_short = bool(self.incidence.fits(self.train).all())
@@ -191,5 +192,10 @@ def system_of(design: Design, block: int) -> System:
     """The system that the design keeps, factored on first use."""
     known: dict[int, System] = design.systems
     if block not in known:
-        known[block] = (BasisSystem if design.model.has_bases else System)(design, block)
+        known[block] = new_system(design, block)
     return known[block]
+
+
+def new_system(design: Design, block: int, factors: tuple[int, ...] | None = None) -> System:
+    """A system of the kind that the model's levels ask for, factored anew."""
+    return (BasisSystem if design.model.has_bases else System)(design, block, factors)

@@ -51,7 +51,10 @@ class Identifier:
     def identify(self, targets: Regimes, criterion: CriterionName = "auto") -> Identification:
         """Verdict, formula or certificate for every target, by `joint`, `conditional`, or joint then conditional.
 
-        Under `auto` a refusal is conditional, hence final; under `joint` it says that no single product exists.
+        Under `auto` a refusal is conditional, hence final; under `joint` it says that no single product exists. A
+        conditional refusal keeps the formulas of the variables whose systems are solvable: what is still
+        determined (docs/theory/conditional.md).
+
         Raises InputError for an unknown criterion, and for targets that are no regimes of the model.
         """
         require_known(criterion, get_args(CriterionName), "criterion")
@@ -87,18 +90,18 @@ class Identifier:
                 open_rows = open_rows[:0]
         if len(open_rows):
             decided_by[open_rows] = Criterion.CONDITIONAL
-            status[open_rows] = Status.IDENTIFIED
-            found: list[tuple[Ints, Terms]] = []
+            held = np.ones(len(open_rows), dtype=bool)
+            asked = targets.take(open_rows)
             for cover in range(len(design.model.covers)):
                 system = self.conditional(cover)
-                solvable, terms = system.solve(targets.take(open_rows))
-                found.append((open_rows, terms))
-                if not solvable.all():
-                    self._refuse(system, targets, open_rows[~solvable], kernel, kernels)
-                    status[open_rows[~solvable]] = Status.NOT_IDENTIFIED
-                    open_rows = open_rows[solvable]
-            parts.extend(_keep_rows(rows, terms, open_rows) for rows, terms in found)
-            if criterion == "auto" and len(open_rows):
+                solvable, terms = system.solve_alike(asked)
+                parts.append((open_rows, terms))
+                first_failure = held & ~solvable
+                if first_failure.any():
+                    self._refuse(system, targets, open_rows[first_failure], kernel, kernels)
+                held &= solvable
+            status[open_rows] = np.where(held, Status.IDENTIFIED, Status.NOT_IDENTIFIED)
+            if criterion == "auto" and held.any():
                 self.joint.require_rank()
         return Identification(
             design, targets, status, decided_by, train, _merge(parts, n), kernel, tuple(kernels), self.notation
@@ -143,12 +146,6 @@ def _single_terms(train: Ints, block: int) -> Terms:
     """One term with exponent 1 in every row."""
     ones = np.ones(len(train), dtype=np.int64)
     return Terms(np.arange(len(train) + 1, dtype=np.int64), ones * block, train, ones, ones)
-
-
-def _keep_rows(rows: Ints, terms: Terms, keep: Ints) -> tuple[Ints, Terms]:
-    if len(rows) == len(keep):
-        return rows, terms
-    return keep, terms.take(np.searchsorted(rows, keep))
 
 
 def _merge(parts: list[tuple[Ints, Terms]], n: int) -> Terms:

@@ -6,6 +6,7 @@ Theory: docs/theory/joint.md and docs/theory/conditional.md.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +21,21 @@ from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.exact.rowspace import RowSpace
 from ifm_ident.solve.incidence import BaselineSystem
 
+_NUMBERED = 60
+"""Regimes are told apart by number where there are at most 2^60; running sums may wrap, their differences not."""
+
 
 class System:
     """The incidence system of some factors on a design's distinct training regimes, factored once.
 
-    `block` is JOINT for all factors, or the index in `Model.covers` of the set K(v) that counts.
+    `block` is JOINT for all factors, or the index in `Model.covers` of the set K(v) that counts; `factors` may be
+    any others that count instead.
     """
 
-    def __init__(self, design: Design, block: int) -> None:
+    def __init__(self, design: Design, block: int, factors: tuple[int, ...] | None = None) -> None:
         self.design, self.block = design, block
-        factors = tuple(range(len(design.model.factors))) if block == JOINT else design.model.covers[block]
+        if factors is None:
+            factors = tuple(range(len(design.model.factors))) if block == JOINT else design.model.covers[block]
         self.train = design.train.take(design.distinct)
         self.incidence = BaselineSystem(design.model, factors, self.train)
         self.rows, _ = self.incidence.rows(self.train)
@@ -64,6 +70,25 @@ class System:
         inside = unseen < 0
         inside[inside] = self.space.holds(take_rows(rows, inside))
         return inside
+
+    @cached_property
+    def depends_on(self) -> NDArray[np.bool_]:
+        """Which interventions the system's factors depend on, shape (d,)."""
+        mask = np.zeros(len(self.design.model), dtype=bool)
+        for k in self.incidence.factors:
+            mask[self.design.model.scopes[k]] = True
+        return mask
+
+    def solve_alike(self, targets: Regimes) -> tuple[NDArray[np.bool_], Terms]:
+        """As `solve`, where many targets are alike in what the system depends on: these are solved once."""
+        counts = np.where(self.depends_on, self.design.model.known_counts, 1)
+        if np.log2(counts).sum() > _NUMBERED:
+            return self.solve(targets)
+        unit = np.where(self.depends_on, np.cumprod(counts) // counts, 0)
+        number = np.append(0, np.cumsum(targets.level * unit[targets.position]))[targets.indptr]
+        _, first, same = np.unique(np.diff(number), return_index=True, return_inverse=True)
+        solvable, terms = self.solve(targets.take(first))
+        return solvable[same], terms.take(same)
 
     def solve(self, targets: Regimes) -> tuple[NDArray[np.bool_], Terms]:
         """Which targets have a formula, shape (n,), and the basis formulas (training indices as written)."""

@@ -4,12 +4,13 @@ from ifm_ident.study.reading._anndata_files import gene_names
 from ifm_ident.study.reading._sources import open_table, table_of
 from ifm_ident.study.reading._study_fields import DataSpec
 from ifm_ident.study.reading._table import RowError, Table
-from ifm_ident.study.reading._tables import read_data_regimes, read_regimes
+from ifm_ident.study.reading._tables import data_regimes, read_data_regimes, read_regimes
 
 __all__ = [
     "DataSpec",
     "RowError",
     "Table",
+    "data_regimes",
     "gene_names",
     "open_table",
     "read_data_regimes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ifm_ident.arrays import Ints
-from ifm_ident.design.model import Factor, Model
+from ifm_ident.design.model import Factor, Model, legal_name
 from ifm_ident.design.regime_text import BASELINE
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
+from ifm_ident.study.reading._label_columns import blank_rows, joined_labels, skipped
 from ifm_ident.study.reading._screen_labels import InLabel, names_in_labels
 from ifm_ident.study.reading._sources import table_of
 from ifm_ident.study.reading._study_fields import DataSpec
 from ifm_ident.study.reading._table import RowError, Table
 from ifm_ident.study.reading._tables import LABEL_COLUMNS
-from ifm_ident.study.reading.label_conventions import LabelConvention, LabelReader
+from ifm_ident.study.reading.label_conventions import LabelConvention, LabelReader, is_known_control
 
+_SHOWN = 5
 _USUAL_COLUMNS = ("perturbation", "condition", "guide_identity")
 
 FactorLike = Factor | Mapping[str, object] | Sequence[str]
@@ -31,10 +34,11 @@ FactorLike = Factor | Mapping[str, object] | Sequence[str]
 
 @dataclass(frozen=True, eq=False)
 class Screen:
-    """What a column of labels says: interventions by name, and the regime of every row.
+    """What columns of labels say: interventions by name, and the regime of every row that has a label.
 
     place: the table in words or its path; names: interventions, in order; read by `convention`, `texts` are the
-    distinct labels and `codes` the label of every row, shape (n,); data: where the rows are, None for no file.
+    distinct labels, `codes` the label of each of the `rows` of the table, shape (n,); data: where the rows are,
+    None for no file; notes: what was left out or written differently.
     """
 
     place: Path | str
@@ -43,68 +47,131 @@ class Screen:
     convention: LabelConvention
     texts: tuple[str, ...]
     codes: Ints
+    rows: Ints
     data: DataSpec | None
+    notes: tuple[str, ...]
 
     def training(self, model: Model) -> tuple[Regimes, Ints]:
         """The distinct regimes, by the number of interventions and then by these, with how many rows each has."""
-        reader = LabelReader(model, self.convention)
+        try:
+            reader = LabelReader(model, self.convention)
+        except InputError as error:
+            raise InputError(f"{self.place}: {error}") from None
         read = []
         for i, text in enumerate(self.texts):
             try:
                 read.append(reader.read(text))
             except InputError as error:
-                raise RowError(self.place, int(np.argmax(self.codes == i)), str(error)) from None
+                raise RowError(self.place, int(self.rows[np.argmax(self.codes == i)]), str(error)) from None
         train = sorted(set(read), key=lambda regime: (len(regime), regime))
         place = {regime: i for i, regime in enumerate(train)}
-        rows = np.array([place[regime] for regime in read])[self.codes]
-        return Regimes.from_active(train, len(model)), np.bincount(rows, minlength=len(train)).astype(np.int64)
+        counted = np.array([place[regime] for regime in read])[self.codes]
+        return Regimes.from_active(train, len(model)), np.bincount(counted, minlength=len(train)).astype(np.int64)
 
 
 def read_screen(
     source: object,
-    label: str | None,
+    label: str | Sequence[str] | None,
     *,
     separator: str | None,
     control: str | Sequence[str] | None,
+    names: Mapping[str, str] | None,
     interventions: Sequence[str] | None,
 ) -> Screen:
     """The interventions and rows of a path, a frame, an AnnData or a list of labels; see `Study.from_labels`."""
+    if not (label is None or isinstance(label, str) or (_texts(label) and len(label) > 0)):
+        raise InputError(f"label is the name of a column, or a list of names, got {label!r:.60}")
+    if not (interventions is None or _texts(interventions)):
+        raise InputError(f"interventions is a list of names, such as ['A', 'B'], got {interventions!r:.60}")
     table = table_of(source)
-    column_name = _label_column(table, label)
-    column = table.texts(column_name)
+    columns = _label_column(table, label)
+    given = LabelConvention.of({"separator": separator, "control": control, "names": names})
+    assert given is not None
+    column, convention = _column(table, columns, given)
+    skip = ~column.is_valid().to_numpy() if not isinstance(columns, str) else blank_rows(table)
+    rows = np.flatnonzero(~skip)
+    column = column.take(pa.array(rows))
     if column.null_count:
-        row = int(pc.index(column.is_null(), True).as_py())
-        raise RowError(table.path, row, f"the label in {column_name!r} is missing; {BASELINE!r} is baseline")
+        row = int(rows[pc.index(column.is_null(), True).as_py()])
+        raise RowError(table.path, row, f"the label in {columns!r} is missing; {BASELINE!r} is baseline")
     texts, codes = _distinct(column)
     if not texts:
         raise InputError(f"{table.path}: there are no rows; a screen needs at least one label")
-    convention = LabelConvention.of({"separator": separator, "control": _listed(control)})
-    assert convention is not None
+    notes = skipped(table, table.row_count - len(rows))
+    if not isinstance(columns, str) and interventions is None:
+        convention, renamed = _renamed(table, texts, convention)
+        given = dataclasses.replace(given, names=convention.names)
+        notes += renamed
     try:
-        names, convention = names_in_labels(texts, convention, interventions)
+        found, convention = names_in_labels(texts, convention, interventions)
     except InLabel as error:
-        raise RowError(table.path, int(np.argmax(codes == error.index)), str(error)) from None
+        raise RowError(table.path, int(rows[np.argmax(codes == error.index)]), str(error)) from None
     except InputError as error:
         raise InputError(f"{table.path}: {error}") from None
-    if not names:
+    if not found:
         raise InputError(f"{table.path}: every label means baseline; a screen needs an intervention")
     data = None
     if isinstance(source, (str, os.PathLike)):
-        data = DataSpec(Path(source), label=column_name, labels=convention)
-    return Screen(table.path, _name(source), tuple(names), convention, tuple(texts), codes, data)
+        # the cells of several columns are joined anew by whoever reads them
+        data = DataSpec(Path(source), label=columns, labels=convention if isinstance(columns, str) else given)
+    return Screen(
+        table.path, _name(source), tuple(found), convention, tuple(texts), codes, rows, data, tuple(notes)
+    )
 
 
-def _listed(control: str | Sequence[str] | None) -> list[str] | None:
-    return None if control is None else [control] if isinstance(control, str) else list(control)
+def _texts(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
+
+
+def _column(
+    table: Table, columns: str | tuple[str, ...], given: LabelConvention
+) -> tuple[pa.ChunkedArray, LabelConvention]:
+    """The labels, without characters that nobody sees, and how they are written."""
+    if isinstance(columns, str):
+        return table.texts(columns), given
+    if given.separator is not None:
+        raise InputError(
+            f"{table.path}: each of the label columns {', '.join(map(repr, columns))} holds one intervention: "
+            "leave the separator out"
+        )
+    column, joiner = joined_labels(table, columns)
+    return column, dataclasses.replace(given, separator=joiner)
+
+
+def _renamed(
+    table: Table, texts: Sequence[str], convention: LabelConvention
+) -> tuple[LabelConvention, tuple[str, ...]]:
+    """The convention with a legal name for each cell that is none, as a cell is one intervention for certain."""
+    named = dict(convention.names)
+    assert convention.separator is not None
+    cells = dict.fromkeys(cell for text in texts for cell in text.split(convention.separator))
+    own = {cell for cell in cells if legal_name(cell) == cell}
+    added: dict[str, str] = {}
+    for cell in cells:
+        control = is_known_control(cell) if convention.control is None else cell in convention.control
+        if cell not in own and cell not in named and not control:
+            name = legal_name(cell)
+            if name in own or name in added.values() or name in named.values():
+                raise InputError(
+                    f"{table.path}: {cell!r} would be called {name!r}, which is there too; give "
+                    f"names={{{cell!r}: ...}}"
+                )
+            added[cell] = name
+    if not added:
+        return convention, ()
+    shown = ", ".join(f"{cell!r} is called {name}" for cell, name in list(added.items())[:_SHOWN])
+    more = f" and {len(added) - _SHOWN:,} more" if len(added) > _SHOWN else ""
+    note = f"{table.path}: names hold none of + , = : or white space: {shown}{more}"
+    return dataclasses.replace(convention, names=(*convention.names, *added.items())), (note,)
 
 
 def _name(source: object) -> str:
     return Path(source).stem if isinstance(source, (str, os.PathLike)) else "screen"
 
 
-def _label_column(table: Table, label: str | None) -> str:
+def _label_column(table: Table, label: str | Sequence[str] | None) -> str | tuple[str, ...]:
     if label is not None:
-        return label
+        return label if isinstance(label, str) else tuple(label) if len(label) > 1 else label[0]
     for name in LABEL_COLUMNS:
         if name in table.names:
             return name
@@ -128,6 +195,8 @@ def _distinct(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
 
 def factor_maps(names: Sequence[str], factors: Sequence[FactorLike] | None) -> list[object]:
     """The factors as a study file writes them; without any, one for each intervention."""
+    if isinstance(factors, str) or not (factors is None or isinstance(factors, Sequence)):
+        raise InputError(f"factors is a list, such as [['A', 'B'], ['C']], got {factors!r:.60}")
     if factors is None:
         return [{"name": one, "sigma": [one]} for one in names]
     written: list[object] = []

@@ -98,7 +98,7 @@ def _by_intervention(model: Model, table: Table, costs: list[Fraction]) -> list[
 
 def _by_regime(model: Model, table: Table, costs: list[Fraction]) -> Listed:
     column = label_column(model, table, None, extra=(COST_COLUMN,))
-    if column is not None and get_close_matches(column.casefold(), [INTERVENTION_COLUMN], cutoff=0.9):
+    if isinstance(column, str) and get_close_matches(column.casefold(), [INTERVENTION_COLUMN], cutoff=0.9):
         raise InputError(
             f"{table.path}: unknown column {column!r}; write {INTERVENTION_COLUMN!r} for the price of each "
             "intervention, or 'label' for that of each regime"

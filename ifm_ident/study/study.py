@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ifm_ident.solve.objectives.choose import Objective
 
 _KEYS = ("name", "interventions", "variables", "factors", "train", "test", "data", "samples")
+_SHOWN = 8
 _REQUIRED = ("interventions", "factors", "train")
 
 
@@ -46,7 +47,8 @@ class Study:
 
     notation: how the study writes regimes. test: the spaces of test regimes, one after the other, and in
     `test_places` where each was asked for, as error messages say it. samples: one size for each training
-    regime as written, shape (m,), or None. path: the study file, or None.
+    regime as written, shape (m,), or None. path: the study file, or None. notes: what a reader should know of how
+    the study was read, in words: rows left out, cells taken for baseline, interventions in no factor.
 
     >>> study = Study.from_dict({
     ...     "interventions": {"A": [0, 1], "B": [0, 1]},
@@ -69,6 +71,7 @@ class Study:
     data: DataSpec | None = None
     samples: Ints | None = None
     path: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, object], folder: Path | None = None) -> Study:
@@ -240,10 +243,11 @@ class Study:
     def from_labels(
         cls,
         source: object,
-        label: str | None = None,
+        label: str | Sequence[str] | None = None,
         *,
         separator: str | None = None,
         control: str | Sequence[str] | None = None,
+        names: Mapping[str, str] | None = None,
         interventions: Sequence[str] | None = None,
         factors: Sequence[FactorLike] | None = None,
         variables: Sequence[str] = ("x",),
@@ -252,15 +256,19 @@ class Study:
     ) -> Study:
         """The study of a screen from a column of perturbation labels such as `A+B`, `A_B`, `A+ctrl` or `control`.
 
-        `source` is a path, a data frame, an AnnData or a list of labels, `label` its column. Interventions have
+        `source` is a path, a data frame, an AnnData or a list of labels, `label` its column, or several columns that
+        hold one intervention each, where an empty cell says nothing. Interventions have
         two levels, 0 and 1, and are in order of name; training regimes are the distinct ones, in order of the
         number of interventions, then of these; sample sizes count the cells. Without `factors` every intervention
         has a factor of its own over all `variables`. `test` is as in a study file, without it {order: 2}.
 
         Without `label` the column is called label, regime, perturbation, condition or guide_identity, or is the
-        only one. Without `separator` and `control` the usual ones are found. A character that names may hold (such
-        as `_`) is taken as the separator only if labels fall into other labels by it, and refused where that leaves
-        a doubt: then give it, or `interventions`. A screen where no label means baseline is asked about too.
+        only one. Without `separator` and `control` the usual ones are found. A character is taken as the separator
+        only if labels fall into other labels by it, and refused where that leaves a doubt: then give it, or
+        `interventions`, or `names`, a map from texts in labels to the interventions that they name, for texts that
+        hold what names cannot (+ , = : or white space). Missing values are no interventions: a word for one, such as
+        NA, is refused unless it is given. A screen where no label means baseline is asked about too. Rows without
+        any cell filled are left out; `notes` of the study says so.
 
         >>> study = Study.from_labels(["control", "A", "A", "B", "HLA_E", "A_B", "HLA_E_A", "control"])
         >>> list(study.model.position), study.samples.tolist()
@@ -274,7 +282,11 @@ class Study:
         >>> Study.from_labels(["ctrl", "A", "B", "A+B"])
         Study 'screen': 2 interventions, 2 factors, 4 training regimes, 4 test regimes
         """  # noqa: E501
-        screen = read_screen(source, label, separator=separator, control=control, interventions=interventions)
+        screen = read_screen(
+            source, label, separator=separator, control=control, names=names, interventions=interventions
+        )
+        if isinstance(variables, str) or not isinstance(variables, Sequence):
+            raise InputError(f"variables is a list of names, such as ['x1', 'x2'], got {variables!r:.60}")
         mapping = {
             "name": name or screen.name,
             "interventions": {one: [0, 1] for one in screen.names},
@@ -289,16 +301,24 @@ class Study:
             raise InputError(f"{screen.place}: {error}", error.path) from None
         train, samples = screen.training(study.model)
         design = Design(study.model, train)
-        return dataclasses.replace(study, design=design, samples=samples, data=screen.data, notation="label")
+        return dataclasses.replace(
+            study,
+            design=design,
+            samples=samples,
+            data=screen.data,
+            notation="label",
+            notes=(*screen.notes, *study.notes),
+        )
 
     def __repr__(self) -> str:
         sizes = (
             (len(self.model), "intervention"),
             (len(self.model.factors), "factor"),
-            (len(self.design.train), "training regime"),
             (self.target_count, "test regime"),
         )
-        return f"Study {self.name!r}: " + ", ".join(f"{n:,} {what}{'s' * (n != 1)}" for n, what in sizes)
+        words = [f"{n:,} {what}{'s' * (n != 1)}" for n, what in sizes]
+        words.insert(2, self.design.training_words)
+        return "; ".join([f"Study {self.name!r}: {', '.join(words)}", *(f"note: {note}" for note in self.notes)])
 
     def sample_sizes(self) -> Ints | None:
         """One sample size for each training regime as written, shape (m,): `samples`, else counted from `data`.
@@ -323,10 +343,11 @@ class Study:
         if not specs:
             return self
         places = tuple(f"{place} {spec}" for spec in specs)
-        spaces = tuple(self._space(spec, place) for spec, place in zip(specs, places, strict=True))
-        return dataclasses.replace(self, test=spaces, test_places=places)
+        notes = list(self.notes)
+        spaces = tuple(self._space(spec, place, notes) for spec, place in zip(specs, places, strict=True))
+        return dataclasses.replace(self, test=spaces, test_places=places, notes=tuple(dict.fromkeys(notes)))
 
-    def _space(self, spec: str, place: str) -> Space:
+    def _space(self, spec: str, place: str, notes: list[str]) -> Space:
         try:
             if not isinstance(spec, str):
                 raise InputError("a regime is text here; write it in quotes")
@@ -338,10 +359,11 @@ class Study:
                     raise InputError(f"the order is a whole number of 0 or more, got {rest!r}; try order:2")
                 return UpToOrder(self.model, int(rest))
             if colon and word == "file":
-                table = read_regimes(self.model, Path(rest)).regimes
-                if len(table) == 0:
+                table = read_regimes(self.model, Path(rest))
+                if not len(table.regimes):
                     raise InputError("the table has no rows; list at least one test regime")
-                return Listed(table)
+                notes.extend(table.notes)
+                return Listed(table.regimes)
             regime = RegimeReader(self.model).read(spec)[0]
             return Listed(Regimes.from_active([regime], len(self.model)))
         except RowError:
@@ -383,7 +405,12 @@ def _study(root: Node, folder: Path, path: Path | None) -> Study:
     name = text_of(entries["name"], ("name",), "`name`") if "name" in entries else default
     model = model_from(root)
     fields = FieldReader(RegimeReader(model), folder)
-    train, train_notation = fields.train(entries["train"])
+    data = fields.data(entries["data"]) if "data" in entries else None
+    train_notation: Notation | None
+    if entries["train"].kind == "str" and entries["train"].value == "data":
+        train, train_notation = fields.train_of_data(data)
+    else:
+        train, train_notation = fields.train(entries["train"])
     design = Design(model, train)
     test: Space = AllRegimes(model)
     test_notation = None
@@ -397,7 +424,23 @@ def _study(root: Node, folder: Path, path: Path | None) -> Study:
         "assignment" if model.has_bases and notation == "levels" else notation,
         (test,),
         (place,),
-        fields.data(entries["data"]) if "data" in entries else None,
+        data,
         fields.samples(entries["samples"], train) if "samples" in entries else None,
         path,
+        (*dict.fromkeys(fields.notes), *_unused(model)),
+    )
+
+
+def _unused(model: Model) -> tuple[str, ...]:
+    """The remark on interventions in no factor; none where there are none."""
+    names = [one.name for one, used in zip(model.interventions, model.relevant.tolist(), strict=True) if not used]
+    if not names:
+        return ()
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+    one = len(names) == 1
+    return (
+        f"{'the intervention' if one else 'interventions'} in no factor: {shown}; the model says that "
+        f"{'it changes' if one else 'they change'} nothing, so a regime is answered as without "
+        f"{'it' if one else 'them'}; name {'it' if one else 'them'} under `sigma` of the factors "
+        f"{'it acts' if one else 'they act'} on",
     )

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from math import lcm
+from math import lcm, log2
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from ifm_ident.answer.exact_text import Numbers
-from ifm_ident.answer.identification import JOINT, Criterion
+from ifm_ident.answer.identification import JOINT, Criterion, Status
 from ifm_ident.arrays import Ints, Ragged, ragged_arange, row_bounds
 from ifm_ident.design.design import Design
+from ifm_ident.limits import beyond, current
 from ifm_ident.results.claims import Claims
 from ifm_ident.verification._cells import CellNumbers, Paths
 
@@ -128,7 +129,9 @@ def check_formulas(training: Training, claims: Claims, rows: Ints) -> Failures:
 
     For every factor of a system and every cell, the exponents of the training regimes that show the cell
     must add up to 1 if the target shows it and to 0 if not. Every variable needs a formula of its own in a
-    conditional claim; a joint claim has one that serves all.
+    conditional claim; a joint claim has one that serves all. A refusal may have formulas of some variables.
+    Raises InputError for a formula whose common denominator is beyond the limit `digits`: sums of such
+    fractions take time that no file's size tells.
     """
     if not len(rows):
         return
@@ -193,12 +196,16 @@ def check_variables(claims: Claims, rows: Ints, formulas: _Formulas | None = Non
     named = np.bincount(at[formulas.variable != JOINT], minlength=len(rows))
     whole = np.bincount(at[formulas.variable == JOINT], minlength=len(rows))
     conditional = claims.criterion[rows] == Criterion.CONDITIONAL
-    wrong = np.where(conditional, (named != len(names)) | (whole > 0), (named > 0) | (whole != 1))
+    refused = claims.status[rows] == Status.NOT_IDENTIFIED
+    wrong = np.where(conditional, ((named != len(names)) & ~refused) | (whole > 0), (named > 0) | (whole != 1))
     for i in np.flatnonzero(wrong).tolist():
         if not conditional[i]:
             yield int(rows[i]), "a joint claim has one formula, about no variable"
+        elif refused[i]:
+            yield int(rows[i]), "one formula of what is still determined names no variable"
         else:
-            has = set(formulas.variable[at == i].tolist())
+            low, high = np.searchsorted(at, [i, i + 1])
+            has = set(formulas.variable[low:high].tolist())
             absent = [name for v, name in enumerate(names) if v not in has]
             yield (
                 int(rows[i]),
@@ -233,7 +240,8 @@ def _differences(
         for f, c in _small(system, plain, scale[small], new_index[formula[mine]], column[mine])
     )
     for f in np.flatnonzero(~small).tolist():
-        wrong = _large(system, formulas.take(np.array([f])), column[formula == f])
+        low, high = np.searchsorted(formula, [f, f + 1])
+        wrong = _large(system, formulas.take(slice(f, f + 1)), column[low:high])
         if wrong is not None:
             yield f, int(system.columns[wrong])
 
@@ -282,14 +290,29 @@ def _small(
 
 def _large(system: FactorSystem, formula: _Formulas, column: Ints) -> int | None:
     """A column where the sums of one formula differ from the target's cells, in Python integers."""
-    scale = lcm(*map(int, formula.denominator))
-    exponents: NDArray[np.object_] = np.empty(len(formula.train), dtype=object)
-    exponents[:] = [
-        int(a) * (scale // int(b)) for a, b in zip(formula.numerator, formula.denominator, strict=True)
-    ]
-    part = system.matrix[formula.train]
-    sums: NDArray[np.object_] = np.zeros(part.shape[1], dtype=object)
-    np.add.at(sums, part.indices, np.repeat(exponents, np.diff(part.indptr)))
-    np.subtract.at(sums, np.append(column, part.shape[1] - 1), scale)
-    wrong = np.flatnonzero(sums != 0)
-    return int(wrong[0]) if len(wrong) else None
+    scale = _common_denominator({int(b) for b in formula.denominator})
+    factor = {int(b): scale // int(b) for b in formula.denominator}
+    pairs = [(int(a), int(b)) for a, b in zip(formula.numerator, formula.denominator, strict=True)]
+    exponents = {(a, b): a * factor[b] for a, b in set(pairs)}
+    part = system.matrix[formula.train].tocsc()
+    due = np.bincount(column, minlength=part.shape[1])
+    due[-1] += 1  # the column of ones
+    for at in np.flatnonzero((np.diff(part.indptr) > 0) | (due > 0)).tolist():
+        rows = part.indices[part.indptr[at] : part.indptr[at + 1]].tolist()
+        if sum(exponents[pairs[row]] for row in rows) != scale * int(due[at]):
+            return at
+    return None
+
+
+def _common_denominator(denominators: set[int]) -> int:
+    """The least common multiple; InputError for one beyond the limit `digits`, as soon as it is."""
+    scale, most = 1, current().digits
+    for one in denominators:
+        if scale % one:
+            scale = lcm(scale, one)
+        if scale.bit_length() > (most + 1) * log2(10):
+            least = int(scale.bit_length() / log2(10)) + 1
+            raise beyond(
+                "digits", least, f"the exponents of a formula have a common denominator of {least:,} digits"
+            )
+    return scale

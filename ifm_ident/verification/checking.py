@@ -16,7 +16,7 @@ from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regime, format_regimes
 from ifm_ident.design.regime_text import Notation
 from ifm_ident.design.regimes import Regimes, recoded
-from ifm_ident.errors import InputError
+from ifm_ident.errors import InputError, argument_of
 from ifm_ident.results.claims import Claims
 from ifm_ident.results.header import StudyLike
 from ifm_ident.results.read import ResultFile, read_result
@@ -46,7 +46,8 @@ class Verification:
 
     against: the study file or name that the result was compared with, if any; difference: the first thing
     in which the result is not about that study. unreadable: the first claim that cannot even be read, with its
-    place; what comes after it was not checked.
+    place; what comes after it was not checked. targets: how many results the file says that it has, None where it
+    does not say so (a CSV never does).
     """
 
     checked: int
@@ -54,11 +55,17 @@ class Verification:
     against: str | None = None
     difference: str | None = None
     unreadable: str | None = None
+    targets: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are as many results as the file says."""
+        return self.targets is None or self.targets == self.checked
 
     @property
     def holds(self) -> bool:
-        """Whether all of it holds."""
-        return not self.failures and self.difference is None and self.unreadable is None
+        """Whether all of it holds, and nothing was removed."""
+        return not self.failures and self.difference is None and self.unreadable is None and self.complete
 
     def __str__(self) -> str:
         noun = "result" if self.checked == 1 else "results"
@@ -69,6 +76,8 @@ class Verification:
         lines = [f"{head}: {len(self.failures)} of them do not hold" if self.failures else head]
         if self.difference is not None:
             lines.append(f"the result is not about this study: {self.difference}")
+        if self.unreadable is None and not self.complete:
+            lines.append(f"the file says that it has {self.targets}: some were removed or added")
         if self.unreadable is not None:
             lines.append(f"a claim cannot be read, and nothing after it was checked: {self.unreadable}")
         lines.extend(str(failure) for failure in self.failures[:_SHOWN])
@@ -87,7 +96,9 @@ def verify(
     observed: the target is that training regime. identified: for every factor (of K(v), for every variable v,
     under the conditional criterion) and every cell of its sigma-scope, the exponents of the training regimes
     that show the cell add up to 1 if the target shows it, else to 0. not_identified: the kernel w has
-    A w = 0 and b·w != 0, within K(variable). undecided: the regimes listed are missing indeed. With a study,
+    A w = 0 and b·w != 0, within K(variable); the formulas of what is still determined, each of a variable, are
+    checked as conditional ones. That the given variables have none is claimed, and proven, of `variable` (and of
+    those with the same factors) alone. undecided: the regimes listed are missing indeed. With a study,
     also that the result is about its interventions, variables, factors and training regimes.
 
     >>> from ifm_ident.answer.identification import Terms
@@ -105,6 +116,7 @@ def verify(
     """
     difference = None
     told: Design | None
+    targets = None
     if isinstance(result, Identification):
         blocks, told = Claims.blocks_of(result), result.design
     elif isinstance(result, Claims):
@@ -112,6 +124,7 @@ def verify(
     else:
         blocks = result.blocks
         told = result.heading.design if result.heading is not None else None
+        targets = result.heading.targets if result.heading is not None else None
     if study is not None:
         against = against if against is not None else f"the study {study.name}"
         if told is not None:
@@ -126,6 +139,8 @@ def verify(
         except StopIteration:
             break
         except InputError as error:
+            if argument_of(error) == "limit":
+                raise
             unreadable = str(error)
             break
         reasons: dict[int, str] = {}
@@ -141,7 +156,7 @@ def verify(
         for row, text in zip(rows.tolist(), _regime_texts(claims, rows, notation), strict=True):
             failures.append(Failure(checked + row, text, reasons[row]))
         checked += len(claims)
-    return Verification(checked, tuple(failures), against, difference, unreadable)
+    return Verification(checked, tuple(failures), against, difference, unreadable, targets)
 
 
 def verify_file(
@@ -149,7 +164,8 @@ def verify_file(
 ) -> Verification:
     """Checks a result file; `study`, read from `study_path`, is what it should be about, and what a CSV is about.
 
-    Raises InputError for a file that is no result at all; a single claim that cannot be read does not hold.
+    Raises InputError for a file that is no result at all, and for what is beyond a limit; a single claim that cannot
+    be read does not hold, nor does a file with fewer results than it says.
 
     >>> import tempfile
     >>> from ifm_ident.results._json_write import write_json
@@ -253,7 +269,9 @@ def _check(
     for row, i in zip(others[index >= 0].tolist(), index[index >= 0].tolist(), strict=True):
         yield row, f"it is equal to training regime {i}, so its status is observed"
     yield from formulas(rows, claims, rows_with(Status.IDENTIFIED))
-    yield from kernels(rows, claims, rows_with(Status.NOT_IDENTIFIED))
+    refused = rows_with(Status.NOT_IDENTIFIED)
+    yield from kernels(rows, claims, refused)
+    yield from formulas(rows, claims, refused[claims.terms.sizes[refused] > 0])
     yield from _check_undecided(claims, rows_with(Status.UNDECIDED))
 
 
@@ -275,14 +293,15 @@ def _check_shape(claims: Claims) -> Iterator[tuple[int, str]]:
         ~np.isin(claims.criterion, (Criterion.JOINT, Criterion.CONDITIONAL)),
         claims.criterion != Criterion.NONE,
     )
+    may_have_terms = (claims.status == Status.NOT_IDENTIFIED) & (claims.criterion == Criterion.CONDITIONAL)
     checks = (
         (illegal, "it holds an intervention or a level that the model lacks"),
         (~np.isin(claims.status, list(Status)), "its status is unknown"),
         (bad_criterion, "its criterion does not fit its status"),
         (bad_term, "a term names a training regime or a variable that is not there, or divides by 0"),
         (
-            has_terms != (claims.status == Status.IDENTIFIED),
-            "exponents go with identified regimes, only with those",
+            np.where(may_have_terms, False, has_terms != (claims.status == Status.IDENTIFIED)),
+            "exponents go with identified regimes, and with what is still determined of conditional refusals",
         ),
         (
             has_kernel != (claims.status == Status.NOT_IDENTIFIED),

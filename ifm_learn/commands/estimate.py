@@ -9,10 +9,11 @@ from typing import Any, get_args
 
 import click
 
-from ifm_ident import Study, load
+from ifm_ident import Study
 from ifm_ident.commands import (
     Output,
     files,
+    load_study,
     open_sink,
     output_options,
     progress,
@@ -21,6 +22,7 @@ from ifm_ident.commands import (
     stages,
     study_argument,
     test_option,
+    with_test,
 )
 from ifm_ident.show import counted
 from ifm_learn.commands._options import (
@@ -167,7 +169,7 @@ def command(
     """
     refuse_terminal(ctx, output_format, output)
     out = Output(output_format, output, force, quiet)
-    asked = load(study).with_test(tests, "--test")
+    asked = with_test(load_study(study, quiet), tests, "--test", quiet)
     if compare:
         _compare(ctx, asked, data, (seed, jobs, energy), out)
         return
@@ -217,7 +219,7 @@ def _fitted(ctx: click.Context, model: str | None) -> FittedModel | None:
 
 def _write(found: Estimates, out: Output) -> None:
     if out.format == "parquet":
-        with open_sink(out.file, out.force) as sink:
+        with open_sink(out.file, out.force, text=False) as sink:
             write_parquet(sink, found)
     else:
         out.write(_LINES[out.format](found))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from ifm_ident import Regimes, Study, load
-from ifm_ident.commands import Output, output_options, progress, study_argument
+from ifm_ident import Regimes, Study
+from ifm_ident.commands import Output, load_study, output_options, progress, study_argument
 from ifm_ident.implications import Implication
 from ifm_ident.show import counted
 from ifm_ident.solve import CriterionName
@@ -83,7 +83,7 @@ def command(
 ) -> None:
     """Tests the implications of the design on data."""
     out = Output(output_format, output, force, quiet)
-    asked = load(study)
+    asked = load_study(study, quiet)
     samples = read_samples(asked, data)
 
     def shown(claims: Iterable[Implication], total: int) -> Iterable[Implication]:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from ifm_ident import load
-from ifm_ident.commands import files, remark, stages, study_argument
+from ifm_ident.commands import files, limit_option, load_study, remark, stages, study_argument
 from ifm_ident.files import check_output
 from ifm_ident.show import counted
 from ifm_learn.commands._options import calibration_option, data_option, jobs_option, seed_option
@@ -39,6 +38,7 @@ from ifm_learn.ladder.rungs import ENERGIES, GRID
 @jobs_option
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
+@limit_option
 def command(
     study: str,
     output: str,
@@ -61,7 +61,7 @@ def command(
             f"--energy {energy}`; a file keeps networks on a grid, --energy {GRID}."
         )
     path = check_output(output, force)
-    samples = read_samples(load(study), data)
+    samples = read_samples(load_study(study, quiet), data)
     with stages(quiet) as say:
         say("fitting the density model")
         model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs)

@@ -12,6 +12,7 @@ import click
 
 from ifm_ident import InputError
 from ifm_ident.commands import progress, remark, stages
+from ifm_ident.files import held_folder
 from ifm_learn.experiments.paper import DataName, load_experiment
 from ifm_learn.experiments.protocol import METHODS, TRUTHS, Protocol
 from ifm_learn.experiments.run import run_experiment
@@ -101,29 +102,29 @@ def command(
             raise InputError(f"{error} (on the command line --download and --data-home)") from None
     for warning in caught:
         remark(f"warning: {warning.message}", quiet)
-    folder = output or Path(f"reproduction-{data}")
     count = problems or (QUICK_PROBLEMS if quick else PROBLEMS)
 
     def watch(items: Iterable[Any], total: int) -> Iterable[Any]:
         return progress(items, total, "problem", quiet)
 
-    found = {}
-    for truth in dict.fromkeys(truths or TRUTHS):
-        options = {"truth": truth, "seed": seed, "outcome": outcome, "methods": methods or METHODS}
-        protocol = Protocol(**options)  # type: ignore[arg-type]
-        with stages(quiet) as say:
-            found[truth] = run_experiment(
-                samples,
-                regimes,
-                protocol.quick() if quick else protocol,
-                count,
-                folder / truth,
-                jobs=jobs,
-                say=say,
-                watch=watch,
-            )
-    written = write_all(found, data, folder, _made_by(ctx))
-    click.echo(tables(found, data), nl=False)
+    with held_folder(output or f"reproduction-{data}") as folder:
+        found = {}
+        for truth in dict.fromkeys(truths or TRUTHS):
+            options = {"truth": truth, "seed": seed, "outcome": outcome, "methods": methods or METHODS}
+            protocol = Protocol(**options)  # type: ignore[arg-type]
+            with stages(quiet) as say:
+                found[truth] = run_experiment(
+                    samples,
+                    regimes,
+                    protocol.quick() if quick else protocol,
+                    count,
+                    folder / truth,
+                    jobs=jobs,
+                    say=say,
+                    watch=watch,
+                )
+        written = write_all(found, data, folder, _made_by(ctx))
+    say(tables(found, data).removesuffix("\n"))
     remark(f"{folder}: {', '.join(path.name for path in written)}", quiet)
 
 

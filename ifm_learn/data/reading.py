@@ -13,7 +13,7 @@ from ifm_ident import InputError, Study
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regime
 from ifm_ident.errors import nearest
-from ifm_ident.study import DataSpec, Table, gene_names, read_data_regimes, table_of
+from ifm_ident.study import DataSpec, Table, data_regimes, gene_names, table_of
 from ifm_learn.data._unit_columns import unit_hints, unit_ids
 from ifm_learn.data.columns import numbers, numeric_columns
 from ifm_learn.data.samples import Samples
@@ -27,7 +27,7 @@ def read_samples(
     data: object = None,
     *,
     outcome: str | None = None,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     scale: Scale | None = None,
     log: str | Sequence[str] | None = None,
     unit: str | None = None,
@@ -37,7 +37,8 @@ def read_samples(
 
     `data` is a path (CSV, TSV, Parquet, .h5ad), a data frame of any library that narwhals knows, or an AnnData;
     the study's `data` still says how to read it, but for what the other arguments say. Logarithms come before
-    scaling; the outcome is neither. Rows of regimes outside `train` are counted in `ignored` and not looked at. unit:
+    scaling; the outcome is neither. Rows of regimes outside `train` are counted in `ignored` and not looked at;
+    rows that name no regime are left out, which `notes` of the result says. unit:
     the column that says which rows belong together; without one, `notes` of the result name columns that look so.
     outcomes: several columns in place of `outcome`; "all" for every numeric one (every gene of an AnnData) without
     another part.
@@ -72,7 +73,7 @@ def read_samples(
     spec = DataSpec(
         spec.file,
         outcome if given else spec.outcome,
-        spec.label if label is None else label,
+        spec.label if label is None else label if isinstance(label, str) else tuple(label),
         spec.scale if scale is None else scale,
         spec.log if log is None else (log,) if isinstance(log, str) else tuple(log),
         spec.labels,
@@ -89,10 +90,11 @@ def read_samples(
     table = table_of(source, (*variables, *([spec.outcome] if spec.outcome else []), *several))
     for name in variables:
         _require_variable(table, name)
-    found = read_data_regimes(study.model, table, spec.label, spec.labels).first_equal(study.design.train)
-    kept = np.flatnonzero(found >= 0)
-    regime = found[kept]
-    _require_rows(study, table, spec, regime)
+    rows = data_regimes(study.model, table, spec.label, spec.labels)
+    found = rows.regimes.first_equal(study.design.train)
+    kept = rows.rows[found >= 0]
+    regime = found[found >= 0]
+    _require_rows(study, table, spec, regime, rows.notes)
     logs = np.isin(variables, spec.log)
     x = np.empty((len(kept), len(variables)))
     for v, name in enumerate(variables):
@@ -113,17 +115,18 @@ def read_samples(
         x -= scaling.shift
         x /= scaling.unit
     ignored = len(found) - len(kept)
+    notes = rows.notes
     if spec.unit is not None:
         ids = unit_ids(table, spec.unit, kept)
-        return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, ids, outcomes=several)
-    known = {*variables, *study.model.position, *several, *filter(None, (spec.outcome, spec.label))}
-    notes = unit_hints(table, known, kept, regime, x)
+        return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, ids, notes, outcomes=several)
+    known = {*variables, *study.model.position, *several, *filter(None, (spec.outcome, *spec.label_columns))}
+    notes += unit_hints(table, known, kept, regime, x)
     return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, notes=notes, outcomes=several)
 
 
 def _without_part(study: Study, spec: DataSpec, names: Sequence[str]) -> tuple[str, ...]:
     """The columns that are neither intervention, label, variable nor unit."""
-    parts = {*study.model.variables, *study.model.position, spec.label, spec.unit}
+    parts = {*study.model.variables, *study.model.position, *spec.label_columns, spec.unit}
     parts |= {f"X:{name}" for name in study.model.variables} | {name.removeprefix("X:") for name in parts if name}
     return tuple(name for name in names if name not in parts)
 
@@ -149,17 +152,18 @@ def _check_names(study: Study, spec: DataSpec) -> None:
         )
     if spec.outcomes != "all":
         _check_outcomes(study, spec, where)
-    if spec.outcome in study.model.position or spec.label in variables:
-        name, what = (spec.label, "a variable") if spec.label in variables else (spec.outcome, "an intervention")
-        role = "label column" if spec.label in variables else "outcome"
+    label = next((name for name in spec.label_columns if name in variables), None)
+    if spec.outcome in study.model.position or label is not None:
+        name, what = (label, "a variable") if label is not None else (spec.outcome, "an intervention")
+        role = "label column" if label is not None else "outcome"
         raise InputError(f"{where}: the {role} {name!r} is {what} too; name another column", ("data",))
-    if spec.outcome is not None and spec.outcome == spec.label:
-        raise InputError(f"{where}: {spec.label!r} is the label column and the outcome; name another", ("data",))
+    if spec.outcome is not None and spec.outcome in spec.label_columns:
+        raise InputError(f"{where}: {spec.outcome!r} is the label column and the outcome; name another", ("data",))
     roles: dict[str, Collection[str | None]] = {
         "a variable": variables,
         "an intervention": study.model.position,
         "the outcome": (spec.outcome,),
-        "the label column": (spec.label,),
+        "the label column": spec.label_columns,
     }
     for what, names in roles.items():
         if spec.unit is not None and spec.unit in names:
@@ -190,7 +194,7 @@ def _check_outcomes(study: Study, spec: DataSpec, where: str) -> None:
     parts: dict[str, Collection[str | None]] = {
         "a variable": study.model.variables,
         "an intervention": study.model.position,
-        "the label column": (spec.label,),
+        "the label column": spec.label_columns,
         "the column of units": (spec.unit,),
         "listed before": (),
     }
@@ -214,8 +218,11 @@ def _require_variable(table: Table, name: str) -> None:
         ) from None
 
 
-def _require_rows(study: Study, table: Table, spec: DataSpec, regime: Ints) -> None:
-    """InputError, naming the regimes as the study writes them, unless every training regime has rows."""
+def _require_rows(study: Study, table: Table, spec: DataSpec, regime: Ints, notes: Sequence[str]) -> None:
+    """InputError, naming the regimes as the study writes them, unless every training regime has rows.
+
+    notes: of how the table was read.
+    """
     design = study.design
     empty = np.setdiff1d(design.distinct, regime)
     if not len(empty):
@@ -232,4 +239,5 @@ def _require_rows(study: Study, table: Table, spec: DataSpec, regime: Ints) -> N
         + ("has no rows; measure it or leave it" if len(empty) == 1 else "have no rows; measure or leave them")
         + " out of `train`"
         + (f" (the table has no column {hint}, so all its rows are at that baseline)" if hint else "")
+        + "".join(f"; {note.removeprefix(f'{table.path}: ')}" for note in notes)
     )

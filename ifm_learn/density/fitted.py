@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from ifm_ident import InputError
+from ifm_ident.errors import require_whole
 from ifm_learn.data.held import Held, held_out
 from ifm_learn.data.samples import Samples
+from ifm_learn.density._saved import ROWS
 from ifm_learn.density.fit import fit_density
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.grid import BINS
 from ifm_learn.fitting.fit import STARTS
 from ifm_learn.randomness import one_thread
-
-_MEMBER = "rows.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class FittedModel:
         try:
             self.density.save(temporary)
             with zipfile.ZipFile(temporary, "a") as file:
-                file.writestr(zipfile.ZipInfo(_MEMBER), json.dumps(about))
+                file.writestr(zipfile.ZipInfo(ROWS), json.dumps(about))
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -105,18 +105,16 @@ class FittedModel:
         density = DensityModel.load(path)
         try:
             with zipfile.ZipFile(path) as file:
-                about = json.loads(file.read(_MEMBER))
-            return cls(
-                density,
-                int(about["seed"]),
-                float(about["calibration"]),
-                str(about["digest"]),
-                tuple(map(str, about["notes"])),
-            )
-        except (KeyError, TypeError, ValueError, zipfile.BadZipFile):
+                about = json.loads(file.read(ROWS))
+            seed, calibration, digest, notes = (about[name] for name in ("seed", "calibration", "digest", "notes"))
+            require_whole(seed, "the seed")
+            if not (isinstance(notes, list) and isinstance(digest, str) and 0 <= float(calibration) < 1):
+                raise ValueError
+        except (KeyError, TypeError, ValueError, RecursionError, zipfile.BadZipFile):
             raise InputError(
                 f"{path}: it holds no account of the rows fitted to; write it with `ifm fit`"
             ) from None
+        return cls(density, seed, float(calibration), digest, tuple(map(str, notes)))
 
 
 def _digest(samples: Samples) -> str:

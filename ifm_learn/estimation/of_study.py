@@ -15,6 +15,7 @@ import numpy as np
 
 from ifm_ident import Identification, Identifier, InputError, Regimes, Study
 from ifm_ident.implications import implications
+from ifm_ident.show import remainders
 from ifm_learn.conformal.ranks import Alpha, read_alpha
 from ifm_learn.data.held import CALIBRATION, Held, held_out
 from ifm_learn.data.reading import read_samples
@@ -165,6 +166,7 @@ def estimate_study(
         effects=got.effects,
         reference=effects or "",
         shrunk=got.shrunk,
+        remainder=_remainder(got.found),
         **{
             **vars(got.columns),
             "note": tuple(got.columns.note),
@@ -267,6 +269,15 @@ def _by_estimator(
     about: dict[str, object] = {} if density is None else {"asked": GRID, "chosen": [GRID]}
     additive = estimator if isinstance(estimator, Additive) else None
     return _Answered(found, held, columns, notes, chosen.words, about, moved, additive=additive)
+
+
+def _remainder(found: Identification) -> tuple[str, ...]:
+    """What is still determined of every refused regime, in words."""
+    rows, index, words = remainders(found)
+    texts = [""] * len(found)
+    for row, i in zip(rows.tolist(), index.tolist(), strict=True):
+        texts[row] = words[i]
+    return tuple(texts) if len(rows) else ()
 
 
 def _tested(found: Identification, columns: Columns) -> tuple[bool, ...]:

@@ -41,7 +41,8 @@ class Estimates(Tabular):
     testable claim bears on it, () where that was not looked at. energy: how the densities were modelled, with the
     models compared; empty for methods without one. units: what the numbers of a target are of where these are not
     raw, such as "log x" or "(x - 20.5) / 1.2"; "" for raw ones, () where all are. shrunk: how far means of unseen
-    regimes are pulled towards a simpler estimate, where that was asked for.
+    regimes are pulled towards a simpler estimate, where that was asked for. remainder: what is still determined of
+    a refused regime, in words such as "x2 given x1", shape (r,), "" for nothing; () where no regime has any.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Estimates(Tabular):
     effects: tuple[tuple[Mapping[str, Any], ...], ...] = ()
     reference: str = ""
     shrunk: Shrinkage | None = None
+    remainder: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.regimes)
@@ -100,6 +102,7 @@ class Estimates(Tabular):
             models=tuple(self.models[i] for i in rows.tolist()) if self.models else (),
             effects=tuple(self.effects[i] for i in rows.tolist()) if self.effects else (),
             tested=tuple(self.tested[i] for i in rows.tolist()) if self.tested else (),
+            remainder=tuple(self.remainder[i] for i in rows.tolist()) if self.remainder else (),
             sensitivity=tuple(
                 dataclasses.replace(one, row=new)
                 for new, old in enumerate(rows.tolist())

@@ -23,8 +23,9 @@ from ifm_ident.show import (
     wrapped,
 )
 from ifm_learn.estimation._flags import FLAGS
-from ifm_learn.estimation._sensitivity_text import sensitivity_lines
+from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity
 from ifm_learn.estimation.result import Estimates
+from ifm_learn.estimation.sensitivity import factor_words
 
 _GUARANTEES = {
     "exact-ratio": "the unit's regime has calibration rows of its own, so the weights are known: coverage of at "
@@ -44,7 +45,7 @@ def text_lines(found: Estimates) -> Iterator[str]:
     yield ""
     yield from aligned([_columns(found), *_rows(found)], "  ")
     yield ""
-    for line in sensitivity_lines(found):
+    for line in _sensitivity(found):
         yield from wrapped(line, "  ")
     if found.sensitivity:
         yield ""
@@ -106,6 +107,8 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
     marked, flagged = not found.needs_identification, _flagged(found)
     for row, name in enumerate(names):
         status = found.words_of(row).replace("_", " ")
+        if found.needs_identification and found.remainder and found.remainder[row]:
+            status += f"; {found.remainder[row]} is"
         if marked and found.status[row] == Status.NOT_IDENTIFIED:
             status += _MARK
         for k, outcome in enumerate(found.outcomes):
@@ -158,6 +161,31 @@ def _pair(low: float, high: float) -> str:
     return f"{left}, {right}"
 
 
+def _sensitivity(found: Estimates) -> Iterator[str]:
+    """A heading and one sentence for every unseen regime and target; nothing where none was asked for."""
+    if not found.sensitivity:
+        return
+    gamma = float(found.sensitivity[0].curve.gammas[-1])
+    yield (
+        f"If an interaction that the factors leave out had log-magnitude up to {gamma:g} in an unseen regime "
+        f"(densities up to {factor_words(gamma)} times as high or low), and which one would turn the sign of the "
+        "effect against the baseline's mean:"
+    )
+    names = found.names()
+    for one in found.sensitivity:
+        about = f" {found.outcomes[one.column]}" if found.without_outcome else ""
+        yield f"{names[one.row]}{about}: {_bounds(one)}."
+
+
+def _bounds(one: RegimeSensitivity) -> str:
+    curve = one.curve
+    between = f"mean between {curve.lower[-1]:.4g} and {curve.upper[-1]:.4g}"
+    if curve.confidence is not None:
+        low, high = curve.confidence[-1].tolist()
+        between += f", with sampling error {low:.4g} to {high:.4g}"
+    return f"{between}; {one.tipping}"
+
+
 def _units(found: Estimates) -> Iterator[str]:
     """What scaled numbers are of; nothing where all are raw."""
     units = [unit for unit in found.units if unit]
@@ -179,6 +207,11 @@ def _notes(found: Estimates) -> Iterator[str]:
         yield (
             f"{_MARK} {found.method} needs no identification: it gives a number where the factors and these "
             "training regimes do not determine one."
+        )
+    if found.needs_identification and any(found.remainder):
+        yield (
+            "not identified; u given w is: the regime has no mean, but formulas give the density of u given w in "
+            "it: `ifm explain --regime R` shows them."
         )
     if found.calibration:
         yield (

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ifm_ident import InputError
-from ifm_ident.files import open_output
+from ifm_ident.files import UNFINISHED, open_output
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.model import DensityModel
 
@@ -57,13 +57,15 @@ class Folder:
                         f"{path} holds an experiment with {name} {_shown(there)}, this one has {_shown(here)}; "
                         "name another folder, or remove that one"
                     )
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+        elif path.exists() and (not path.is_dir() or not _untouched(path)):
             raise InputError(f"{path} exists and holds no experiment; name another folder")
-        else:
-            path.mkdir(parents=True, exist_ok=True)
+        try:
+            (path / "problems").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot write into {path}: {error.strerror}; name another folder") from None
+        if not file.exists():
             with open_output(file) as stream:
                 stream.write(text.encode())
-        (path / "problems").mkdir(exist_ok=True)
         return cls(path)
 
     def _file(self, number: int) -> Path:
@@ -109,6 +111,13 @@ class Folder:
         """What the fits had to say, nothing where none was kept."""
         file = self.path / "notes.json"
         return tuple(json.loads(file.read_bytes())) if file.exists() else ()
+
+
+def _untouched(path: Path) -> bool:
+    """Whether a folder is empty, but for what a run has left that was killed before it knew its settings."""
+    return all(
+        one.name.endswith(UNFINISHED) or (one.name == "problems" and _untouched(one)) for one in path.iterdir()
+    )
 
 
 def _shown(value: object) -> str:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from scipy.special import expit, log_softmax, logsumexp
+from scipy.stats import gamma
 
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.units import Units
 from ifm_learn.falsification._contrast import fit, free_basis
-from ifm_learn.falsification._quadratic import upper_tail
 from ifm_learn.falsification.question import Evidence, Question, contrast_blocks
 
 LEAST_FOR_ENERGY = 20.0
@@ -75,6 +75,21 @@ def energy_form(terms: Floats, signs: Floats | None = None) -> tuple[float, floa
         least = statistic * (1 - 1e-9)
         return statistic / float(weights.sum()), float((1 + np.sum(drawn >= least)) / (1 + len(drawn)))
     return statistic / float(weights.sum()), upper_tail(statistic, weights)
+
+
+def upper_tail(statistic: float, weights: Floats) -> float:
+    """P(sum_k w_k Z_k^2 >= statistic), Z independent standard normal, weights w not negative and not all 0.
+
+    The gamma distribution with the same mean, variance and third moment (Hall, Buckley and Eagleson); exact where
+    all weights are equal.
+
+    >>> from scipy.stats import chi2
+    >>> bool(np.isclose(upper_tail(14.0, np.full(3, 2.0)), chi2.sf(7.0, 3)))
+    True
+    """
+    first, second, third = (float(np.sum(weights**k)) for k in (1, 2, 3))
+    shape, scale = second**3 / (2 * third**2), 2 * third / second
+    return float(gamma.sf(statistic - first + shape * scale, shape, scale=scale))
 
 
 def distance_features(x: Floats, rng: np.random.Generator) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,8 +20,11 @@ def run(capfdbinary: pytest.CaptureFixture[bytes], *arguments: str) -> tuple[int
     """Exit status, standard output and standard error of `ifm ARGUMENTS`, run in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["ifm", *arguments])
+        before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
         with pytest.raises(SystemExit) as end:
             main()
+        for number, handler in before.items():  # the process goes on
+            signal.signal(number, handler)
     sys.stdout.flush()
     out, err = capfdbinary.readouterr()
     status = end.value.code

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ifm_ident import cli
+from ifm_ident.commands import group
 from ifm_ident.errors import MissingExtraError
 from ifm_ident.plugins import PluginError, loaded, plugin
 from tests.cli.running import run
@@ -22,9 +22,9 @@ HEAVY = {"numpy", "scipy", "sympy", "pyarrow", "flint", "sklearn", "matplotlib",
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of packages of its own, on the path."""
     monkeypatch.syspath_prepend(tmp_path)
-    cli._added.cache_clear()
+    group._added.cache_clear()
     yield tmp_path
-    cli._added.cache_clear()
+    group._added.cache_clear()
 
 
 def install(site: Path, group: str, name: str, place: str, source: str) -> None:

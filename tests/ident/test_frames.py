@@ -27,7 +27,7 @@ MODEL = Model(
     (Factor("f", ("x",), ("A", "dose")),),
 )
 BITS = Model((Intervention("A", (0, 1)), Intervention("B", (0, 1))), ("x",), (Factor("f", ("x",), ("A", "B")),))
-COLUMNS: dict[str, list[Any]] = {"A": [1, None, 0], "dose": ["high", None, "0.5"]}
+COLUMNS: dict[str, list[Any]] = {"A": [1, None, None, 0], "dose": ["high", None, "0", "0.5"]}
 EXPECTED = [((0, 1), (1, 2)), (), ((1, 1),)]
 MAKERS: list[Callable[[dict[str, list[Any]]], Any]] = [pd.DataFrame, pl.DataFrame, pa.table, dict]
 
@@ -37,6 +37,7 @@ def test_a_column_an_intervention(make: Callable[[dict[str, list[Any]]], Any]) -
     found = read_regimes(MODEL, make(COLUMNS))
     assert list(found.regimes) == EXPECTED
     assert found.notation == "assignment"
+    assert found.rows.tolist() == [0, 2, 3]  # the row without any level is no regime
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -87,8 +88,13 @@ def test_labels_of_every_type(column: Any) -> None:
 )
 def test_levels_of_every_type(column: Any) -> None:
     library = pl if isinstance(column, pl.Series) else pa if isinstance(column, pa.Array) else pd
-    frame = pa.table({"A": column}) if library is pa else library.DataFrame({"A": column})
-    assert list(read_regimes(BITS, frame).regimes) == [((0, 1),), (), ()]
+    columns: dict[str, Any] = {"A": column, "B": [0, 1, 0]}
+    found = read_regimes(BITS, pa.table(columns) if library is pa else library.DataFrame(columns))
+    assert list(found.regimes) == [((0, 1),), ((1, 1),), ()]
+    (note,) = found.notes
+    assert note.endswith(
+        "1 empty cell was read as baseline" if column[2] is not None else "2 empty cells were read as baseline"
+    )
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,8 @@ def test_json_has_the_layout_of_the_contract() -> None:
   {"regime": {"sigma1": 1, "sigma2": 1, "sigma3": 1}, "status": "identified", "criterion": "joint", """
         """"exponents": [{"train": 3, "exponent": "1"}, {"train": 5, "exponent": "1"}, """
         """{"train": 1, "exponent": "-1"}]},
-  {"regime": {"sigma1": 1, "sigma2": 0, "sigma3": 0}, "status": "observed", "train": 2}]}
+  {"regime": {"sigma1": 1, "sigma2": 0, "sigma3": 0}, "status": "observed", "train": 2}],
+ "targets": 2}
 """
     )
 

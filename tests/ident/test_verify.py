@@ -318,7 +318,7 @@ def test_results_about_another_study_are_refused(
     edit: Callable[[Any], Any], difference: str, tmp_path: Path
 ) -> None:
     def whole(data: Any) -> None:
-        data["results"] = []
+        data["results"], data["targets"] = [], 0
         edit(data)
         if "extra" in data["interventions"]:
             for regime in data["train"]:

@@ -8,8 +8,7 @@ from scipy.stats import binom, spearmanr
 
 from ifm_ident import InputError
 from ifm_learn.experiments.figures import panels
-from ifm_learn.experiments.results import Results
-from ifm_learn.experiments.scores import prmse, rank_correlation, wins
+from ifm_learn.experiments.results import Results, prmse, rank_correlation, wins
 from ifm_learn.experiments.table import markdown
 
 

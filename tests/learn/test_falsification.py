@@ -14,8 +14,7 @@ from ifm_ident import Factor, InputError, Study
 from ifm_learn.data.samples import Samples
 from ifm_learn.falsification._contrast import Block, bound_basis, fit, free_basis
 from ifm_learn.falsification._features import features
-from ifm_learn.falsification._quadratic import upper_tail
-from ifm_learn.falsification.energy import distance_features
+from ifm_learn.falsification.energy import distance_features, upper_tail
 from ifm_learn.falsification.repair import suggestions
 from ifm_learn.falsification.testing import adjust, falsify
 from tests.learn.falsification_truths import CODES, joint_model, model, samples_of, shifted

@@ -224,7 +224,7 @@ def _choose_in(
     if system.freedom == 0:
         value = _values(_solutions(start, design), objective, sizes)
         return start, value, value
-    targets = identification.targets.take(own).restrict(_counts(design, system.block))
+    targets = identification.targets.take(own).restrict(system.depends_on)
     first, same = np.unique(targets.first_equal(targets), return_inverse=True)
     wanted, scale = system.target_rows(targets.take(first))
     rows = TrainingRows(system.rows)
@@ -245,16 +245,6 @@ def _choose_in(
         elif objective == "l1":
             bound = Ratios.of([max(Fraction(1), bound[t] / int(e)) for t, e in enumerate(scale)])
     return system.terms_of(found).take(same), value.take(same), bound.take(same)
-
-
-def _counts(design: Design, block: int) -> NDArray[np.bool_]:
-    """Which interventions the factors of a system depend on, shape (d,)."""
-    if block == JOINT:
-        return design.model.relevant
-    mask = np.zeros(len(design.model), dtype=bool)
-    for k in design.model.covers[block]:
-        mask[design.model.scopes[k]] = True
-    return mask
 
 
 def _times(solutions: Solutions, scale: Ints | None) -> Solutions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from ifm_ident.arrays import Ints
 from ifm_ident.errors import InputError, MissingExtraError, nearest
+from ifm_ident.limits import require_regular, require_within
 from ifm_ident.study.reading._frames import frame_table
 from ifm_ident.study.reading._table import Table
 from ifm_ident.study.reading.missing_files import missing_file
@@ -66,6 +68,7 @@ def anndata_table(source: object, columns: Sequence[str] = ()) -> Table:
         if wanted:
             if x is None:
                 raise InputError(f"{name}: there is no X, and obs has no column {next(iter(wanted))!r}")
+            require_within("cells", int(x.shape[0]) * len(wanted), name)
             values = _columns_of(x, np.array(list(wanted.values()), dtype=np.int64))
             for k, column in enumerate(wanted):
                 data[column] = pa.chunked_array([np.ascontiguousarray(values[:, k])])
@@ -94,23 +97,72 @@ def _parts(source: object) -> tuple[Any, Any, Any]:
 
 
 def _parts_of_file(path: Path, stack: ExitStack) -> tuple[Any, Any, Any]:
-    """obs, the var names and X (still on disk); nothing else of the file is read."""
+    """obs, the var names and X (still on disk); nothing else of the file is read, and no link is followed."""
     try:
         import h5py
         from anndata.io import read_elem, sparse_dataset
     except ImportError:
         raise MissingExtraError("anndata", "anndata") from None
+    require_regular(path)
     if not path.exists():
         raise missing_file(path, (path.suffix.lower(),))
     try:
         file = stack.enter_context(h5py.File(path, "r"))
+        _require_own(path, file, ("obs", "var", "X"))
         var = file["var"]
-        obs, var_names = read_elem(file["obs"]), read_elem(var[var.attrs.get("_index", "_index")])
+        index = var.attrs.get("_index", "_index")
+        _require_small(path, file["obs"], var[index])
+        obs, var_names = read_elem(file["obs"]), read_elem(var[index])
         x = file.get("X")
         return obs, var_names, sparse_dataset(x) if isinstance(x, h5py.Group) else x
+    except InputError:
+        raise
     except (OSError, KeyError, AttributeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: this is no .h5ad file that anndata can read ({reason})") from None
+
+
+def _require_own(path: Path, file: Any, names: Sequence[str]) -> None:
+    """Raise InputError where a part of a file is kept elsewhere: by a link, in other files, as a view of others."""
+    import h5py
+
+    waiting = [(file, name) for name in names]
+    seen = set()
+    while waiting:
+        group, name = waiting.pop()
+        link = group.get(name, getlink=True)
+        if link is None:
+            continue
+        at = f"{group.name.rstrip('/')}/{name}"
+        other = ""
+        if not isinstance(link, h5py.HardLink):
+            other = f"is a link to {getattr(link, 'filename', '')}{link.path!r}"
+        elif (found := h5py.h5o.get_info(group.id, name.encode())).type == h5py.h5o.TYPE_DATASET:
+            dataset = group[name]
+            other = "is kept in other files" if dataset.external else ""
+            other = "is a view of other data sets" if dataset.is_virtual else other
+        elif found.type == h5py.h5o.TYPE_GROUP and found.addr not in seen:
+            seen.add(found.addr)
+            waiting += [(group[name], child) for child in group[name]]
+        if other:
+            raise InputError(f"{path}: {at} {other}, and only what is in the file itself is read; write it whole")
+
+
+def _require_small(path: Path, obs: Any, index: Any) -> None:
+    """Raise InputError where obs or the names of var are larger than the limits."""
+    sizes: list[tuple[str, int, int]] = []
+
+    def look(name: str, found: Any) -> None:
+        if hasattr(found, "shape"):
+            sizes.append((name, math.prod(found.shape), found.dtype.itemsize))
+
+    obs.visititems(look)
+    look("", index)
+    columns = {name.partition("/")[0] for name, _, _ in sizes}
+    require_within("rows", max(size for _, size, _ in sizes), path)
+    require_within("columns", len(columns), path)
+    require_within("cells", sum(size for _, size, _ in sizes), path)
+    require_within("file", sum(size * width for _, size, width in sizes), f"{path}, decompressed")
 
 
 def _place(source: str, column: str, obs: Sequence[str], var_names: NDArray[np.object_]) -> str | int:

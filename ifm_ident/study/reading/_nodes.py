@@ -12,15 +12,14 @@ from fractions import Fraction
 from typing import Literal
 
 from ifm_ident.errors import InputError
+from ifm_ident.limits import beyond, current, require_within
 from ifm_ident.study.reading._sources import is_tabular
 
 Kind = Literal["map", "seq", "str", "int", "float", "bool", "null", "date", "table"]
 Place = tuple[str | int, ...]
-MAX_DEPTH = 64
 NUMBER_KEYS = ("coordinate", "table")
 """Maps under these keys are from levels, which may be numbers, to values."""
 
-TOO_DEEP = f"the nesting is deeper than {MAX_DEPTH} levels"
 
 _WORDS: dict[Kind, str] = {
     "map": "a map",
@@ -98,6 +97,11 @@ class Node:
         return line
 
 
+def too_deep(depth: int) -> InputError:
+    """The refusal of lists and maps so deep inside one another."""
+    return beyond("nesting", depth, f"the nesting is deeper than {current().nesting} levels")
+
+
 def scalar_from_text(text: str, line: int, kind: Kind | None) -> Node:
     """A scalar as YAML's 1.2 core schema reads it; `kind` None resolves the text, "str" takes it as is.
 
@@ -113,6 +117,7 @@ def scalar_from_text(text: str, line: int, kind: Kind | None) -> Node:
     ifm_ident.errors.InputError: 'x' is not a whole number
     """
     _require_unicode(text)
+    require_within("label", len(text), f"the text {text[:20]!r}...")
     if kind == "str":
         return Node("str", line, text, text)
     found = _resolve(text)
@@ -160,8 +165,8 @@ def node_from_plain(value: object, path: Place = ()) -> Node:
     ...
     ifm_ident.errors.InputError: the key 1 is not text; write '1'
     """
-    if len(path) > MAX_DEPTH:
-        raise InputError(TOO_DEEP, path)
+    if len(path) > current().nesting:
+        raise InputError(str(too_deep(len(path))), path)
     if isinstance(value, Mapping):
         node = Node("map", 0)
         for key, child in value.items():

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 
+from ifm_ident.design.model import legal_name
 from ifm_ident.design.regime_text import BASELINE
+from ifm_ident.design.texts import is_missing, look_alike_words, look_alikes, visible
 from ifm_ident.errors import InputError
 from ifm_ident.study.reading.label_conventions import CONTROLS, LabelConvention, is_known_control
 
-_NEVER_IN_NAMES = ("+", ",", ":")
-_PERHAPS_IN_NAMES = ("|", ";", "&", "_")
+_SIGNS = "+,:|;&_"
+"""Characters that may join interventions; names of interventions may hold those after `:`."""
+
+_HIDDEN = 0xF0000
+"""Where private characters begin, which stand for texts that the convention names while labels are taken apart."""
 
 
 class InLabel(Exception):
@@ -26,17 +32,30 @@ def names_in_labels(
 ) -> tuple[list[str], LabelConvention]:
     """The interventions of distinct labels, and the convention with its separator.
 
-    Without `interventions` they are found; InLabel or InputError where that leaves a doubt.
+    Without `interventions` they are found: labels are taken apart by a separator that is given, or by one that
+    makes every label that holds it a row of other labels and controls. InLabel or InputError where that leaves a
+    doubt.
 
     >>> names_in_labels(["ctrl", "A", "B", "A_B"], LabelConvention())[0]
     ['A', 'B']
+    >>> names_in_labels(["ctrl", "A:1"], LabelConvention())
+    Traceback (most recent call last):
+    ...
+    ifm_ident.study.reading._screen_labels.InLabel: 'A:1' may be one intervention, or several joined by ':'; give \
+separator=':' if it joins, names={'A:1': 'A_1'} if it does not
     """
     if interventions is not None:
         return list(interventions), convention
     for i, text in enumerate(texts):
         if not text:
             raise InLabel(i, f"the label is empty; write {BASELINE!r} for baseline")
-    names, found = _found(texts, convention)
+    alike = look_alikes(texts)
+    if alike is not None:
+        raise InLabel(texts.index(alike[1]), f"the labels {look_alike_words(*alike)}")
+    texts = [visible(text) for text in texts]
+    named = dict(convention.names)
+    hide, show = _hiding(named)
+    names, found = _found([hide(text) for text in texts], convention, show)
     if convention.separator is None:
         _require_whole(texts, names)
     if convention.control is None and not any(
@@ -46,20 +65,54 @@ def names_in_labels(
             f"no label means baseline: {', '.join(CONTROLS[:5])} and their like were looked for; name it with "
             "control=, or say with control=[] that no row is at baseline"
         )
-    return names, found
+    shown = sorted(dict.fromkeys(named.get(name, name) for name in map(show, names)))
+    for name in shown:
+        if legal_name(name) == name and not is_missing(name):
+            continue
+        index = next((i for i, text in enumerate(texts) if name in text), 0)
+        if is_missing(name) and name not in named.values():
+            raise InLabel(
+                index,
+                f"{name!r} reads as a missing value; remove such rows or, if it is a name, give "
+                f"names={{{name!r}: {name!r}}} or, for the baseline, control={name!r}",
+            )
+        if legal_name(name) != name:
+            bad = sorted(set(name) - set(legal_name(name)))
+            raise InLabel(
+                index,
+                f"the intervention name {name!r} holds {' '.join(map(repr, bad))}; names hold none of + , = : or "
+                f"white space: give names={{{name!r}: {legal_name(name)!r}}}",
+            )
+    return shown, found
+
+
+def _hiding(named: dict[str, str]) -> tuple[Callable[[str], str], Callable[[str], str]]:
+    """Texts that are named, made one character where they stand between signs or alone, and back again."""
+    order = sorted(named, key=len, reverse=True)
+    hidden = {text: chr(_HIDDEN + i) for i, text in enumerate(order)}
+    pattern = re.compile(rf"(?<![^\s{_SIGNS}])({'|'.join(map(re.escape, order))})(?![^\s{_SIGNS}])")
+    back = {character: text for text, character in hidden.items()}
+
+    def hide(text: str) -> str:
+        return pattern.sub(lambda found: hidden[found[1]], text) if hidden else text
+
+    def show(text: str) -> str:
+        return "".join(back.get(c, c) for c in text) if hidden else text
+
+    return hide, show
 
 
 def _require_whole(texts: Sequence[str], names: Sequence[str]) -> None:
     """InLabel for a name that two other names make up, joined by a character that is no letter or digit."""
     known = set(names)
     for name in names:
-        for sign in dict.fromkeys(c for c in name if not c.isalnum()):
+        for sign in dict.fromkeys(re.findall(r"[^\w]+|_+", name)):
             parts = [part.strip() for part in name.split(sign) if part.strip()]
             if len(parts) > 1 and all(part in known and part != name for part in parts):
                 remedy = (
                     f"write {'+'.join(parts)}, or give interventions=[...]"
                     if sign.isspace()
-                    else f"give separator={sign!r} if it joins, '+' if it does not, or interventions=[...]"
+                    else f"give separator={sign.strip()!r} if it joins, '+' if it does not, or interventions=[...]"
                 )
                 index = next(i for i, text in enumerate(texts) if name in text)
                 raise InLabel(
@@ -68,27 +121,40 @@ def _require_whole(texts: Sequence[str], names: Sequence[str]) -> None:
                 )
 
 
-def _found(texts: Sequence[str], convention: LabelConvention) -> tuple[list[str], LabelConvention]:
+def _found(
+    texts: Sequence[str], convention: LabelConvention, show: Callable[[str], str]
+) -> tuple[list[str], LabelConvention]:
     controls = {text for text in texts if _is_control(text, convention)}
     separator = convention.separator
-    if separator is None:
-        separator = _certain_separator(texts)
     if separator is not None:
         parts = {part.strip() for text in texts if text not in controls for part in text.split(separator)}
         empty = next((i for i, t in enumerate(texts) if not all(p.strip() for p in t.split(separator))), None)
         if empty is not None:
-            raise InLabel(empty, f"{texts[empty]!r} has an empty part between {separator!r} and {separator!r}")
-        names = sorted(part for part in parts if not _is_control(part, convention))
-        return names, dataclasses.replace(convention, separator=separator)
-    tried = [_Perhaps(texts, s, convention).names() for s in _PERHAPS_IN_NAMES if any(s in t for t in texts)]
-    found = [names for names in tried if names is not None]
+            raise InLabel(
+                empty, f"{show(texts[empty])!r} has an empty part between {separator!r} and {separator!r}"
+            )
+        return [part for part in parts if not _is_control(part, convention)], convention
+    runs = dict.fromkeys(
+        run for sign in _SIGNS for text in texts for run in re.findall(rf"{re.escape(sign)}+", text)
+    )
+    found: list[tuple[list[str], str]] = []
+    left = list(texts)
+    for run in sorted(runs, key=len, reverse=True):
+        try:
+            names = _Perhaps(left, run, convention, show).names()
+        except InLabel as error:
+            label = left[error.index]
+            raise InLabel(next(i for i, text in enumerate(texts) if label in text), str(error)) from None
+        if names is not None:
+            found.append(names)
+            left = names[0]
     if len(found) > 1:
         raise InputError(
             f"labels are joined by {found[0][1]!r} and by {found[1][1]!r}; give separator=, or interventions=[...]"
         )
     if found:
-        names, separator = found[0]
-        return names, dataclasses.replace(convention, separator=separator)
+        left, separator = found[0]
+        return left, dataclasses.replace(convention, separator=separator)
     return sorted(set(texts) - controls), dataclasses.replace(convention, separator="+")
 
 
@@ -98,28 +164,28 @@ def _is_control(text: str, convention: LabelConvention) -> bool:
     )
 
 
-def _certain_separator(texts: Sequence[str]) -> str | None:
-    """The separator that no name of an intervention can hold, if there is one."""
-    found = {s: i for s in _NEVER_IN_NAMES for i, text in enumerate(texts) if s in text}
-    if len(found) > 1:
-        (one, _), (other, at) = list(found.items())[:2]
-        raise InLabel(at, f"labels are joined by {one!r} and by {other!r}; give separator=")
-    return next(iter(found), None)
-
-
 class _Perhaps:
-    """A character that may separate interventions or belong to their names."""
+    """Characters that may separate interventions or belong to their names."""
 
-    def __init__(self, texts: Sequence[str], separator: str, convention: LabelConvention) -> None:
-        self.separator, self.convention = separator, convention
+    def __init__(
+        self, texts: Sequence[str], separator: str, convention: LabelConvention, show: Callable[[str], str]
+    ) -> None:
+        self.separator, self.convention, self.show = separator, convention, show
+        self.cut = re.compile(
+            rf"(?<!{re.escape(separator[0])})\s*{re.escape(separator)}\s*(?!{re.escape(separator[0])})"
+        )
         bare = ((text, self._without_control(text)) for text in texts if not _is_control(text, convention))
         self.bare = {text: rest for text, rest in bare if not _is_control(rest, convention)}
         self.known = set(self.bare.values())
         self.index = {text: i for i, text in enumerate(texts)}
 
+    def _pieces(self, text: str) -> list[str]:
+        """The pieces between separators, which longer runs of the same character are not."""
+        return self.cut.split(text)
+
     def _without_control(self, text: str) -> str:
         """The label without controls at its ends."""
-        pieces = text.split(self.separator)
+        pieces = self._pieces(text)
         for size in range(len(pieces) - 1, 0, -1):
             if _is_control(self.separator.join(pieces[:size]), self.convention):
                 return self._without_control(self.separator.join(pieces[size:]))
@@ -128,7 +194,7 @@ class _Perhaps:
         return text
 
     def _proper_parts(self, text: str) -> Iterator[str]:
-        pieces = text.split(self.separator)
+        pieces = self._pieces(text)
         for start in range(len(pieces)):
             for stop in range(start + 1, len(pieces) + 1):
                 if stop - start < len(pieces):
@@ -136,7 +202,7 @@ class _Perhaps:
 
     def _falls_apart(self, text: str) -> bool:
         """Whether a label is two or more known ones in a row."""
-        pieces = text.split(self.separator)
+        pieces = self._pieces(text)
         reached = [True] + [False] * len(pieces)
         for stop in range(1, len(pieces) + 1):
             reached[stop] = any(
@@ -151,16 +217,28 @@ class _Perhaps:
         first: dict[str, str] = {}
         for text, bare in self.bare.items():
             if bare in whole:
-                for piece in dict.fromkeys(bare.split(self.separator)):
+                for piece in dict.fromkeys(self._pieces(bare)):
                     if first.setdefault(piece, bare) != bare:
-                        return text, f", as {first[piece]!r} holds {piece!r} too"
+                        return text, f", as {self.show(first[piece])!r} holds {self.show(piece)!r} too"
         return None
 
     def _doubt(self, text: str, why: str) -> InLabel:
+        label, sign = self.show(text), self.separator
+        named = f"names={{{label!r}: {legal_name(label)!r}}}"
+        if not all(self._pieces(text)):
+            remedy = named if sign[0] in "+,:" else "separator='+'"
+            return InLabel(
+                self.index[text],
+                f"{label!r} has an empty part between {sign!r} and {sign!r}; if it is one intervention, give "
+                f"{remedy}",
+            )
+        apart = f"{named} if it does not"
+        if sign[0] not in "+,:":
+            apart = "'+' if it does not, or interventions=[...]"
         return InLabel(
             self.index[text],
-            f"{text!r} may be one intervention, or several joined by {self.separator!r}{why}; give "
-            f"separator={self.separator!r} if it joins, '+' if it does not, or interventions=[...]",
+            f"{label!r} may be one intervention, or several joined by {sign!r}{why}; give separator={sign!r} if "
+            f"it joins, {apart}",
         )
 
     def names(self) -> tuple[list[str], str] | None:
@@ -169,11 +247,11 @@ class _Perhaps:
         for text, bare in self.bare.items():
             part = next((p for p in self._proper_parts(bare) if p in self.known), None) if bare in whole else None
             if part is not None:
-                raise self._doubt(text, f" as {part!r} is a label too")
+                raise self._doubt(text, f" as {self.show(part)!r} is a label too")
         if shared := self._shared_piece(whole):
             raise self._doubt(*shared)
         joined = any(bare != text or bare not in whole for text, bare in self.bare.items())
-        unlike_a_name = next((text for text in self.bare if self.separator in text), None)
-        if not joined and unlike_a_name is not None and self.separator != "_":
-            raise self._doubt(unlike_a_name, "")
+        apart = [text for text, bare in self.bare.items() if bare in whole and len(self._pieces(bare)) > 1]
+        if apart and self.separator[0] != "_" and (not joined or self.separator[0] in "+,:"):
+            raise self._doubt(apart[0], "")
         return (sorted(whole), self.separator) if joined else None

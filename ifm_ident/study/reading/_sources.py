@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ifm_ident.errors import InputError
+from ifm_ident.files import note_input
+from ifm_ident.limits import require_regular
 from ifm_ident.study.reading._anndata_files import anndata_table, is_anndata
 from ifm_ident.study.reading._frames import LABELS, columns_table, frame_table, is_lazy, is_series
 from ifm_ident.study.reading._table import Table
@@ -27,9 +29,11 @@ def open_table(path: Path, columns: Sequence[str] = ()) -> Table:
     ...
     ifm_ident.errors.InputError: regimes.xlsx: tables end in .csv, .tsv, .txt, .parquet, .pq, .h5ad; save it as one
     """
+    note_input(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: tables end in {', '.join(SUFFIXES)}; save it as one")
+    require_regular(path)
     if path.is_dir():
         raise InputError(f"{path}: this is a directory, not a table")
     if suffix == ANNDATA_SUFFIX:

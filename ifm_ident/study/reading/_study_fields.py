@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
@@ -17,11 +17,12 @@ from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.design.spaces import AllRegimes, Listed, Space, UpToOrder
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.files import note_input
 from ifm_ident.study.reading._nodes import Node, Place
 from ifm_ident.study.reading._sources import table_of
 from ifm_ident.study.reading._table import RowError
-from ifm_ident.study.reading._tables import RegimeTable, read_counts, read_regimes
-from ifm_ident.study.reading.label_conventions import LabelConvention
+from ifm_ident.study.reading._tables import RegimeTable, data_regimes, read_counts, read_regimes
+from ifm_ident.study.reading.label_conventions import LABEL_KEYS, LabelConvention
 
 Scale = Literal["none", "paper", "standard"]
 _SCALES = ("none", "paper", "standard")
@@ -32,18 +33,24 @@ _TABLE_KEYS = ("file", "label", "labels")
 class DataSpec:
     """Where the data table is and how to read it: outcome, label column and convention, scaling, logarithms.
 
-    unit: the column that says which rows belong together (an animal, a plate), None for independent rows.
+    label: the column of labels, or several that hold one intervention each. unit: the column that says
+    which rows belong together (an animal, a plate), None for independent rows.
     outcomes: several columns in place of one `outcome`, "all" for every numeric one without another part.
     """
 
     file: Path
     outcome: str | None = None
-    label: str | None = None
+    label: str | tuple[str, ...] | None = None
     scale: Scale = "none"
     log: tuple[str, ...] = ()
     labels: LabelConvention | None = None
     unit: str | None = None
     outcomes: tuple[str, ...] | Literal["all"] = ()
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of labels, () for one column an intervention."""
+        return (self.label,) if isinstance(self.label, str) else self.label or ()
 
 
 def require_keys(node: Node, place: Place, legal: Collection[str], required: Collection[str] = ()) -> None:
@@ -178,10 +185,14 @@ def _factor(node: Node, k: int, variables: tuple[str, ...]) -> Factor:
 
 @dataclass(frozen=True, eq=False)
 class FieldReader:
-    """Reads the fields that hold regimes; table files are relative to `folder`."""
+    """Reads the fields that hold regimes; table files are relative to `folder`.
+
+    notes: what tables left out or took for baseline, in words, filled while reading.
+    """
 
     reader: RegimeReader
     folder: Path
+    notes: list[str] = field(default_factory=list)
 
     @property
     def model(self) -> Model:
@@ -193,8 +204,28 @@ class FieldReader:
         if node.kind in ("map", "table"):
             table = self._table(node, ("train",))
             return table.regimes, table.notation
-        items = list_of(node, ("train",), "`train`", '["00", "10"] or a map with the key file')
+        items = list_of(node, ("train",), "`train`", '["00", "10"], a map with the key file, or `data`')
         return self._listed(items, ("train",))
+
+    def train_of_data(self, spec: DataSpec | None) -> tuple[Regimes, Notation]:
+        """`train: data`, the distinct regimes of the data table: by number active, then positions, then levels."""
+        if spec is None:
+            raise InputError(
+                "`train: data` takes those of the data table, and there is none; add data: {file: cells.csv}",
+                ("train",),
+            )
+        try:
+            found = data_regimes(self.model, spec.file, spec.label, spec.labels)
+        except RowError:
+            raise
+        except InputError as error:
+            raise InputError(str(error), ("data", "file")) from None
+        self.notes.extend(found.notes)
+        if not len(found.regimes):
+            raise InputError(f"{spec.file}: no row tells a regime; `train: data` needs one", ("train",))
+        once = found.regimes.take(np.unique(found.regimes.first_equal(found.regimes)))
+        distinct = sorted(once, key=lambda r: (len(r), [p for p, _ in r], [level for _, level in r]))
+        return Regimes.from_active(distinct, len(self.model)), found.notation
 
     def test(self, node: Node) -> tuple[Space, Notation | None]:
         """The test regimes and the notation that texts among them are written in."""
@@ -290,6 +321,7 @@ class FieldReader:
             raise
         except InputError as error:
             raise InputError(str(error), (*place, "file")) from None
+        self.notes.extend(found.notes)
         if not len(found.regimes):
             file, what = table_of(source).path, "test" if place == ("test",) else "training"
             raise InputError(f"{file}: the table has no rows; list at least one {what} regime", place)
@@ -303,17 +335,32 @@ class FieldReader:
         file = text_of(entry, (*place, "file"), "`file`")
         if "\0" in file:
             raise InputError("`file` holds a null character; write a path", (*place, "file"))
+        note_input(self.folder / file)  # data may be read later, or not by this command
         return self.folder / file
 
-    def _labels(self, node: Node, place: Place) -> tuple[str | None, LabelConvention | None]:
-        """The label column and how its labels are written."""
+    def _labels(self, node: Node, place: Place) -> tuple[str | tuple[str, ...] | None, LabelConvention | None]:
+        """The label column or columns, and how labels are written."""
         label, labels = node.entries.get("label"), node.entries.get("labels")
-        name = None if label is None else text_of(label, (*place, "label"), "`label`")
+        name: str | tuple[str, ...] | None = None
+        if label is not None and label.kind == "seq":
+            name = _names(label, (*place, "label"), "a label column")
+            if len(set(name)) < max(2, len(name)):
+                raise InputError(
+                    "`label` lists columns that hold one intervention each, two or more, each once; for one "
+                    "column write its name alone",
+                    (*place, "label"),
+                )
+        elif label is not None:
+            name = text_of(label, (*place, "label"), "`label`")
         if labels is None:
             return name, None
         inside: Place = (*place, "labels")
-        require_keys(labels, inside, ("separator", "control"))
-        separator, control = labels.entries.get("separator"), labels.entries.get("control")
+        if labels.kind != "map":
+            raise InputError(
+                f"`labels` is a map with the keys control, separator and names; got {labels.shown}", inside
+            )
+        require_keys(labels, inside, LABEL_KEYS)
+        separator, control, named = (labels.entries.get(key) for key in LABEL_KEYS)
         what = "a name of the control"
         controls = (
             None
@@ -323,8 +370,18 @@ class FieldReader:
             else (text_of(control, (*inside, "control"), what),)
         )
         between = None if separator is None else text_of(separator, (*inside, "separator"), "the separator")
+        if named is not None and named.kind != "map":
+            raise InputError(
+                '`names` is a map from texts in labels to interventions such as {"chr1:100-200": g1}, got '
+                f"{named.shown}",
+                (*inside, "names"),
+            )
+        pairs = [
+            (text, text_of(one, (*inside, "names", text), "the intervention that a text names"))
+            for text, one in (named.entries.items() if named is not None else ())
+        ]
         try:
-            return name, LabelConvention(between, controls)
+            return name, LabelConvention(between, controls, tuple(pairs))
         except InputError as error:
             raise InputError(str(error), inside) from None
 
@@ -343,7 +400,7 @@ class FieldReader:
         if node.kind == "map":
             levels = {}
             for name, level in node.entries.items():
-                if name in self.model.position:
+                if self.model.find(name) is not None:
                     levels[name] = level_of(level, (*place, name))
                     if self.model.valued[self.model.position[name]] and level.kind == "float":
                         levels[name] = level.raw

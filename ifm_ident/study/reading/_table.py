@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.limits import require_within
 
 
 class RowError(InputError):
@@ -69,14 +71,18 @@ class Table:
     def texts(self, name: str) -> pa.ChunkedArray:
         """A column as text, nulls kept.
 
-        Raises InputError, naming the column and its type, for booleans, dates, nested values and the like.
+        Raises InputError, naming the column and its type, for booleans, dates, nested values and the like, and for
+        a cell longer than the limit `label`.
         """
         column = self.column(name)
         kind = _value_type(column.type)
         if pa.types.is_boolean(kind):
             remedy = "write its levels as the study does, as text or as the numbers 0 and 1"
         elif _is_text(kind) or pa.types.is_null(kind) or _is_number(kind):
-            return column.cast(pa.large_string())
+            texts = column.cast(pa.large_string())
+            longest = pc.max(pc.utf8_length(texts)).as_py() or 0
+            require_within("label", longest, f"{self.path}: a cell of the column {name!r}")
+            return texts
         elif pa.types.is_temporal(kind):
             remedy = "write its levels as text"
         else:

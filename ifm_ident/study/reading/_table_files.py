@@ -7,10 +7,12 @@ import io
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from ifm_ident.errors import InputError
+from ifm_ident.limits import read_bytes, require_within
 from ifm_ident.study.reading._table import RowError, Table, require_distinct
 from ifm_ident.study.reading.missing_files import missing_file
 
@@ -23,25 +25,61 @@ def read_table_file(path: Path) -> Table:
     """The table of a CSV, TSV or Parquet file, told apart by the suffix; cells of CSV and TSV stay text."""
     suffix = path.suffix.lower()
     parquet = suffix in (".parquet", ".pq")
+    nested: dict[str, str] = {}
     try:
-        data = _read_parquet(path) if parquet else _read_text(path, suffix)
+        data = _read_parquet(path, nested) if parquet else _read_text(path, suffix)
     except FileNotFoundError:
         raise missing_file(path, SUFFIXES) from None
     except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: the table cannot be read ({reason})") from None
-    return Table(path, data, untyped=not parquet)
+    return Table(path, data, untyped=not parquet, unreadable=nested)
 
 
-def _read_parquet(path: Path) -> pa.Table:
+def _read_parquet(path: Path, nested: dict[str, str]) -> pa.Table:
+    """The columns that hold one value a row; `nested` gets the others, which are not read, and why."""
     with path.open("rb") as source:
-        require_distinct(path, pq.read_schema(source).names)
+        schema = pq.read_schema(source)
+        require_distinct(path, schema.names)
+        nested |= {
+            field.name: f"holds values of type {field.type}; levels and labels are text or numbers"
+            for field in schema
+            if pa.types.is_nested(field.type)
+        }
+        names = [name for name in schema.names if name not in nested]
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
         source.seek(0)
-        return pq.read_table(source)
+        file = pq.ParquetFile(source, read_dictionary=texts)
+        _require_small(path, file.metadata, len(names))
+        return _unfolded(path, file.read(names), schema, texts)
+
+
+def _require_small(path: Path, metadata: pq.FileMetaData, columns: int) -> None:
+    """Raise InputError for a file that says it unfolds to more than the limits; nothing of it is read yet."""
+    require_within("rows", metadata.num_rows, path)
+    require_within("columns", metadata.num_columns, path)
+    require_within("cells", metadata.num_rows * columns, path)
+    size = sum(metadata.row_group(g).total_byte_size for g in range(metadata.num_row_groups))
+    require_within("file", size, f"{path}, decompressed")
+
+
+def _unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) -> pa.Table:
+    """The table with its texts written out, where these are no more than the limits: a long text is stored once."""
+    size = 0
+    for name in texts:
+        for chunk in table.column(name).chunks:
+            lengths = pc.binary_length(chunk.dictionary).to_numpy(zero_copy_only=False)
+            used = chunk.indices.drop_null().to_numpy(zero_copy_only=False)
+            size += int(lengths[used].sum()) if len(used) else 0
+    require_within("file", size, f"{path}, decompressed")
+    for place, field in enumerate(table.schema):
+        if field.name in texts:
+            table = table.set_column(place, field.name, table.column(place).cast(schema.field(field.name).type))
+    return table
 
 
 def _read_text(path: Path, suffix: str) -> pa.Table:
-    data = path.read_bytes()
+    data = read_bytes(path)
     if not data.removeprefix(b"\xef\xbb\xbf").strip():
         raise InputError(f"{path}: the file is empty; the first line names the columns")
     try:
@@ -53,6 +91,9 @@ def _read_text(path: Path, suffix: str) -> pa.Table:
     data = data.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n") + b"\n"
     tabs = suffix == ".tsv" or (suffix == ".txt" and b"\t" in data.split(b"\n", 1)[0])
     width = _header_width(path, data, tabs)
+    rows = data.count(b"\n") - 1  # a line more for every line end inside quotes
+    for name, value in (("columns", width), ("rows", rows), ("cells", rows * width)):
+        require_within(name, value, path)
     bad: list[pacsv.InvalidRow] = []
 
     def refuse(row: pacsv.InvalidRow) -> str:

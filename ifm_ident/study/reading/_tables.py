@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -13,7 +17,9 @@ from ifm_ident.design.model import Model
 from ifm_ident.design.notation import parse_labels
 from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader, match_level
 from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.texts import is_missing, look_alike_words
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.study.reading._label_columns import Label, blank_rows, joined_labels, skipped
 from ifm_ident.study.reading._sources import table_of
 from ifm_ident.study.reading._table import RowError, Table
 from ifm_ident.study.reading.label_conventions import LabelConvention, read_labels
@@ -25,23 +31,30 @@ _MOST_DIGITS = 18
 
 @dataclass(frozen=True, eq=False)
 class RegimeTable:
-    """The regimes of a table, one a row, and the notation that fits how it writes them."""
+    """The regimes of a table, one a row, and the notation that fits how it writes them.
+
+    rows: the row of each regime, from 0, ascending: rows that tell no regime are left out. notes: what was left
+    out or taken for baseline, in words.
+    """
 
     regimes: Regimes
     notation: Notation
+    rows: Ints
+    notes: tuple[str, ...] = ()
 
 
 def read_regimes(
-    model: Model, source: object, label: str | None = None, labels: LabelConvention | None = None
+    model: Model, source: object, label: Label = None, labels: LabelConvention | None = None
 ) -> RegimeTable:
-    """The regimes of a table: one column an intervention, or one column of labels (docs/reference/study-file.md).
+    """The regimes of a table: one column an intervention, or columns of labels (docs/reference/study-file.md).
 
     `source` is whatever `table_of` takes. `labels` says how labels are written; without it they are read as
     in a study file, or else in the convention that the known interventions leave no doubt about.
 
-    With `label` that column is read and the others are ignored. Without, columns named like interventions
-    are read, absent or empty meaning baseline; with no such column, the column `label` or `regime`, or the
-    only column there is. Levels match by text, numbers also by value.
+    With `label` that column is read and the others are ignored; several hold one intervention each. Without,
+    columns named like interventions are read, absent or empty meaning baseline; with no such column, the column
+    `label` or `regime`, or the only column there is. Levels match by text, numbers also by value. A row whose
+    cells are all empty is no regime and left out; other columns are ignored where every intervention has its own.
 
     Raises InputError that starts with `FILE: `, or RowError with `FILE, row N: ` (N counted from 1), for
     what cannot be read, an unknown column, level or regime, a missing label, and one that parses two ways.
@@ -53,18 +66,20 @@ def read_regimes(
     >>> model = Model(pair, ("x",), (Factor("f", ("x",), ("A", "B")),))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "t.csv"
-    ...     _ = path.write_text("A,B\\n1,\\n0,1.0\\n")
+    ...     _ = path.write_text("A,B\\n1,\\n0,1.0\\n,\\n")
     ...     list(read_regimes(model, path).regimes)
     [((0, 1),), ((1, 1),)]
     >>> list(read_regimes(model, ["control", "B_A", "A+ctrl"]).regimes)
     [(), ((0, 1), (1, 1)), ((0, 1),)]
     """
     table = table_of(source)
-    return regimes_in(model, table, label_column(model, table, label, extra=()), labels)
+    others = _responses(model, table, ()) if label is None else ()
+    found = regimes_in(model, table, label_column(model, table, label, extra=others), labels)
+    return dataclasses.replace(found, notes=(*found.notes, *_ignored(table, others)))
 
 
 def read_counts(
-    model: Model, source: object, label: str | None = None, labels: LabelConvention | None = None
+    model: Model, source: object, label: Label = None, labels: LabelConvention | None = None
 ) -> tuple[Regimes, Ints, Ints]:
     """The regimes of a table, their sample sizes (column `n`), and their rows, counted from 1.
 
@@ -82,32 +97,39 @@ def read_counts(
             "rename the intervention or use a label column"
         )
     column = label_column(model, table, label, extra=(COUNT_COLUMN,))
-    counts = _counts(table)
-    return regimes_in(model, table, column, labels).regimes, counts, np.arange(1, len(counts) + 1, dtype=np.int64)
+    found = regimes_in(model, table, column, labels)
+    return found.regimes, _counts(table, found.rows), found.rows + 1
 
 
 def read_data_regimes(
-    model: Model, source: object, label: str | None = None, labels: LabelConvention | None = None
+    model: Model, source: object, label: Label = None, labels: LabelConvention | None = None
 ) -> Regimes:
-    """The regime of every row of a data table; columns that are no interventions are ignored.
+    """The regimes of a data table, as `data_regimes` has them, without their rows."""
+    return data_regimes(model, source, label, labels).regimes
+
+
+def data_regimes(
+    model: Model, source: object, label: Label = None, labels: LabelConvention | None = None
+) -> RegimeTable:
+    """The regimes of the rows of a data table; columns that are no interventions are ignored.
 
     Its place in a study: docs/reference/study-file.md. Raises InputError as `read_regimes` does, also where
     neither an intervention nor a label column is found.
     """
     table = table_of(source)
-    own = any(name in model.position for name in table.names)
-    kept = model.position.keys() if own else LABEL_COLUMNS
-    column = label_column(model, table, label, extra=tuple(n for n in table.names if n not in kept))
-    return regimes_in(model, table, column, labels).regimes
+    own = any(model.find(name) is not None for name in table.names)
+    extra = tuple(name for name in table.names if (model.find(name) is None if own else name not in LABEL_COLUMNS))
+    return regimes_in(model, table, label_column(model, table, label, extra), labels)
 
 
-def label_column(model: Model, table: Table, label: str | None, extra: tuple[str, ...]) -> str | None:
-    """The column of labels, or None for one column an intervention; unknown columns are refused."""
+def label_column(model: Model, table: Table, label: Label, extra: tuple[str, ...]) -> Label:
+    """The column or columns of labels, or None for one column an intervention; unknown columns are refused."""
     if label is not None:
-        table.column(label)  # InputError where it cannot be had
+        for name in (label,) if isinstance(label, str) else label:
+            table.column(name)  # InputError where it cannot be had
         return label
     names = [name for name in table.names if name not in extra]
-    if not any(name in model.position for name in names):
+    if not any(model.find(name) is not None for name in names):
         for name in LABEL_COLUMNS:
             if name in names:
                 return name
@@ -123,7 +145,7 @@ def label_column(model: Model, table: Table, label: str | None, extra: tuple[str
                 f"{table.path}: a column has no name, as when pandas writes its index; remove the column "
                 "(to_csv(..., index=False))"
             )
-        if name not in model.position:
+        if model.find(name) is None:
             raise InputError(
                 f"{table.path}: the column {name!r} is no intervention; {nearest(name, model.position)} "
                 "(remove it, or name a label column with `label:`)"
@@ -131,14 +153,46 @@ def label_column(model: Model, table: Table, label: str | None, extra: tuple[str
     return None
 
 
+def _responses(model: Model, table: Table, roles: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that are no interventions, where every intervention has its own: no name is misspelt then."""
+    of = _columns(model, table)
+    if len(of) < len(model):
+        return ()
+    others = tuple(name for name in table.names if name not in (*of.values(), *roles))
+    for name in others:
+        if re.sub(r"[._][0-9]+$", "", name) in of and name not in of:
+            raise InputError(
+                f"{table.path}: the column {name!r} looks like a second {re.sub(r'[._][0-9]+$', '', name)!r}, as "
+                "programs rename columns that are there twice; remove one"
+            )
+    return others
+
+
+def _ignored(table: Table, others: Sequence[str]) -> tuple[str, ...]:
+    if not others:
+        return ()
+    return (f"{table.path}: the column{'s' * (len(others) > 1)} {_quoted(list(others))} ignored: no intervention",)
+
+
+def _columns(model: Model, table: Table) -> dict[str, str]:
+    """The column of each intervention that has one; two columns for one are refused."""
+    found: dict[str, str] = {}
+    for name in table.names:
+        position = model.find(name)
+        if position is not None:
+            own = model.interventions[position].name
+            if own in found:
+                raise InputError(f"{table.path}: the columns {look_alike_words(found[own], name)}")
+            found[own] = name
+    return found
+
+
 def _quoted(names: list[str]) -> str:
     return ", ".join(map(repr, names[:8])) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
 
 
-def regimes_in(
-    model: Model, table: Table, label: str | None, labels: LabelConvention | None = None
-) -> RegimeTable:
-    """The regimes of an open table: its label column, or one column an intervention where `label` is None."""
+def regimes_in(model: Model, table: Table, label: Label, labels: LabelConvention | None = None) -> RegimeTable:
+    """The regimes of an open table: its label columns, or one column an intervention where `label` is None."""
     if label is not None:
         return _from_labels(model, table, label, labels)
     if labels is not None:
@@ -146,67 +200,107 @@ def regimes_in(
             f"{table.path}: `labels` says how labels are written, and the table has a column for each "
             "intervention; leave it out, or name the column with `label:`"
         )
+    columns = _columns(model, table)
+    read = {name: _levels(model, table, name, column) for name, column in columns.items()}
+    given = np.zeros(table.row_count, dtype=np.int64)
+    for level in read.values():
+        given += level >= 0
+    kept = np.flatnonzero(given)
     rows: list[Ints] = []
     levels: list[Ints] = []
     for name in model.position:
-        level = _levels(model, table, name) if name in table.names else np.zeros(0, dtype=np.int64)
-        rows.append(np.flatnonzero(level))
+        level = read[name][kept] if name in read else np.zeros(0, dtype=np.int64)
+        rows.append(np.flatnonzero(level > 0))
         levels.append(level[rows[-1]])
-    counts = np.bincount(np.concatenate(rows), minlength=table.row_count)
+    counts = np.bincount(np.concatenate(rows), minlength=len(kept))
     indptr = row_bounds(counts)
     cursor = indptr[:-1].copy()
     position_of, level_of = (np.zeros(indptr[-1], dtype=np.int64) for _ in range(2))
     for position, (row, level) in enumerate(zip(rows, levels, strict=True)):
         position_of[cursor[row]], level_of[cursor[row]] = position, level
         cursor[row] += 1
-    return RegimeTable(Regimes(indptr, position_of, level_of, len(model)), "assignment")
+    notes = skipped(table, table.row_count - len(kept))
+    empty = len(columns) * len(kept) - int(given.sum())
+    if empty:
+        cells = "1 empty cell was" if empty == 1 else f"{empty:,} empty cells were"
+        notes += (f"{table.path}: {cells} read as baseline",)
+    return RegimeTable(Regimes(indptr, position_of, level_of, len(model)), "assignment", kept, notes)
 
 
-def _from_labels(model: Model, table: Table, label: str, labels: LabelConvention | None) -> RegimeTable:
-    column = table.texts(label)
-    missing = pc.or_kleene(column.is_null(), pc.equal(pc.utf8_trim_whitespace(column), ""))
+def _from_labels(model: Model, table: Table, label: Label, labels: LabelConvention | None) -> RegimeTable:
+    several = not isinstance(label, str)
+    if several:
+        assert label is not None
+        column, joiner = joined_labels(table, label)
+        if labels is not None and labels.separator is not None:
+            raise InputError(
+                f"{table.path}: each of the label columns {_quoted(list(label))} holds one intervention: leave "
+                "the separator out"
+            )
+        labels = dataclasses.replace(labels or LabelConvention(), separator=joiner)
+        what = f"columns {_quoted(list(label))}"
+        kept = np.flatnonzero(column.is_valid().to_numpy())
+    else:
+        column = table.texts(str(label))
+        what = f"column {label!r}"
+        kept = np.flatnonzero(~blank_rows(table))
+    notes = skipped(table, table.row_count - len(kept))
+    column = column.take(pa.array(kept))
+    missing = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True)
     first = pc.index(missing, True).as_py()
     if first >= 0:
         raise RowError(
-            table.path, first, f"the regime in column {label!r} is empty; write {BASELINE!r} for baseline"
+            table.path, int(kept[first]), f"the regime in {what} is empty; write {BASELINE!r} for baseline"
         )
-    named = pc.index(pc.not_equal(column, BASELINE), True).as_py()
     if labels is None:
         try:
             regimes = parse_labels(model, column)
-            return RegimeTable(
-                regimes, "label" if named < 0 else RegimeReader(model).read(column[named].as_py())[1]
-            )
+            named = pc.index(pc.not_equal(column, BASELINE), True).as_py()
+            notation = "label" if named < 0 else RegimeReader(model).read(column[named].as_py())[1]
+            return RegimeTable(regimes, notation, kept, notes)
         except InputError:
             pass  # not as a study file writes it: by the convention of the column, or refused
     try:
-        return RegimeTable(read_labels(model, column, labels), "label")
+        return RegimeTable(read_labels(model, column, labels, kept), "label", kept, notes)
     except InputError as error:
-        numbers = "; the column holds numbers: read it as text" if table.holds_numbers(label) else ""
+        numbers = "; the column holds numbers: read it as text" if _numeric(table, label) else ""
         raise RowError(table.path, None, f"{error}{numbers}") from None
 
 
-def _levels(model: Model, table: Table, name: str) -> Ints:
-    """The level index of every row in an intervention's column, shape (n,); empty is baseline."""
+def _numeric(table: Table, label: Label) -> bool:
+    return isinstance(label, str) and table.holds_numbers(label)
+
+
+def _levels(model: Model, table: Table, name: str, column_name: str) -> Ints:
+    """The level index of every row in an intervention's column, shape (n,); -1 where the cell is empty."""
     intervention = model.interventions[model.position[name]]
-    column = table.texts(name)
+    column = table.texts(column_name)
     encoded = column.combine_chunks().dictionary_encode()
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    index = np.zeros(len(encoded.dictionary) + 1, dtype=np.int64)
+    index = np.full(len(encoded.dictionary) + 1, -1, dtype=np.int64)
     for code, text in enumerate(encoded.dictionary.to_pylist()):
-        if text:
-            try:
-                index[code] = match_level(intervention, text, by_value=table.by_value(name))
-            except InputError as error:
-                raise RowError(table.path, int(np.argmax(codes == code)), str(error)) from None
+        try:
+            index[code] = match_level(intervention, text, by_value=table.by_value(column_name))
+        except InputError as error:
+            if not text.strip():
+                continue
+            said = str(error)
+            if is_missing(text):
+                legal = ", ".join(map(str, intervention.levels[:8]))
+                said = (
+                    f"{text!r} in column {column_name!r} reads as a missing value and is no level of {name!r} "
+                    f"({legal}); write its level, or remove the row"
+                )
+            raise RowError(table.path, int(np.argmax(codes == code)), said) from None
     level: Ints = index[codes]
     return level
 
 
-def _counts(table: Table) -> Ints:
+def _counts(table: Table, rows: Ints) -> Ints:
     texts = table.texts(COUNT_COLUMN).to_pylist()
-    counts: NDArray[np.int64] = np.zeros(len(texts), dtype=np.int64)
-    for row, text in enumerate(texts):
+    counts: NDArray[np.int64] = np.zeros(len(rows), dtype=np.int64)
+    for i, row in enumerate(rows.tolist()):
+        text = texts[row]
         whole = (text or "").strip().removesuffix(".0").lstrip("0")
         if not (whole.isascii() and whole.isdigit() and len(whole) <= _MOST_DIGITS):
             raise RowError(
@@ -215,5 +309,5 @@ def _counts(table: Table) -> Ints:
                 f"{COUNT_COLUMN} is {text!r}; a sample size is a whole number of 1 or more, of at most "
                 f"{_MOST_DIGITS} digits and written as digits, such as 1000",
             )
-        counts[row] = int(whole)
+        counts[i] = int(whole)
     return counts

@@ -12,10 +12,11 @@ from typing import Literal
 import yaml
 
 from ifm_ident.errors import InputError
-from ifm_ident.study.reading._nodes import MAX_DEPTH, NUMBER_KEYS, TOO_DEEP, Kind, Node, scalar_from_text
+from ifm_ident.files import note_input
+from ifm_ident.limits import beyond, current, read_bytes
+from ifm_ident.study.reading._nodes import NUMBER_KEYS, Kind, Node, scalar_from_text, too_deep
 from ifm_ident.study.reading.missing_files import missing_file
 
-MAX_EXPANDED = 1_000_000
 STUDY_SUFFIXES = (".yaml", ".yml", ".json")
 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -36,14 +37,17 @@ def read_yaml(path: Path) -> Node:
 
     Raises InputError, starting with `FILE:LINE: ` wherever there is a line, for a file that cannot be read,
     is not UTF-8, not YAML, empty, no map, and for tags beyond the core schema, duplicate or non-text keys,
-    several documents, nesting deeper than MAX_DEPTH and aliases that expand beyond MAX_EXPANDED nodes.
+    several documents, and what is beyond the limits `study`, `nesting` and `values`.
     """
+    note_input(path)
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, "study")
     except IsADirectoryError:
         raise InputError(f"{path}: this is a directory; name a study file in it") from None
     except FileNotFoundError:
         raise missing_file(path, STUDY_SUFFIXES) from None
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: the file cannot be read ({error})") from None
     try:
@@ -124,7 +128,7 @@ def _yaml_events(text: str, file: str) -> Iterator[_Event]:
         column = f" (column {mark.column + 1})" if mark else ""
         reason = " ".join(str(part) for part in (error.context, error.problem) if part)
         if "nesting depth" in reason:  # PyYAML has a limit of its own since 6.0.4
-            raise InputError(f"{file}:{at + 1}: {TOO_DEEP}") from None
+            raise InputError(f"{file}:{at + 1}: {too_deep(current().nesting + 1)}") from None
         hint = "; indent with spaces, not tabs" if re.match(r" *\t", lines[at]) else ""
         raise InputError(f"{file}:{at + 1}: this is not YAML: {reason}{column}{hint}") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -199,15 +203,15 @@ class _Composer:
                 self._add(event, self._scalar(event), 1, event.anchor)
         return self.root
 
-    def _error(self, event: _Event, message: str) -> InputError:
-        return InputError(f"{self.file}:{event.line}: {message}")
+    def _error(self, event: _Event, message: str, argument: str = "") -> InputError:
+        return InputError(f"{self.file}:{event.line}: {message}", argument=argument)
 
     def _begin(self, event: _Event) -> None:
         kind: Kind = "map" if event.what == "map" else "seq"
         if event.tag not in (None, "!", _CORE + kind):
             raise self._error(event, f"the tag {event.tag!r} is not allowed; remove it")
-        if len(self.open) >= MAX_DEPTH:
-            raise self._error(event, TOO_DEEP)
+        if len(self.open) >= current().nesting:
+            raise self._error(event, str(too_deep(len(self.open) + 1)), "limit")
         if self.open and self.open[-1].node.kind == "map" and self.open[-1].key is None:
             raise self._error(event, "a list or map cannot be a key; use text in quotes")
         if event.anchor is not None:
@@ -236,8 +240,10 @@ class _Composer:
             raise self._error(event, f"the alias *{event.anchor} stands inside what it names; write it out")
         node, size = anchored
         self.expanded += size
-        if self.expanded > MAX_EXPANDED:
-            raise self._error(event, f"the aliases expand to more than {MAX_EXPANDED:,} nodes; write them out")
+        most = current().values
+        if self.expanded > most:
+            words = f"the aliases expand to more than {most:,} nodes; write them out"
+            raise self._error(event, str(beyond("values", self.expanded, words)), "limit")
         self._add(event, node.at(event.line), size, None)
 
     def _add(self, event: _Event, node: Node, size: int, anchor: str | None) -> None:
