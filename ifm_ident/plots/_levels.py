@@ -143,7 +143,7 @@ def level_surface(
     ax.set_facecolor(canvas.GREY)
     if np.isfinite(sizes).any():
         mesh = ax.pcolormesh(x, y, np.log10(sizes), shading="nearest", cmap="viridis")
-        bar = ax.figure.colorbar(mesh, ax=ax)  # type: ignore[union-attr]
+        bar = ax.figure.colorbar(mesh, ax=ax)
         bar.set_label("log10 sum|q|")
     rows, across = np.nonzero(observed)
     ax.plot(x[across], y[rows], marker="o", linestyle="none", color="white", markeredgecolor=canvas.INK)

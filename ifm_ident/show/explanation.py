@@ -244,7 +244,7 @@ class Explanation:
         lines = table_lines(table, self.text, None, dict(kernel.cells))
         for note in left_out(table):
             lines += wrapped(note)
-        value = kernel.value(self.design, self.target)
+        value = int(kernel.value(self.design, self.target))
         shown = f"{value:,}" if abs(value) < 10**20 else "another number"
         return [
             *lines,

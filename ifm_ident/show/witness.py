@@ -130,7 +130,7 @@ def witness(design: Design, target: Active, certificate: KernelCertificate) -> W
     ifm_ident.errors.InputError: the certificate has the value 0 in A=1: it refuses another regime
     """
     model = design.model
-    value = certificate.value(design, target)
+    value = Fraction(certificate.value(design, target))
     if value == 0:
         text = format_regime(model, target, "assignment")
         raise InputError(f"the certificate has the value 0 in {text}: it refuses another regime")
@@ -148,7 +148,10 @@ def witness(design: Design, target: Active, certificate: KernelCertificate) -> W
                 "which does not hold it"
             )
         respects = True
-    scaled = model.has_bases or max(abs(value), *(abs(weight) for _, weight in certificate.cells)) > PLAIN_WEIGHT
+    scaled = (
+        model.has_bases
+        or max(abs(value), *(Fraction(abs(weight)) for _, weight in certificate.cells)) > PLAIN_WEIGHT
+    )
     exponents = tuple(
         (cell, Fraction(weight, value) if scaled else Fraction(weight)) for cell, weight in certificate.cells
     )

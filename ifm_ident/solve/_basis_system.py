@@ -56,7 +56,7 @@ class BasisSystem(System):
         return RationalSpace(self.incidence.fraction_rows(self.train))
 
     @cached_property
-    def rows(self) -> csr_array:  # type: ignore[override]
+    def rows(self) -> csr_array:
         """The rows of training as whole numbers, columns scaled: every formula and relation of theirs is one of A.
 
         Raises InputError where int64 does not hold them.

@@ -54,7 +54,10 @@ class LevelSet:
 
 
 def _meets(conditions: Iterable[Condition], values: Sequence[Fraction]) -> bool:
-    return all(not sum((c * v for c, v in zip(one, (1, *values), strict=True)), Fraction(0)) for one in conditions)
+    return all(
+        not sum((c * v for c, v in zip(one, (Fraction(1), *values), strict=True)), Fraction(0))
+        for one in conditions
+    )
 
 
 def identified_levels(

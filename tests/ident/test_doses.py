@@ -128,7 +128,7 @@ def test_least_totals_and_variances_agree_with_floats() -> None:
         sizes = [10 + i for i in range(len(drawn.train))]
         rows, distinct = float_rows(drawn, "joint"), study.design.distinct
         for objective in ("l1", "sparse", "variance"):
-            chosen = choose(identifier, found, objective, sizes)  # type: ignore[arg-type]
+            chosen = choose(identifier, found, objective, sizes)
             assert verify(chosen.identification).holds
             assert chosen.all_proven, (seed, objective)
             for e, t in enumerate(chosen.row.tolist()):
@@ -158,7 +158,7 @@ def test_relations_vanish_on_the_rows_and_are_all_there() -> None:
         drawn = draw(seed)
         study = Study.from_dict(drawn.mapping)
         for criterion in ("joint", "conditional"):
-            found = study.implications(criterion)  # type: ignore[arg-type]
+            found = study.implications(criterion)
             counted: dict[str, int] = {}
             for claim in found:
                 name = claim.variables[0] if claim.variables else "joint"
@@ -191,11 +191,11 @@ def test_sets_of_levels_agree_with_verdicts_at_many_levels() -> None:
                 grid = [str(level) for level in one.levels]
             for criterion in ("joint", "conditional"):
                 target = regimes[seed % len(regimes)]
-                found = identified_levels(identifier, one.name, target, criterion)  # type: ignore[arg-type]
+                found = identified_levels(identifier, one.name, target, criterion)
                 levels = [one.index(text) for text in grid]
                 rest = tuple(pair for pair in target if pair[0] != position)
                 asked = [tuple(sorted([*rest, (position, level)])) if level else rest for level in levels]
-                status = identifier.verdicts(Regimes.from_active(asked, regimes.width), criterion)  # type: ignore[arg-type]
+                status = identifier.verdicts(Regimes.from_active(asked, regimes.width), criterion)
                 for text, level, verdict in zip(grid, levels, status.tolist(), strict=True):
                     inside = found.holds(one.values(level))
                     assert inside == (verdict != Status.NOT_IDENTIFIED), (seed, one.name, text)
