@@ -21,7 +21,9 @@ Key = Fraction | str
 MAX_DEGREE = 30
 _MAX_FUNCTIONS = 200
 _LONGEST = 120
+_LONGEST_BITS = 400
 _LARGEST_POWER = 60
+_SHOWN = 60
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?[0-9]+/[0-9]+", re.ASCII)
 _EXAMPLES: dict[Kind, str] = {
     "poly": "{poly: 2}",
@@ -35,7 +37,7 @@ _EXAMPLES: dict[Kind, str] = {
 def exact(value: object) -> Fraction | None:
     """The number that a text or a Python number writes, exactly; None for what is no number.
 
-    Floats are read as they are written: 0.3 is 3/10.
+    Floats are read as they are written: 0.3 is 3/10. Numbers of more than 120 digits, or powers of ten, are none.
 
     >>> exact("0.3"), exact(0.3), exact("1/3"), exact("1e-2"), exact("high")
     (Fraction(3, 10), Fraction(3, 10), Fraction(1, 3), Fraction(1, 100), None)
@@ -43,7 +45,9 @@ def exact(value: object) -> Fraction | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Fraction, Decimal)):
         return None
     if isinstance(value, (int, Fraction)):
-        return Fraction(value)
+        number = Fraction(value)
+        long = max(number.numerator.bit_length(), number.denominator.bit_length()) > _LONGEST_BITS
+        return None if long else number
     text = str(value).strip().replace("\u2212", "-")
     if len(text) > _LONGEST or not _NUMBER.fullmatch(text):
         return None
@@ -162,7 +166,10 @@ class Basis:
                 raise InputError(f"the table of the basis has no row {_text(at)}; {_legal(self._table)}")
             return self._table[at]
         if isinstance(at, str):
-            raise InputError(f"{at!r} is no number; write a decimal such as 0.3 or a fraction such as 1/3")
+            shown = at if len(at) <= _SHOWN else f"{at[:_SHOWN]}..."
+            raise InputError(
+                f"{shown!r} is no number, or too long a one; write a decimal such as 0.3 or a fraction such as 1/3"
+            )
         if self.kind == "poly":
             return tuple(at**j for j in range(1, self.degree + 1))
         if self.kind == "hill":
@@ -229,8 +236,19 @@ class Basis:
         return {"table": {_text(key): [plain_number(v) for v in values] for key, values in self.rows}}
 
 
+def level_words(level: object) -> str:
+    """A level in an error message: as written where that is short and plain.
+
+    >>> level_words("0.3"), level_words("a" + chr(27))
+    ('0.3', "'a\\x1b'")
+    """
+    text = str(level)
+    text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if text.isprintable() else repr(text)
+
+
 def _text(value: Key) -> str:
-    return value if isinstance(value, str) else str(plain_number(value))
+    return level_words(value) if isinstance(value, str) else str(plain_number(value))
 
 
 def _legal(keys: Mapping[Key, object]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.arrays import Ints, fixed
-from ifm_ident.design.bases import Basis, Key, basis_from, exact, key_of, plain_number
+from ifm_ident.design.bases import Basis, Key, basis_from, exact, key_of, level_words, plain_number
 from ifm_ident.design.texts import look, look_alike_words, look_alikes, visible
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.limits import require_within
@@ -190,14 +190,14 @@ class Intervention:
             if key not in self._coordinates:
                 known = [str(k if isinstance(k, str) else plain_number(k)) for k in self._coordinates]
                 raise InputError(
-                    f"level {level_text(str(level))} of intervention {self.name!r} has no coordinate; "
+                    f"level {level_words(level)} of intervention {self.name!r} has no coordinate; "
                     f"add it to `coordinate` ({nearest('', known)})"
                 )
             at = self._coordinates[key]
         try:
             return self.basis.values(at)
         except InputError as error:
-            raise InputError(f"intervention {self.name!r}, level {level}: {error}") from None
+            raise InputError(f"intervention {self.name!r}, level {level_words(level)}: {error}") from None
 
     def index(self, level: object) -> int:
         """The index of `level` (0 is the baseline), matched by text, else by how it looks (`texts.look`).

@@ -129,7 +129,7 @@ def test_explanations_and_pages_know_levels_with_values(ifm: Run, study: str, tm
         ("{levels: [0, 1], basis: {hill: {ec50: 0, n: 2}}}", "ec50 of hill is 0"),
         ("{levels: [0, 1], basis: {hat: [0, 5, 3]}}", "the knot 3 follows 5"),
         ("{levels: [0, 9], basis: {hat: [0, 5]}}", "9 lies outside the knots 0 to 5"),
-        ("{levels: [0, high], basis: {poly: 1}}", "'high' is no number"),
+        ("{levels: [0, high], basis: {poly: 1}}", "'high' is no number, or too long a one"),
         ("{levels: [0, 1], coordinate: {0: 0}, basis: {poly: 1}}", "has no coordinate"),
         ("{levels: [0, 1], basis: {poly: 0}}", "the degree of poly is 0"),
         ("{levels: [0, 1], basis: {sin: 1}}", "unknown basis 'sin'"),
@@ -150,7 +150,13 @@ def test_bad_bases_are_refused_in_words(ifm: Run, tmp_path: Path, written: str, 
 
 @pytest.mark.parametrize(
     ("level", "words"),
-    [("time=99", "outside the knots"), ("dose=x", "is no number"), ("dose", "a label cannot say which")],
+    [
+        ("time=99", "outside the knots"),
+        ("dose=x", "is no number"),
+        ("dose=1e999999", "too long a one"),
+        ("dose=" + "9" * 500, "too long a one"),
+        ("dose", "a label cannot say which"),
+    ],
 )
 def test_bad_levels_are_refused_in_words(ifm: Run, study: str, level: str, words: str) -> None:
     assert words in ifm("identify", study, "--test", level, code=2).stderr

@@ -232,3 +232,59 @@ def test_irrational_levels_are_algebraic_numbers() -> None:
     assert [root.text for root in found.points] == ["-sqrt(2)", "sqrt(2)"]
     assert found.points[1].near == pytest.approx(2**0.5)
     assert not found.intervals
+
+
+def test_a_coded_response_surface_shows_extrapolation_in_its_size() -> None:
+    """The functions s, s^2, t, s t of two coded factors: run at {0, 1, 2} x {0, 1}, asked at (3, 2)."""
+    cells = {f"{s}.{t}": [s, s * s, t, s * t] for t in (0, 1) for s in (0, 1, 2)} | {"3.2": [3, 9, 2, 6]}
+    names = [f"r{name}" for name in cells]
+    table = dict(zip(names, cells.values(), strict=True))
+    study = Study.from_dict(
+        {
+            "interventions": {"run": {"levels": names, "basis": {"table": table}}},
+            "factors": [{"sigma": ["run"]}],
+            "train": [{"run": name} for name in names[:6]],
+            "test": [{"run": "r3.2"}],
+        }
+    )
+    formula = study.identify()[0].formula
+    assert formula is not None
+    assert [formula.exponents.get(i, 0) for i in range(6)] == [5, -9, 3, -4, 6, 0]
+
+
+def test_numbers_too_long_for_64_bits_are_answered_in_rationals() -> None:
+    """A cubic at long decimals, in both places: trained and asked about; verified apart from the solver."""
+    long = ["0", "0.12345678901234567", "1.98765432109876543", "3.14159265358979323846"]
+    study = Study.from_dict(
+        {
+            "interventions": {name: {"levels": long, "basis": {"poly": 3}} for name in ("a", "b")},
+            "factors": [{"sigma": ["a", "b"]}],
+            "train": [{"a": one, "b": other} for one in long for other in long],
+            "test": [{"a": "0.777777777777777777", "b": "2.718281828459045"}, {"a": "1/3", "b": "0.5"}],
+        }
+    )
+    found = study.identify()
+    assert found.counts()["identified"] == 2
+    assert verify(found).holds
+    wild = Study.from_dict(
+        {
+            "interventions": {"a": {"levels": long[:3], "basis": {"poly": 1}}},
+            "factors": [{"sigma": ["a"]}],
+            "train": [{"a": one} for one in [*long, "1e-50", "123456789123456789/987654321987654323"]],
+            "test": [{"a": "1e60"}, {"a": "7"}],
+        }
+    ).identify()
+    assert wild.counts()["identified"] == 2
+    assert verify(wild).holds
+
+
+def test_the_same_level_in_other_spellings_is_one_level() -> None:
+    study = Study.from_dict(
+        {
+            "interventions": {"dose": {"levels": [0, "1/2", 2], "basis": {"poly": 1}}},
+            "factors": [{"sigma": ["dose"]}],
+            "train": [{"dose": 0.5}, {"dose": "2.0"}],
+            "test": [{"dose": "0.50"}, {"dose": 2}, {"dose": "4/2"}, {"dose": 3}],
+        }
+    )
+    assert study.identify().status.tolist() == [0, 0, 0, 1]
