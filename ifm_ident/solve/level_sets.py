@@ -231,7 +231,7 @@ def _algebraic(value: Any) -> str:
         polynomial, index = sympy.minimal_polynomial(value, sympy.Symbol("s")), None
     words = str(polynomial.as_expr() if hasattr(polynomial, "as_expr") else polynomial).replace("**", "^")
     which = "a root" if index is None else f"root {index + 1}"
-    return f"{which} of {words}, {value.evalf(12)}"
+    return f"{which} of {words.replace('x', 's')}"
 
 
 def with_own_levels(design: Design) -> Design:
