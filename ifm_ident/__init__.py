@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ifm_ident.design.model import Factor, Intervention, Model
     from ifm_ident.design.regimes import Regimes
     from ifm_ident.errors import IfmError, InputError, MissingExtraError
+    from ifm_ident.limits import Limits
     from ifm_ident.solve.identifier import Identifier, identify
     from ifm_ident.solve.level_sets import LevelSet, identified_levels
     from ifm_ident.study.study import Study, load
@@ -46,6 +47,7 @@ __all__ = [
     "Intervention",
     "KernelCertificate",
     "LevelSet",
+    "Limits",
     "MissingExtraError",
     "Model",
     "NotIdentifiableError",
@@ -72,6 +74,7 @@ _HOMES = {
     "Intervention": "ifm_ident.design.model",
     "KernelCertificate": "ifm_ident.answer.certificate",
     "LevelSet": "ifm_ident.solve.level_sets",
+    "Limits": "ifm_ident.limits",
     "MissingExtraError": "ifm_ident.errors",
     "Model": "ifm_ident.design.model",
     "NotIdentifiableError": "ifm_ident.answer.certificate",

@@ -1,7 +1,7 @@
 """The command line: `ifm COMMAND STUDY [options]` (docs/reference/commands.md).
 
-Signals are listened to before anything that takes time is imported. They raise nothing: an exception may come anywhere,
-also where it is swallowed or reported by code that is not ours. What is unfinished is removed and the process left.
+Signals are listened to before anything that takes time is imported. They raise nothing, as an exception may come
+where code that is not ours swallows or reports it: what is unfinished is removed, and the process left.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _HOMES = dict.fromkeys(("COMMANDS", "LazyGroup", "commands", "group"), "ifm_iden
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
-_SAID = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
+_SAID = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _PATIENCE = 0.2
 """Seconds that the main thread is given to leave by itself: longer it is inside compiled code."""
 
-_left: list[int] = []
+_leaving = threading.Lock()
 _listening: list[threading.Thread] = []
 
 
 def main() -> None:
     """Run the command line; exit 0 done, 1 a fault of the program or a failed check, 2 bad input."""
-    _listen()
     _open_streams()
+    _listen()
     import click
 
     from ifm_ident.commands.group import complain, discard_output, group
@@ -71,9 +71,7 @@ def _listen() -> None:
     """Leave at once on an interrupt or a request to end, unless whoever started us has these ignored."""
     if _listening:
         return
-    os.environ.setdefault(
-        "PYTHONWARNINGS", "ignore:resource_tracker:UserWarning"
-    )  # of workers, after we have left
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")  # of workers left behind
     atexit.register(_ignore)  # runs last: what is done is done, and so is its status
     listened = [number for number in _signals() if signal.getsignal(number) != signal.SIG_IGN]
     for number in listened:
@@ -104,9 +102,8 @@ def _watch(reading: int, listened: list[signal.Signals]) -> None:
 
 def _leave(number: int, _: object) -> None:
     """Remove what is unfinished, say so, and end."""
-    if _left:
+    if not _leaving.acquire(blocking=False):
         return
-    _left.append(number)
     files = sys.modules.get("ifm_ident.files")
     remove = getattr(files, "remove_unfinished", None)
     if remove is not None:
@@ -128,11 +125,11 @@ def _end_workers() -> None:
 class _Deaf(io.FileIO):
     """Standard error that drops what cannot be written: that a remark is lost does not change what a run did."""
 
-    def write(self, data: ReadableBuffer, /) -> int | None:
+    def write(self, data: ReadableBuffer, /) -> int:
         try:
-            return super().write(data)
+            return super().write(data) or 0
         except OSError:
-            return len(memoryview(data))
+            return memoryview(data).nbytes
 
 
 def _open_streams() -> None:
@@ -143,7 +140,7 @@ def _open_streams() -> None:
         except OSError:
             os.open(os.devnull, mode)  # the lowest number that is free; output that is read-only refuses all
     if sys.stdout is None:
-        sys.stdout = open(1, "w", closefd=False)
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)))
     if sys.stderr is None or sys.stderr is sys.__stderr__:
         encoding = getattr(sys.stderr, "encoding", "utf-8")
         buffer = io.BufferedWriter(_Deaf(2, "w", closefd=False))

@@ -1,8 +1,8 @@
 """Writing files whole or not at all, and never onto what is read.
 
-An output is written beside itself, as `.NAME.unfinished.tmp`, and renamed when it is complete. The unfinished file is
-held by a lock of the operating system, which ends with the process however that ends: while it is held, nobody else
-writes this output, and where it is not, a killed run has left it, and the next one removes it.
+An output is written beside itself, as `.NAME.unfinished.tmp`, and renamed when it is complete. The unfinished file
+is held by a lock of the operating system, which ends with the process however that ends: while it is held, nobody
+else writes this output, and where it is not, a killed run has left it, and the next one removes it.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def open_output(path: str | Path, force: bool = False) -> Iterator[BinaryIO]:
 
 @contextmanager
 def one_run() -> Iterator[None]:
-    """A block in which no file that `note_input` was told of is written, and outputs are held once they are checked.
+    """A block in which no file that `note_input` was told of is written, and outputs are held from their check on.
 
     >>> import tempfile
     >>> study = Path(tempfile.mkdtemp()) / "study.yaml"
@@ -132,7 +132,7 @@ def one_run() -> Iterator[None]:
 
 
 def note_input(path: str | Path) -> None:
-    """Tell that a file is an input: within `one_run`, InputError where it is an output too, under whatever name."""
+    """Tell that a file is read: within `one_run`, InputError where it is an output too, under whatever name."""
     run = _RUN.get()
     if run is not None:
         run.read(Path(path))
@@ -174,9 +174,9 @@ class _Remembering(io.FileIO):
 
     fault: OSError | None = None
 
-    def write(self, data: ReadableBuffer, /) -> int | None:
+    def write(self, data: ReadableBuffer, /) -> int:
         try:
-            return super().write(data)
+            return super().write(data) or 0
         except OSError as error:
             self.fault = self.fault or error
             raise
@@ -206,7 +206,8 @@ class _Unfinished:
                 except FileExistsError:
                     if not _removed(self.path):
                         raise InputError(
-                            f"cannot write {self.shown}: another run is writing it; wait for it, or name another file"
+                            f"cannot write {self.shown}: another run is writing it; wait for it, or name another "
+                            "file"
                         ) from None
                     continue
                 locked = _lock(self.descriptor)

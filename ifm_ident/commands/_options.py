@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -19,7 +19,9 @@ from click.shell_completion import CompletionItem
 from ifm_ident.files import check_output, open_output
 from ifm_ident.inert import visible, visible_bytes
 from ifm_ident.limits import limits_of
-from ifm_ident.study.study import Study, load
+
+if TYPE_CHECKING:
+    from ifm_ident.study.study import Study
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
@@ -132,7 +134,7 @@ class _Visible(io.RawIOBase):
 
 @contextmanager
 def open_sink(output: str | None, force: bool, *, text: bool = True) -> Iterator[BinaryIO]:
-    """The output file, complete or not at all, or standard output; `text` is what people and terminals may read."""
+    """The output file, complete or not at all, or standard output; `text` is what terminals may show."""
     if output is not None:
         with open_output(output, force) as stream:
             yield _sink(stream, text)
@@ -217,6 +219,8 @@ def remark(text: str, quiet: bool) -> None:
 
 def load_study(path: str, quiet: bool = False) -> Study:
     """The study of a file; what its reader should know of how it was read goes to standard error."""
+    from ifm_ident.study.study import load  # `ifm --help` reads no study
+
     study = load(path)
     for note in study.notes:
         remark(f"warning: {note}", quiet)

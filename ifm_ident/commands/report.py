@@ -88,14 +88,14 @@ def command(
         check_output(output, force)
     asked = with_test(load_study(study, quiet), tests, "--test", quiet)
     chunks = asked.targets(CHUNK)
+    tests_of_data = [] if falsification is None else [_read("falsification", asked, falsification)]
     parts, note = [], ""
     if estimates is not None:
         parts.append(_read("estimates", asked, estimates))
     elif asked.data is not None:
         made, note = _estimated(asked, quiet)
         parts += [] if made is None else [made]
-    if falsification is not None:
-        parts.append(_read("falsification", asked, falsification))
+    parts += tests_of_data
     identifier = Identifier(asked.design, asked.notation)
     rounds = -(-asked.target_count // CHUNK)
     answers = (identifier.identify(targets, criterion) for targets in progress(chunks, rounds, "chunk", quiet))

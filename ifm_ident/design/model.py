@@ -60,13 +60,14 @@ def _check_name(kind: str, name: object, place: tuple[str | int, ...]) -> None:
     require_within("label", len(name), f"the name of {kind}")
     bad = sorted({c for c in name if c in _FORBIDDEN_IN_NAMES or c.isspace()})
     if kind == "an intervention" and bad:
+        quoted, legal = json.dumps(name, ensure_ascii=False), legal_name(name)
         raise InputError(
             f"the intervention name {name!r} holds {' '.join(map(repr, bad))}; "
-            f"names hold none of + , = : or white space; call it {legal_name(name)!r} and, where labels write it "
-            f"otherwise, say so: labels: {{names: {{{json.dumps(name, ensure_ascii=False)}: {legal_name(name)}}}}}",
+            f"names hold none of + , = : or white space; call it {legal!r} and, where labels write it otherwise, "
+            f"say so: labels: {{names: {{{quoted}: {legal}}}}}",
             place,
         )
-    if kind == "an intervention" and name in RESERVED_NAMES:
+    if kind == "an intervention" and look(name) in RESERVED_NAMES:
         raise InputError(f"an intervention cannot be called {name!r}: the word is reserved; rename it", place)
 
 
@@ -207,7 +208,7 @@ class Intervention:
         """
         if not isinstance(level, bool):
             found = self._by_text.get(str(level))
-            if found is None and not str(level).isascii():
+            if found is None:
                 found = self._by_look.get(look(str(level)))
             if found is not None:
                 return found

@@ -20,11 +20,9 @@ def alias_lines(name: str, found: Aliases) -> Iterator[str]:
         f"{' '.join(name.split())}: {counted(found.regimes, 'distinct training regime')}, {_kind(found)}"
     )
     legend = [f"{found.letters((i,))} = {each}" for i, each in enumerate(found.names)]
-    legend = [line for line, each in zip(legend, found.names, strict=True) if line != f"{each} = {each}"]
     if found.constant != "I":
         legend.append(f"{found.constant} = the constant")
-    if legend:
-        yield from wrapped(f"legend: {', '.join(legend)}", _INDENT)
+    yield from wrapped(f"legend: {', '.join(legend)}", _INDENT)
     if found.words:
         shown = " = ".join(_signed(found, word, sign) for word, sign in found.words[:_WORDS_SHOWN])
         more = len(found.words) - _WORDS_SHOWN

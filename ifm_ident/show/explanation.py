@@ -118,8 +118,10 @@ class Explanation:
     def _verdict_lines(self) -> list[str]:
         answer = self.answer
         if answer.status == Status.OBSERVED and answer.train is not None:
-            total, repeats = len(self.design.train), len(self.design.distinct) < len(self.design.train)
-            return [f"observed: it is {'row' if repeats else 'training regime'} {answer.train + 1} of {total:,}"]
+            distinct, rows = self.design.distinct, len(self.design.train)
+            place = int(np.searchsorted(distinct, answer.train)) + 1
+            row = f" (row {answer.train + 1:,} of {rows:,})" if rows > len(distinct) else ""
+            return [f"observed: it is training regime {place:,} of {len(distinct):,}{row}"]
         if answer.formula is not None:
             size = ""
             if self.design.model.has_bases:

@@ -23,7 +23,7 @@ from ifm_ident.study.reading._sources import table_of
 from ifm_ident.study.reading._study_fields import DataSpec
 from ifm_ident.study.reading._table import RowError, Table
 from ifm_ident.study.reading._tables import LABEL_COLUMNS
-from ifm_ident.study.reading.label_conventions import LabelConvention, LabelReader, is_known_control
+from ifm_ident.study.reading.label_conventions import LabelConvention, LabelReader
 
 _SHOWN = 5
 _USUAL_COLUMNS = ("perturbation", "condition", "guide_identity")
@@ -90,10 +90,15 @@ def read_screen(
     column, convention = _column(table, columns, given)
     skip = ~column.is_valid().to_numpy() if not isinstance(columns, str) else blank_rows(table)
     rows = np.flatnonzero(~skip)
-    column = column.take(pa.array(rows))
+    if len(rows) < len(column):
+        column = column.take(pa.array(rows))
     if column.null_count:
         row = int(rows[pc.index(column.is_null(), True).as_py()])
-        raise RowError(table.path, row, f"the label in {columns!r} is missing; {BASELINE!r} is baseline")
+        raise RowError(
+            table.path,
+            row,
+            f"the label in {columns!r} is missing; remove the row, or write {BASELINE!r} for baseline",
+        )
     texts, codes = _distinct(column)
     if not texts:
         raise InputError(f"{table.path}: there are no rows; a screen needs at least one label")
@@ -114,9 +119,23 @@ def read_screen(
     if isinstance(source, (str, os.PathLike)):
         # the cells of several columns are joined anew by whoever reads them
         data = DataSpec(Path(source), label=columns, labels=convention if isinstance(columns, str) else given)
+    notes += _in_case_only(table, found)
     return Screen(
         table.path, _name(source), tuple(found), convention, tuple(texts), codes, rows, data, tuple(notes)
     )
+
+
+def _in_case_only(table: Table, names: Sequence[str]) -> tuple[str, ...]:
+    """A remark on names that differ in nothing but case, the first of them."""
+    first: dict[str, str] = {}
+    for name in names:
+        before = first.setdefault(name.casefold(), name)
+        if before != name:
+            return (
+                f"{table.path}: {before!r} and {name!r} differ in case only and are two interventions; if they "
+                f"are one, give names={{{name!r}: {before!r}}}",
+            )
+    return ()
 
 
 def _texts(value: object) -> bool:
@@ -148,8 +167,7 @@ def _renamed(
     own = {cell for cell in cells if legal_name(cell) == cell}
     added: dict[str, str] = {}
     for cell in cells:
-        control = is_known_control(cell) if convention.control is None else cell in convention.control
-        if cell not in own and cell not in named and not control:
+        if cell not in own and cell not in named and not convention.is_control(cell):
             name = legal_name(cell)
             if name in own or name in added.values() or name in named.values():
                 raise InputError(

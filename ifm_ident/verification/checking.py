@@ -164,8 +164,8 @@ def verify_file(
 ) -> Verification:
     """Checks a result file; `study`, read from `study_path`, is what it should be about, and what a CSV is about.
 
-    Raises InputError for a file that is no result at all, and for what is beyond a limit; a single claim that cannot
-    be read does not hold, nor does a file with fewer results than it says.
+    Raises InputError for a file that is no result at all, and for what is beyond a limit; a single claim that
+    cannot be read does not hold, nor does a file with fewer results than it says.
 
     >>> import tempfile
     >>> from ifm_ident.results._json_write import write_json

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ifm_ident import InputError
-from ifm_ident.commands import progress, remark, stages
+from ifm_ident.commands import progress, remark, say, stages
 from ifm_ident.files import held_folder
 from ifm_learn.experiments.paper import DataName, load_experiment
 from ifm_learn.experiments.protocol import METHODS, TRUTHS, Protocol
@@ -112,7 +112,7 @@ def command(
         for truth in dict.fromkeys(truths or TRUTHS):
             options = {"truth": truth, "seed": seed, "outcome": outcome, "methods": methods or METHODS}
             protocol = Protocol(**options)  # type: ignore[arg-type]
-            with stages(quiet) as say:
+            with stages(quiet) as stage:
                 found[truth] = run_experiment(
                     samples,
                     regimes,
@@ -120,7 +120,7 @@ def command(
                     count,
                     folder / truth,
                     jobs=jobs,
-                    say=say,
+                    say=stage,
                     watch=watch,
                 )
         written = write_all(found, data, folder, _made_by(ctx))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -134,4 +135,5 @@ def _first_no_number(column: pa.ChunkedArray) -> int:
 def _complaint(value: object) -> str:
     if value is None or (isinstance(value, str) and not value.strip()) or value != value:
         return "missing; fill it in or remove the row"
-    return f"{value!r}, no finite number; correct it or remove the row"
+    point = "write a decimal point, or " if re.fullmatch(r"[-+]?[0-9]*,[0-9]+", str(value).strip()) else ""
+    return f"{value!r}, no finite number; {point}correct it or remove the row"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Protocol
 
 import numpy as np
@@ -44,11 +46,17 @@ _MEMBER = re.compile(
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def write_arrays(path: Path, header: Mapping[str, Any], arrays: Arrays) -> None:
-    """Write a header and arrays to a file, whole or not at all; an older one is replaced."""
-    text = quoted({"schema": SCHEMA, **header})
+def write_arrays(
+    path: Path, header: Mapping[str, Any], arrays: Arrays, texts: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Write a header, arrays and texts by name to a file, whole or not at all; an older one is replaced."""
+    text, whole = quoted({"schema": SCHEMA, **header}), io.BytesIO()
+    np.savez_compressed(whole, allow_pickle=False, **{"header": np.array(text), **arrays})
+    with zipfile.ZipFile(whole, "a") as file:
+        for name, content in texts.items():
+            file.writestr(zipfile.ZipInfo(name), content)
     with open_output(path, force=True) as stream:
-        np.savez_compressed(stream, allow_pickle=False, **{"header": np.array(text), **arrays})
+        stream.write(whole.getbuffer())
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 import warnings
 import zipfile
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from ifm_ident import InputError
 from ifm_ident.errors import require_whole
 from ifm_learn.data.held import Held, held_out
 from ifm_learn.data.samples import Samples
-from ifm_learn.density._saved import ROWS
+from ifm_learn.density._saved import ROWS, to_arrays, write_arrays
 from ifm_learn.density.fit import fit_density
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.grid import BINS
@@ -90,14 +89,7 @@ class FittedModel:
     def save(self, path: Path) -> None:
         """Write to a file, whole or not at all: the arrays of the density as npz, the rest as JSON; no pickle."""
         about = {"seed": self.seed, "calibration": self.calibration, "digest": self.digest, "notes": self.notes}
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-        try:
-            self.density.save(temporary)
-            with zipfile.ZipFile(temporary, "a") as file:
-                file.writestr(zipfile.ZipInfo(ROWS), json.dumps(about))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_arrays(path, *to_arrays(self.density), {ROWS: json.dumps(about)})
 
     @classmethod
     def load(cls, path: Path) -> FittedModel:

@@ -33,8 +33,8 @@ def truth_lines(study: Study, found: Estimates, truth: Path) -> Iterator[str]:
     """
     table = table_of(truth)
     label = None if study.data is None else study.data.label
-    regimes = read_regimes(study.model, table, label).regimes
-    true = numbers(table, found.outcomes[0], np.arange(len(regimes)))[found.regimes.first_equal(regimes)]
+    read = read_regimes(study.model, table, label)
+    true = numbers(table, found.outcomes[0], read.rows)[found.regimes.first_equal(read.regimes)]
     unseen = np.flatnonzero((found.status == 1) & ~np.isnan(found.mean[:, 0]))
     names = found.names()
     rows = [("regime", "true mean", "estimate", "confidence", "misses by", "additive misses by")]

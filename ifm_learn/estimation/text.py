@@ -108,7 +108,7 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
     for row, name in enumerate(names):
         status = found.words_of(row).replace("_", " ")
         if found.needs_identification and found.remainder and found.remainder[row]:
-            status += f"; {found.remainder[row]} is"
+            status += f"; {found.remainder[row]}"
         if marked and found.status[row] == Status.NOT_IDENTIFIED:
             status += _MARK
         for k, outcome in enumerate(found.outcomes):
@@ -210,7 +210,7 @@ def _notes(found: Estimates) -> Iterator[str]:
         )
     if found.needs_identification and any(found.remainder):
         yield (
-            "not identified; u given w is: the regime has no mean, but formulas give the density of u given w in "
+            "not identified; u given w: the regime has no mean, but formulas give the density of u given w in "
             "it: `ifm explain --regime R` shows them."
         )
     if found.calibration:

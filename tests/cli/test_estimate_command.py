@@ -204,11 +204,13 @@ def test_the_table_has_its_context() -> None:
     found = outcome_of("--method", "ifm2").stdout
     assert "two arms: mean of y in 4 regimes by ifm2" in found
     assert "additive" in found.splitlines()[3]
-    assert "not identified" in found
+    assert "not identified; x1 given x2" in found
+    assert "formulas give the density of u given w" in " ".join(found.split())
     assert "effective sample size" in found
     assert "3 of 4 regimes estimated; 1 not identified" in found
     marked = outcome_of("--method", "additive").stdout
     assert "not identified*" in marked
+    assert "given x2" not in marked
     assert "needs no identification" in marked
 
 

@@ -16,14 +16,18 @@ pytest.importorskip("sklearn")
 # The command itself, with a writer that stops half-way and waits to be interrupted.
 WAITING = {
     "fit": """
-from ifm_learn.density.model import DensityModel
-save = DensityModel.save
-DensityModel.save = lambda self, path: (save(self, path), time.sleep(60))
+from ifm_ident.files import open_output
+from ifm_learn.density.fitted import FittedModel
+def save(self, path):
+    with open_output(path, force=True) as stream:
+        stream.write(b"half" * 10_000)
+        time.sleep(60)
+FittedModel.save = save
 """,
     "estimate": """
 from ifm_learn.commands import estimate
 def lines(found):
-    yield "half"
+    yield "half" * 10_000
     time.sleep(60)
 estimate._LINES["json"] = lines
 """,
@@ -52,7 +56,7 @@ def test_an_interrupt_keeps_the_old_file(tmp_path: Path, name: str, sent: signal
     command = [sys.executable, "-c", RUN.format(WAITING[name]), name, str(study), *OPTIONS[name]]
     with subprocess.Popen([*command, "-o", str(out), "--force"], stderr=subprocess.PIPE) as process:
         end = time.monotonic() + 120
-        while not list(tmp_path.glob(".result.out.*.tmp")):  # it has begun to write
+        while not any(part.stat().st_size for part in tmp_path.glob(".result.out.*.tmp")):  # it has begun to write
             assert process.poll() is None, process.stderr and process.stderr.read()
             assert time.monotonic() < end
             time.sleep(0.01)

@@ -227,7 +227,9 @@ def test_an_interrupt_leaves_nothing_half_written(
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         end = time.monotonic() + 60
-        while not list(tmp_path.glob(".answers.out.*.tmp")):  # it has begun to write
+        while not any(
+            part.stat().st_size for part in tmp_path.glob(".answers.out.*.tmp")
+        ):  # it has begun to write
             assert process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.01)
@@ -246,7 +248,7 @@ def test_an_interrupted_report_keeps_the_old_page(large: Path, tmp_path: Path) -
     command = [sys.executable, "-m", "ifm_ident.cli", "report", str(large), "-o", str(out), "--force"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         end = time.monotonic() + 60
-        while not list(tmp_path.glob(".page.html.*.tmp")):
+        while not any(part.stat().st_size for part in tmp_path.glob(".page.html.*.tmp")):
             assert process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Every command that writes, sent a signal at a random moment: the old output or the whole new one, nothing else."""
+"""Every command that writes, sent a signal at a random moment: the old output or the whole new one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+TRAIN = ("000", "010", "100", "110", "001", "011")
 STUDY = {
     "interventions": {name: [0, 1] for name in "ABC"},
     "variables": ["x"],
     "factors": [{"sigma": ["A", "B"]}, {"sigma": ["B", "C"]}],
-    "train": ["000", "010", "100", "110", "001", "011"],
+    "train": TRAIN,
     "data": {"file": "cells.csv"},
 }
 COMMANDS = {
@@ -64,7 +66,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     (folder / "large.json").write_text(json.dumps(large))
     draw = random.Random(0)
-    rows = [[*regime, f"{draw.gauss(regime.count('1'), 1):.3f}"] for regime in STUDY["train"] for _ in range(20)]
+    rows = [[*regime, f"{draw.gauss(regime.count('1'), 1):.3f}"] for regime in TRAIN for _ in range(20)]
     (folder / "cells.csv").write_text("\n".join(map(",".join, [["A", "B", "C", "x"], *rows])) + "\n")
     return folder
 
@@ -79,7 +81,7 @@ def started(words: tuple[str, ...], inputs: Path, out: Path) -> subprocess.Popen
     )
 
 
-def send_at_random(number: int, seed: int, names: list[str], inputs: Path, folder: Path) -> Counter[str]:
+def send_at_random(number: int, seed: int, names: Sequence[str], inputs: Path, folder: Path) -> Counter[str]:
     """How the runs of these commands in turn ended; AssertionError for one that ended badly."""
     draw, whole, seconds = random.Random(seed), dict[str, bytes](), dict[str, float]()
     before = {path.name: path.read_bytes() for path in inputs.iterdir()}
@@ -118,7 +120,8 @@ def send_at_random(number: int, seed: int, names: list[str], inputs: Path, folde
         else:
             assert process.returncode == 128 + sent, place
             assert found in (old, whole[name]), place
-            assert err.count(b"\n") == 1 and err.startswith(b"ifm: "), place
+            assert err.count(b"\n") == 1, place
+            assert err.startswith(b"ifm: "), place
             ends[sent.name] += 1
         out.unlink(missing_ok=True)
     return ends

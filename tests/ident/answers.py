@@ -160,34 +160,36 @@ def answer(design: Design, targets: Regimes, criterion: str = "auto") -> Identif
         else:
             status, decided, proof = Status.IDENTIFIED, Criterion.JOINT, -1
             blocks = {JOINT: joint} if criterion != "conditional" else {}
-            found = solve(design, target, blocks)
-            if (isinstance(found, int) and criterion != "joint") or not blocks:
+            terms, failed = solve(design, target, blocks)
+            if (failed is not None and criterion != "joint") or not blocks:
                 decided = Criterion.CONDITIONAL
                 blocks = {c: cells_of(model, factors) for c, factors in enumerate(model.covers)}
-                found = solve(design, target, blocks)
-            if isinstance(found, int):
+                terms, failed = solve(design, target, blocks)
+            if failed is not None:
                 status, proof = Status.NOT_IDENTIFIED, len(out.kernels)
-                cells = blocks[found]
+                cells = blocks[failed]
                 w = kernel([one_hot(model, r, cells) for r in design.train], one_hot(model, target, cells))
                 weights = tuple((c, v) for c, v in zip(cells, w, strict=True) if v)
-                out.kernels.append(KernelCertificate(found, weights))
-            else:
-                terms = found
+                out.kernels.append(KernelCertificate(failed, weights))
             out.heads.append((status, decided, -1, proof))
         out.terms.append(terms)
     return out.build(targets)
 
 
-def solve(design: Design, target: Active, blocks: dict[int, Cells]) -> list[tuple[int, int, Fraction]] | int:
-    """Terms of all blocks, or the first block that has no solution."""
+def solve(
+    design: Design, target: Active, blocks: dict[int, Cells]
+) -> tuple[list[tuple[int, int, Fraction]], int | None]:
+    """Terms of all blocks that have a solution, and the first that has none."""
     terms: list[tuple[int, int, Fraction]] = []
+    failed = None
     for block, cells in blocks.items():
         train = [one_hot(design.model, r, cells) for r in design.train]
         q = exponents(train, one_hot(design.model, target, cells))
         if q is None:
-            return block
-        terms.extend((block, i, value) for i, value in q.items())
-    return terms
+            failed = block if failed is None else failed
+        else:
+            terms.extend((block, i, value) for i, value in q.items())
+    return terms, failed
 
 
 def undecided(design: Design, targets: Regimes, missing: list[list[Active]]) -> Identification:
@@ -236,6 +238,9 @@ def _cases() -> dict[str, Case]:
         {"A": ("no", "x, y", 'say "hi"'), "B;": (0, 0.5), "unused": ("é", "ø")},
         [("v,1", "A B;"), ('v,1 "w"', ""), ('"w"', "B;"), ('"w"', "A")],
     )
+    ring = model_of(
+        dict.fromkeys("ABCD", (0, 1)), [("x1 x2", "A"), ("x2 x3", "B"), ("x3 x4", "C"), ("x4 x1", "A D")]
+    )
     single = model_of(dict.fromkeys("ABC", (0, 1)), [("x1", "A"), ("x2", "B"), ("x3", "C")])
     halves = model_of(dict.fromkeys("ABC", (0, 1)), [("x", "A"), ("x", "B"), ("x", "C")])
     return {
@@ -246,6 +251,7 @@ def _cases() -> dict[str, Case]:
         "pairs": Case("halves, less", Design(halves, codes("000", "110")), "levels"),
         "cycle": Case("3-cycle", Design(cycle, codes("110", "101", "011", "100", "010", "001")), "label"),
         "odd": Case("odd names", Design(odd, codes("000", "100", "010", "000", "210")), "assignment"),
+        "ring": Case("ring, in part", Design(ring, codes("0000", "1000", "0110", "0010", "0001")), "label"),
         "single": Case("singles", Design(single, codes("000", "111")), "label"),
         "halves": Case("halves", Design(halves, codes("000", "110", "101", "011")), "levels"),
     }

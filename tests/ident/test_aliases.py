@@ -10,9 +10,11 @@ import flint
 import numpy as np
 import pytest
 
+from ifm_ident.design.design import Design
 from ifm_ident.errors import InputError
 from ifm_ident.implications.aliases import Aliases, aliases
 from ifm_ident.show.aliases_write import alias_lines
+from ifm_ident.study.study import Study
 from tests.oracles import Codes, PlainDesign
 
 LETTERS = "ABCDEFGHJKL"
@@ -198,3 +200,97 @@ def test_closing_sentence_names_what_biases() -> None:
     biased = " ".join(table(design(fraction(2, "AB"))).split())
     assert "3 of them are confounded with effects of up to 2 interventions" in biased
     assert biased.endswith("if they are not zero, they bias these.")
+
+
+def named(names: str, rows: list[str]) -> Design:
+    """Interventions of one letter at - and +, a factor each."""
+    study = Study.from_dict(
+        {
+            "interventions": {name: [-1, 1] for name in names},
+            "factors": [{"sigma": [name]} for name in names],
+            "train": [
+                {name: 1 if sign == "+" else -1 for name, sign in zip(names, row, strict=True)} for row in rows
+            ],
+        }
+    )
+    return study.design
+
+
+def words_of(found: Aliases) -> str:
+    return "\n".join(alias_lines("study", found))
+
+
+def test_letters_of_the_user_stay_theirs() -> None:
+    """D = AB in the user's own letters, whatever their order."""
+    rows = ["+---", "+--+", "--+-", "--++", "-+--", "-+-+", "+++-", "++++"]
+    found = aliases(named("DABC", rows))
+    assert lines_of(found) == ["D = AB", "A = BD", "B = AD"]
+    text = words_of(found)
+    assert "legend: D = D, A = A, B = B, C = C" in text
+    assert "I = ABD" in text
+
+
+def test_an_intervention_called_i_is_not_the_constant() -> None:
+    """The 2^(9-5) fraction E = BCD, F = ACD, G = ABC, H = ABD, I = ABCD, whose defining words hold I."""
+    base = np.array(list(itertools.product((-1, 1), repeat=4)))
+    every = base.prod(axis=1, keepdims=True)
+    rows = np.hstack([base, every * base, every]).tolist()
+    signs = ["".join("+" if v > 0 else "-" for v in row) for row in rows]
+    found = aliases(named("ABCDEFGHI", signs))
+    (line,) = [line for line in lines_of(found) if line.startswith("I = ")]
+    assert line == "I = AE = BF = CG = DH"
+    assert found.letters(()) == "1"
+    text = words_of(found)
+    assert "H = H, I = I, 1 = the constant" in " ".join(text.split())
+    assert "\n1 = AEI = BFI" in text
+    assert "(the constant 1 is" in " ".join(text.split())
+
+
+def test_longer_names_get_letters_that_are_no_name() -> None:
+    study = Study.from_dict(
+        {
+            "interventions": {name: [0, 1] for name in ("dose", "A", "time", "I")},
+            "factors": [{"sigma": [name]} for name in ("dose", "A", "time", "I")],
+            "train": ["ctrl", "dose", "A"],
+        }
+    )
+    found = aliases(study.design)
+    assert [found.letters((i,)) for i in range(4)] == ["B", "A", "C", "I"]
+    assert "legend: B = dose, A = A, C = time, I = I, 1 = the constant" in words_of(found)
+    many = {f"F{i}": [0, 1] for i in range(2, 62)}
+    study = Study.from_dict(
+        {"interventions": many, "factors": [{"sigma": [name]} for name in many], "train": ["ctrl", "F2"]}
+    )
+    assert aliases(study.design, order=1).letters((0, 59)) == "F2:F61"
+
+
+def bias_rank(found: Aliases, signs: np.ndarray) -> int:
+    """The rank of what effects outside the model add to least-squares estimates, in fractions."""
+
+    def contrast(effect: Codes) -> list[int]:
+        return np.prod(signs[:, list(effect)], axis=1).astype(int).tolist()
+
+    pairs = [e for k in range(1, found.order + 1) for e in itertools.combinations(range(signs.shape[1]), k)]
+    outside = [e for e in pairs if e not in found.model]
+    if not outside:
+        return 0
+    basis = flint.fmpq_mat(flint.fmpz_mat([contrast(e) for e in found.basis]))
+    others = flint.fmpq_mat(flint.fmpz_mat([contrast(e) for e in outside]))
+    return int(((basis * basis.transpose()).inv() * basis * others.transpose()).rank())
+
+
+def test_three_runs_of_three_interventions_are_biased_in_all_they_fix() -> None:
+    signs = np.array([[-1, -1, 1], [-1, 1, -1], [1, -1, -1]])
+    found = aliases(design(signs).build())
+    assert found.confounded == bias_rank(found, signs) == 3
+    assert "3 of them are confounded" in " ".join(table(design(signs)).split())
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_count_of_a_deficient_design_is_the_rank_of_its_bias(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    width = int(rng.integers(3, 7))
+    signs = np.unique(rng.choice([-1, 1], (int(rng.integers(2, width + 1)), width)), axis=0)
+    found = aliases(design(signs).build())
+    assert len(found.basis) < len(found.model)
+    assert found.confounded == bias_rank(found, signs)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from ifm_ident import files
 from ifm_ident.errors import InputError
-from ifm_ident.files import open_output
+from ifm_ident.files import held_folder, open_output
 
 
 def test_output_appears_whole(tmp_path: Path) -> None:
@@ -126,3 +127,58 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
         write()
     assert path.read_bytes() == b"theirs"
     assert [p.name for p in tmp_path.iterdir()] == ["out.bin"]
+
+
+def test_one_run_at_a_time_writes_into_a_folder(tmp_path: Path) -> None:
+    for _ in range(2):
+        with (
+            held_folder(tmp_path / "deep" / "out") as folder,
+            pytest.raises(InputError, match="another run is writing there"),
+            held_folder(folder),
+        ):
+            pytest.fail("the block must not run")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot write into .*file: File exists"), held_folder(tmp_path / "file"):
+        pytest.fail("the block must not run")
+
+
+def test_writing_without_locks_still_keeps_what_appears_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on file systems that have none: nobody is refused beforehand, and nothing is lost."""
+    monkeypatch.setattr(files, "_lock", lambda descriptor: None)
+    path = tmp_path / "out.bin"
+
+    def two() -> None:
+        with open_output(path) as first, open_output(path) as second:
+            first.write(b"first")
+            second.write(b"second")
+
+    with pytest.raises(InputError, match="by `force`"):
+        two()
+    assert path.read_bytes() == b"second"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.bin"]
+
+
+def test_a_leftover_is_removed_whatever_it_is_called(tmp_path: Path) -> None:
+    path = tmp_path / ("é" * 120)  # its bytes are as many as a name may have, nearly
+    with open_output(path) as stream:
+        stream.write(b"new")
+    assert path.read_bytes() == b"new"
+    (tmp_path / ".a.unfinished.tmp").write_bytes(b"left by a run that was killed")
+    with open_output(tmp_path / "a") as stream:
+        stream.write(b"new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", path.name]
+
+
+def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
+    """Nobody can make a run write to a file of their choice by a link under the unfinished file's name."""
+    other = tmp_path / "other"
+    other.write_bytes(b"precious")
+    (tmp_path / ".a.unfinished.tmp").symlink_to(other)
+    with pytest.raises(InputError, match="cannot write"), open_output(tmp_path / "a"):
+        pytest.fail("the block must not run")
+    os.link(other, tmp_path / ".b.unfinished.tmp")
+    with open_output(tmp_path / "b") as stream:
+        stream.write(b"new")
+    assert other.read_bytes() == b"precious"

@@ -282,7 +282,10 @@ def test_every_regime_can_be_explained(plain: PlainDesign, criterion: CriterionN
         assert "\nidentified" in text
         assert "Proof by example" not in text
     else:
-        assert ("no joint formula: " if criterion == "joint" else "not identified: ") in text
+        assert ("no joint formula: " if criterion == "joint" else "\nnot identified") in text
+        known = [v for v in plain.variables if Oracle(plain, plain.holding(v)).holds([target])[0]]
+        if criterion != "joint":
+            assert (f"not identified; {', '.join(known)} given " in text) == bool(known)
         assert "Proof by example" in text
         assert "Nearest" in text
     ranks = [int(rank) for rank in re.findall(r"Rank (\d+) from", text)]

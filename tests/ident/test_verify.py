@@ -50,13 +50,14 @@ def holds(design: Design, row: dict[str, Any]) -> bool:
         return bool(target == train[row["train"]])
     if target in train:
         return False
-    if row["status"] == Status.IDENTIFIED:
-        formulas = dict(row["formulas"])
+    formulas = dict(row["formulas"])
+    if row["status"] == Status.IDENTIFIED or formulas:
+        every = {v: model.covers[model.cover_index[name]] for v, name in enumerate(model.variables)}
         if row["criterion"] == Criterion.JOINT:
             wanted: dict[int, Sequence[int]] = {JOINT: range(len(model.factors))}
         else:
-            wanted = {v: model.covers[model.cover_index[name]] for v, name in enumerate(model.variables)}
-        if set(formulas) != set(wanted):
+            wanted = {v: every[v] for v in every if row["status"] == Status.IDENTIFIED or v in formulas}
+        if set(formulas) != set(wanted) or (JOINT in wanted and row["status"] == Status.NOT_IDENTIFIED):
             return False
         for about, factors in wanted.items():
             cells = cells_of(model, factors)
@@ -65,6 +66,7 @@ def holds(design: Design, row: dict[str, Any]) -> bool:
                 total = [a + q * b for a, b in zip(total, one_hot(model, train[i], cells), strict=True)]
             if total != one_hot(model, target, cells):
                 return False
+    if row["status"] == Status.IDENTIFIED:
         return True
     about, weights = row["kernel"]
     if (about == JOINT) != (row["criterion"] == Criterion.JOINT):
@@ -208,6 +210,7 @@ Tampering = tuple[str, Callable[[Any], Any], str]
 IDENTIFIED = {"status": "identified"}
 REFUSED = {"status": "not_identified"}
 PROOF = ("results", 4, "certificate", "kernel")
+LEFT = ("partial",)
 TAMPERED: list[Tampering] = [
     ("poster", change("exponent", "2", "exponents", 0, **IDENTIFIED), "do not"),
     ("poster", change("exponent", "-1", "exponents", 0, **IDENTIFIED), "do not"),
@@ -220,6 +223,8 @@ TAMPERED: list[Tampering] = [
     ("pairs", setter(*PROOF, 0, "weight", to=5), "does not vanish on training regime 0"),
     ("pairs", setter(*PROOF, 0, "levels", "A", to=1), "does not vanish on training regime 0"),
     ("pairs", setter(*PROOF, to=[]), "the kernel gives the target 0"),
+    ("ring", change("exponent", "2", *LEFT, "conditionals", "x2", 0, **REFUSED), "the exponents of x2 do not"),
+    ("ring", change("train", 3, *LEFT, "conditionals", "x2", 0, **REFUSED), "the exponents of x2 do not give"),
     ("odd", change("variable", '"w"', "certificate", **REFUSED), "does not hold variable"),
 ]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ifm_ident import InputError, NotIdentifiableError
+from ifm_ident import InputError, Limits, NotIdentifiableError
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
+from ifm_learn.density.fitted import FittedModel
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.families import layout_of
@@ -219,6 +222,114 @@ def test_tampered_files_are_refused_in_words(fitted: tuple[DensityModel, Samples
     del arrays["table1"]
     changed()
     assert zipfile.is_zipfile(path)
+
+
+def _with(path: Path, arrays: dict[str, Any], **other: Any) -> None:
+    """A model file with some arrays, or keys of the header, exchanged."""
+    keys = {name: other.pop(name) for name in ("max_cells", "report") if name in other}
+    header = json.loads(str(arrays["header"])) | keys
+    np.savez(path, **{**arrays, "header": np.array(json.dumps(header)), **other})
+
+
+def test_models_with_numbers_that_are_none_are_refused(
+    fitted: tuple[DensityModel, Samples], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.npz"
+    fitted[0].save(path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    report = json.loads(str(arrays["header"]))["report"]
+    edges, table, widths = arrays["edges0"], arrays["table0"], arrays["widths0"]
+    huge = np.where(np.arange(table.size).reshape(table.shape) == 0, 1e308, table)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"edges0": edges[::-1]}, "bins of a variable are not in order"),
+        ({"edges0": np.where(np.isinf(edges), edges, np.nan)}, "edges0 holds what is no number"),
+        ({"edges0": np.where(np.isinf(edges), 0.0, edges)}, "bins of a variable are not in order"),
+        ({"edges0": edges.astype("f4")}, "edges0 holds what is no number"),
+        ({"values0": np.full_like(arrays["values0"], np.nan)}, "values0 holds what is no number"),
+        ({"values0": arrays["values0"] + 1e6}, "bins of a variable are not in order"),
+        ({"widths0": -widths}, "bins of a variable are not in order"),
+        ({"widths0": np.full_like(widths, np.inf)}, "bins of a variable are not in order"),
+        ({"table0": huge}, "holds what is no log-density"),
+        ({"table0": -np.inf * np.ones_like(table)}, "holds what is no log-density"),
+        ({"max_cells": -5}, "max_cells is -5"),
+        ({"max_cells": 1.5}, "max_cells is 1.5"),
+        ({"max_cells": 10**18}, "the limit is cells="),
+        ({"report": {**report, "rows": [1, -2, 3]}}, "rows of a regime is -2"),
+        ({"report": {**report, "rows": [1]}}, "rows of 1 regimes where the design has 3"),
+        ({"thetas": np.full_like(arrays["thetas"], np.nan)}, "thetas holds what is no number"),
+        ({"regime": arrays["regime"] + 3}, "lies in no bin or regime"),
+        ({"bins": arrays["bins"] + np.uint16(50)}, "lies in no bin or regime"),
+        ({"regime": arrays["regime"][1:]}, "rows fitted to do not fit each other"),
+        ({"shift": np.zeros(2), "unit": np.array([1.0, 0.0]), "log": np.zeros(2, bool)}, "or no unit"),
+        ({"shift": np.zeros(3), "unit": np.ones(3), "log": np.zeros(3, bool)}, "does not fit the variables"),
+        ({"more": np.zeros(3)}, "a model has no member 'more.npy'"),
+        ({"header": np.array("[" * 100_000)}, "not a density model, or damaged"),
+    ]
+    for other, words in wrong:
+        _with(path, arrays, **other)
+        with pytest.raises(InputError, match=words):
+            DensityModel.load(path)
+    _with(path, arrays)
+    DensityModel.load(path)
+
+
+def test_archives_that_unfold_or_say_a_thing_twice_are_refused(
+    fitted: tuple[DensityModel, Samples], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.npz"
+    fitted[0].save(path)
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as file:
+        table = file.read("table0.npy")
+        size = sum(one.file_size for one in file.infolist())
+    with Limits(file=size):
+        DensityModel.load(path)
+    with (
+        Limits(file=size - 1),
+        pytest.raises(InputError, match=rf"decompressed: {size:,} bytes; the limit is file="),
+    ):
+        DensityModel.load(path)
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "a") as file:
+        file.writestr("table0.npy", table)
+    with pytest.raises(InputError, match="a member is there twice"):
+        DensityModel.load(path)
+    # a head that speaks of a terabyte, in a member of some bytes
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (10**11,)})
+    path.write_bytes(whole)
+    with zipfile.ZipFile(path) as file:
+        members = {one.filename: file.read(one) for one in file.infolist()}
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in (members | {"table0.npy": head.getvalue() + b"\0" * 64}).items():
+            file.writestr(name, data)
+    with pytest.raises(InputError, match="does not fit its member of"):
+        DensityModel.load(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="this is a named pipe"):
+        DensityModel.load(path)
+
+
+def test_the_account_of_rows_is_checked(fitted: tuple[DensityModel, Samples], tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    good = {"seed": 0, "calibration": 0.2, "digest": "0", "notes": []}
+    for wrong in (
+        {"seed": -1},
+        {"seed": 1.5},
+        {"calibration": float("nan")},
+        {"calibration": 1},
+        {"notes": "a"},
+        {},
+    ):
+        fitted[0].save(path)
+        with zipfile.ZipFile(path, "a") as file:
+            file.writestr("rows.json", json.dumps({**good, **wrong}))
+        if wrong:
+            with pytest.raises(InputError, match="no account of the rows fitted to"):
+                FittedModel.load(path)
+        else:
+            assert FittedModel.load(path).calibration == 0.2
 
 
 def test_beyond_the_budget_pseudo_likelihood_is_used_and_said() -> None:

@@ -151,6 +151,13 @@ def test_a_folder_of_other_data_or_of_other_things_is_refused(
     assert contents(tmp_path) == {"mine.txt": b"precious"}
 
 
+def test_what_a_killed_run_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "problems").mkdir()
+    (tmp_path / ".settings.json.unfinished.tmp").write_text("{")
+    assert Folder.open(tmp_path, {"seed": 0}).finished() == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["problems", "settings.json"]
+
+
 def test_a_damaged_problem_is_named(real: Samples, every: Regimes, tmp_path: Path) -> None:
     path = tmp_path / "run"
     run_experiment(real, every, CHEAP, 1, path)

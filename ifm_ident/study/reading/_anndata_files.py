@@ -123,7 +123,7 @@ def _parts_of_file(path: Path, stack: ExitStack) -> tuple[Any, Any, Any]:
 
 
 def _require_own(path: Path, file: Any, names: Sequence[str]) -> None:
-    """Raise InputError where a part of a file is kept elsewhere: by a link, in other files, as a view of others."""
+    """Raise InputError where a part of a file is elsewhere: by a link, in other files, as a view of others."""
     import h5py
 
     waiting = [(file, name) for name in names]

@@ -58,5 +58,7 @@ def joined_labels(table: Table, names: Sequence[str]) -> tuple[pa.ChunkedArray, 
         raise InputError(
             f"{table.path}: the columns {', '.join(map(repr, names))} hold control characters; remove them"
         )
-    joined = pc.binary_join_element_wise(*columns, pa.scalar(joiner, pa.large_string()), null_handling="skip")
-    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, joined.type), joined), joiner
+    joined, sign = columns[0], pa.scalar(joiner, pa.large_string())
+    for column in columns[1:]:
+        joined = pc.coalesce(pc.binary_join_element_wise(joined, column, sign), joined, column)
+    return joined, joiner

@@ -10,10 +10,12 @@ from ifm_ident.design.model import legal_name
 from ifm_ident.design.regime_text import BASELINE
 from ifm_ident.design.texts import is_missing, look_alike_words, look_alikes, visible
 from ifm_ident.errors import InputError
-from ifm_ident.study.reading.label_conventions import CONTROLS, LabelConvention, is_known_control
+from ifm_ident.study.reading.label_conventions import CONTROLS, LabelConvention
 
 _SIGNS = "+,:|;&_"
 """Characters that may join interventions; names of interventions may hold those after `:`."""
+
+_BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 
 _HIDDEN = 0xF0000
 """Where private characters begin, which stand for texts that the convention names while labels are taken apart."""
@@ -59,7 +61,7 @@ separator=':' if it joins, names={'A:1': 'A_1'} if it does not
     if convention.separator is None:
         _require_whole(texts, names)
     if convention.control is None and not any(
-        _is_control(part.strip(), convention) for text in texts for part in (text, *text.split(found.separator))
+        convention.is_control(part.strip()) for text in texts for part in (text, *text.split(found.separator))
     ):
         raise InputError(
             f"no label means baseline: {', '.join(CONTROLS[:5])} and their like were looked for; name it with "
@@ -69,7 +71,7 @@ separator=':' if it joins, names={'A:1': 'A_1'} if it does not
     for name in shown:
         if legal_name(name) == name and not is_missing(name):
             continue
-        index = next((i for i, text in enumerate(texts) if name in text), 0)
+        index = _row(texts, name)
         if is_missing(name) and name not in named.values():
             raise InLabel(
                 index,
@@ -102,6 +104,11 @@ def _hiding(named: dict[str, str]) -> tuple[Callable[[str], str], Callable[[str]
     return hide, show
 
 
+def _row(texts: Sequence[str], part: str) -> int:
+    """The first label that is, or else holds, a part of labels."""
+    return texts.index(part) if part in texts else next((i for i, text in enumerate(texts) if part in text), 0)
+
+
 def _require_whole(texts: Sequence[str], names: Sequence[str]) -> None:
     """InLabel for a name that two other names make up, joined by a character that is no letter or digit."""
     known = set(names)
@@ -114,7 +121,7 @@ def _require_whole(texts: Sequence[str], names: Sequence[str]) -> None:
                     if sign.isspace()
                     else f"give separator={sign.strip()!r} if it joins, '+' if it does not, or interventions=[...]"
                 )
-                index = next(i for i, text in enumerate(texts) if name in text)
+                index = _row(texts, name)
                 raise InLabel(
                     index,
                     f"{name!r} may be one intervention, or {' and '.join(parts)} joined by {sign!r}; {remedy}",
@@ -124,7 +131,7 @@ def _require_whole(texts: Sequence[str], names: Sequence[str]) -> None:
 def _found(
     texts: Sequence[str], convention: LabelConvention, show: Callable[[str], str]
 ) -> tuple[list[str], LabelConvention]:
-    controls = {text for text in texts if _is_control(text, convention)}
+    controls = {text for text in texts if convention.is_control(text)}
     separator = convention.separator
     if separator is not None:
         parts = {part.strip() for text in texts if text not in controls for part in text.split(separator)}
@@ -133,7 +140,7 @@ def _found(
             raise InLabel(
                 empty, f"{show(texts[empty])!r} has an empty part between {separator!r} and {separator!r}"
             )
-        return [part for part in parts if not _is_control(part, convention)], convention
+        return [part for part in parts if not convention.is_control(part)], convention
     runs = dict.fromkeys(
         run for sign in _SIGNS for text in texts for run in re.findall(rf"{re.escape(sign)}+", text)
     )
@@ -144,7 +151,7 @@ def _found(
             names = _Perhaps(left, run, convention, show).names()
         except InLabel as error:
             label = left[error.index]
-            raise InLabel(next(i for i, text in enumerate(texts) if label in text), str(error)) from None
+            raise InLabel(_row(texts, label), str(error)) from None
         if names is not None:
             found.append(names)
             left = names[0]
@@ -158,12 +165,6 @@ def _found(
     return sorted(set(texts) - controls), dataclasses.replace(convention, separator="+")
 
 
-def _is_control(text: str, convention: LabelConvention) -> bool:
-    return text == BASELINE or (
-        is_known_control(text) if convention.control is None else text in convention.control
-    )
-
-
 class _Perhaps:
     """Characters that may separate interventions or belong to their names."""
 
@@ -174,8 +175,8 @@ class _Perhaps:
         self.cut = re.compile(
             rf"(?<!{re.escape(separator[0])})\s*{re.escape(separator)}\s*(?!{re.escape(separator[0])})"
         )
-        bare = ((text, self._without_control(text)) for text in texts if not _is_control(text, convention))
-        self.bare = {text: rest for text, rest in bare if not _is_control(rest, convention)}
+        bare = ((text, self._without_control(text)) for text in texts if not convention.is_control(text))
+        self.bare = {text: rest for text, rest in bare if not convention.is_control(rest)}
         self.known = set(self.bare.values())
         self.index = {text: i for i, text in enumerate(texts)}
 
@@ -187,9 +188,9 @@ class _Perhaps:
         """The label without controls at its ends."""
         pieces = self._pieces(text)
         for size in range(len(pieces) - 1, 0, -1):
-            if _is_control(self.separator.join(pieces[:size]), self.convention):
+            if self.convention.is_control(self.separator.join(pieces[:size])):
                 return self._without_control(self.separator.join(pieces[size:]))
-            if _is_control(self.separator.join(pieces[-size:]), self.convention):
+            if self.convention.is_control(self.separator.join(pieces[-size:])):
                 return self._without_control(self.separator.join(pieces[:-size]))
         return text
 
@@ -231,6 +232,12 @@ class _Perhaps:
                 self.index[text],
                 f"{label!r} has an empty part between {sign!r} and {sign!r}; if it is one intervention, give "
                 f"{remedy}",
+            )
+        if any(
+            piece.count(left) != piece.count(right) for piece in self._pieces(text) for left, right in _BRACKETS
+        ):
+            return InLabel(
+                self.index[text], f"{label!r} holds {sign!r}, which stands inside brackets there; give {named}"
             )
         apart = f"{named} if it does not"
         if sign[0] not in "+,:":

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ifm_ident.errors import InputError
 from ifm_ident.limits import read_bytes, require_within
+from ifm_ident.study.reading._other_formats import other_separator, refuse_other_formats
 from ifm_ident.study.reading._table import RowError, Table, require_distinct
 from ifm_ident.study.reading.missing_files import missing_file
 
@@ -64,7 +65,7 @@ def _require_small(path: Path, metadata: pq.FileMetaData, columns: int) -> None:
 
 
 def _unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) -> pa.Table:
-    """The table with its texts written out, where these are no more than the limits: a long text is stored once."""
+    """The table with its texts written out, where they are within the limit: a long text is stored once."""
     size = 0
     for name in texts:
         for chunk in table.column(name).chunks:
@@ -80,6 +81,7 @@ def _unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) 
 
 def _read_text(path: Path, suffix: str) -> pa.Table:
     data = read_bytes(path)
+    refuse_other_formats(path, data)
     if not data.removeprefix(b"\xef\xbb\xbf").strip():
         raise InputError(f"{path}: the file is empty; the first line names the columns")
     try:
@@ -91,6 +93,8 @@ def _read_text(path: Path, suffix: str) -> pa.Table:
     data = data.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n") + b"\n"
     tabs = suffix == ".tsv" or (suffix == ".txt" and b"\t" in data.split(b"\n", 1)[0])
     width = _header_width(path, data, tabs)
+    if width == 1:
+        other_separator(path, data, "\t" if tabs else ",")
     rows = data.count(b"\n") - 1  # a line more for every line end inside quotes
     for name, value in (("columns", width), ("rows", rows), ("cells", rows * width)):
         require_within(name, value, path)
@@ -127,12 +131,6 @@ def _read_text(path: Path, suffix: str) -> pa.Table:
         ) from None
     names = [column[0].as_py() for column in cells.columns]
     require_distinct(path, names)
-    other = next((sign for sign in ";\t|" if len(names) == 1 and sign in names[0]), None)
-    if other is not None:
-        raise InputError(
-            f"{path}: the first line names one column, {names[0][:60]!r}; if {other!r} stands between columns, "
-            "save the table with commas as .csv or with tabs as .tsv"
-        )
     return cells.slice(1).rename_columns(names)
 
 

@@ -245,7 +245,8 @@ def _from_labels(model: Model, table: Table, label: Label, labels: LabelConventi
         what = f"column {label!r}"
         kept = np.flatnonzero(~blank_rows(table))
     notes = skipped(table, table.row_count - len(kept))
-    column = column.take(pa.array(kept))
+    if len(kept) < len(column):
+        column = column.take(pa.array(kept))
     missing = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True)
     first = pc.index(missing, True).as_py()
     if first >= 0:

@@ -107,6 +107,15 @@ class LabelConvention:
             )
         return cls(separator, None if controls is None else tuple(controls), tuple(named.items()))
 
+    @cached_property
+    def _controls(self) -> frozenset[str]:
+        return frozenset(map(look, self.control or ()))
+
+    def is_control(self, text: str) -> bool:
+        """Whether a text means baseline: `ctrl`, and what is given or, where nothing is, a usual name."""
+        known = is_known_control(text) if self.control is None else look(text) in self._controls
+        return known or look(text) == BASELINE
+
 
 def _shown(value: object) -> str:
     """What was got, with the spelling that makes a number a text."""
@@ -174,8 +183,7 @@ class LabelReader:
         """Whether a part of a label means baseline."""
         if self.model.find(text) is not None or look(text) in self._named:
             return False
-        given = self.convention.control
-        return text == BASELINE or (is_known_control(text) if given is None else text in given)
+        return self.convention.is_control(text)
 
     def _known(self, text: str) -> bool:
         return self.is_control(text) or self.model.find(text) is not None or look(text) in self._named
@@ -276,7 +284,8 @@ class LabelReader:
             head = "" if bad == text.strip() else f"split at {separator!r}, "
             return InputError(
                 f"regime {text!r}: {head}{bad!r} reads as a missing value; write what was done in this row, "
-                f"or remove it (if {bad!r} is a name, declare it as an intervention or, for the baseline, as a control)"
+                f"or remove it (if {bad!r} is a name, declare it as an intervention or, for the baseline, as a "
+                "control)"
             )
         complaints = self._reader.readings(text)[1] if self.convention.separator is None else {}
         notation, complaint = next(iter(complaints.items()), (None, None))
