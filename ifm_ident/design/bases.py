@@ -239,8 +239,8 @@ class Basis:
 def level_words(level: object) -> str:
     """A level in an error message: as written where that is short and plain.
 
-    >>> level_words("0.3"), level_words("a" + chr(27))
-    ('0.3', "'a\\x1b'")
+    >>> level_words("0.3"), level_words("a" * 70)[-5:]
+    ('0.3', 'aa...')
     """
     text = str(level)
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

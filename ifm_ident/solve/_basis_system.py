@@ -198,4 +198,5 @@ def system_of(design: Design, block: int) -> System:
 
 def new_system(design: Design, block: int, factors: tuple[int, ...] | None = None) -> System:
     """A system of the kind that the model's levels ask for, factored anew."""
-    return (BasisSystem if design.model.has_bases else System)(design, block, factors)
+    kind = BasisSystem if design.model.has_bases else System
+    return kind(design, block) if factors is None else kind(design, block, factors)
