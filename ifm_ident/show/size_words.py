@@ -52,7 +52,7 @@ class Sizes:
     """How many formulas were shown, the largest sum|q| of them, and how many are above LARGE.
 
     >>> Sizes(2, Fraction(27), 1).warning
-    'Warning: 1 formula has a sum|q| above 10, the largest 27: to be as sure as running the regime itself with n rows, it needs 10^2 n or more. It extrapolates, or the runs are close together.'
+    'Warning: 1 formula has a sum|q| above 10, the largest 27: to be as sure as running the regime itself with n rows, it needs 10^2 n or more. `--objective l1` gives the least. A large one extrapolates, or the runs are close together.'
     """  # noqa: E501
 
     formulas: int = 0
@@ -88,7 +88,7 @@ class Sizes:
         return (
             f"Warning: {counted(self.large, 'formula')} {have} a sum|q| above {LARGE}, the largest "
             f"{size_text(self.largest)}: to be as sure as running the regime itself with n rows, {it} {LARGE}^2 n "
-            "or more. It extrapolates, or the runs are close together."
+            "or more. `--objective l1` gives the least. A large one extrapolates, or the runs are close together."
         )
 
 
