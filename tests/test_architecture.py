@@ -32,6 +32,7 @@ FLOORS = {
         implications messages planning shares
         study
         results
+        parts
         show verification
         plots
         report
@@ -413,6 +414,8 @@ def test_optional_packages_are_not_imported_with_a_module() -> None:
         "jax",
         "pooch",
         "networkx",
+        "fsspec",
+        "distributed",
     }
     for name in modules():
         found = {i.split(".")[0] for i in imported(name, only_at_import=True)}

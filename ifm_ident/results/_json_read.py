@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,9 +23,10 @@ from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Active, RegimeLists, Regimes
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.limits import read_bytes
+from ifm_ident.results._json_stream import JsonStream
 from ifm_ident.results._json_write import ROUTE
 from ifm_ident.results.cells import Weights
-from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
+from ifm_ident.results.claims import READ_BLOCK, Claims, VariableTerms
 from ifm_ident.results.header import (
     HEADER_KEYS,
     TARGETS,
@@ -35,6 +37,9 @@ from ifm_ident.results.header import (
     shown,
     typed,
 )
+
+LARGE_BYTES = 2**26
+"""Larger files are read entry by entry; what is wrong with the JSON shows when it is reached."""
 
 
 def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -84,15 +89,75 @@ def read_json(path: Path) -> tuple[Heading, Iterator[Claims]]:
 
     Raises InputError, without the file's name, for everything that is no such result.
     """
+    if path.stat().st_size > LARGE_BYTES:
+        steps = _streamed(path)
+        found = next(steps)
+        if isinstance(found, Heading):
+            return found, cast(Iterator[Claims], steps)
     data = record(load_json(read_bytes(path)), (*HEADER_KEYS, "results"), "the file", TARGETS)
     heading = parse_header(data)
     return heading, _claims(heading.design, typed(data["results"], list, "results"))
 
 
-def _claims(design: Design, entries: list[Any]) -> Iterator[Claims]:
-    for start in range(0, len(entries), CLAIM_BLOCK):
+def _streamed(path: Path) -> Iterator[Heading | Claims | None]:
+    """The study, then the claims; None alone where `results` come before the study, or are no list."""
+    stream = JsonStream(path, _decoded)
+    try:
+        fields: dict[str, Any] = {}
+        for key in stream.pairs():
+            if key != "results" or key in fields:
+                record(
+                    dict.fromkeys([*HEADER_KEYS, "results", key]), (*HEADER_KEYS, "results"), "the file", TARGETS
+                )
+                _distinct_keys([*fields.items(), (key, None)])
+                fields[key] = stream.value()
+            elif set(HEADER_KEYS) - fields.keys() or stream.sign() != "[":
+                yield None
+                return
+            else:
+                yield (heading := parse_header(fields))
+                yield from _counted(_claims(heading.design, stream.items()), fields)
+        stream.expect("")
+        record(fields, (*HEADER_KEYS, "results"), "the file", TARGETS)
+        told, there = fields.get(TARGETS), fields["results"]
+        if told is not None and typed(told, int, TARGETS) != there:
+            raise InputError(
+                f"the file says that it has {told} results, and has {there}: some were removed or added"
+            )
+    finally:
+        stream.close()
+
+
+def _counted(blocks: Iterator[Claims], fields: dict[str, Any]) -> Iterator[Claims]:
+    """The blocks; then how many results there were stands under `results`."""
+    count = 0
+    for block in blocks:
+        yield block
+        count += len(block)
+    fields["results"] = count
+
+
+def _decoded(text: str, at: int) -> tuple[Any, int]:
+    try:
+        return _DECODER.raw_decode(text, at)
+    except (json.JSONDecodeError, InputError):
+        raise
+    except RecursionError:
+        raise InputError("the JSON is nested too deeply for a result") from None
+    except ValueError:  # an integer of more digits than Python converts at once
+        return _PATIENT.raw_decode(text, at)
+
+
+_HOOKS: dict[str, Any] = {"object_pairs_hook": _distinct_keys, "parse_constant": _no_constant}
+_DECODER, _PATIENT = json.JSONDecoder(**_HOOKS), json.JSONDecoder(**_HOOKS, parse_int=parse_integer)
+
+
+def _claims(design: Design, entries: Iterable[Any]) -> Iterator[Claims]:
+    numbered = enumerate(entries)
+    for i, entry in numbered:
         builder = _Builder(design)
-        for i, entry in enumerate(entries[start : start + CLAIM_BLOCK], start):
+        builder.add(entry, f"results, entry {i}")
+        for i, entry in islice(numbered, READ_BLOCK - 1):
             builder.add(entry, f"results, entry {i}")
         yield builder.build()
 

@@ -19,7 +19,10 @@ from ifm_ident.design.regimes import RegimeLists, Regimes
 from ifm_ident.results.cells import Weights
 
 CLAIM_BLOCK = 200_000
-"""Results are written, read and checked in blocks of about this many regimes."""
+"""Results are written in blocks of at most this many regimes."""
+
+READ_BLOCK = 2**14
+"""Results are read and checked in blocks of this many regimes: little memory, which is used again and again."""
 
 
 @dataclass(frozen=True, eq=False)

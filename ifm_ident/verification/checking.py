@@ -30,14 +30,15 @@ _Rows = TypeVar("_Rows")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One result that does not hold: its row, counted from 0, its regime and the reason."""
+    """One result that does not hold: its row, counted from 0, its regime, the reason, and the file of its part."""
 
     row: int
     regime: str
     reason: str
+    part: str = ""
 
     def __str__(self) -> str:
-        return f"result {self.row} ({self.regime}): {self.reason}"
+        return f"{self.part}{': ' * bool(self.part)}result {self.row} ({self.regime}): {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Verification:
     against: the study file or name that the result was compared with, if any; difference: the first thing
     in which the result is not about that study. unreadable: the first claim that cannot even be read, with its
     place; what comes after it was not checked. targets: how many results the file says that it has, None where it
-    does not say so (a CSV never does).
+    does not say so (a CSV never does). broken: of a result in parts, what is not as its manifest says.
     """
 
     checked: int
@@ -56,6 +57,7 @@ class Verification:
     difference: str | None = None
     unreadable: str | None = None
     targets: int | None = None
+    broken: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -65,7 +67,7 @@ class Verification:
     @property
     def holds(self) -> bool:
         """Whether all of it holds, and nothing was removed."""
-        return not self.failures and self.difference is None and self.unreadable is None and self.complete
+        return not (self.failures or self.broken or self.difference or self.unreadable) and self.complete
 
     def __str__(self) -> str:
         noun = "result" if self.checked == 1 else "results"
@@ -80,6 +82,7 @@ class Verification:
             lines.append(f"the file says that it has {self.targets}: some were removed or added")
         if self.unreadable is not None:
             lines.append(f"a claim cannot be read, and nothing after it was checked: {self.unreadable}")
+        lines.extend(self.broken)
         lines.extend(str(failure) for failure in self.failures[:_SHOWN])
         if len(self.failures) > _SHOWN:
             lines.append(f"and {len(self.failures) - _SHOWN} more")

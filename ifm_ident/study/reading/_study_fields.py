@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import numpy as np
 
@@ -18,12 +18,14 @@ from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.design.spaces import AllRegimes, Listed, Space, UpToOrder
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.files import note_input
+from ifm_ident.study.reading._file_regimes import SpaceTable, listed_regimes
 from ifm_ident.study.reading._nodes import Node, Place
 from ifm_ident.study.reading._sources import table_of
 from ifm_ident.study.reading._table import RowError
 from ifm_ident.study.reading._tables import RegimeTable, data_regimes, read_counts, read_regimes
 from ifm_ident.study.reading.label_conventions import LABEL_KEYS, LabelConvention
 
+Read = TypeVar("Read", RegimeTable, SpaceTable)
 Scale = Literal["none", "paper", "standard"]
 _SCALES = ("none", "paper", "standard")
 _TABLE_KEYS = ("file", "label", "labels")
@@ -236,7 +238,9 @@ class FieldReader:
                 return UpToOrder(self.model, self._order(node.entries["order"])), None
             if node.kind == "map":
                 require_keys(node, place, ("order", *_TABLE_KEYS))
-            return Listed(self._table(node, place).regimes), None
+            listed = self._read(node, place, listed_regimes)
+            self._require_rows(listed.space.count, node, place)
+            return listed.space, None
         if node.kind == "str" and node.value == "all":
             return AllRegimes(self.model), None
         if node.kind != "seq":
@@ -312,20 +316,28 @@ class FieldReader:
         return cast(int, node.value)
 
     def _table(self, node: Node, place: Place) -> RegimeTable:
+        found = self._read(node, place, read_regimes)
+        self._require_rows(len(found.regimes), node, place)
+        return found
+
+    def _read(self, node: Node, place: Place, read: Callable[..., Read]) -> Read:
+        """What a reader of tables makes of the one that a node names."""
         if node.kind != "table":
             require_keys(node, place, ("order", *_TABLE_KEYS) if place == ("test",) else _TABLE_KEYS, ("file",))
         source, given = self._source(node, place), self._labels(node, place)
         try:
-            found = read_regimes(self.model, source, *given)
+            found = read(self.model, source, *given)
         except RowError:
             raise
         except InputError as error:
             raise InputError(str(error), (*place, "file")) from None
         self.notes.extend(found.notes)
-        if not len(found.regimes):
-            file, what = table_of(source).path, "test" if place == ("test",) else "training"
-            raise InputError(f"{file}: the table has no rows; list at least one {what} regime", place)
         return found
+
+    def _require_rows(self, count: int, node: Node, place: Place) -> None:
+        if not count:
+            file, what = table_of(self._source(node, place)).path, "test" if place == ("test",) else "training"
+            raise InputError(f"{file}: the table has no rows; list at least one {what} regime", place)
 
     def _source(self, node: Node, place: Place) -> object:
         """The path that `file` names, or the data frame in its place."""
