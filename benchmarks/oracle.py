@@ -84,8 +84,8 @@ def main() -> None:
     lines = [
         "# Verdicts against another library",
         "",
-        f"`python benchmarks/oracle.py --targets {args.targets} --seed {args.seed}`: {count.total():,} targets of "
-        f"{designs.total():,} random designs, each by three criteria, all as python-flint's null spaces of the dense "
+        f"`python benchmarks/oracle.py --targets {args.targets} --seed {args.seed}`: {count.total():,} targets "
+        f"of {designs.total():,} random designs, each by three criteria, all as python-flint's null spaces of the dense "
         f"one-hot systems have it; {time.process_time() - start:,.0f} CPU s.",
         "",
         "| kind | designs | targets | observed or identified |",
