@@ -85,8 +85,8 @@ def main() -> None:
         "# Verdicts against another library",
         "",
         f"`python benchmarks/oracle.py --targets {args.targets} --seed {args.seed}`: {count.total():,} targets "
-        f"of {designs.total():,} random designs, each by three criteria, all as python-flint's null spaces of the dense "
-        f"one-hot systems have it; {time.process_time() - start:,.0f} CPU s.",
+        f"of {designs.total():,} random designs, each by three criteria, all as python-flint's null spaces of the "
+        f"dense one-hot systems have it; {time.process_time() - start:,.0f} CPU s.",
         "",
         "| kind | designs | targets | observed or identified |",
         "| --- | ---: | ---: | ---: |",
