@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from ifm_ident.answer.identification import JOINT, Status
+from ifm_ident.commands._levels import levels
 from ifm_ident.commands._options import (
     Output,
     Seconds,
@@ -25,6 +26,7 @@ from ifm_ident.commands._options import (
 from ifm_ident.commands._parts import OF_PARTS, Shard, format_of_parts, is_folder, write_parts
 from ifm_ident.commands._restriction import how_to_verify, restricted
 from ifm_ident.deadline import Deadline
+from ifm_ident.design.regime_text import BASELINE
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK
 from ifm_ident.parts.asked import Asked, Method, in_full_chunks
@@ -34,6 +36,7 @@ from ifm_ident.shares.shares import ANSWERED, shares_of
 from ifm_ident.show.latex import write_latex
 from ifm_ident.show.objective_words import Proofs, attained_words
 from ifm_ident.show.shares_write import json_lines, share_text, text_lines
+from ifm_ident.show.size_words import Sizes, basis_notes
 from ifm_ident.show.table import write_table
 from ifm_ident.show.words import Tally, listed, variables_of
 from ifm_ident.solve.identifier import CriterionName, Identifier
@@ -50,6 +53,7 @@ _WRITERS = {"latex": write_latex, **WRITERS}
 _UNPROVEN_SHOWN = 20
 _SILENT_FOR_ROUTE = ("criterion", "objective", "time_limit")
 _SILENT_FOR_SUMMARY = ("tests", "method", "objective", "time_limit", "require_all")
+_SILENT_FOR_LEVELS = ("tests", "method", "objective", "time_limit", "summary", "require_all")
 _SUMMARY_ONLY = ("sample", "seed")
 
 criterion_option = click.option(
@@ -112,6 +116,20 @@ criterion_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="With --summary: seed of the draws."
 )
 @click.option(
+    "--levels",
+    "level_names",
+    multiple=True,
+    metavar="NAME",
+    help="Instead of test regimes: all levels of this intervention, which has a basis, at which --regime is "
+    "identified, exactly. Twice, with --picture, for a surface over two.",
+)
+@click.option("--regime", metavar="R", help="With --levels: the regime of the other interventions. Default: ctrl.")
+@click.option(
+    "--picture",
+    metavar="FILE",
+    help="With --levels: a picture (.svg, .png, .pdf), sum|q| beneath what is identified.",
+)
+@click.option(
     "--shard",
     type=Shard(),
     metavar="I/N",
@@ -153,6 +171,9 @@ def command(
     summary: bool,
     sample: int,
     seed: int,
+    level_names: tuple[str, ...],
+    regime: str | None,
+    picture: str | None,
     shard: tuple[int, int] | None,
     resume: bool,
     workers: int,
@@ -180,6 +201,7 @@ def command(
     """
     refuse_terminal(ctx, output_format, output)
     _refuse_mixed(ctx, method, summary, output_format)
+    _refuse_levels(ctx, level_names, picture, output_format)
     in_parts = output is not None and is_folder(output)
     if in_parts:
         output_format = format_of_parts(ctx, output_format)
@@ -189,8 +211,12 @@ def command(
     whole = load_study(study, quiet)
     asked, note = restricted(whole, of) if of else (whole, "")
     notes = [note] if note else []
+    notes += basis_notes(asked.design)
     if summary:
         _summarise(asked, criterion, sample, seed, notes, out)
+        return
+    if level_names:
+        levels(asked, level_names, regime or BASELINE, criterion, picture, out)
         return
     asked = with_test(asked, tests, "--test", quiet)
     if output is not None and in_parts:
@@ -221,6 +247,18 @@ def _refuse_mixed(ctx: click.Context, method: str, summary: bool, output_format:
     refuse_given(ctx, _SILENT_FOR_SUMMARY, "says nothing to --summary: leave one out.")
     if output_format not in ("table", "json"):
         raise click.UsageError(f"--summary is written as table or json, not as {output_format}.", ctx)
+
+
+def _refuse_levels(ctx: click.Context, names: tuple[str, ...], picture: str | None, output_format: str) -> None:
+    """Raises UsageError for options that say nothing to --levels, or that belong to it."""
+    if not names:
+        refuse_given(ctx, ("regime", "picture"), "belongs to --levels: add that, or leave it out.")
+        return
+    refuse_given(ctx, _SILENT_FOR_LEVELS, "says nothing to --levels: leave one out.")
+    if output_format not in ("table", "json"):
+        raise click.UsageError(f"--levels is written as table or json, not as {output_format}.", ctx)
+    if len(names) > 2 or (len(names) == 2 and picture is None):
+        raise click.UsageError("--levels names one intervention, or two for a --picture of the surface.", ctx)
 
 
 def _summarise(
@@ -263,7 +301,7 @@ def _answer(
             found = (chosen.identification for chosen in chain([first], answers))
             _WRITERS[out.format](sink, study, found)
     if out.format != "table":
-        for line in (*notes, *solver.unproven):
+        for line in (*notes, *solver.unproven, *filter(None, [solver.sizes.warning])):
             out.remark(line)
     return solver
 
@@ -281,6 +319,7 @@ class _Solver:
         self.until = Deadline.after(time_limit)
         self.tally = Tally()
         self.proofs = Proofs(objective)
+        self.sizes = Sizes()
         self.unproven: list[str] = []
 
     def solve(self, targets: Regimes) -> Chosen:
@@ -288,6 +327,7 @@ class _Solver:
         chosen = self.asked.answer(targets, left)
         self.proofs = self.proofs.plus(chosen)
         self.tally = self.tally.plus(chosen.identification)
+        self.sizes = self.sizes.plus(chosen.identification)
         self._keep_unproven(chosen)
         return chosen
 

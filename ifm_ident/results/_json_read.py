@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from ifm_ident.answer.exact_text import (
+    exponent_text,
     integer_column,
     parse_exponent,
     parse_integer,
@@ -183,6 +185,7 @@ class _Builder:
         model = self.design.model
         self.reader = MapReader(model)
         self.variable = {name: v for v, name in enumerate(model.variables)}
+        self.sized = ("size",) if model.has_bases else ()
         self.factor = {factor.name: k for k, factor in enumerate(model.factors)}
 
     def add(self, entry: object, place: str) -> None:
@@ -211,17 +214,32 @@ class _Builder:
                 self._partial(entry["partial"], f"{place}, partial")
             kernel = self._certificate(entry["certificate"], criterion, f"{place}, certificate")
         elif criterion == Criterion.JOINT:
-            record(entry, ("regime", "status", "criterion", "exponents"), place)
+            record(entry, ("regime", "status", "criterion", "exponents", *self.sized), place)
             self._formula(entry["exponents"], JOINT, f"{place}, exponents")
+            self._size(entry, place)
         else:
-            record(entry, ("regime", "status", "criterion", "conditionals"), place)
+            record(entry, ("regime", "status", "criterion", "conditionals", *self.sized), place)
             conditionals = record(entry["conditionals"], self.design.model.variables, f"{place}, conditionals")
             for name, v in self.variable.items():
                 self._formula(conditionals[name], v, f"{place}, conditionals, {name}")
+            self._size(entry, place)
         self.targets.append(self.reader.read(entry["regime"], f"{place}, regime"))
         self.heads.append((status, criterion, train, kernel))
         self.ends.append(len(self.terms))
         self.missing_ends.append(len(self.missing))
+
+    def _size(self, entry: dict[str, Any], place: str) -> None:
+        """Refuses a `size` that is not the largest sum of absolute exponents of a formula of the entry."""
+        if not self.sized:
+            return
+        sums: dict[int, Fraction] = {}
+        for variable, _, above, below in self.terms[self.ends[-1] if self.ends else 0 :]:
+            sums[variable] = sums.get(variable, Fraction(0)) + abs(Fraction(above, below))
+        wanted = exponent_text(max(sums.values(), default=Fraction(0)))
+        if entry["size"] != wanted:
+            raise InputError(
+                f"{place}: size is {shown(entry['size'])}; the exponents' absolute values sum to {wanted}"
+            )
 
     def _train(self, value: object, place: str) -> int:
         train = typed(value, int, f"{place}, train")
@@ -276,9 +294,11 @@ class _Builder:
         weights = []
         for j, item in enumerate(typed(fields["kernel"], list, f"{place}, kernel")):
             at = f"{place}, kernel, entry {j}"
-            entry = record(item, ("factor", "levels", "weight"), at)
+            entry = typed(item, dict, at)
+            if "factor" not in entry:
+                raise InputError(f"{at}: the key 'factor' is missing")
             factor = self._known(self.factor, entry["factor"], "factor", at)
-            cell = self.reader.read_cell(entry["levels"], factor, f"{at}, levels")
+            cell = self.reader.read_cell(entry, factor, at)
             weights.append((cell, typed(entry["weight"], int, f"{at}, weight")))
         return self.kernels.setdefault((variable, tuple(weights)), len(self.kernels))
 

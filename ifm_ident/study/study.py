@@ -12,14 +12,15 @@ import numpy as np
 
 from ifm_ident.answer.identification import Identification
 from ifm_ident.arrays import Ints
+from ifm_ident.deadline import TIME_LIMIT
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
 from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK, AllRegimes, Listed, Space, UpToOrder, require_feasible
 from ifm_ident.errors import InputError, require_whole
-from ifm_ident.planning.search import TIME_LIMIT
 from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.solve.level_sets import LevelSet, identified_levels
 from ifm_ident.study._screens import FactorLike, factor_maps, read_screen
 from ifm_ident.study.reading._file_regimes import listed_regimes
 from ifm_ident.study.reading._nodes import Node, Place, node_from_plain
@@ -174,6 +175,21 @@ class Study:
         target = reader.read(regime)[0] if isinstance(regime, str) else reader.read_map(regime)
         found: Prose = view(self, "explanation", target, criterion)
         return found
+
+    def identified_levels(self, name: str, regime: str = BASELINE, criterion: CriterionName = "auto") -> LevelSet:
+        """The exact set of levels of an intervention with a basis at which a regime of the others is identified.
+
+        Raises InputError as `ifm_ident.identified_levels` does, and for a text that is no regime.
+
+        >>> study = Study.from_dict({
+        ...     "interventions": {"dose": {"levels": [0, 2], "basis": {"poly": 2}}},
+        ...     "factors": [{"sigma": ["dose"]}], "train": [{"dose": 0}, {"dose": 2}],
+        ... })
+        >>> [root.text for root in study.identified_levels("dose").points]
+        ['0', '2']
+        """
+        target = RegimeReader(self.model).read(regime)[0]
+        return identified_levels(Identifier(self.design, self.notation), name, target, criterion)
 
     def implications(
         self,
@@ -434,10 +450,11 @@ def _study(root: Node, folder: Path, path: Path | None) -> Study:
     if "test" in entries:
         test, test_notation = fields.test(entries["test"])
     place = "test" if path is None else f"{path}:{root.line_of(('test',))}"
+    notation = train_notation or test_notation or "assignment"
     return Study(
         name,
         design,
-        train_notation or test_notation or "assignment",
+        "assignment" if model.has_bases and notation == "levels" else notation,
         (test,),
         (place,),
         data,

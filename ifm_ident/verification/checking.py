@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,17 @@ from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regime, format_regimes
 from ifm_ident.design.regime_text import Notation
-from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.regimes import Regimes, recoded
 from ifm_ident.errors import InputError, argument_of
 from ifm_ident.results.claims import Claims
 from ifm_ident.results.header import StudyLike
 from ifm_ident.results.read import ResultFile, read_result
+from ifm_ident.verification._basis_checks import BasisRows, check_basis_formulas, check_basis_kernels
 from ifm_ident.verification._formulas import Failures, Training, check_formulas
 from ifm_ident.verification._kernels import check_kernels
 
 _SHOWN = 50
+_Rows = TypeVar("_Rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ def verify(
             difference = first_difference(told, study.design)
     notation: Notation = study.notation if study is not None and difference is None else "label"
     training: Training | None = None
+    valued: BasisRows | None = None
     checked, failures, unreadable = 0, [], None
     while True:
         try:
@@ -142,9 +146,14 @@ def verify(
                 raise
             unreadable = str(error)
             break
-        training = training or Training.of(claims.design)
         reasons: dict[int, str] = {}
-        for row, reason in _check(training, claims):
+        if claims.design.model.has_bases:
+            valued = valued or BasisRows(claims.design)
+            found = _check(claims, check_basis_formulas, check_basis_kernels, valued)
+        else:
+            training = training or Training.of(claims.design)
+            found = _check(claims, check_formulas, check_kernels, training)
+        for row, reason in found:
             reasons.setdefault(row, reason)
         rows = np.array(sorted(reasons), dtype=np.int64)
         for row, text in zip(rows.tolist(), _regime_texts(claims, rows, notation), strict=True):
@@ -198,8 +207,8 @@ def first_difference(told: Design, wanted: Design) -> str | None:
     for kind, mine, other in (
         (
             "interventions",
-            [(i.name, i.levels) for i in ours.interventions],
-            [(i.name, i.levels) for i in theirs.interventions],
+            [(i.name, i.written) for i in ours.interventions],
+            [(i.name, i.written) for i in theirs.interventions],
         ),
         ("variables", list(ours.variables), list(theirs.variables)),
         (
@@ -215,10 +224,11 @@ def first_difference(told: Design, wanted: Design) -> str | None:
                 return f"{kind}, entry {i}: the result has {_words(one)}, the study {_words(another)}"
     if len(told.train) != len(wanted.train):
         return f"it has {len(told.train)} training regimes, the study {len(wanted.train)}"
-    different = np.flatnonzero(~_same(told.train, wanted.train))
+    train = recoded(wanted.train, theirs, ours)
+    different = np.flatnonzero(~_same(told.train, train))
     if len(different):
         row = int(different[0])
-        mine_text, other_text = (format_regime(ours, t[row], "label") for t in (told.train, wanted.train))
+        mine_text, other_text = (format_regime(ours, t[row], "label") for t in (told.train, train))
         return f"training regime {row} is {mine_text} in the result, {other_text} in the study"
     return None
 
@@ -238,8 +248,13 @@ def _same(one: Regimes, other: Regimes) -> NDArray[np.bool_]:
     return same
 
 
-def _check(training: Training, claims: Claims) -> Failures:
-    """Rows and reasons; the first reason of a row counts."""
+def _check(
+    claims: Claims,
+    formulas: Callable[[_Rows, Claims, Ints], Failures],
+    kernels: Callable[[_Rows, Claims, Ints], Failures],
+    rows: _Rows,
+) -> Failures:
+    """Rows and reasons; the first reason of a row counts. The checks of formulas and kernels get `rows`."""
     broken = np.zeros(len(claims), dtype=bool)
     for row, reason in _check_shape(claims):
         broken[row] = True
@@ -256,10 +271,10 @@ def _check(training: Training, claims: Claims) -> Failures:
     index = claims.targets.take(others).first_equal(design.train)
     for row, i in zip(others[index >= 0].tolist(), index[index >= 0].tolist(), strict=True):
         yield row, f"it is equal to training regime {i}, so its status is observed"
-    yield from check_formulas(training, claims, rows_with(Status.IDENTIFIED))
+    yield from formulas(rows, claims, rows_with(Status.IDENTIFIED))
     refused = rows_with(Status.NOT_IDENTIFIED)
-    yield from check_kernels(training, claims, refused)
-    yield from check_formulas(training, claims, refused[claims.terms.sizes[refused] > 0])
+    yield from kernels(rows, claims, refused)
+    yield from formulas(rows, claims, refused[claims.terms.sizes[refused] > 0])
     yield from _check_undecided(claims, rows_with(Status.UNDECIDED))
 
 
@@ -313,7 +328,7 @@ def _check_shape(claims: Claims) -> Iterator[tuple[int, str]]:
 
 def _illegal(design: Design, regimes: Regimes) -> NDArray[np.bool_]:
     """Which active entries name an intervention or level that the model lacks."""
-    counts = design.model.level_counts
+    counts = design.model.known_counts
     outside = (regimes.position < 0) | (regimes.position >= len(counts))
     last = counts[np.where(outside, 0, regimes.position)] if len(counts) else np.zeros(0, dtype=np.int64)
     return outside | (regimes.level < 1) | (regimes.level >= last)

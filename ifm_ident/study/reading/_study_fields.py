@@ -114,6 +114,9 @@ def model_from(root: Node) -> Model:
     interventions = []
     for name, levels in node.entries.items():
         place: Place = ("interventions", name)
+        if levels.kind == "map":
+            interventions.append(_valued(name, levels))
+            continue
         items = list_of(levels, place, f"the levels of {name!r}", "[0, 1], baseline first")
         values = tuple(level_of(item, (*place, i)) for i, item in enumerate(items))
         interventions.append(Intervention(name, values))
@@ -123,6 +126,25 @@ def model_from(root: Node) -> Model:
     nodes = list_of(root.entries["factors"], ("factors",), "`factors`", "[{x: [x], sigma: [A]}]")
     factors = tuple(_factor(node, k, variables) for k, node in enumerate(nodes))
     return Model(tuple(interventions), variables, factors)
+
+
+def _valued(name: str, node: Node) -> Intervention:
+    """The intervention whose levels have values: a map with `levels`, `basis` and maybe `coordinate`."""
+    place: Place = ("interventions", name)
+    require_keys(node, place, ("levels", "basis", "coordinate"), ("levels", "basis"))
+    items = list_of(node.entries["levels"], (*place, "levels"), f"the levels of {name!r}", "[0, 0.3, 1]")
+    for i, item in enumerate(items):
+        level_of(item, (*place, "levels", i))
+    return Intervention.from_map(name, {key: _as_written(entry) for key, entry in node.entries.items()})
+
+
+def _as_written(node: Node) -> object:
+    """A node as plain values, decimals as the text that was written."""
+    if node.kind == "map":
+        return {key: _as_written(entry) for key, entry in node.entries.items()}
+    if node.kind == "seq":
+        return [_as_written(item) for item in node.items]
+    return node.raw if node.kind == "float" else node.value
 
 
 def _names(node: Node, place: Place, what: str) -> tuple[str, ...]:
@@ -394,6 +416,8 @@ class FieldReader:
             for name, level in node.entries.items():
                 if self.model.find(name) is not None:
                     levels[name] = level_of(level, (*place, name))
+                    if self.model.valued[self.model.position[name]] and level.kind == "float":
+                        levels[name] = level.raw
                 else:
                     levels[name] = 0
             try:
