@@ -267,11 +267,13 @@ class FieldReader:
         try:
             table = table_of(self._source(node, place))
             file = table.path
-            regimes, counts, rows = read_counts(self.model, table, *self._labels(node, place))
+            listed, counts = read_counts(self.model, table, *self._labels(node, place))
         except RowError:
             raise
         except InputError as error:
             raise InputError(str(error), error.path or ("samples", "file")) from None
+        self.notes.extend(listed.notes)
+        regimes, rows = listed.regimes, listed.rows + 1
         first = regimes.first_equal(regimes)
         for row in np.flatnonzero(first != np.arange(len(first)))[:1]:
             raise RowError(file, int(rows[row]) - 1, f"repeats the regime of row {rows[first[row]]}; merge them")
