@@ -24,6 +24,7 @@ from ifm_ident.results._json_write import ROUTE
 from ifm_ident.results.cells import Weights
 from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
 from ifm_ident.results.header import (
+    COVARIATE_KEYS,
     HEADER_KEYS,
     TARGETS,
     Heading,
@@ -82,7 +83,7 @@ def read_json(path: Path) -> tuple[Heading, Iterator[Claims]]:
 
     Raises InputError, without the file's name, for everything that is no such result.
     """
-    data = record(load_json(read_bytes(path)), (*HEADER_KEYS, "results"), "the file", TARGETS)
+    data = record(load_json(read_bytes(path)), (*HEADER_KEYS, "results"), "the file", TARGETS, *COVARIATE_KEYS)
     heading = parse_header(data)
     return heading, _claims(heading.design, typed(data["results"], list, "results"))
 

@@ -14,6 +14,7 @@ from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regime
 from ifm_ident.errors import nearest
 from ifm_ident.study import DataSpec, Table, data_regimes, gene_names, table_of
+from ifm_learn.checks import refuse_covariates
 from ifm_learn.data._unit_columns import unit_hints, unit_ids
 from ifm_learn.data.columns import numbers, numeric_columns
 from ifm_learn.data.samples import Samples
@@ -58,6 +59,7 @@ def read_samples(
     ...
     ifm_ident.errors.InputError: the table: the training regime A (train[1]) has no rows; measure it or leave it out of `train`
     """  # noqa: E501
+    refuse_covariates(study.model, "this analysis")
     spec = study.data
     if data is None and spec is None:
         raise InputError(
