@@ -56,7 +56,7 @@ def refuse_covariates(model: Model, what: str) -> None:
     >>> refuse_covariates(Model((Intervention("A", (0, 1)),), ("x",), (factor,), ("age",)), "falsify")
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.InputError: falsify takes no account of the covariate age, and would be wrong where its law \
+    ifm_ident.errors.InputError: falsify takes no account of the covariate age and would be wrong where its law \
 shifts between regimes; the energies normal, bernoulli and poisson of `ifm estimate` adjust for it, or leave \
 `covariates` out
     """
@@ -64,7 +64,7 @@ shifts between regimes; the energies normal, bernoulli and poisson of `ifm estim
         one = len(model.covariates) == 1
         shift, it = ("its law shifts", "it") if one else ("their laws shift", "them")
         raise InputError(
-            f"{what} takes no account of the covariate{'' if one else 's'} {listed(model.covariates)}, and would be "
+            f"{what} takes no account of {'the covariate' if one else 'covariates'} {listed(model.covariates)} and would be "
             f"wrong where {shift} between regimes; the energies normal, bernoulli and poisson of `ifm estimate` "
             f"adjust for {it}, or leave `covariates` out"
         )

@@ -33,6 +33,7 @@ def read_samples(
     log: str | Sequence[str] | None = None,
     unit: str | None = None,
     outcomes: Sequence[str] | Literal["all"] | None = None,
+    known: Collection[str] = (),
 ) -> Samples:
     """The rows of the training regimes in the study's data table, or in `data` in its place.
 
@@ -42,7 +43,7 @@ def read_samples(
     rows that name no regime are left out, which `notes` of the result says. unit:
     the column that says which rows belong together; without one, `notes` of the result name columns that look so.
     outcomes: several columns in place of `outcome`; "all" for every numeric one (every gene of an AnnData) without
-    another part.
+    another part. known: columns that have a part which the study does not tell.
 
     Raises InputError that starts with the table: an unknown column or scale, an outcome that is a variable, a training
     regime without rows, a variable without spread; RowError, with the row counted from 1: a regime that cannot be
@@ -88,7 +89,7 @@ def read_samples(
     genes = gene_names(source) if spec.outcomes == "all" else None
     several = () if spec.outcomes == "all" else spec.outcomes
     if genes is not None:
-        several = _without_part(study, spec, genes)
+        several = _without_part(study, spec, genes, known)
     table = table_of(source, (*variables, *([spec.outcome] if spec.outcome else []), *several))
     for name in variables:
         _require_variable(table, name)
@@ -102,7 +103,7 @@ def read_samples(
     for v, name in enumerate(variables):
         x[:, v] = numbers(table, name, kept, log=bool(logs[v]))
     if spec.outcomes == "all" and genes is None:
-        several = tuple(numeric_columns(table, _without_part(study, spec, table.data.column_names)))
+        several = tuple(numeric_columns(table, _without_part(study, spec, table.data.column_names, known)))
     if spec.outcomes and not several:
         raise InputError(
             f"{table.path}: `outcomes: all` finds no numeric column without another part; name the outcomes"
@@ -121,14 +122,20 @@ def read_samples(
     if spec.unit is not None:
         ids = unit_ids(table, spec.unit, kept)
         return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, ids, notes, outcomes=several)
-    known = {*variables, *study.model.position, *several, *filter(None, (spec.outcome, *spec.label_columns))}
+    known = {
+        *known,
+        *variables,
+        *study.model.position,
+        *several,
+        *filter(None, (spec.outcome, *spec.label_columns)),
+    }
     notes += unit_hints(table, known, kept, regime, x)
     return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, notes=notes, outcomes=several)
 
 
-def _without_part(study: Study, spec: DataSpec, names: Sequence[str]) -> tuple[str, ...]:
-    """The columns that are neither intervention, label, variable nor unit."""
-    parts = {*study.model.variables, *study.model.position, *spec.label_columns, spec.unit}
+def _without_part(study: Study, spec: DataSpec, names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """The columns that are neither intervention, label, variable, unit nor known otherwise."""
+    parts = {*known, *study.model.variables, *study.model.position, *spec.label_columns, spec.unit}
     parts |= {f"X:{name}" for name in study.model.variables} | {name.removeprefix("X:") for name in parts if name}
     return tuple(name for name in names if name not in parts)
 
