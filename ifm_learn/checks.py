@@ -64,7 +64,8 @@ shifts between regimes; the energies normal, bernoulli and poisson of `ifm estim
         one = len(model.covariates) == 1
         shift, it = ("its law shifts", "it") if one else ("their laws shift", "them")
         raise InputError(
-            f"{what} takes no account of {'the covariate' if one else 'covariates'} {listed(model.covariates)} and would be "
+            f"{what} takes no account of {'the covariate' if one else 'covariates'} "
+            f"{listed(model.covariates)} and would be "
             f"wrong where {shift} between regimes; the energies normal, bernoulli and poisson of `ifm estimate` "
             f"adjust for {it}, or leave `covariates` out"
         )

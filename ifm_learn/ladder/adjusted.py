@@ -1,4 +1,4 @@
-"""Means adjusted for covariates: generalized linear models over regimes and covariates, averaged over a population.
+"""Means adjusted for covariates: generalized linear models, averaged over a population.
 
 Theory: docs/theory/covariates.md.
 """
@@ -35,7 +35,7 @@ _LARGEST = 30.0
 
 @dataclass(frozen=True, eq=False)
 class AdjustedDesign:
-    """The terms of a linear predictor: coordinates of factors, and of those that name a covariate times the covariate.
+    """The terms of a linear predictor: coordinates of factors, and of some times a covariate.
 
     base: of all factors of the variable. slopes: for every column of the covariates the coordinates that its slope
     is linear in, None for one slope in all regimes. centre, unit: the columns are used as (z - centre) / unit.
@@ -48,7 +48,7 @@ class AdjustedDesign:
 
     @classmethod
     def of(cls, model: Model, factors: tuple[int, ...], train: Regimes, covariates: Covariates) -> AdjustedDesign:
-        """Of the factors (indices into `model.factors`, whose `z` tells which effects depend on which covariate)."""
+        """Of factors, indices into `model.factors`, whose `z` tells which effects depend on which covariate."""
         known: dict[tuple[int, ...], RegimeDesign | None] = {(): None}
         for name in (one.name for one in covariates.columns):
             held = tuple(k for k in factors if name in model.factors[k].z)
@@ -87,8 +87,8 @@ class AdjustedDesign:
 class Means:
     """Means of one variable in r regimes over one population, all shape (r,); NaN where the rows do not tell.
 
-    freedom: degrees of freedom of the errors. difference, difference_se: from the first of the regimes asked about.
-    rests: on which training regimes each mean rests, shape (r, m).
+    freedom: degrees of freedom of the errors. difference, difference_se: from the first of the regimes asked
+    about. rests: on which training regimes each mean rests, shape (r, m).
     """
 
     mean: Floats
@@ -151,7 +151,8 @@ class Adjusted:
         terms = sum(part.shape[1] for part in parts)
         if terms * len(y) > MOST_ENTRIES:
             raise InputError(
-                f"{len(y):,} rows and {terms:,} terms of factors and covariates are too many to adjust for at once; "
+                f"{len(y):,} rows and {terms:,} terms of factors and covariates are too many to adjust for at "
+                "once; "
                 "name fewer covariates, or fewer under `z`"
             )
         x = design.rows(parts, place, z)
@@ -298,7 +299,7 @@ def _require_range(energy: Energy, y: Floats) -> None:
 
 
 def _solve(energy: Energy, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
-    """Coefficients, the inverse of the information, and a basis of what rows do not tell, shape (terms, dimensions)."""
+    """Coefficients, the inverse of the information, and a basis of what rows do not tell, (terms, rest)."""
     kept, null = _split(x)
     b = np.zeros(kept.shape[1])
     u = x @ kept
@@ -322,7 +323,8 @@ def _solve(energy: Energy, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats
     weight = _slope(energy, _mean(energy, theta))
     if np.abs(theta).max() > _LARGEST or not np.isfinite(theta).all():
         raise InputError(
-            f"the energy {energy!r} has no finite estimate: factors or covariates tell some rows of 0 apart without "
+            f"the energy {energy!r} has no finite estimate: factors or covariates tell some rows of 0 apart "
+            "without "
             "error; name fewer covariates, give rare categories more rows, or take the energy 'normal'",
             argument="energy",
         )
@@ -330,7 +332,7 @@ def _solve(energy: Energy, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats
 
 
 def _split(x: Floats) -> tuple[Floats, Floats]:
-    """Orthonormal bases of what the rows tell and what they do not, of scaled terms: (terms, rank), (terms, rest)."""
+    """Bases of what the rows tell and what they do not, of scaled terms: (terms, rank), (terms, rest)."""
     size = np.sqrt(np.square(x).mean(axis=0))
     size = np.where(size > 0, size, 1.0)
     values, vectors = np.linalg.eigh((x / size).T @ (x / size) / len(x))
