@@ -321,12 +321,6 @@ class AdjustedWork:
         if self.samples.y is not None:
             yield "the outcome is taken for a variable of every factor, and the variables of the study are "
             "not used"
-        if np.isfinite(self.gain[0]):
-            yield (
-                f"adjusting for {names} makes variances of means {_smaller(self.gain[0])}"
-                + (f", of effects {_smaller(self.gain[1])}" if np.isfinite(self.gain[1]) else "")
-                + " (medians over regimes)"
-            )
         if self.study.model.randomised:
             yield from self._moved()
         poor = np.argwhere(self._poor)
@@ -392,10 +386,6 @@ class AdjustedWork:
         covariates = listed([one.name for one in self.covariates.columns])
         by = f" by {self.by}" if self.by else ""
         return f"{listed(list(dict.fromkeys(self.energies)))}, adjusted for {covariates}, over {over}{by}"
-
-
-def _smaller(ratio: float) -> str:
-    return f"{100 * (1 - ratio):.0f}% smaller" if ratio < 1 else f"{100 * (ratio - 1):.0f}% larger"
 
 
 def _rounded(value: float) -> float:

@@ -51,7 +51,7 @@ def text_lines(found: Estimates) -> Iterator[str]:
         yield ""
     for line in _units(found):
         yield from wrapped(line, "  ")
-    for note in (*_shrunk(found), *_notes(found), *_flag_notes(found)):
+    for note in (*_gain(found), *_shrunk(found), *_notes(found), *_flag_notes(found)):
         yield from wrapped(note, "  ")
     for line in warning_lines(found.warnings):
         yield from wrapped(line, "  ")
@@ -206,6 +206,17 @@ def _units(found: Estimates) -> Iterator[str]:
             f"scale: the numbers are of {listed(units, _UNITS_SHOWN)}, by `scale` and `log` of the data, not of "
             "raw values."
         )
+
+
+def _gain(found: Estimates) -> Iterator[str]:
+    """How much adjusting for covariates gained, where it was an unadjusted mean's to lose."""
+    names = (("variance_ratio", "means"), ("effect_variance_ratio", "effects"))
+    ratios = [(found.covariates[key], of) for key, of in names if key in found.covariates]
+    if ratios:
+        parts = [
+            f"of {of} {100 * abs(1 - ratio):.0f}% {'smaller' if ratio < 1 else 'larger'}" for ratio, of in ratios
+        ]
+        yield f"adjusting for covariates makes variances {', '.join(parts)} (medians over regimes)."
 
 
 def _shrunk(found: Estimates) -> Iterator[str]:

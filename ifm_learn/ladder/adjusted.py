@@ -167,24 +167,30 @@ class Adjusted:
 
     @cached_property
     def _left(self) -> Floats:
-        """Residuals as if every unit were predicted without it (one Newton step); NaN where nothing else tells."""
+        """Residuals times (1 - own share in their prediction)^(-1/2), by units; NaN where nothing else tells.
+
+        With these the variances are unbiased where those of rows are as the energy says, and consistent where
+        they are not (HC2; of units CR2, Bell and McCaffrey 2002).
+        """
         x, weight, left = self._x, _slope(self.energy, self.fitted), self.y - self.fitted
         if len(left) == self.units:
             leverage = weight * np.einsum("ij,ij->i", self._scaled, x)
             sure = leverage < 1 - _TOLERANCE
-            return np.where(sure, left / np.where(sure, 1 - leverage, 1.0), np.nan)
-        root = np.linalg.eigh(self.inverse)
-        held = root[0] > _TOLERANCE * root[0].max()
-        u = x @ (root[1][:, held] * np.sqrt(root[0][held]))  # u'Wu = 1
+            return np.where(sure, left / np.sqrt(np.where(sure, 1 - leverage, 1.0)), np.nan)
+        values, vectors = np.linalg.eigh(self.inverse)
+        held = values > _TOLERANCE * values.max()
+        root = np.sqrt(np.maximum(weight, 1e-300))
+        u = (x @ (vectors[:, held] * np.sqrt(values[held]))) * root[:, None]  # u'u = 1
         order = np.argsort(self.unit, kind="stable")
         found = np.empty(len(left))
         for rows in np.split(order, np.flatnonzero(np.diff(self.unit[order])) + 1):
-            own, w = u[rows], weight[rows]
-            rest = np.eye(u.shape[1]) - own.T @ (own * w[:, None])
-            if np.linalg.eigvalsh(rest)[0] < _TOLERANCE:
+            own, scaled = u[rows], left[rows] / root[rows]
+            share, axes = np.linalg.eigh(own.T @ own)
+            if share[-1] > 1 - _TOLERANCE:
                 found[rows] = np.nan
-            else:
-                found[rows] = left[rows] + own @ np.linalg.solve(rest, own.T @ (w * left[rows]))
+                continue
+            more = (1 / np.sqrt(1 - share) - 1) / np.where(share > _TINY, share, np.inf)
+            found[rows] = (scaled + own @ (axes @ (more * (axes.T @ (own.T @ scaled))))) * root[rows]
         return found
 
     @cached_property
