@@ -23,8 +23,7 @@ from ifm_ident.show import listed
 from ifm_learn.data.covariates import Covariates, read_population
 from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._columns import Columns
-from ifm_learn.ladder._dependence import dependent_pair
-from ifm_learn.ladder.adjusted import ENERGIES, Adjusted, Energy, Means
+from ifm_learn.ladder.adjusted import ENERGIES, Adjusted, Energy, Means, dependent_residuals
 from ifm_learn.ladder.estimate import EDGE, FEW_ROWS
 from ifm_learn.ladder.rungs import AUTO
 from ifm_learn.outcome.estimator import targets_of
@@ -159,8 +158,7 @@ class AdjustedWork:
             self._fit(k, self.study.model, self.factors(k), self.covariates) for k in range(self.values.shape[1])
         )
         if self.samples.y is None and any(one != "normal" for one in self.energies):
-            left = np.stack([one.y - one.fitted for one in found], axis=1)
-            pair = dependent_pair(left, self.place) if len(self.study.model.covers) > 1 else None
+            pair = dependent_residuals(found) if len(self.study.model.covers) > 1 else None
             if pair is not None:
                 names = [self.study.model.variables[k] for k in pair.columns]
                 raise InputError(

@@ -6,6 +6,7 @@ Theory: docs/theory/covariates.md.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -18,6 +19,7 @@ from scipy.stats import t as student
 from ifm_ident import InputError, Model, Regimes
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.covariates import Covariates
+from ifm_learn.ladder._dependence import DependentPair, dependent_pair
 from ifm_learn.ladder._regime_design import RegimeDesign
 
 Energy = Literal["normal", "bernoulli", "poisson"]
@@ -274,6 +276,11 @@ class Adjusted:
                 if abs(gap[r]) > bound * error + 1e-8 * float(np.abs(self.y).max()):
                     return True
         return False
+
+
+def dependent_residuals(fits: Sequence[Adjusted]) -> DependentPair | None:
+    """The two variables whose residuals hang together most within regimes; None where that may be chance."""
+    return dependent_pair(np.stack([one.y - one.fitted for one in fits], axis=1), fits[0].place)
 
 
 def _mean(energy: Energy, theta: Floats) -> Floats:

@@ -17,11 +17,12 @@ from scipy.special import expit
 
 from ifm_ident import Factor, InputError, Intervention, Model, Regimes, Study
 from ifm_ident.arrays import Floats
-from ifm_learn.data.covariates import Column, Covariates
+from ifm_learn.data.covariates import Column, Covariates, plain_study
 from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._adjusted import effective_share
 from ifm_learn.estimation.of_study import estimate_study
+from ifm_learn.falsification.testing import falsify
 from ifm_learn.ladder.adjusted import Adjusted, Energy
 from tests.cli.running import run
 
@@ -341,3 +342,21 @@ def test_a_population_file_is_taken_as_it_is(tmp_path: Path, capfdbinary: pytest
     wanted = [fitted.predict(over.assign(A=a, B=b)).mean() for a, b in CELLS]
     assert [entry["mean"] for entry in json.loads(out)["results"]] == pytest.approx(wanted, rel=1e-6)
     assert json.loads(out)["covariates"]["columns"] == ["age", "plate=q"]
+
+
+def test_claims_are_tested_given_covariates() -> None:
+    """The laws of age differ, and so does y for that reason alone: no claim is refuted; an interaction is."""
+    study = Study.from_dict({**MAPPING, "covariates": ["age"], "train": ["00", "10", "01", "11"]})
+    rng, place = np.random.default_rng(20), np.repeat(np.arange(4), 200)
+    age = rng.normal(size=800) + np.array([0, 0.6, -0.4, 0.9])[place]
+    a, b = np.isin(place, (1, 3)), np.isin(place, (2, 3))
+    y = 0.5 * a - 0.4 * b + 0.8 * age + 0.3 * a * age + rng.normal(size=800)
+    z = (study.design, Covariates((Column("age"),), age[:, None]))
+    plain = plain_study(study).design
+    holds, fails = Samples(plain, place, y[:, None]), Samples(plain, place, (y + 0.8 * (place == 3))[:, None])
+    found = falsify(holds, tests=["score"], adjusted_for=z)
+    assert str(found.findings[0].claim.formula).startswith("p(x | age; ")
+    assert not found.rejected
+    assert falsify(fails, tests=["score"], adjusted_for=z).rejected
+    with pytest.raises(InputError, match="the energy test takes no account of covariates"):
+        falsify(holds, adjusted_for=z)
