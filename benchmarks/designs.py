@@ -23,9 +23,7 @@ def screen(interventions: int, pairs: int) -> Design:
     """
     rng = np.random.default_rng(SEED)
     names = [f"g{i:04d}" for i in range(interventions)]
-    first, second = np.triu_indices(interventions, 1)
-    chosen = np.sort(rng.choice(len(first), pairs, replace=False))
-    linked = list(zip(first[chosen].tolist(), second[chosen].tolist(), strict=True))
+    linked = _pairs(rng, interventions, pairs)
     model = Model(
         tuple(Intervention(name, (0, 1)) for name in names),
         ("x",),
@@ -36,6 +34,20 @@ def screen(interventions: int, pairs: int) -> Design:
     )
     run = [(), *(((i, 1),) for i in range(interventions)), *(((i, 1), (j, 1)) for i, j in linked)]
     return Design(model, Regimes.from_active((run[i] for i in rng.permutation(len(run))), interventions))
+
+
+def _pairs(rng: np.random.Generator, width: int, count: int) -> list[tuple[int, int]]:
+    """Distinct pairs, ascending; of many interventions without a list of all pairs."""
+    if width < 5000:
+        first, second = np.triu_indices(width, 1)
+        chosen = np.sort(rng.choice(len(first), count, replace=False))
+        return list(zip(first[chosen].tolist(), second[chosen].tolist(), strict=True))
+    found: set[tuple[int, int]] = set()
+    while len(found) < count:
+        drawn = np.sort(rng.integers(0, width, (count, 2)), axis=1)
+        found.update((i, j) for i, j in drawn.tolist() if i < j)
+    pairs = sorted(found)
+    return [pairs[k] for k in np.sort(rng.choice(len(pairs), count, replace=False)).tolist()]
 
 
 def combinations(design: Design, count: int, active: int, seed: int = SEED) -> Regimes:

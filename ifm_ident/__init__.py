@@ -23,16 +23,19 @@ if TYPE_CHECKING:
     from ifm_ident.answer.certificate import KernelCertificate, NotIdentifiableError
     from ifm_ident.answer.formula import Formula
     from ifm_ident.answer.identification import Answer, Criterion, Identification, Status, Terms
+    from ifm_ident.design.bases import Basis
     from ifm_ident.design.design import Design
     from ifm_ident.design.model import Factor, Intervention, Model
     from ifm_ident.design.regimes import Regimes
     from ifm_ident.errors import IfmError, InputError, MissingExtraError
     from ifm_ident.limits import Limits
     from ifm_ident.solve.identifier import Identifier, identify
+    from ifm_ident.solve.level_sets import LevelSet, identified_levels
     from ifm_ident.study.study import Study, load
 
 __all__ = [
     "Answer",
+    "Basis",
     "Criterion",
     "Design",
     "Factor",
@@ -43,6 +46,7 @@ __all__ = [
     "InputError",
     "Intervention",
     "KernelCertificate",
+    "LevelSet",
     "Limits",
     "MissingExtraError",
     "Model",
@@ -51,12 +55,14 @@ __all__ = [
     "Status",
     "Study",
     "Terms",
+    "identified_levels",
     "identify",
     "load",
 ]
 
 _HOMES = {
     "Answer": "ifm_ident.answer.identification",
+    "Basis": "ifm_ident.design.bases",
     "Criterion": "ifm_ident.answer.identification",
     "Design": "ifm_ident.design.design",
     "Factor": "ifm_ident.design.model",
@@ -67,6 +73,7 @@ _HOMES = {
     "InputError": "ifm_ident.errors",
     "Intervention": "ifm_ident.design.model",
     "KernelCertificate": "ifm_ident.answer.certificate",
+    "LevelSet": "ifm_ident.solve.level_sets",
     "Limits": "ifm_ident.limits",
     "MissingExtraError": "ifm_ident.errors",
     "Model": "ifm_ident.design.model",
@@ -75,6 +82,7 @@ _HOMES = {
     "Status": "ifm_ident.answer.identification",
     "Study": "ifm_ident.study.study",
     "Terms": "ifm_ident.answer.identification",
+    "identified_levels": "ifm_ident.solve.level_sets",
     "identify": "ifm_ident.solve.identifier",
     "load": "ifm_ident.study.study",
 }

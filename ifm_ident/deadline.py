@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from ifm_ident.errors import InputError
 
+TIME_LIMIT = 60.0
+"""Seconds that a search may take where nothing else is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from numbers import Integral, Real
+from typing import Any
 
 _QUANTITY = re.compile(r"[-+\u2212]?\.?[0-9]")
 
@@ -14,6 +15,17 @@ class IfmError(Exception):
     """Base class of all errors raised on purpose; `exit_status` is what the command line ends with."""
 
     exit_status = 1
+
+    def __reduce__(self) -> tuple[Callable[..., IfmError], tuple[Any, ...]]:
+        """As it is, from one process to another: not made anew from what its class is made of."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[IfmError], args: tuple[Any, ...], state: dict[str, Any]) -> IfmError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class InputError(IfmError, ValueError):

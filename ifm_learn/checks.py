@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ifm_ident import InputError, Model, Regimes
+from ifm_ident.design import require_names
 from ifm_ident.show import listed
 
 
@@ -33,6 +34,7 @@ def check_regimes(model: Model, regimes: Regimes) -> None:
     ifm_ident.errors.InputError: level index 2 of intervention 'A' does not exist: 0 to 1 stand for low and high; \
 make the regimes from the fitted model's design
     """
+    require_names(model, "fitted models")
     remedy = "make the regimes from the fitted model's design"
     if regimes.width != len(model):
         raise InputError(

@@ -24,7 +24,8 @@ class TabulatedModel:
     """A model with discrete variables of `values` values each and one positive table for each factor.
 
     tables[k] has an axis for each variable of factor k's x-scope, then one for each intervention of its
-    sigma-scope, both in the order written.
+    sigma-scope, both in the order written; for an intervention with a basis the axis is of functions, the constant
+    first, and the factor is the product of the tables to the power of the functions' values.
 
     >>> from ifm_ident.design.model import Factor, Intervention
     >>> model = Model((Intervention("A", (0, 1)),), ("x",), (Factor("f", ("x",), ("A",)),))
@@ -44,8 +45,9 @@ class TabulatedModel:
                 f"{len(model.variables)} variables of {values} values have more than {MOST_CELLS:,} cells; "
                 "draw fewer values or a smaller model"
             )
+        counts = [len(one.levels) if one.basis is None else one.basis.functions + 1 for one in model.interventions]
         shapes = [
-            [values] * len(factor.x) + model.level_counts[scope].tolist()
+            [values] * len(factor.x) + [counts[i] for i in scope.tolist()]
             for factor, scope in zip(model.factors, model.scopes, strict=True)
         ]
         return cls(model, values, tuple(np.exp(rng.standard_normal(shape)) for shape in shapes))
@@ -57,11 +59,21 @@ class TabulatedModel:
         total = np.zeros((self.values,) * len(self.model.variables))
         for factor, scope, table in zip(self.model.factors, self.model.scopes, self.tables, strict=True):
             axes = [place[variable] for variable in factor.x]
-            index = (slice(None),) * len(axes) + tuple(levels.get(i, 0) for i in scope.tolist())
-            shown = np.transpose(table[index], np.argsort(axes))
+            shown = np.transpose(np.log(self._shown(table, scope.tolist(), levels)), np.argsort(axes))
             others = tuple(axis for axis in range(total.ndim) if axis not in axes)
-            total = total + np.log(np.expand_dims(shown, others))
+            total = total + np.expand_dims(shown, others)
         return _normalised(total)
+
+    def _shown(self, table: NDArray[np.float64], scope: list[int], levels: dict[int, int]) -> NDArray[np.float64]:
+        """A factor over its x-scope at some levels; where these have values, a product of powers of its tables."""
+        one = [self.model.interventions[i] for i in scope]
+        for each, i in reversed([*zip(one, scope, strict=True)]):
+            level = levels.get(i, 0)
+            if each.basis is None:
+                table = table[..., level]
+            else:
+                table = np.exp(np.log(table) @ np.array([1.0, *map(float, each.values(level))]))
+        return table
 
 
 def predicted(answer: Answer, densities: Mapping[int, NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
-from typing import get_args
+from typing import cast, get_args
 
 import click
 import numpy as np
 
-from ifm_ident.answer.identification import JOINT
+from ifm_ident.answer.identification import JOINT, Status
+from ifm_ident.commands._levels import levels
 from ifm_ident.commands._options import (
     Output,
     Seconds,
@@ -23,21 +23,24 @@ from ifm_ident.commands._options import (
     test_option,
     with_test,
 )
+from ifm_ident.commands._parts import OF_PARTS, Shard, format_of_parts, is_folder, write_parts
 from ifm_ident.commands._restriction import how_to_verify, restricted
 from ifm_ident.deadline import Deadline
+from ifm_ident.design.regime_text import BASELINE
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK
-from ifm_ident.messages.by_messages import identify_by_messages
-from ifm_ident.messages.message_passing import candidate_contexts
+from ifm_ident.parts.asked import Asked, Method, in_full_chunks
+from ifm_ident.parts.running import PART_ROWS
 from ifm_ident.results.read import WRITERS
 from ifm_ident.shares.shares import ANSWERED, shares_of
 from ifm_ident.show.latex import write_latex
 from ifm_ident.show.objective_words import Proofs, attained_words
 from ifm_ident.show.shares_write import json_lines, share_text, text_lines
+from ifm_ident.show.size_words import Sizes, basis_notes
 from ifm_ident.show.table import write_table
 from ifm_ident.show.words import Tally, listed, variables_of
 from ifm_ident.solve.identifier import CriterionName, Identifier
-from ifm_ident.solve.objectives.choose import Chosen, Objective, choose
+from ifm_ident.solve.objectives.choose import Chosen, Objective
 from ifm_ident.study.study import Study
 
 NOT_ALL = 3
@@ -50,6 +53,7 @@ _WRITERS = {"latex": write_latex, **WRITERS}
 _UNPROVEN_SHOWN = 20
 _SILENT_FOR_ROUTE = ("criterion", "objective", "time_limit")
 _SILENT_FOR_SUMMARY = ("tests", "method", "objective", "time_limit", "require_all")
+_SILENT_FOR_LEVELS = ("tests", "method", "objective", "time_limit", "summary", "require_all")
 _SUMMARY_ONLY = ("sample", "seed")
 
 criterion_option = click.option(
@@ -112,6 +116,45 @@ criterion_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="With --summary: seed of the draws."
 )
 @click.option(
+    "--levels",
+    "level_names",
+    multiple=True,
+    metavar="NAME",
+    help="Instead of test regimes: all levels of this intervention, which has a basis, at which --regime is "
+    "identified, exactly. Twice, with --picture, for a surface over two.",
+)
+@click.option("--regime", metavar="R", help="With --levels: the regime of the other interventions. Default: ctrl.")
+@click.option(
+    "--picture",
+    metavar="FILE",
+    help="With --levels: a picture (.svg, .png, .pdf), sum|q| beneath what is identified.",
+)
+@click.option(
+    "--shard",
+    type=Shard(),
+    metavar="I/N",
+    help="With -o FOLDER/: only the I-th of N shares of the parts, for several machines.",
+)
+@click.option(
+    "--resume", is_flag=True, help="With -o FOLDER/: keep finished parts whose SHA-256 is right, write the others."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="With -o FOLDER/: so many processes, each with the memory of one.",
+)
+@click.option(
+    "--part-rows",
+    type=click.IntRange(min=1),
+    default=PART_ROWS,
+    show_default=True,
+    metavar="N",
+    help="With -o FOLDER/: how many regimes a part answers.",
+)
+@click.option(
     "--require-all", is_flag=True, help="Exit with status 3 unless every regime is observed or identified."
 )
 @output_options(("table", "json", "csv", "latex", "parquet"))
@@ -128,6 +171,13 @@ def command(
     summary: bool,
     sample: int,
     seed: int,
+    level_names: tuple[str, ...],
+    regime: str | None,
+    picture: str | None,
+    shard: tuple[int, int] | None,
+    resume: bool,
+    workers: int,
+    part_rows: int,
     require_all: bool,
     output_format: str,
     output: str | None,
@@ -139,6 +189,10 @@ def command(
     --of X1,X2 keeps the variables named and those connected to them; the result is about the model of these
     alone, and `ifm verify RESULT` checks it as such (for a JSON or Parquet file, without --study).
 
+    -o FOLDER/, with a slash at the end, writes Parquet (or csv, json) in parts and a manifest, in memory that does
+    not grow with the number of regimes; --resume goes on after an interrupt. FOLDER may be an address of fsspec,
+    such as s3://bucket/answers/. `ifm verify FOLDER/` checks all of it.
+
     --summary counts verdicts over the whole space, exactly where a rank tells them or few enough regimes have so
     many active interventions (200,000 in all, or N of --sample), else by a uniform sample with its exact 95%
     interval. JSON, ifm-summary/1: `orders` (a list, by `active`) and `total`, each with `regimes`, `known` (how
@@ -147,14 +201,32 @@ def command(
     """
     refuse_terminal(ctx, output_format, output)
     _refuse_mixed(ctx, method, summary, output_format)
-    out = Output(output_format, output, force, quiet)
+    _refuse_levels(ctx, level_names, picture, output_format)
+    in_parts = output is not None and is_folder(output)
+    if in_parts:
+        output_format = format_of_parts(ctx, output_format)
+    else:
+        refuse_given(ctx, OF_PARTS, "belongs to parts: name a folder, -o FOLDER/ with a slash at the end.")
+    out = Output(output_format, None if in_parts else output, force, quiet)
     whole = load_study(study, quiet)
     asked, note = restricted(whole, of) if of else (whole, "")
     notes = [note] if note else []
+    notes += basis_notes(asked.design)
     if summary:
         _summarise(asked, criterion, sample, seed, notes, out)
         return
+    if level_names:
+        levels(asked, level_names, regime or BASELINE, criterion, picture, out)
+        return
     asked = with_test(asked, tests, "--test", quiet)
+    if output is not None and in_parts:
+        question = Asked(asked, criterion, cast(Method, method), objective)
+        for line in notes:
+            out.remark(line)
+        verdicts = write_parts(question, output, out, shard, resume, workers, part_rows)
+        if require_all and verdicts.get(Status.NOT_IDENTIFIED.word, 0) + verdicts.get(Status.UNDECIDED.word, 0):
+            ctx.exit(NOT_ALL)
+        return
     solver = _answer(asked, criterion, method, objective, time_limit, notes, out)
     if asked.design is not whole.design and output_format in WRITERS:
         out.remark(how_to_verify(output_format, output))
@@ -175,6 +247,18 @@ def _refuse_mixed(ctx: click.Context, method: str, summary: bool, output_format:
     refuse_given(ctx, _SILENT_FOR_SUMMARY, "says nothing to --summary: leave one out.")
     if output_format not in ("table", "json"):
         raise click.UsageError(f"--summary is written as table or json, not as {output_format}.", ctx)
+
+
+def _refuse_levels(ctx: click.Context, names: tuple[str, ...], picture: str | None, output_format: str) -> None:
+    """Raises UsageError for options that say nothing to --levels, or that belong to it."""
+    if not names:
+        refuse_given(ctx, ("regime", "picture"), "belongs to --levels: add that, or leave it out.")
+        return
+    refuse_given(ctx, _SILENT_FOR_LEVELS, "says nothing to --levels: leave one out.")
+    if output_format not in ("table", "json"):
+        raise click.UsageError(f"--levels is written as table or json, not as {output_format}.", ctx)
+    if len(names) > 2 or (len(names) == 2 and picture is None):
+        raise click.UsageError("--levels names one intervention, or two for a --picture of the surface.", ctx)
 
 
 def _summarise(
@@ -206,9 +290,9 @@ def _answer(
     out: Output,
 ) -> _Solver:
     """Writes a line for each test regime, and gives back what counted them."""
-    chunks = study.targets(CHUNK)
+    chunks = in_full_chunks(study.targets(CHUNK))
     solver = _Solver(study, criterion, method, objective, time_limit)
-    answers = (solver.solve(targets) for targets in progress(_full(chunks), _rounds(study), "chunk", out.quiet))
+    answers = (solver.solve(targets) for targets in progress(chunks, _rounds(study), "chunk", out.quiet))
     first = next(answers)  # what is wrong with the question shows here, before anything is written
     with open_sink(out.file, out.force, text=out.format != "parquet") as sink:
         if out.format == "table":
@@ -217,7 +301,7 @@ def _answer(
             found = (chosen.identification for chosen in chain([first], answers))
             _WRITERS[out.format](sink, study, found)
     if out.format != "table":
-        for line in (*notes, *solver.unproven):
+        for line in (*notes, *solver.unproven, *filter(None, [solver.sizes.warning])):
             out.remark(line)
     return solver
 
@@ -230,25 +314,20 @@ class _Solver:
     ) -> None:
         if time_limit is None and objective == "sparse":
             time_limit = SPARSE_SECONDS
-        self.study, self.criterion, self.objective, self.time_limit = study, criterion, objective, time_limit
-        self.identifier = Identifier(study.design, study.notation)
-        self.contexts = candidate_contexts(study.design) if method == "message-passing" else None
-        self.samples = study.sample_sizes() if objective == "variance" else None
+        self.study, self.time_limit = study, time_limit
+        self.asked = Asked(study, criterion, cast(Method, method), objective)
         self.until = Deadline.after(time_limit)
         self.tally = Tally()
         self.proofs = Proofs(objective)
+        self.sizes = Sizes()
         self.unproven: list[str] = []
 
     def solve(self, targets: Regimes) -> Chosen:
-        study = self.study
-        if self.contexts is not None:
-            found = identify_by_messages(study.design, targets, study.notation, self.contexts)
-        else:
-            found = self.identifier.identify(targets, self.criterion)
         left = self.until.option.get("time_limit")
-        chosen = choose(self.identifier, found, self.objective, self.samples, left)
+        chosen = self.asked.answer(targets, left)
         self.proofs = self.proofs.plus(chosen)
         self.tally = self.tally.plus(chosen.identification)
+        self.sizes = self.sizes.plus(chosen.identification)
         self._keep_unproven(chosen)
         return chosen
 
@@ -271,15 +350,3 @@ class _Solver:
 
 def _rounds(study: Study) -> int:
     return -(-study.target_count // CHUNK)
-
-
-def _full(chunks: Iterator[Regimes]) -> Iterator[Regimes]:
-    """The same regimes in chunks of about CHUNK: single ones given with --test are answered together."""
-    waiting: list[Regimes] = []
-    for chunk in chunks:
-        waiting.append(chunk)
-        if sum(map(len, waiting)) >= CHUNK:
-            yield Regimes.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield Regimes.concatenate(waiting)

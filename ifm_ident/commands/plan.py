@@ -17,15 +17,18 @@ from ifm_ident.commands._options import (
     study_argument,
     with_test,
 )
+from ifm_ident.deadline import TIME_LIMIT
+from ifm_ident.design.notation import parse_regime
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes
 from ifm_ident.errors import InputError
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.drop import droppable
+from ifm_ident.planning.optimal_runs import c_optimal
 from ifm_ident.planning.planner import plan
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.reduction import PlanCriterion
-from ifm_ident.planning.search import TIME_LIMIT, Watch
+from ifm_ident.planning.search import Watch
 from ifm_ident.planning.single import single_regimes
 from ifm_ident.show import planning_write as write
 from ifm_ident.show.words import counted
@@ -33,6 +36,7 @@ from ifm_ident.study.cost_tables import read_prices
 from ifm_ident.study.study import Study
 
 _SILENT_FOR_DROP = ("cost", "forbid", "max_active", "book", "budget", "max_add", "single", "greedy")
+_SILENT_FOR_OPTIMAL = ("criterion", "targets", "book", "max_add", "single", "greedy", "drop")
 _SILENT_FOR_NEXT = ("budget", "max_add", "time_limit")
 
 
@@ -79,6 +83,12 @@ _SILENT_FOR_NEXT = ("budget", "max_add", "time_limit")
     "--next", "single", type=click.IntRange(min=1), metavar="K", help="Instead: the K best single regimes."
 )
 @click.option("--greedy", is_flag=True, help="With --next: one after the other, not each by itself.")
+@click.option(
+    "--optimal-for",
+    metavar="R",
+    help="Instead: which candidates to run, and with which shares of the samples, to tell this one regime best "
+    "(c-optimal); training does not count.",
+)
 @click.option("--drop", is_flag=True, help="Instead: which training regimes could be dropped.")
 @output_options(("table", "json"))
 @click.pass_context
@@ -96,6 +106,7 @@ def command(
     time_limit: float,
     single: int | None,
     greedy: bool,
+    optimal_for: str | None,
     drop: bool,
     output_format: str,
     output: str | None,
@@ -113,6 +124,19 @@ def command(
     --budget divides the samples so that the mean over targets of sum q^2/n over the new regimes is least, for the
     formulas that `ifm identify` gives with the new regimes last.
     """
+    if optimal_for is not None:
+        refuse_given(ctx, _SILENT_FOR_OPTIMAL, "says nothing to --optimal-for: leave one out.")
+        _optimal(
+            load_study(study, quiet),
+            optimal_for,
+            cost,
+            forbid,
+            max_active,
+            budget,
+            time_limit,
+            Output(output_format, output, force, quiet),
+        )
+        return
     if drop:
         refuse_given(ctx, _SILENT_FOR_DROP, "says nothing to --drop: leave one out.")
     elif single is not None:
@@ -133,6 +157,33 @@ def command(
         _single(asked, candidates, criterion, single, greedy, booked, out)
     else:
         _plan(asked, candidates, criterion, booked, max_add, budget, time_limit, out)
+
+
+def _optimal(
+    study: Study,
+    regime: str,
+    cost: str | None,
+    forbid: tuple[str, ...],
+    max_active: int | None,
+    budget: int | None,
+    time_limit: float,
+    out: Output,
+) -> None:
+    """--optimal-for: the c-optimal design for one regime."""
+    try:
+        target = parse_regime(study.model, regime)
+    except InputError as error:
+        raise InputError(f"--optimal-for {regime}: {error}") from None
+    prices = OneEach(study.model) if cost is None else read_prices(study.model, Path(cost))
+    forbidden = study.with_test(forbid, "--forbid").test if forbid else ()
+    try:
+        found = c_optimal(
+            study.design, target, Candidates(study.model, prices, forbidden, max_active), budget, time_limit
+        )
+    except InputError as error:
+        raise InputError(f"--optimal-for {regime}: {error}") from None
+    out.write(write.optimal_json(study, found) if out.format == "json" else write.optimal_text(study, found))
+    out.done(f"{counted(len(found.runs), 'regime')} to run")
 
 
 def _drop(study: Study, criterion: PlanCriterion, time_limit: float, out: Output) -> None:

@@ -7,6 +7,7 @@ import click
 from ifm_ident.commands._options import files, limit_option, say
 from ifm_ident.study.study import load
 from ifm_ident.verification.checking import verify_file
+from ifm_ident.verification.parts import holds_parts, verify_parts
 
 DOES_NOT_HOLD = 1
 """Exit status when something does not hold."""
@@ -25,10 +26,12 @@ DOES_NOT_HOLD = 1
 def command(ctx: click.Context, result: str, study: str | None) -> None:
     """Check every certificate in a result again, by code that shares nothing with the solver.
 
-    RESULT is a JSON, CSV or Parquet file of `ifm identify`. Exit status: 0 all hold, 1 one does not (each is
+    RESULT is a JSON, CSV or Parquet file of `ifm identify`, or its folder of parts: then every part is checked
+    against the manifest too. Exit status: 0 all hold, 1 one does not (each is
     named, one that cannot be read too), 2 the file is no result.
     """
-    outcome = verify_file(result, load(study) if study is not None else None, study_path=study)
+    check = verify_parts if holds_parts(result) else verify_file
+    outcome = check(result, load(study) if study is not None else None, study_path=study)
     say(str(outcome))
     if not outcome.holds:
         ctx.exit(DOES_NOT_HOLD)

@@ -1,6 +1,6 @@
 """The model, its regimes and how these are written: what everything else speaks of."""
 
-from ifm_ident.design.model import level_text
+from ifm_ident.design.model import level_text, require_names
 from ifm_ident.design.notation import Notation, format_regime, format_regimes, parse_map
 from ifm_ident.design.regimes import Active, regime_map
 from ifm_ident.design.spaces import UpToOrder
@@ -14,4 +14,5 @@ __all__ = [
     "level_text",
     "parse_map",
     "regime_map",
+    "require_names",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ifm_ident.arrays import Ints, fixed
 from ifm_ident.design.model import Model
-from ifm_ident.design.regimes import Regimes, require_legal
+from ifm_ident.design.regimes import Regimes, recoded, require_legal
 from ifm_ident.errors import InputError
 
 
@@ -72,7 +72,9 @@ class Design:
 
     def equals(self, other: Design) -> bool:
         """Whether two designs have equal models and training regimes, in order."""
-        one, two = self.train, other.train
-        return self.model == other.model and all(
+        if self.model != other.model:
+            return False
+        one, two = self.train, recoded(other.train, other.model, self.model)
+        return all(
             np.array_equal(getattr(one, name), getattr(two, name)) for name in ("indptr", "position", "level")
         )

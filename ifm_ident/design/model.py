@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident.arrays import Ints, fixed
+from ifm_ident.design.bases import Basis, Key, basis_from, exact, key_of, level_words, plain_number
 from ifm_ident.design.texts import look, look_alike_words, look_alikes, visible
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.limits import require_within
@@ -81,21 +83,48 @@ def _check_distinct(kind: str, names: Sequence[str], place: tuple[str | int, ...
         raise InputError(f"{kind}: {look_alike_words(*alike)}", (*place, list(names).index(alike[1])))
 
 
+@dataclass(eq=False)
+class _Met:
+    """The levels of an intervention with a basis by index, those listed first, then others as they are met."""
+
+    levels: list[Level] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
+    index: dict[Key, int] = field(default_factory=dict)
+    values: list[tuple[Fraction, ...]] = field(default_factory=list)
+
+    def add(self, key: Key, level: Level, values: tuple[Fraction, ...]) -> int:
+        self.index[key] = len(self.levels)
+        self.levels.append(level)
+        self.keys.append(key)
+        self.values.append(values)
+        return self.index[key]
+
+
 @dataclass(frozen=True)
 class Intervention:
     """One intervention variable and its levels; the first level is the baseline.
 
+    With a `basis` (docs/theory/doses.md) levels are numbers, or names that the basis or `coordinate` tells the
+    values of, and regimes may name levels that are not listed: these are numbered after the listed ones, as they
+    are met, and the numbers hold for this object alone. coordinate: the value of each level by what it is known
+    by.
+
     >>> Intervention("dose", ("none", "low", "high")).index("low")
     1
+    >>> dose = Intervention("dose", (0, 1), Basis("poly", degree=2))
+    >>> dose.index("0.5"), dose.index(1), dose.level(2), dose.values(2)
+    (2, 1, 0.5, (Fraction(1, 2), Fraction(1, 4)))
     """
 
     name: str
     levels: tuple[Level, ...]
+    basis: Basis | None = None
+    coordinate: tuple[tuple[Key, Fraction], ...] = ()
 
     def __post_init__(self) -> None:
         place: tuple[str | int, ...] = ("interventions", str(self.name))
         _check_name("an intervention", self.name, place)
-        if len(self.levels) < 2:
+        if len(self.levels) < (2 if self.basis is None else 1):
             raise InputError(
                 f"intervention {self.name!r} has {len(self.levels)} level(s); it needs the baseline and at "
                 "least one other",
@@ -118,6 +147,23 @@ class Intervention:
         alike = look_alikes(texts)
         if alike is not None:
             raise InputError(f"intervention {self.name!r}: {look_alike_words(*alike)}", (*place, texts[alike[1]]))
+        if self.basis is not None:
+            self._check_valued(place)
+
+    def _check_valued(self, place: tuple[str | int, ...]) -> None:
+        seen: dict[Key, Level] = {}
+        for i, level in enumerate(self.levels):
+            key = key_of(level)
+            if key in seen:
+                raise InputError(
+                    f"intervention {self.name!r} has the levels {seen[key]!r} and {level!r}, which are one number",
+                    (*place, "levels", i),
+                )
+            seen[key] = level
+            try:
+                self._values_of(key, level)
+            except InputError as error:
+                raise InputError(str(error), (*place, "levels", i)) from None
 
     @cached_property
     def _by_text(self) -> dict[str, int]:
@@ -127,10 +173,39 @@ class Intervention:
     def _by_look(self) -> dict[str, int]:
         return {look(text): i for text, i in self._by_text.items()}
 
+    @cached_property
+    def _met(self) -> _Met:
+        met = _Met()
+        for level in self.levels:
+            met.add(key_of(level), level, self._values_of(key_of(level), level))
+        return met
+
+    @cached_property
+    def _coordinates(self) -> dict[Key, Fraction]:
+        return dict(self.coordinate)
+
+    def _values_of(self, key: Key, level: object) -> tuple[Fraction, ...]:
+        """phi_1, ..., phi_r of a level; InputError where the basis has none."""
+        assert self.basis is not None
+        at: Key = key
+        if self.coordinate:
+            if key not in self._coordinates:
+                known = [str(k if isinstance(k, str) else plain_number(k)) for k in self._coordinates]
+                raise InputError(
+                    f"level {level_words(level)} of intervention {self.name!r} has no coordinate; "
+                    f"add it to `coordinate` ({nearest('', known)})"
+                )
+            at = self._coordinates[key]
+        try:
+            return self.basis.values(at)
+        except InputError as error:
+            raise InputError(f"intervention {self.name!r}, level {level_words(level)}: {error}") from None
+
     def index(self, level: object) -> int:
         """The index of `level` (0 is the baseline), matched by text, else by how it looks (`texts.look`).
 
-        Raises InputError that names the nearest one.
+        With a basis it is matched by its exact number, and one that is not listed gets the next index. Raises
+        InputError that names the nearest one.
         """
         if not isinstance(level, bool):
             found = self._by_text.get(str(level))
@@ -138,9 +213,100 @@ class Intervention:
                 found = self._by_look.get(look(str(level)))
             if found is not None:
                 return found
+            if self.basis is not None:
+                if isinstance(level, str) and not level.strip():
+                    raise InputError(f"intervention {self.name!r} has an empty level; write its number")
+                key = key_of(level)
+                found = self._met.index.get(key)
+                if found is not None:
+                    return found
+                named = str(level) if isinstance(key, str) else plain_number(key)
+                return self._met.add(key, named, self._values_of(key, level))
         raise InputError(
             f"intervention {self.name!r} has no level {str(level)!r}; {nearest(level, self._by_text)}"
         )
+
+    def level(self, index: int) -> Level:
+        """The level with an index, also one that is not listed."""
+        return self.levels[index] if index < len(self.levels) else self._met.levels[index]
+
+    @property
+    def known_levels(self) -> tuple[Level, ...]:
+        """The levels listed, then those that regimes have named so far; by index."""
+        return self.levels if self.basis is None else tuple(self._met.levels)
+
+    def values(self, index: int) -> tuple[Fraction, ...]:
+        """phi_1, ..., phi_r of the level with an index; ValueError without a basis."""
+        if self.basis is None:
+            raise ValueError(f"{self.name} has no basis")
+        return self._met.values[index]
+
+    @property
+    def written(self) -> object:
+        """The levels, or the map with levels and basis, as files hold them."""
+        if self.basis is None:
+            return self.levels
+        entries: dict[str, object] = {"levels": self.levels}
+        if self.coordinate:
+            entries["coordinate"] = {
+                str(key if isinstance(key, str) else plain_number(key)): plain_number(value)
+                for key, value in self.coordinate
+            }
+        return {**entries, "basis": self.basis.plain()}
+
+    @classmethod
+    def from_map(cls, name: str, entries: Mapping[str, object]) -> Intervention:
+        """The intervention that a plain map with `levels`, `basis` and maybe `coordinate` writes.
+
+        Numbers are read exactly as they are written. Raises InputError with the place.
+
+        >>> Intervention.from_map("t", {"levels": [0, 6], "basis": {"hat": [0, 6, 48]}}).index(48)
+        2
+        >>> Intervention.from_map("t", {"levels": [0, 60], "basis": {"hat": [0, 6, 48]}})
+        Traceback (most recent call last):
+        ...
+        ifm_ident.errors.InputError: intervention 't', level 60: 60 lies outside the knots 0 to 48
+        """
+        place: tuple[str | int, ...] = ("interventions", name)
+        legal = ("levels", "basis", "coordinate")
+        for key in entries:
+            if key not in legal:
+                raise InputError(f"unknown key {key!r} in intervention {name!r}; {nearest(key, legal)}", place)
+        for key in ("levels", "basis"):
+            if key not in entries:
+                raise InputError(
+                    f"intervention {name!r} has no key `{key}`; write {{levels: [0, 1], basis: {{poly: 1}}}}",
+                    place,
+                )
+        levels = entries["levels"]
+        if not isinstance(levels, (list, tuple)):
+            raise InputError(f"the levels of {name!r} are a list such as [0, 0.3, 1], baseline first", place)
+        for i, level in enumerate(levels):
+            _check_level(level, (*place, "levels", i))
+        basis = basis_from(entries["basis"], (*place, "basis"))
+        pairs: dict[Key, Fraction] = {}
+        if "coordinate" in entries:
+            written, inside = entries["coordinate"], (*place, "coordinate")
+            if not isinstance(written, Mapping) or not written:
+                raise InputError(f"`coordinate` of {name!r} is a map such as {{1: 0, 10: 1, 100: 2}}", inside)
+            if basis.kind == "table":
+                raise InputError(
+                    f"{name!r}: a table tells the functions of each level; leave `coordinate` out", inside
+                )
+            for level, value in written.items():
+                number = exact(value)
+                if number is None:
+                    raise InputError(f"the coordinate of {level} is {value!r:.40}, which is no number", inside)
+                if key_of(level) in pairs:
+                    raise InputError(f"the level {level} has two coordinates; give it one", inside)
+                pairs[key_of(level)] = number
+        return cls(name, tuple(map(_tidy, levels)), basis, tuple(pairs.items()))
+
+
+def _tidy(level: Level) -> Level:
+    """A level as files hold it: numbers as numbers wherever these say it exactly."""
+    number = None if isinstance(level, str) and "/" in level else exact(level)
+    return level if number is None else plain_number(number)
 
 
 @dataclass(frozen=True)
@@ -305,6 +471,23 @@ class Model:
         return fixed(np.array([len(i.levels) for i in self.interventions], dtype=np.int64))
 
     @cached_property
+    def has_bases(self) -> bool:
+        """Whether some intervention has levels with values."""
+        return any(one.basis is not None for one in self.interventions)
+
+    @cached_property
+    def valued(self) -> NDArray[np.bool_]:
+        """Which interventions have a basis, shape (d,)."""
+        return fixed(np.array([one.basis is not None for one in self.interventions], dtype=bool))
+
+    @property
+    def known_counts(self) -> Ints:
+        """Number of levels with an index, shape (d,): with those that regimes name beyond the listed ones."""
+        if not self.has_bases:
+            return self.level_counts
+        return np.array([len(one.known_levels) for one in self.interventions], dtype=np.int64)
+
+    @cached_property
     def scopes(self) -> tuple[Ints, ...]:
         """Positions of every factor's sigma-scope E_k, in the order written."""
         return tuple(fixed(np.array([self.position[s] for s in f.sigma], dtype=np.int64)) for f in self.factors)
@@ -341,6 +524,13 @@ class Model:
 
     @cached_property
     def two_level(self) -> NDArray[np.bool_]:
-        """Which interventions have exactly two levels (labels such as A+B name only these), shape (d,)."""
+        """Which have exactly two levels, and no basis (labels such as A+B name only these), shape (d,)."""
         two: NDArray[np.bool_] = self.level_counts == 2
-        return fixed(two)
+        return fixed(two & ~self.valued)
+
+
+def require_names(model: Model, what: str) -> None:
+    """Raise InputError where an intervention has levels with values, which `what` does not know yet."""
+    for one in model.interventions:
+        if one.basis is not None:
+            raise InputError(f"not for levels with values yet: {what} (intervention {one.name!r} has a basis)")

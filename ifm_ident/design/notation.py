@@ -140,11 +140,11 @@ def format_regimes(model: Model, regimes: Regimes, notation: Notation) -> pa.Arr
 
     Label parts go in the model's order; baseline is `ctrl` but for level strings. A regime with an
     intervention of more than two levels off baseline has no label and becomes an assignment; a text that
-    could be read in two ways becomes an assignment of every intervention. Raises InputError for level
-    strings of a model with longer levels.
+    could be read in two ways becomes an assignment of every intervention; so does a level string of a model with
+    levels that have values. Raises InputError for level strings of a model with longer levels.
     """
     reader = RegimeReader(model)
-    if notation == "levels":
+    if notation == "levels" and not model.has_bases:
         if reader.long_level is not None:
             name, level = reader.long_level
             raise InputError(f"level strings need levels of one character; intervention {name!r} has {level!r}")
@@ -173,11 +173,12 @@ class _PartTable:
     """The text of every (intervention, level off baseline), as a label part and as an assignment."""
 
     def __init__(self, model: Model) -> None:
-        off = [(one, text) for one in model.interventions for text in map(level_text, one.levels[1:])]
+        off = [(one, text) for one in model.interventions for text in map(level_text, one.known_levels[1:])]
         assigned = [f"{one.name}={quoted_level(text)}" for one, text in off]
         self.texts = pa.array([one.name for one, _ in off] + assigned, pa.string())
         self.bytes = pc.binary_length(self.texts).to_numpy(zero_copy_only=False).astype(np.int64)
-        self.offset = np.cumsum(model.level_counts - 1) - (model.level_counts - 1)
+        others = model.known_counts - 1
+        self.offset = np.cumsum(others) - others
         self.size = len(off)
         self.two_level = model.two_level
 

@@ -55,6 +55,8 @@ def match_level(intervention: Intervention, text: str, by_value: bool) -> int:
     ...
     ifm_ident.errors.InputError: intervention 'dose' has no level '1.0'; legal: 0, 1, high
     """
+    if intervention.basis is not None:
+        return intervention.index(look(text).strip())
     value = _value(look(text).strip()) if by_value else None
     texts = [level_text(level) for level in intervention.levels]
     if value is not None and text not in texts:
@@ -233,10 +235,11 @@ class RegimeReader:
             if position is None:
                 raise InputError(f"regime {text!r}: unknown intervention {part!r}; {self._remedy(part)}")
             one = self.model.interventions[position]
-            if len(one.levels) > 2:
+            if len(one.levels) > 2 or one.basis is not None:
+                has = f"{len(one.levels)} levels" if one.basis is None else "levels with values"
                 raise InputError(
-                    f"regime {text!r}: intervention {part!r} has {len(one.levels)} levels, a label cannot say "
-                    f"which; write '{part}={quoted_level(level_text(one.levels[1]))}'"
+                    f"regime {text!r}: intervention {part!r} has {has}, a label cannot say "
+                    f"which; write '{part}={quoted_level(level_text(one.levels[-1 if one.basis else 1]))}'"
                 )
             if position in active:
                 raise InputError(f"regime {text!r} names {part!r} twice; name each intervention once")
@@ -302,7 +305,7 @@ class RegimeReader:
         return ", ".join(f"{self.model.interventions[p].name}: {self._level(p, i)!r}" for p, i in regime)
 
     def _level(self, position: int, index: int) -> object:
-        return self.model.interventions[position].levels[index]
+        return self.model.interventions[position].level(index)
 
 
 _NOUN: dict[Notation, str] = {

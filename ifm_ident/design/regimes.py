@@ -206,7 +206,7 @@ def require_legal(model: Model, regimes: Regimes) -> None:
         raise InputError(
             f"regime {regimes.rows[at]}: there is no intervention {position[at]}; they are 0 to {len(model) - 1}"
         )
-    wrong = (level < 0) | (level >= model.level_counts[position])
+    wrong = (level < 0) | (level >= model.known_counts[position])
     if wrong.any():
         at = int(np.argmax(wrong))
         one = model.interventions[int(position[at])]
@@ -219,9 +219,23 @@ def require_legal(model: Model, regimes: Regimes) -> None:
         )
 
 
+def recoded(regimes: Regimes, source: Model, model: Model) -> Regimes:
+    """Regimes of one model as those of an equal one, which may number levels with values otherwise."""
+    if source is model or not model.has_bases:
+        return regimes
+    level = regimes.level.copy()
+    for i in np.flatnonzero(model.valued).tolist():
+        mine = regimes.position == i
+        for index in np.unique(regimes.level[mine]).tolist():
+            level[mine & (regimes.level == index)] = model.interventions[i].index(
+                source.interventions[i].level(index)
+            )
+    return Regimes(regimes.indptr, regimes.position, level, regimes.width)
+
+
 def regime_map(model: Model, regime: Active) -> dict[str, Level]:
     """The full map of a regime, intervention name to level, in the model's order."""
     codes = [0] * len(model)
     for position, level in regime:
         codes[position] = level
-    return {i.name: i.levels[code] for i, code in zip(model.interventions, codes, strict=True)}
+    return {i.name: i.level(code) for i, code in zip(model.interventions, codes, strict=True)}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from typing import Protocol
 
 import numpy as np
@@ -26,12 +27,16 @@ class Space(Protocol):
     def count(self) -> int:
         """How many regimes there are, exact."""
 
-    def chunks(self, size: int = CHUNK) -> Iterator[Regimes]:
-        """The regimes in order, at most `size` at a time."""
+    @property
+    def digest(self) -> str:
+        """A text that differs where the regimes of one model or their order differ."""
+
+    def chunks(self, size: int = CHUNK, start: int = 0, stop: int | None = None) -> Iterator[Regimes]:
+        """The regimes from `start` on, before `stop`, in order and `size` at a time (fewer in the last chunk)."""
 
 
 def require_feasible(space: Space) -> None:
-    """Raise InputError when the space holds more than LIMIT = 2**26 regimes.
+    """Raise InputError when a space that is enumerated holds more than LIMIT = 2**26 regimes.
 
     >>> from ifm_ident.design.model import Factor, Intervention
     >>> bits = tuple(Intervention(f"s{i}", (0, 1)) for i in range(40))
@@ -43,7 +48,7 @@ def require_feasible(space: Space) -> None:
     ifm_ident.errors.InputError: 2^40 = 1,099,511,627,776 regimes are too many to enumerate (limit 2^26 = 67,108,864); ask for {order: 2}, a list, or a file
     """  # noqa: E501
     count = space.count
-    if count > LIMIT:
+    if count > LIMIT and isinstance(space, (AllRegimes, UpToOrder)):
         order = isinstance(space, UpToOrder) and space.order <= 2
         remedy = "a smaller order" if order else "{order: 2}"
         raise InputError(
@@ -65,6 +70,11 @@ def _require_indexable(space: Space) -> None:
         require_feasible(space)
 
 
+def _spans(count: int, size: int, start: int, stop: int | None) -> Iterator[tuple[int, int]]:
+    end = count if stop is None else min(stop, count)
+    return ((at, min(at + size, end)) for at in range(start, end, size))
+
+
 @dataclass(frozen=True, eq=False)
 class AllRegimes:
     """Every regime of the model, lexicographic, the last intervention fastest.
@@ -83,15 +93,20 @@ class AllRegimes:
         """The exact number of regimes."""
         return math.prod(self.model.level_counts.tolist())
 
-    def chunks(self, size: int = CHUNK) -> Iterator[Regimes]:
-        """The regimes in order, at most `size` at a time; InputError for 2**62 regimes or more."""
-        _require_indexable(self)
-        return self._chunks(size)
+    @property
+    def digest(self) -> str:
+        """The word for it."""
+        return "all"
 
-    def _chunks(self, size: int) -> Iterator[Regimes]:
+    def chunks(self, size: int = CHUNK, start: int = 0, stop: int | None = None) -> Iterator[Regimes]:
+        """The regimes in order, as `Space` says; InputError for 2**62 regimes or more."""
+        _require_indexable(self)
+        return self._chunks(_spans(self.count, size, start, stop))
+
+    def _chunks(self, spans: Iterator[tuple[int, int]]) -> Iterator[Regimes]:
         levels = self.model.level_counts
-        for start in range(0, self.count, size):
-            rest = np.arange(start, min(start + size, self.count), dtype=np.int64)
+        for start, stop in spans:
+            rest = np.arange(start, stop, dtype=np.int64)
             codes = np.zeros((len(rest), len(levels)), dtype=np.int64)
             for position in range(len(levels) - 1, -1, -1):
                 rest, codes[:, position] = np.divmod(rest, levels[position])
@@ -131,16 +146,20 @@ class UpToOrder:
                 sums[k] += other * sums[k - 1]
         return sum(sums)
 
-    def chunks(self, size: int = CHUNK) -> Iterator[Regimes]:
-        """The regimes in order, at most `size` at a time; InputError for 2**62 regimes or more."""
-        _require_indexable(self)
-        return self._chunks(size)
+    @property
+    def digest(self) -> str:
+        """The order."""
+        return f"order:{self.order}"
 
-    def _chunks(self, size: int) -> Iterator[Regimes]:
+    def chunks(self, size: int = CHUNK, start: int = 0, stop: int | None = None) -> Iterator[Regimes]:
+        """The regimes in order, as `Space` says; InputError for 2**62 regimes or more."""
+        _require_indexable(self)
+        return self._chunks(_spans(self.count, size, start, stop))
+
+    def _chunks(self, spans: Iterator[tuple[int, int]]) -> Iterator[Regimes]:
         tails = self._tails()
         starts = row_bounds(tails[:, 0])
-        for start in range(0, int(starts[-1]), size):
-            stop = min(start + size, int(starts[-1]))
+        for start, stop in spans:
             parts = []
             for k in range(len(tails)):
                 low, high = max(start, int(starts[k])), min(stop, int(starts[k + 1]))
@@ -202,6 +221,15 @@ class Listed:
         """The number of regimes listed."""
         return len(self.regimes)
 
-    def chunks(self, size: int = CHUNK) -> Iterator[Regimes]:
-        """The regimes in order, at most `size` at a time."""
-        return (self.regimes.take(slice(at, at + size)) for at in range(0, self.count, size))
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the regimes."""
+        found = sha256()
+        for column in (self.regimes.indptr, self.regimes.position, self.regimes.level):
+            found.update(np.ascontiguousarray(column).astype("<i8", copy=False).tobytes())
+        return f"sha256:{found.hexdigest()}"
+
+    def chunks(self, size: int = CHUNK, start: int = 0, stop: int | None = None) -> Iterator[Regimes]:
+        """The regimes in order, as `Space` says."""
+        spans = _spans(self.count, size, start, stop)
+        return (self.regimes.take(slice(low, high)) for low, high in spans)

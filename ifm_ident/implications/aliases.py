@@ -17,6 +17,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ifm_ident.design.design import Design
+from ifm_ident.design.model import require_names
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError
 from ifm_ident.solve.exact.factorisation import Solutions
@@ -119,6 +120,7 @@ def aliases(design: Design, order: int = DEFAULT_ORDER) -> Aliases:
     ...
     ifm_ident.errors.InputError: alias tables are for two-level interventions; 's' has the 3 levels 0, 1, 2
     """
+    require_names(design.model, "alias tables")
     for one in design.model.interventions:
         if len(one.levels) != 2:
             raise InputError(

@@ -19,9 +19,9 @@ from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.errors import InputError, nearest, require_known
 from ifm_ident.implications._lattice import complement_modulo, split, tidy
+from ifm_ident.solve.basis_incidence import training_rows
 from ifm_ident.solve.exact.rowspace import RowSpace
 from ifm_ident.solve.identifier import CriterionName, Identifier
-from ifm_ident.solve.incidence import BaselineSystem
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 
@@ -284,9 +284,9 @@ class _Lattices:
             system = self.identifier.conditional(self.model.covers.index(factors))
         else:
             train = self.identifier.design.train.take(self.identifier.design.distinct)
-            rows, _ = BaselineSystem(self.model, factors, train).rows(train)
+            rows = training_rows(self.model, factors, train)
             return split(rows, RowSpace(rows)).kernel
-        return split(system.rows, system.space).kernel
+        return split(system.rows, system.whole_space).kernel
 
     def conditional(self, cover: int, criterion: CriterionName) -> ClaimGroup:
         """The relations of one K(v): all of them, or under `auto` a completion of the joint ones."""

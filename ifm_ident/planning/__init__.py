@@ -2,6 +2,7 @@
 
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.drop import Droppable, droppable
+from ifm_ident.planning.optimal_runs import OptimalRuns, c_optimal
 from ifm_ident.planning.planner import Plan, plan
 from ifm_ident.planning.prices import AddedUp, Listed, OneEach
 from ifm_ident.planning.samples import allocate
@@ -13,9 +14,11 @@ __all__ = [
     "Droppable",
     "Listed",
     "OneEach",
+    "OptimalRuns",
     "Plan",
     "Singles",
     "allocate",
+    "c_optimal",
     "droppable",
     "plan",
     "single_regimes",

@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.deadline import Deadline
+from ifm_ident.deadline import TIME_LIMIT, Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import require_seconds
 from ifm_ident.planning._choice import choose
 from ifm_ident.planning._spanning import Span, SystemRows, apart
 from ifm_ident.planning.reduction import PlanCriterion, require_criterion
-from ifm_ident.planning.search import TIME_LIMIT, Targets, Watch, plainly
-from ifm_ident.solve.identifier import Identifier, System
+from ifm_ident.planning.search import Targets, Watch, plainly
+from ifm_ident.solve.identifier import Identifier
+from ifm_ident.solve.system import System
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ class _Wanted:
     def add(self, identified: Regimes) -> None:
         """Take in a batch of identified regimes."""
         if len(self.span) < self.system.rank:
-            self.span.add(self.system.incidence.rows(identified)[0])
+            self.span.add(self.system.target_rows(identified)[0])
 
     def needed(self) -> NDArray[np.bool_]:
         """Which distinct training regimes no target's combination can do without.
@@ -109,7 +110,7 @@ class _Wanted:
         A row that takes part in a linear relation among training rows can be replaced. Any other has one exponent
         in every target, linear in the target's row: it is needed if it is not zero on the rows that span them.
         """
-        space, count = self.system.space, len(self.system.train)
+        space, count = self.system.whole_space, len(self.system.train)
         others = np.setdiff1d(np.arange(count), space.basis)
         replaceable = np.zeros(count, dtype=bool)
         replaceable[others] = True

@@ -11,7 +11,7 @@ import numpy as np
 
 from ifm_ident.answer.identification import Identification, Status
 from ifm_ident.arrays import Ints
-from ifm_ident.deadline import Deadline
+from ifm_ident.deadline import TIME_LIMIT, Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.regime_text import Notation
 from ifm_ident.design.regimes import Regimes
@@ -19,7 +19,7 @@ from ifm_ident.errors import IfmError, require_seconds, require_whole
 from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.samples import allocate
-from ifm_ident.planning.search import TIME_LIMIT, Search, Targets, Watch, plainly
+from ifm_ident.planning.search import Search, Targets, Watch, plainly
 from ifm_ident.solve.identifier import Identifier
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view

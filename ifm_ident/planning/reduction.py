@@ -16,9 +16,9 @@ from ifm_ident.design.model import Model
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.planning._directions import Directions
-from ifm_ident.solve.exact.products import product, select_rows
+from ifm_ident.solve.basis_incidence import TOO_LONG, incidence_of
+from ifm_ident.solve.exact.products import WouldOverflow, product, select_rows
 from ifm_ident.solve.exact.rowspace import RowSpace
-from ifm_ident.solve.incidence import BaselineSystem
 
 PlanCriterion = Literal["joint", "conditional"]
 
@@ -51,7 +51,7 @@ class ReducedSystem:
 
     def __init__(self, model: Model, block: int, free: Regimes, known: Regimes) -> None:
         factors = tuple(range(len(model.factors))) if block == JOINT else model.covers[block]
-        self._incidence = BaselineSystem(model, factors, Regimes.concatenate([free, known]))
+        self._incidence = incidence_of(model, factors, Regimes.concatenate([free, known]))
         rows, _ = self._incidence.rows(free)
         self._space = RowSpace(rows)
         self.is_quotient = self._space.is_small
@@ -67,7 +67,10 @@ class ReducedSystem:
         if len(seen) < len(regimes):
             rows = csr_array(rows[seen])
         if self.is_quotient:
-            rows = product(rows, self._space.kernel)
+            try:
+                rows = product(rows, self._space.kernel)
+            except WouldOverflow:
+                raise InputError(TOO_LONG) from None
         else:
             rows = select_rows(rows, np.flatnonzero(~self._space.holds(rows)))
         numbers = np.full(len(regimes), -1, dtype=np.int64)

@@ -28,9 +28,6 @@ Targets = Callable[[], Iterable[Regimes]]
 Watch = Callable[[Iterable[Regimes], str], Iterable[Regimes]]
 """Shows how far a pass over chunks of regimes has come."""
 
-TIME_LIMIT = 60.0
-"""Seconds that a search may take where nothing else is said."""
-
 _DETOURS = 2**16
 
 

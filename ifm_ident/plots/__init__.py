@@ -9,6 +9,7 @@ from ifm_ident.plots._formulas import formula_lengths, variance_factors
 from ifm_ident.plots._graph import sigma_graph
 from ifm_ident.plots._incidence import incidence
 from ifm_ident.plots._intervals import Interval, intervals
+from ifm_ident.plots._levels import has_numbers, level_line, level_surface
 from ifm_ident.plots._regime_map import MOST, regime_map
 from ifm_ident.plots._verdicts import LOOKS, verdict_codes
 
@@ -18,8 +19,11 @@ __all__ = [
     "Interval",
     "canvas",
     "formula_lengths",
+    "has_numbers",
     "incidence",
     "intervals",
+    "level_line",
+    "level_surface",
     "regime_map",
     "sigma_graph",
     "variance_factors",

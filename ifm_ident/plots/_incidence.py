@@ -14,6 +14,7 @@ import numpy as np
 
 from ifm_ident.arrays import Floats
 from ifm_ident.design.design import Design
+from ifm_ident.design.model import require_names
 from ifm_ident.design.notation import Notation, format_regime
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.errors import require_known
@@ -61,6 +62,7 @@ def incidence(
     ['f1', 'f2', '0', '1', '0', '1', '00']
     """
     model = design.model
+    require_names(model, "the picture of the incidence matrix; explaining the regime shows it as text")
     if variable is not None:
         require_known(variable, model.variables, "variable")
     identifier = Identifier(design, notation)

@@ -50,10 +50,10 @@ class _Side:
 def regime_map(found: Identification, ax: Axes | None = None) -> Axes:
     """Every regime of the space as a cell: observed, identified, not identified, or not asked about.
 
-    A space of up to 4,096 regimes is a grid: the strips above and on the left say which level each intervention
-    has, the darker the farther from baseline. Of a larger space the regimes asked about are drawn in test order,
-    grouped by the number of interventions off baseline, 4,096 in all at most; the picture says how many it shows.
-    In the grid training regimes are there whether asked about or not.
+    A space of up to 4,096 regimes, of levels without values, is a grid: the strips above and on the left say which
+    level each intervention has, the darker the farther from baseline. Of a larger space the regimes asked about
+    are drawn in test order, grouped by the number of interventions off baseline, 4,096 in all at most; the picture
+    says how many it shows. In the grid training regimes are there whether asked about or not.
 
     >>> import ifm_ident
     >>> from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ def regime_map(found: Identification, ax: Axes | None = None) -> Axes:
     """
     model = found.design.model
     space = int(np.prod(model.level_counts.astype(object))) if len(model) else 1
-    if space <= MOST and len(model):
+    if space <= MOST and len(model) and not model.has_bases:
         return _grid(found, ax)
     return _bands(found, ax)
 

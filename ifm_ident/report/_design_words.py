@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,14 @@ def factor_part(design: Design) -> Part:
     codes = train.codes() if len(train) * len(model) <= _DENSE else None
     rows = []
     for factor, scope in zip(model.factors[:MOST], model.scopes, strict=False):
+        if model.valued[scope].any():
+            functions = [
+                len(one.levels) if one.basis is None else one.basis.functions + 1
+                for one in (model.interventions[i] for i in scope.tolist())
+            ]
+            products = f"{math.prod(functions):,} products of basis functions"
+            rows.append((factor.name, _some(factor.x, 8), _some(factor.sigma, 8), products))
+            continue
         cells = int(np.prod(model.level_counts[scope].astype(object))) if len(scope) else 1
         seen = "" if codes is None else f"{len(np.unique(codes[:, scope], axis=0)) if len(scope) else 1:,} of "
         given = f" given {_some(factor.z, 8)}" if factor.z else ""

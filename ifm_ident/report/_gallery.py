@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from ifm_ident.plots import (
     MOST,
     Interval,
     formula_lengths,
+    has_numbers,
     incidence,
     intervals,
+    level_line,
     regime_map,
     sigma_graph,
     variance_factors,
@@ -23,6 +26,7 @@ from ifm_ident.report._pictures import Drawing, drawing
 from ifm_ident.study.study import Study
 
 _FEW = 12
+_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ def gallery(study: Study, kept: Identification, total: int) -> list[Picture]:
     model = study.model
     part = f" Drawn from the first {len(kept):,} of {total:,} regimes." if len(kept) < total else ""
     counts = ", ".join(f"{n:,} {word.replace('_', ' ')}" for word, n in kept.counts().items() if n)
-    small = int(np.prod(model.level_counts.astype(object))) <= MOST
+    small = int(np.prod(model.level_counts.astype(object))) <= MOST and not model.has_bases
     arranged = (
         "the strips above and on the left say the level of each intervention, light for the baseline"
         if small
@@ -58,7 +62,16 @@ def gallery(study: Study, kept: Identification, total: int) -> list[Picture]:
             f"Each cell is a regime; {arranged}.{part}",
         ),
     ]
-    if (row := _example(kept)) is not None:
+    for one in [one for one in model.interventions if has_numbers(one)][:_LINES]:
+        pictures.append(
+            Picture(
+                f"Along the levels of {one.name}",
+                drawing(partial(level_line, study, one.name), f"r{len(pictures)}-", f"levels of {one.name}"),
+                "All other interventions at baseline. Above, what was run and what is identified; beneath, "
+                "sum|q|: by how much a formula magnifies the errors of what goes into it.",
+            )
+        )
+    if (row := _example(kept)) is not None and not model.has_bases:
         target = kept.targets[row]
         pictures.append(
             Picture(

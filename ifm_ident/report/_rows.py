@@ -11,6 +11,7 @@ from ifm_ident.design.notation import format_regimes
 from ifm_ident.plots import verdict_codes
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show.mathml import Html, mathml
+from ifm_ident.show.size_words import size_text
 from ifm_ident.show.words import listed, refusal_words, remainders, variables_of
 
 WHOLE = 12
@@ -113,6 +114,8 @@ class _Writer:
         densities = "1 density" if len(terms) == 1 else f"{len(terms):,} densities"
         note = f"{densities}, sum of squared exponents "
         note += str(squares) if squares.denominator == 1 and squares < 10**12 else f"{float(squares):.6g}"
+        if self.model.has_bases:
+            note += f", sum|q| = {size_text(sum(map(abs, exponents.values()), Fraction(0)))}"
         if len(terms) <= WHOLE:
             self.left -= len(terms)
             return Formulas(whose, mathml(terms, self.model.given), False, None, note)

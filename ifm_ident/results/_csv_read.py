@@ -37,7 +37,7 @@ from ifm_ident.results.claims import Claims, VariableTerms
 from ifm_ident.results.header import shown
 
 _EXPONENT, _KERNEL, _NONE = range(len(KINDS))
-_BLOCK_BYTES = 2**26
+_BLOCK_BYTES = 2**23
 _TEXT = pa.large_string()
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ifm_ident.answer.exact_text import (
+    exponent_text,
     integer_column,
     parse_exponent,
     parse_integer,
@@ -20,9 +23,10 @@ from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Active, RegimeLists, Regimes
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.limits import read_bytes
+from ifm_ident.results._json_stream import JsonStream
 from ifm_ident.results._json_write import ROUTE
 from ifm_ident.results.cells import Weights
-from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
+from ifm_ident.results.claims import READ_BLOCK, Claims, VariableTerms
 from ifm_ident.results.header import (
     COVARIATE_KEYS,
     HEADER_KEYS,
@@ -34,6 +38,9 @@ from ifm_ident.results.header import (
     shown,
     typed,
 )
+
+LARGE_BYTES = 2**26
+"""Larger files are read entry by entry; what is wrong with the JSON shows when it is reached."""
 
 
 def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -83,15 +90,74 @@ def read_json(path: Path) -> tuple[Heading, Iterator[Claims]]:
 
     Raises InputError, without the file's name, for everything that is no such result.
     """
+    if path.stat().st_size > LARGE_BYTES:
+        steps = _streamed(path)
+        found = next(steps)
+        if isinstance(found, Heading):
+            return found, cast(Iterator[Claims], steps)
     data = record(load_json(read_bytes(path)), (*HEADER_KEYS, "results"), "the file", TARGETS, *COVARIATE_KEYS)
     heading = parse_header(data)
     return heading, _claims(heading.design, typed(data["results"], list, "results"))
 
 
-def _claims(design: Design, entries: list[Any]) -> Iterator[Claims]:
-    for start in range(0, len(entries), CLAIM_BLOCK):
+def _streamed(path: Path) -> Iterator[Heading | Claims | None]:
+    """The study, then the claims; None alone where `results` come before the study, or are no list."""
+    stream = JsonStream(path, _decoded)
+    try:
+        fields: dict[str, Any] = {}
+        for key in stream.pairs():
+            if key != "results" or key in fields:
+                seen = dict.fromkeys([*HEADER_KEYS, "results", key])
+                record(seen, (*HEADER_KEYS, "results"), "the file", TARGETS, *COVARIATE_KEYS)
+                _distinct_keys([*fields.items(), (key, None)])
+                fields[key] = stream.value()
+            elif set(HEADER_KEYS) - fields.keys() or stream.sign() != "[":
+                yield None
+                return
+            else:
+                yield (heading := parse_header(fields))
+                yield from _counted(_claims(heading.design, stream.items()), fields)
+        stream.expect("")
+        record(fields, (*HEADER_KEYS, "results"), "the file", TARGETS, *COVARIATE_KEYS)
+        told, there = fields.get(TARGETS), fields["results"]
+        if told is not None and typed(told, int, TARGETS) != there:
+            raise InputError(
+                f"the file says that it has {told} results, and has {there}: some were removed or added"
+            )
+    finally:
+        stream.close()
+
+
+def _counted(blocks: Iterator[Claims], fields: dict[str, Any]) -> Iterator[Claims]:
+    """The blocks; then how many results there were stands under `results`."""
+    count = 0
+    for block in blocks:
+        yield block
+        count += len(block)
+    fields["results"] = count
+
+
+def _decoded(text: str, at: int) -> tuple[Any, int]:
+    try:
+        return _DECODER.raw_decode(text, at)
+    except (json.JSONDecodeError, InputError):
+        raise
+    except RecursionError:
+        raise InputError("the JSON is nested too deeply for a result") from None
+    except ValueError:  # an integer of more digits than Python converts at once
+        return _PATIENT.raw_decode(text, at)
+
+
+_HOOKS: dict[str, Any] = {"object_pairs_hook": _distinct_keys, "parse_constant": _no_constant}
+_DECODER, _PATIENT = json.JSONDecoder(**_HOOKS), json.JSONDecoder(**_HOOKS, parse_int=parse_integer)
+
+
+def _claims(design: Design, entries: Iterable[Any]) -> Iterator[Claims]:
+    numbered = enumerate(entries)
+    for i, entry in numbered:
         builder = _Builder(design)
-        for i, entry in enumerate(entries[start : start + CLAIM_BLOCK], start):
+        builder.add(entry, f"results, entry {i}")
+        for i, entry in islice(numbered, READ_BLOCK - 1):
             builder.add(entry, f"results, entry {i}")
         yield builder.build()
 
@@ -119,6 +185,7 @@ class _Builder:
         model = self.design.model
         self.reader = MapReader(model)
         self.variable = {name: v for v, name in enumerate(model.variables)}
+        self.sized = ("size",) if model.has_bases else ()
         self.factor = {factor.name: k for k, factor in enumerate(model.factors)}
 
     def add(self, entry: object, place: str) -> None:
@@ -147,17 +214,32 @@ class _Builder:
                 self._partial(entry["partial"], f"{place}, partial")
             kernel = self._certificate(entry["certificate"], criterion, f"{place}, certificate")
         elif criterion == Criterion.JOINT:
-            record(entry, ("regime", "status", "criterion", "exponents"), place)
+            record(entry, ("regime", "status", "criterion", "exponents", *self.sized), place)
             self._formula(entry["exponents"], JOINT, f"{place}, exponents")
+            self._size(entry, place)
         else:
-            record(entry, ("regime", "status", "criterion", "conditionals"), place)
+            record(entry, ("regime", "status", "criterion", "conditionals", *self.sized), place)
             conditionals = record(entry["conditionals"], self.design.model.variables, f"{place}, conditionals")
             for name, v in self.variable.items():
                 self._formula(conditionals[name], v, f"{place}, conditionals, {name}")
+            self._size(entry, place)
         self.targets.append(self.reader.read(entry["regime"], f"{place}, regime"))
         self.heads.append((status, criterion, train, kernel))
         self.ends.append(len(self.terms))
         self.missing_ends.append(len(self.missing))
+
+    def _size(self, entry: dict[str, Any], place: str) -> None:
+        """Refuses a `size` that is not the largest sum of absolute exponents of a formula of the entry."""
+        if not self.sized:
+            return
+        sums: dict[int, Fraction] = {}
+        for variable, _, above, below in self.terms[self.ends[-1] if self.ends else 0 :]:
+            sums[variable] = sums.get(variable, Fraction(0)) + abs(Fraction(above, below))
+        wanted = exponent_text(max(sums.values(), default=Fraction(0)))
+        if entry["size"] != wanted:
+            raise InputError(
+                f"{place}: size is {shown(entry['size'])}; the exponents' absolute values sum to {wanted}"
+            )
 
     def _train(self, value: object, place: str) -> int:
         train = typed(value, int, f"{place}, train")
@@ -212,9 +294,11 @@ class _Builder:
         weights = []
         for j, item in enumerate(typed(fields["kernel"], list, f"{place}, kernel")):
             at = f"{place}, kernel, entry {j}"
-            entry = record(item, ("factor", "levels", "weight"), at)
+            entry = typed(item, dict, at)
+            if "factor" not in entry:
+                raise InputError(f"{at}: the key 'factor' is missing")
             factor = self._known(self.factor, entry["factor"], "factor", at)
-            cell = self.reader.read_cell(entry["levels"], factor, f"{at}, levels")
+            cell = self.reader.read_cell(entry, factor, at)
             weights.append((cell, typed(entry["weight"], int, f"{at}, weight")))
         return self.kernels.setdefault((variable, tuple(weights)), len(self.kernels))
 

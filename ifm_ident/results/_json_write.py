@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ifm_ident.answer.exact_text import (
+    exponent_text,
     exponent_texts,
     integer_text,
     integer_texts,
@@ -19,8 +20,8 @@ from ifm_ident.answer.exact_text import (
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
 from ifm_ident.arrays import Ints, Ragged
 from ifm_ident.design.model import Model
-from ifm_ident.results.cells import Weights
-from ifm_ident.results.claims import Claims, VariableTerms
+from ifm_ident.results.cells import Weights, cell_parts
+from ifm_ident.results.claims import Claims, VariableTerms, sizes
 from ifm_ident.results.documents import Listing, document, quoted
 from ifm_ident.results.header import TARGETS, MapTexts, StudyLike, header_fields
 
@@ -84,15 +85,25 @@ class _Texts:
         about = f'"variable": {self.variables[variable]}, ' if variable != JOINT else ""
         cells = []
         for (factor, levels), weight in weights:
-            shown = (self.maps.pairs[i][j] for i, j in zip(self.model.scopes[factor], levels, strict=True))
+            chosen = dict(zip(self.model.scopes[factor].tolist(), levels, strict=True))
+            parts = ", ".join(
+                f'"{key}": {{{", ".join(self._shown(key, i, chosen[i]) for i in positions)}}}'
+                for key, positions in cell_parts(self.model, factor).items()
+            )
             cells.append(
                 f'{{"factor": {quoted(self.model.factors[factor].name)}, '
-                f'"levels": {{{", ".join(shown)}}}, "weight": {integer_text(weight)}}}'
+                f'{parts}, "weight": {integer_text(weight)}}}'
             )
         return f'{{{about}"kernel": [{", ".join(cells)}]}}'
 
+    def _shown(self, key: str, position: int, index: int) -> str:
+        if key == "levels":
+            return self.maps.pair(position, index)
+        return f"{quoted(self.model.interventions[position].name)}: {index}"
+
     def rows(self, claims: Claims) -> Iterator[str]:
         formulas, named = self._formulas(claims.terms)
+        size = [f', "size": "{exponent_text(s)}"' for s in sizes(claims.terms)] if self.model.has_bases else None
         certificates: dict[int, str] = {}
         for i, (regime, status) in enumerate(zip(claims.targets, claims.status.tolist(), strict=True)):
             start = f'{{"regime": {self.maps.full(regime)}, "status": "{Status(status).word}"'
@@ -110,9 +121,9 @@ class _Texts:
                     remainder = self._partial(named.variable[named.span(i)], formulas[i]) if formulas[i] else ""
                     yield f'{start}, "certificate": {certificates[j]}{remainder}}}'
                 elif claims.criterion[i] == Criterion.JOINT:
-                    yield f'{start}, "exponents": [{formulas[i]}]}}'
+                    yield f'{start}, "exponents": [{formulas[i]}]{size[i] if size else ""}}}'
                 else:
-                    yield f'{start}, "conditionals": {{{formulas[i]}}}}}'
+                    yield f'{start}, "conditionals": {{{formulas[i]}}}{size[i] if size else ""}}}'
 
     def _formulas(self, terms: VariableTerms) -> tuple[list[str], _Named]:
         """The formulas of every row as one text, and the variables they are of; no Python work a term."""

@@ -37,7 +37,7 @@ from ifm_ident.results._columns import (
     texts_at,
 )
 from ifm_ident.results._json_read import load_json
-from ifm_ident.results.claims import CLAIM_BLOCK, Claims, VariableTerms
+from ifm_ident.results.claims import READ_BLOCK, Claims, VariableTerms
 from ifm_ident.results.documents import document
 from ifm_ident.results.header import (
     COVARIATE_KEYS,
@@ -183,7 +183,7 @@ def read_parquet(path: Path) -> tuple[Heading, Iterator[Claims]]:
 def _blocks(design: Design, file: pq.ParquetFile) -> Iterator[Claims]:
     before = 0
     groups = range(file.num_row_groups)
-    batches = chain.from_iterable(file.iter_batches(CLAIM_BLOCK, row_groups=[g]) for g in groups)
+    batches = chain.from_iterable(file.iter_batches(READ_BLOCK, row_groups=[g]) for g in groups)
     while True:
         try:
             batch = next(batches, None)

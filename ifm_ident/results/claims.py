@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,10 @@ from ifm_ident.design.regimes import RegimeLists, Regimes
 from ifm_ident.results.cells import Weights
 
 CLAIM_BLOCK = 200_000
-"""Results are written, read and checked in blocks of about this many regimes."""
+"""Results are written in blocks of at most this many regimes."""
+
+READ_BLOCK = 2**14
+"""Results are read and checked in blocks of this many regimes: little memory, which is used again and again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +79,19 @@ class Claims:
         """The claims of an identification, block after block of rows."""
         for start in range(0, len(found), CLAIM_BLOCK):
             yield cls.of(found.take(slice(start, start + CLAIM_BLOCK)))
+
+
+def sizes(terms: VariableTerms) -> list[Fraction]:
+    """For every row the largest sum of absolute exponents of one formula; 0 without any."""
+    found = []
+    bounds, variables = terms.indptr.tolist(), terms.variable.tolist()
+    above, below = terms.numerator.tolist(), terms.denominator.tolist()
+    for low, high in itertools.pairwise(bounds):
+        sums: dict[int, Fraction] = {}
+        for e in range(low, high):
+            sums[variables[e]] = sums.get(variables[e], Fraction(0)) + Fraction(abs(above[e]), below[e])
+        found.append(max(sums.values(), default=Fraction(0)))
+    return found
 
 
 def first_variables(model: Model) -> list[int]:

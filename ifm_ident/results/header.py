@@ -14,7 +14,7 @@ from ifm_ident.design.model import Factor, Intervention, Level, Model
 from ifm_ident.design.regime_text import Notation
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.errors import InputError, nearest
-from ifm_ident.results.cells import Cell
+from ifm_ident.results.cells import Cell, cell_parts
 from ifm_ident.results.documents import Json, quoted
 
 SCHEMA = "ifm-identification/1"
@@ -52,17 +52,29 @@ class MapTexts:
             [f"{quoted(one.name)}: {quoted(level)}" for level in one.levels] for one in model.interventions
         ]
         self.baseline = [levels[0] for levels in self.pairs]
+        self._model = model
 
     def full(self, regime: Active) -> str:
         """The map of every intervention."""
         parts = self.baseline.copy()
         for position, level in regime:
-            parts[position] = self.pairs[position][level]
+            pairs = self.pairs[position]
+            parts[position] = pairs[level] if level < len(pairs) else self._met(position, level)
         return "{" + ", ".join(parts) + "}"
 
     def sparse(self, regime: Active) -> str:
         """The map of what is off baseline."""
-        return "{" + ", ".join(self.pairs[position][level] for position, level in regime) + "}"
+        return "{" + ", ".join(self.pair(position, level) for position, level in regime) + "}"
+
+    def pair(self, position: int, level: int) -> str:
+        """One intervention with its level."""
+        pairs = self.pairs[position]
+        return pairs[level] if level < len(pairs) else self._met(position, level)
+
+    def _met(self, position: int, level: int) -> str:
+        """A level that the study does not list."""
+        one = self._model.interventions[position]
+        return f"{quoted(one.name)}: {quoted(one.level(level))}"
 
 
 def header_fields(study: StudyLike, largest: float = inf) -> dict[str, Json]:
@@ -77,7 +89,7 @@ def header_fields(study: StudyLike, largest: float = inf) -> dict[str, Json]:
     values = (
         SCHEMA,
         study.name,
-        {i.name: i.levels for i in model.interventions},
+        {i.name: i.written for i in model.interventions},
         model.variables,
         [{"name": f.name, "x": f.x, "sigma": f.sigma, **({"z": f.z} if f.z else {})} for f in model.factors],
         Json(f"[{', '.join(map(write, design.train))}]"),
@@ -120,6 +132,9 @@ def parse_header(data: dict[str, Any], sparse: bool = False) -> Heading:
     name = typed(data["study"], str, "study")
     interventions = []
     for one, levels in typed(data["interventions"], dict, "interventions").items():
+        if isinstance(levels, dict):
+            interventions.append(Intervention.from_map(one, levels))
+            continue
         values = typed(levels, list, f"interventions: {one}")
         for value in values:
             if isinstance(value, int) and value.bit_length() > _MAX_LEVEL_BITS:
@@ -231,12 +246,25 @@ class MapReader:
             raise InputError(f"{place}: the intervention {absent!r} is missing; regimes are full maps")
         return tuple(sorted(pair for pair in self._levels(fields, place) if pair[1]))
 
-    def read_cell(self, value: object, factor: int, place: str) -> Cell:
-        """The cell of a factor from a map that names its sigma-scope, no more and no less."""
-        scope = self.model.factors[factor].sigma
-        fields = record(value, scope, place)
-        levels = dict(self._levels(fields, place))
-        return factor, tuple(levels[int(i)] for i in self.model.scopes[factor])
+    def read_cell(self, entry: dict[str, Any], factor: int, place: str) -> Cell:
+        """The cell of a factor: `levels` names those of its sigma-scope without a basis, `basis` functions."""
+        model = self.model
+        scope = model.scopes[factor].tolist()
+        parts = cell_parts(model, factor)
+        record(entry, ("factor", *parts, "weight"), place)
+        chosen: dict[int, int] = {}
+        for key, positions in parts.items():
+            names = [model.interventions[i].name for i in positions]
+            fields = record(entry[key], names, f"{place}, {key}")
+            if key == "levels":
+                chosen |= dict(self._levels(fields, f"{place}, levels"))
+                continue
+            for i, name in zip(positions, names, strict=True):
+                function, basis = typed(fields[name], int, f"{place}, basis, {name}"), model.interventions[i].basis
+                if basis is None or not 0 <= function <= basis.functions:
+                    raise InputError(f"{place}, basis: {name!r} has no function {shown(function)}")
+                chosen[i] = function
+        return factor, tuple(chosen[i] for i in scope)
 
     def _levels(self, fields: dict[str, Any], place: str) -> Iterator[tuple[int, int]]:
         for name, level in fields.items():
@@ -246,6 +274,13 @@ class MapReader:
                     f"{place}: unknown intervention {shown(name)}; {nearest(name, islice(self._index, 1000))}"
                 )
             position, index = known
+            valued = self.model.interventions[position]
+            if valued.basis is not None and isinstance(level, (str, int, float)):
+                try:
+                    yield position, valued.index(level)
+                except InputError as error:
+                    raise InputError(f"{place}: {error}") from None
+                continue
             if isinstance(level, bool) or not isinstance(level, (str, int, float)) or level not in index:
                 legal = nearest(shown(level), index)
                 raise InputError(f"{place}: intervention {name!r} has no level {shown(level)}; {legal}")

@@ -16,8 +16,9 @@ from ifm_ident.arrays import Ints
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import IfmError, InputError, require_known
 from ifm_ident.shares._orders import Orders, draw
-from ifm_ident.solve.identifier import CHUNK, CriterionName, Identifier, System
+from ifm_ident.solve.identifier import CHUNK, CriterionName, Identifier
 from ifm_ident.solve.incidence import WIDE
+from ifm_ident.solve.system import System
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 
@@ -157,6 +158,8 @@ def shares_of(
 ) -> Shares:
     """How much of the whole space of regimes has an answer; verdicts only, no formula is lifted.
 
+    The space is of the levels that are listed, also where levels have values.
+
     Orders are enumerated within `budget`; of each other order in `Orders.selection`, `sample` regimes are drawn
     uniformly, and as many from all that were not enumerated, for the total. watch: wraps the iteration
     over orders, to show progress. Raises InputError for an unknown criterion, a sample of 0 and a negative seed.
@@ -238,6 +241,8 @@ def _full_rank(system: System, most: int) -> int | None:
     factor that no training row shows have no column; training rows have the rank that they would have with them.
     """
     incidence = system.incidence
+    if incidence.model.has_bases:
+        return incidence.columns if incidence.columns <= most and not incidence.wide else None
     counts: list[int] = incidence.model.level_counts.tolist()
     scopes = {tuple(sorted(incidence.model.scopes[k].tolist())) for k in incidence.factors}
     cells = max(math.prod(counts[i] for i in scope) for scope in scopes)
@@ -274,7 +279,9 @@ class _Survey:
         self.identifier, self.criterion, self.design = identifier, criterion, identifier.design
         self.orders = Orders(self.design.model)
         self.train = self.design.train.take(self.design.distinct)
-        active = np.bincount(self.train.active_counts, minlength=len(self.orders.counts))
+        outside = self.train.level >= self.design.model.level_counts[self.train.position]
+        listed = np.bincount(self.train.rows[outside], minlength=len(self.train)) == 0
+        active = np.bincount(self.train.active_counts[listed], minlength=len(self.orders.counts))
         self.observed: list[int] = active.tolist()
         self.unseen, self.spanned = self._by_rank()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from itertools import islice
 
 from ifm_ident.answer.formula import Formula
 from ifm_ident.answer.identification import Answer, Criterion, Identification, Status
 from ifm_ident.show._aligned import aligned
 from ifm_ident.show.mathml import formula_mathml
+from ifm_ident.show.size_words import size_text
 from ifm_ident.show.words import counted, reason_words, refusal_words
 
 ROWS = 20
@@ -158,7 +160,7 @@ def _cut(row: Sequence[str]) -> list[str]:
 def _cells(answer: Answer) -> tuple[str, str]:
     verdict = _verdict(answer).removeprefix("is ").removeprefix("has ")
     if answer.formula is not None:
-        return verdict, str(answer.formula)
+        return verdict, f"{answer.formula}{_size(answer)}"
     if answer.conditionals:
         return verdict, "; ".join(f"{v} | rest: {f}" for v, f in islice(answer.conditionals.items(), 8))
     if answer.partial is not None:
@@ -167,6 +169,13 @@ def _cells(answer: Answer) -> tuple[str, str]:
     if answer.certificate is not None and answer.model is not None:
         return verdict, refusal_words(answer.model, answer.certificate)
     return verdict, ""
+
+
+def _size(answer: Answer) -> str:
+    """sum|q| of a joint formula where levels have values."""
+    if answer.formula is None or answer.model is None or not answer.model.has_bases:
+        return ""
+    return f"  sum|q| = {size_text(sum((abs(q) for _, q in answer.formula), Fraction(0)))}"
 
 
 def identification_html(found: Identification) -> str:
@@ -178,7 +187,7 @@ def identification_html(found: Identification) -> str:
 
 def _detail(answer: Answer) -> str:
     if answer.formula is not None:
-        return formula_mathml(answer.formula, TERMS, LONGEST)
+        return formula_mathml(answer.formula, TERMS, LONGEST) + _size(answer)
     conditionals = _conditionals(answer)
     if conditionals:
         parts = islice(conditionals.items(), 8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +19,7 @@ from ifm_ident.design.notation import format_regime
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.messages.message_passing import Derivation, derive, steps_text
 from ifm_ident.results.header import StudyLike
+from ifm_ident.show._basis_table import kernel_basis_table, solution_table
 from ifm_ident.show.incidence_table import (
     check_lines,
     full_table,
@@ -27,10 +29,13 @@ from ifm_ident.show.incidence_table import (
     table_lines,
 )
 from ifm_ident.show.refusal import refusal_lines
+from ifm_ident.show.size_words import LARGE, Sizes, size_text
 from ifm_ident.show.table import heading, wrapped
+from ifm_ident.show.witness import short_fraction
 from ifm_ident.show.words import counted, listed, reason_words, refusal_words, variables_of
-from ifm_ident.solve.identifier import CriterionName, Identifier, System
+from ifm_ident.solve.identifier import CriterionName, Identifier
 from ifm_ident.solve.interactions import pair_interactions
+from ifm_ident.solve.system import System
 from ifm_ident.views import Prose
 
 _MOST_COVERS = 8
@@ -104,7 +109,7 @@ class Explanation:
         codes = dict(self.target)
         shown = range(len(model)) if len(model) <= _MOST_LEVELS else sorted(codes)
         parts = [
-            f"{model.interventions[i].name}={level_text(model.interventions[i].levels[codes.get(i, 0)])}"
+            f"{model.interventions[i].name}={level_text(model.interventions[i].level(codes.get(i, 0)))}"
             for i in shown
         ]
         if len(model) > _MOST_LEVELS:
@@ -119,7 +124,10 @@ class Explanation:
             row = f" (row {answer.train + 1:,} of {rows:,})" if rows > len(distinct) else ""
             return [f"observed: it is training regime {place:,} of {len(distinct):,}{row}"]
         if answer.formula is not None:
-            return [f"identified: {self.answer.density} is proportional to {answer.formula}"]
+            size = ""
+            if self.design.model.has_bases:
+                size = f"  sum|q| = {size_text(sum((abs(q) for _, q in answer.formula), Fraction(0)))}"
+            return [f"identified: {self.answer.density} is proportional to {answer.formula}{size}"]
         if answer.conditionals:
             return ["identified by full conditionals, each with a formula of its own (below)"]
         assert answer.certificate is not None
@@ -197,6 +205,16 @@ class Explanation:
             _, kernels = system.refuse(self._batch)
             return [*self._kernel_lines(kernels[0], factors), *wrapped(self._rank_line(system, False))]
         exponents = terms.exponents(0)[system.block]
+        if self.design.model.has_bases:
+            drawn = solution_table(self.design, factors, exponents, self.target)
+            size = sum(map(abs, exponents.values()), Fraction(0))
+            return [
+                *drawn.lines(self.text, exponents),
+                "",
+                "Checked: times the exponents q, which sum to 1, every column adds up to the target's value p*.",
+                *self._size_lines(size),
+                *wrapped(self._rank_line(system, True)),
+            ]
         table = full_table(self.design, factors, self.target)
         used = shown_table(self.design, factors, sorted(exponents), self.target)
         lines = table_lines(table or used, self.text, exponents)
@@ -207,7 +225,21 @@ class Explanation:
             lines += ["", "Check, cell by cell (the exponents sum to 1 in all, and in every factor):", *checks]
         return [*lines, "", *wrapped(self._rank_line(system, True))]
 
+    def _size_lines(self, size: Fraction) -> list[str]:
+        sizes = Sizes(1, size, int(size > LARGE))
+        lines = [f"sum|q| = {size_text(size)}", *wrapped(sizes.meaning, "  ")]
+        return lines + (wrapped(sizes.warning, "  ") if sizes.large else [])
+
     def _kernel_lines(self, kernel: KernelCertificate, factors: Sequence[int]) -> list[str]:
+        if self.design.model.has_bases:
+            weights = [weight for _, weight in kernel.cells]
+            lines = kernel_basis_table(self.design, kernel, self.target).lines(self.text, None, weights)
+            found = short_fraction(Fraction(kernel.value(self.design, self.target)))
+            return [
+                *lines,
+                "",
+                *wrapped(f"The weights w sum to 0 in every training regime and to {found} in {self.name}."),
+            ]
         if len(kernel.cells) == 1:
             return wrapped(f"No training regime shows the cell that {self.name} needs: "
                            f"{refusal_words(self.design.model, kernel)}.")  # fmt: skip
@@ -215,7 +247,7 @@ class Explanation:
         lines = table_lines(table, self.text, None, dict(kernel.cells))
         for note in left_out(table):
             lines += wrapped(note)
-        value = kernel.value(self.design, self.target)
+        value = int(kernel.value(self.design, self.target))
         shown = f"{value:,}" if abs(value) < 10**20 else "another number"
         return [
             *lines,

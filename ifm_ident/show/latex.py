@@ -11,6 +11,7 @@ from ifm_ident.answer.product import latex_escape, latex_power, product_latex
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.results.header import StudyLike
+from ifm_ident.show.size_words import size_text
 from ifm_ident.show.words import Tally, counted, listed, reason_words, refusal_words, remainders, variables_of
 
 _ONE_FRACTION = 8
@@ -103,7 +104,10 @@ class _Rows:
         parts = []
         for block, exponents in found.terms.exponents(row).items():
             label = "" if block == JOINT else rf"{self.labels[block]} $\mid$ rest: "
-            parts.append(f"{label}${self._math(exponents)}$")
+            size = ""
+            if self.model.has_bases:
+                size = rf" ($\sum|q| = {size_text(sum(map(abs, exponents.values()), Fraction(0)))}$)"
+            parts.append(f"{label}${self._math(exponents)}${size}")
         return _BREAK.join(parts)
 
     def _math(self, exponents: dict[int, Fraction]) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from ifm_ident.answer.exact_text import exponent_text
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes, regime_map
 from ifm_ident.planning.drop import Droppable
+from ifm_ident.planning.optimal_runs import OptimalRuns
 from ifm_ident.planning.planner import Plan
 from ifm_ident.planning.samples import variance_factor
 from ifm_ident.planning.single import Singles
 from ifm_ident.results.documents import Listing, document
 from ifm_ident.show._aligned import aligned
+from ifm_ident.show.size_words import size_text
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted, listed
 from ifm_ident.study.study import Study
@@ -42,6 +45,47 @@ def plan_json(plan: Plan) -> Iterator[str]:
 def _runs(model: Model, regimes: Regimes, samples: Sequence[int | None]) -> Listing:
     entries = zip(regimes, samples, strict=True)
     return Listing({"regime": regime_map(model, regime), "samples": n} for regime, n in entries)
+
+
+def optimal_json(study: Study, found: OptimalRuns) -> Iterator[str]:
+    """The c-optimal runs for one regime, as JSON (`ifm-plan-optimal/1`)."""
+    model = study.model
+    samples = found.samples or [None] * len(found.runs)
+    entries = (
+        {"regime": regime_map(model, regime), "exponent": exponent_text(q), "share": share, "samples": n}
+        for regime, q, share, n in zip(found.runs, found.exponents, found.shares, samples, strict=True)
+    )
+    return document(
+        {"schema": "ifm-plan-optimal/1"},
+        {"target": regime_map(model, found.target)},
+        {"size": exponent_text(found.size), "bound": exponent_text(found.bound)},
+        {"candidates": found.candidates},
+        {"run": Listing(entries)},
+    )
+
+
+def optimal_text(study: Study, found: OptimalRuns) -> Iterator[str]:
+    """The c-optimal runs for people."""
+    name = format_regimes(study.model, Regimes.from_active([found.target], len(study.model)), study.notation)[0]
+    yield from wrapped(
+        f"{study.name}: what to run to tell {name} best, from {counted(found.candidates, 'candidate regime')}",
+        "  ",
+    )
+    yield ""
+    columns = [
+        ["regime", *format_regimes(study.model, found.runs, study.notation).to_pylist()],
+        ["exponent", *map(exponent_text, found.exponents)],
+        ["share", *(f"{float(share):.1%}" for share in found.shares)],
+    ]
+    if found.samples is not None:
+        columns.append(["samples", *(f"{n:,}" for n in found.samples)])
+    yield from aligned(zip(*columns, strict=True), "  ", right=(1, 2, 3))
+    yield ""
+    best = "proven least" if found.size == found.bound else f"at least {float(found.bound):.4g} is proven"
+    yield from wrapped(
+        f"sum|q| = {size_text(found.size)} ({best}): with N samples so divided, the log of the formula has the "
+        f"variance that one regime with N / {float(found.size**2):.4g} samples has."
+    )
 
 
 def singles_json(found: Singles, model: Model) -> Iterator[str]:

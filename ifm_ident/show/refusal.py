@@ -63,7 +63,8 @@ def _nearest_words(identifier: Identifier, found: Nearest) -> str:
 
 def _advice(identifier: Identifier, name: str, certificate: KernelCertificate) -> str:
     advice = f"Running {name} itself would answer the question."
-    if len(certificate.cells) == 1:
+    model = identifier.design.model
+    if len(certificate.cells) == 1 and not model.valued[model.scopes[certificate.cells[0][0][0]]].any():
         text = cell_text(identifier.design.model, certificate.cells[0][0])
         advice = f"A new training regime with {text} is needed; {name} itself is one."
     if certificate.block == JOINT:

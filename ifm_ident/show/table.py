@@ -18,6 +18,7 @@ from ifm_ident.design.notation import format_regimes
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show._formula_texts import LONGEST, density_texts, formula_texts, joined_texts
 from ifm_ident.show.objective_words import Proofs, attained_texts
+from ifm_ident.show.size_words import Sizes, size_texts, sizes_of
 from ifm_ident.show.words import (
     Tally,
     counted,
@@ -119,6 +120,7 @@ class _Table:
         self.names = format_regimes(self.model, study.design.train, study.notation)
         self.tally = Tally()
         self.proofs: Proofs | None = None
+        self.sizes = Sizes()
         self.group = -1
         self.name_width = self.status_width = 0
         self.cut = self.remainder = False
@@ -177,6 +179,9 @@ class _Table:
         texts = formula_texts(found.terms, self.names, self.model.given)
         self.cut |= bool(texts.cut.any())
         shown = texts.text if values is None else joined_texts(texts.text, "  ", values)
+        if self.model.has_bases:
+            self.sizes = self.sizes.plus(found)
+            shown = joined_texts(shown, "  ", size_texts(sizes_of(found.terms)))
         joint = np.flatnonzero(texts.block == JOINT)
         yield texts.row[joint], shown.take(pa.array(joint))
         parts = np.flatnonzero(texts.block != JOINT)
@@ -247,6 +252,10 @@ class _Table:
             )
         if self.proofs is not None and self.proofs.formulas:
             notes.append(self.proofs.sentence)
+        if self.sizes.formulas:
+            notes.append(self.sizes.meaning)
+        if self.sizes.large:
+            notes.append(self.sizes.warning)
         if self.cut:
             notes.append(
                 f"Formulas of more than {LONGEST} characters are cut: `ifm explain --regime R` and `--format "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.certificate import KernelCertificate, cell_value
 from ifm_ident.answer.exact_text import integer_text
 from ifm_ident.answer.identification import JOINT
 from ifm_ident.design.design import Design
@@ -17,6 +17,7 @@ from ifm_ident.design.regimes import Active
 from ifm_ident.errors import InputError
 from ifm_ident.results.cells import Cell, cell_text
 from ifm_ident.show._aligned import aligned
+from ifm_ident.show.words import function_words
 
 PLAIN_WEIGHT = 20
 """Weights up to this size stay exponents of 2 as they are; with larger ones all are divided by b·w."""
@@ -55,7 +56,7 @@ class Witness:
         Both models must give `variable` the same distribution in each training regime and another in the
         target, with the numbers that are claimed; a conditional witness must respect the x-scopes.
         """
-        table = _Table(self.design, dict(self.exponents))
+        table = table_of(self.design, dict(self.exponents))
         if tuple(map(table.pair, self.design.train)) != self.at_train:
             return False
         if table.pair(self.target) != self.at_target:
@@ -80,9 +81,16 @@ class Witness:
         few = self.exponents[:_LISTED]
         rows = [("factor", "at", "model 1", "model 2")]
         rows += [(model.factors[cell[0]].name, cell_text(model, cell), _power(e), _power(-e)) for cell, e in few]
+        if model.has_bases:
+            rows = [("factor", "function", "in model 1 times", "in model 2 times")]
+            rows += [
+                (model.factors[cell[0]].name, function_words(model, cell), short_fraction(e), short_fraction(-e))
+                for cell, e in few
+            ]
+        what = "but 2 to the power of these sums where" if model.has_bases else "except where"
         lines = [
             f"Two models that agree in {training} and differ in {target}:",
-            f"every variable is binary; every factor is 1, except where {name} = 1{whatever}:",
+            f"every variable is binary; every factor is 1, {what} {name} = 1{whatever}:",
             *aligned(rows, "  "),
         ]
         if len(self.exponents) > _LISTED:
@@ -125,7 +133,7 @@ def witness(design: Design, target: Active, certificate: KernelCertificate) -> W
     ifm_ident.errors.InputError: the certificate has the value 0 in A=1: it refuses another regime
     """
     model = design.model
-    value = certificate.value(design, target)
+    value = Fraction(certificate.value(design, target))
     if value == 0:
         text = format_regime(model, target, "assignment")
         raise InputError(f"the certificate has the value 0 in {text}: it refuses another regime")
@@ -143,11 +151,14 @@ def witness(design: Design, target: Active, certificate: KernelCertificate) -> W
                 "which does not hold it"
             )
         respects = True
-    scaled = max(abs(value), *(abs(weight) for _, weight in certificate.cells)) > PLAIN_WEIGHT
+    scaled = (
+        model.has_bases
+        or max(abs(value), *(Fraction(abs(weight)) for _, weight in certificate.cells)) > PLAIN_WEIGHT
+    )
     exponents = tuple(
         (cell, Fraction(weight, value) if scaled else Fraction(weight)) for cell, weight in certificate.cells
     )
-    table = _Table(design, dict(exponents))
+    table = table_of(design, dict(exponents))
     at_train = tuple(map(table.pair, design.train))
     seen = next((i for i, (one, other) in enumerate(at_train) if one != other), None)
     if seen is not None:
@@ -192,6 +203,24 @@ class _Table:
             raise InputError("the factors of a regime multiply to an irrational number: no exact witness")
         weights = Fraction(2) ** total.numerator, Fraction(2) ** -total.numerator
         return weights[0] / (1 + weights[0]), weights[1] / (1 + weights[1])
+
+
+class _ValuedTable(_Table):
+    """The same where levels have values: a factor is 2 to the power of a sum of basis functions."""
+
+    def __init__(self, design: Design, exponents: dict[Cell, Fraction]) -> None:
+        super().__init__(design, exponents)
+        self.model = design.model
+
+    def total(self, regime: Active) -> Fraction:
+        """log2 of the product of all factors at variable = 1 in model 1."""
+        levels = dict(regime)
+        return sum((e * cell_value(self.model, cell, levels) for cell, e in self.exponents.items()), Fraction(0))
+
+
+def table_of(design: Design, exponents: dict[Cell, Fraction]) -> _Table:
+    """Model 1's factor table."""
+    return (_ValuedTable if design.model.has_bases else _Table)(design, exponents)
 
 
 def _power(exponent: Fraction) -> str:

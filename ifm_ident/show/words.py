@@ -11,9 +11,9 @@ from ifm_ident.answer.certificate import KernelCertificate
 from ifm_ident.answer.conditional_formula import conditional_words
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
 from ifm_ident.arrays import Ints
-from ifm_ident.design.model import Model
+from ifm_ident.design.model import Model, level_text
 from ifm_ident.design.regime_text import BASELINE, Notation
-from ifm_ident.results.cells import cell_text
+from ifm_ident.results.cells import Cell, cell_text
 
 _NAMED = 4
 
@@ -45,6 +45,25 @@ def variables_of(model: Model, block: int) -> list[str]:
     return [variable for variable in model.variables if model.cover_index[variable] == block]
 
 
+def function_words(model: Model, cell: Cell) -> str:
+    """The product of basis functions, and of indicators of named levels, that a cell stands for.
+
+    >>> from ifm_ident.design.bases import Basis
+    >>> from ifm_ident.design.model import Factor, Intervention
+    >>> pair = Intervention("A", (0, 1)), Intervention("dose", (0, 1), Basis("poly", degree=2))
+    >>> function_words(Model(pair, ("x",), (Factor("f", ("x",), ("A", "dose")),)), (0, (1, 2)))
+    '[A=1] dose^2'
+    """
+    parts = []
+    for i, index in zip(model.scopes[cell[0]].tolist(), cell[1], strict=True):
+        one = model.interventions[i]
+        if one.basis is None:
+            parts.append(f"[{one.name}={level_text(one.levels[index])}]")
+        elif index:
+            parts.append(one.basis.names(one.name)[index])
+    return " ".join(parts) or "1"
+
+
 def refusal_words(model: Model, certificate: KernelCertificate) -> str:
     """Why a regime is refused, in one line.
 
@@ -59,6 +78,9 @@ def refusal_words(model: Model, certificate: KernelCertificate) -> str:
     factors = sorted({k for (k, _), _ in certificate.cells})
     if len(certificate.cells) == 1:
         cell = certificate.cells[0][0]
+        if model.valued[model.scopes[cell[0]]].any():
+            name = model.factors[cell[0]].name
+            return f"in training {function_words(model, cell)} of factor {name} is always 0"
         return f"factor {model.factors[cell[0]].name} is never seen at {cell_text(model, cell)}"
     names = [model.factors[k].name for k in factors]
     product = f"the product of {listed(names, noun='factors')}" if len(names) > 1 else f"factor {names[0]}"

@@ -108,10 +108,12 @@ class BaselineSystem:
     def __init__(self, model: Model, factors: tuple[int, ...], train: Regimes) -> None:
         self.model = model
         self.factors = factors
-        cells = [int(np.prod(model.level_counts[model.scopes[k]].astype(object))) for k in factors]
-        self._narrow = tuple(k for k, count in zip(factors, cells, strict=True) if count <= WIDE)
-        self._wide = tuple(k for k, count in zip(factors, cells, strict=True) if count > WIDE)
-        self._trie = _SubsetTrie.build([model.scopes[k] for k in self._narrow], model.level_counts, len(model))
+        self._counts = self._function_counts(model)
+        cells = [int(np.prod(self._counts[model.scopes[k]].astype(object))) for k in factors]
+        wide = [self._is_wide(k, count) for k, count in zip(factors, cells, strict=True)]
+        self._narrow = tuple(k for k, is_wide in zip(factors, wide, strict=True) if not is_wide)
+        self._wide = tuple(k for k, is_wide in zip(factors, wide, strict=True) if is_wide)
+        self._trie = _SubsetTrie.build([model.scopes[k] for k in self._narrow], self._counts, len(model))
         self._wide_cells: list[tuple[int, Regimes, int]] = []
         self._closure_columns = columns = self._trie.columns if self._narrow else 0
         for k in self._wide:
@@ -120,6 +122,18 @@ class BaselineSystem:
             self._wide_cells.append((k, distinct, columns))
             columns += len(distinct)
         self.columns = columns
+
+    def _function_counts(self, model: Model) -> Ints:
+        """How many columns each intervention has in a factor of its own, shape (d,)."""
+        return model.level_counts
+
+    def _is_wide(self, k: int, cells: int) -> bool:
+        return cells > WIDE
+
+    @property
+    def wide(self) -> tuple[int, ...]:
+        """The factors with one column for each cell seen in training."""
+        return self._wide
 
     def _mask(self, k: int) -> NDArray[np.bool_]:
         mask = np.zeros(len(self.model), dtype=bool)
@@ -169,7 +183,7 @@ class BaselineSystem:
 
     def _extend(self, regimes: Regimes, start: int, stop: int) -> list[tuple[Ints, Ints]]:
         """Closure entries of rows start to stop, by depth, each subset grown by later active positions."""
-        trie, radix = self._trie, self.model.level_counts - 1
+        trie, radix = self._trie, self._counts - 1
         ends = regimes.indptr[1:]
         row = np.arange(start, stop, dtype=np.int64)
         node, code = np.zeros(stop - start, dtype=np.int64), np.zeros(stop - start, dtype=np.int64)
@@ -219,7 +233,7 @@ class BaselineSystem:
         code = column - int(self._trie.first_column[node])
         levels: list[tuple[int, int]] = []
         for position in reversed(self._trie.subsets[node]):
-            code, digit = divmod(code, int(self.model.level_counts[position]) - 1)
+            code, digit = divmod(code, int(self._counts[position]) - 1)
             levels.append((position, digit + 1))
         return tuple(reversed(levels))
 

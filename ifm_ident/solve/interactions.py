@@ -14,7 +14,8 @@ from ifm_ident.answer.identification import JOINT
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import Notation, format_regime
 from ifm_ident.design.regimes import Active, Regimes
-from ifm_ident.solve.identifier import System
+from ifm_ident.solve._basis_system import new_system
+from ifm_ident.solve.system import System
 
 MOST_PAIRS = 2_000
 """So many pairs of systems K(u), K(v) are looked at."""
@@ -60,7 +61,7 @@ def pair_interactions(
         shared = set(model.covers[other])
         factors = tuple(k for k in model.covers[block] if k in shared)
         if factors not in known:
-            known[factors] = _formula(System(design, JOINT, factors), batch, notation)
+            known[factors] = _formula(new_system(design, JOINT, factors), batch, notation)
         found.append(Interaction(block, other, factors, known[factors]))
     return found
 

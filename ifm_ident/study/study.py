@@ -12,19 +12,21 @@ import numpy as np
 
 from ifm_ident.answer.identification import Identification
 from ifm_ident.arrays import Ints
+from ifm_ident.deadline import TIME_LIMIT
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
 from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK, AllRegimes, Listed, Space, UpToOrder, require_feasible
 from ifm_ident.errors import InputError, require_whole
-from ifm_ident.planning.search import TIME_LIMIT
 from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.solve.level_sets import LevelSet, identified_levels
 from ifm_ident.study._screens import FactorLike, factor_maps, read_screen
+from ifm_ident.study.reading._file_regimes import listed_regimes
 from ifm_ident.study.reading._nodes import Node, Place, node_from_plain
 from ifm_ident.study.reading._study_fields import DataSpec, FieldReader, model_from, require_keys, text_of
 from ifm_ident.study.reading._table import RowError
-from ifm_ident.study.reading._tables import read_data_regimes, read_regimes
+from ifm_ident.study.reading._tables import read_data_regimes
 from ifm_ident.study.reading._yaml_nodes import read_yaml
 from ifm_ident.views import Prose, view
 
@@ -137,6 +139,22 @@ class Study:
                 raise InputError(f"{place}: {error}", ("test",)) from None
         return (chunk for space in self.test for chunk in space.chunks(chunk_size))
 
+    def targets_between(self, start: int, stop: int, chunk_size: int = CHUNK) -> Iterator[Regimes]:
+        """The test regimes from `start` on and before `stop`, counted from 0 in test order, in chunks.
+
+        However many test regimes there are, those before `start` are skipped, not made. Raises InputError as
+        `targets` does, but for a space too large to enumerate whole.
+
+        >>> study = Study.from_labels(["ctrl", *(f"g{i}" for i in range(1000))], test={"order": 6})
+        >>> [len(chunk) for chunk in study.targets_between(10**15, 10**15 + 5, chunk_size=4)]
+        [4, 1]
+        """
+        require_whole(chunk_size, "chunk_size", 1)
+        for space in self.test:
+            if start < space.count and stop > 0:
+                yield from space.chunks(chunk_size, max(start, 0), min(stop, space.count))
+            start, stop = start - space.count, stop - space.count
+
     def identify(
         self,
         criterion: CriterionName = "auto",
@@ -182,6 +200,21 @@ class Study:
         target = reader.read(regime)[0] if isinstance(regime, str) else reader.read_map(regime)
         found: Prose = view(self, "explanation", target, criterion)
         return found
+
+    def identified_levels(self, name: str, regime: str = BASELINE, criterion: CriterionName = "auto") -> LevelSet:
+        """The exact set of levels of an intervention with a basis at which a regime of the others is identified.
+
+        Raises InputError as `ifm_ident.identified_levels` does, and for a text that is no regime.
+
+        >>> study = Study.from_dict({
+        ...     "interventions": {"dose": {"levels": [0, 2], "basis": {"poly": 2}}},
+        ...     "factors": [{"sigma": ["dose"]}], "train": [{"dose": 0}, {"dose": 2}],
+        ... })
+        >>> [root.text for root in study.identified_levels("dose").points]
+        ['0', '2']
+        """
+        target = RegimeReader(self.model).read(regime)[0]
+        return identified_levels(Identifier(self.design, self.notation), name, target, criterion)
 
     def implications(
         self,
@@ -384,11 +417,11 @@ class Study:
                     raise InputError(f"the order is a whole number of 0 or more, got {rest!r}; try order:2")
                 return UpToOrder(self.model, int(rest))
             if colon and word == "file":
-                table = read_regimes(self.model, Path(rest))
-                if not len(table.regimes):
+                listed = listed_regimes(self.model, Path(rest))
+                if listed.space.count == 0:
                     raise InputError("the table has no rows; list at least one test regime")
-                notes.extend(table.notes)
-                return Listed(table.regimes)
+                notes.extend(listed.notes)
+                return listed.space
             regime = RegimeReader(self.model).read(spec)[0]
             return Listed(Regimes.from_active([regime], len(self.model)))
         except RowError:
@@ -442,10 +475,11 @@ def _study(root: Node, folder: Path, path: Path | None) -> Study:
     if "test" in entries:
         test, test_notation = fields.test(entries["test"])
     place = "test" if path is None else f"{path}:{root.line_of(('test',))}"
+    notation = train_notation or test_notation or "assignment"
     return Study(
         name,
         design,
-        train_notation or test_notation or "assignment",
+        "assignment" if model.has_bases and notation == "levels" else notation,
         (test,),
         (place,),
         data,

@@ -147,7 +147,7 @@ def check_formulas(training: Training, claims: Claims, rows: Ints) -> Failures:
 def _check_batch(training: Training, claims: Claims, rows: Ints) -> Failures:
     model = claims.design.model
     formulas = _formulas(claims, rows)
-    yield from _check_variables(claims, rows, formulas)
+    yield from check_variables(claims, rows, formulas)
     shown = training.cells.shown(claims.targets.take(rows))
     number = training.cells.find(shown)
     number[number >= training.count] = -1
@@ -188,7 +188,9 @@ def _formulas(claims: Claims, rows: Ints) -> _Formulas:
     )
 
 
-def _check_variables(claims: Claims, rows: Ints, formulas: _Formulas) -> Failures:
+def check_variables(claims: Claims, rows: Ints, formulas: _Formulas | None = None) -> Failures:
+    """The rows whose formulas are not of the variables that the criterion asks for."""
+    formulas = _formulas(claims, rows) if formulas is None else formulas
     names = claims.design.model.variables
     at = np.searchsorted(rows, formulas.row)
     named = np.bincount(at[formulas.variable != JOINT], minlength=len(rows))

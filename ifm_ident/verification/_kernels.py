@@ -32,21 +32,21 @@ def check_kernels(training: Training, claims: Claims, rows: Ints) -> Failures:
     used = np.unique(kernel[rows])
     about = {j: int(claims.kernel_variable[j]) for j in used.tolist()}
     inside = {variable: _factors_of(model, variable) for variable in set(about.values())}
-    unsound = {j: _unsound(model, claims.kernels[j], v, inside[v]) for j, v in about.items()}
+    wrong = {j: unsound(model, claims.kernels[j], v, inside[v]) for j, v in about.items()}
     wanted = np.where(claims.kernel_variable == JOINT, Criterion.JOINT, Criterion.CONDITIONAL)
     mixed = claims.criterion[rows] != wanted[kernel[rows]]
     for row in rows[mixed].tolist():
         words = _about(model, about[int(kernel[row])])
         yield row, f"a {Criterion(claims.criterion[row]).word} refusal cannot rest on a kernel about {words}"
-    sizes = {j: sum(abs(weight) for _, weight in claims.kernels[j]) for j, why in unsound.items() if why is None}
+    sizes = {j: sum(abs(weight) for _, weight in claims.kernels[j]) for j, why in wrong.items() if why is None}
     for large in (False, True):
         chosen = [j for j, size in sizes.items() if (2 * size >= _INT64_SAFE) == large]
         table = _Table.of(training.cells, [claims.kernels[j] for j in chosen], object if large else np.int64)
         for j, shows in zip(chosen, _nonzero_training(training, table), strict=True):
-            unsound[j] = shows
+            wrong[j] = shows
         place = np.full(len(claims.kernels), -1, dtype=np.int64)
         for i, j in enumerate(chosen):
-            if unsound[j] is None:
+            if wrong[j] is None:
                 place[j] = i
         mine = rows[place[kernel[rows]] >= 0]
         for part in _batches(training.cells, claims, mine):
@@ -54,9 +54,9 @@ def check_kernels(training: Training, claims: Claims, rows: Ints) -> Failures:
             for row in part[collected == 0].tolist():
                 yield row, "the kernel gives the target 0, so it proves nothing"
     bad = np.zeros(len(claims.kernels), dtype=bool)
-    bad[[j for j, why in unsound.items() if why is not None]] = True
+    bad[[j for j, why in wrong.items() if why is not None]] = True
     for row in rows[bad[kernel[rows]]].tolist():
-        yield row, str(unsound[int(kernel[row])])
+        yield row, str(wrong[int(kernel[row])])
 
 
 def _about(model: Model, variable: int) -> str:
@@ -69,7 +69,7 @@ def _factors_of(model: Model, variable: int) -> frozenset[int]:
     return frozenset(model.covers[model.cover_index[model.variables[variable]]])
 
 
-def _unsound(model: Model, weights: Weights, variable: int, inside: frozenset[int]) -> str | None:
+def unsound(model: Model, weights: Weights, variable: int, inside: frozenset[int]) -> str | None:
     """Why a kernel is none of this model and these factors, None where it is one."""
     for (factor, levels), weight in weights:
         if not 0 <= factor < len(model.factors):
@@ -77,7 +77,7 @@ def _unsound(model: Model, weights: Weights, variable: int, inside: frozenset[in
         scope, name = model.scopes[factor], model.factors[factor].name
         if factor not in inside:
             return f"the kernel names factor {name!r}, which does not hold {_about(model, variable)}"
-        counts = model.level_counts[scope].tolist()
+        counts = [_choices(model, i) for i in scope.tolist()]
         if len(levels) != len(scope) or any(not 0 <= j < a for j, a in zip(levels, counts, strict=True)):
             return f"the kernel names a cell that factor {name!r} does not have"
         if isinstance(weight, bool) or not isinstance(weight, int):
@@ -85,6 +85,12 @@ def _unsound(model: Model, weights: Weights, variable: int, inside: frozenset[in
     if len({cell for cell, _ in weights}) < len(weights):
         return "the kernel names a cell twice"
     return None
+
+
+def _choices(model: Model, position: int) -> int:
+    """How many levels, or functions, a cell may name of an intervention."""
+    one = model.interventions[position]
+    return len(one.levels) if one.basis is None else one.basis.functions + 1
 
 
 def _batches(cells: CellNumbers, claims: Claims, rows: Ints) -> Sequence[Ints]:

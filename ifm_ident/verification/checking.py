@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,27 +16,30 @@ from ifm_ident.design.design import Design
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regime, format_regimes
 from ifm_ident.design.regime_text import Notation
-from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.regimes import Regimes, recoded
 from ifm_ident.errors import InputError, argument_of
 from ifm_ident.results.claims import Claims
 from ifm_ident.results.header import StudyLike
 from ifm_ident.results.read import ResultFile, read_result
+from ifm_ident.verification._basis_checks import BasisRows, check_basis_formulas, check_basis_kernels
 from ifm_ident.verification._formulas import Failures, Training, check_formulas
 from ifm_ident.verification._kernels import check_kernels
 
 _SHOWN = 50
+_Rows = TypeVar("_Rows")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One result that does not hold: its row, counted from 0, its regime and the reason."""
+    """One result that does not hold: its row, counted from 0, its regime, the reason, and the file of its part."""
 
     row: int
     regime: str
     reason: str
+    part: str = ""
 
     def __str__(self) -> str:
-        return f"result {self.row} ({self.regime}): {self.reason}"
+        return f"{self.part}{': ' * bool(self.part)}result {self.row} ({self.regime}): {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Verification:
     against: the study file or name that the result was compared with, if any; difference: the first thing
     in which the result is not about that study. unreadable: the first claim that cannot even be read, with its
     place; what comes after it was not checked. targets: how many results the file says that it has, None where it
-    does not say so (a CSV never does).
+    does not say so (a CSV never does). broken: of a result in parts, what is not as its manifest says.
     """
 
     checked: int
@@ -54,6 +58,7 @@ class Verification:
     difference: str | None = None
     unreadable: str | None = None
     targets: int | None = None
+    broken: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -63,7 +68,7 @@ class Verification:
     @property
     def holds(self) -> bool:
         """Whether all of it holds, and nothing was removed."""
-        return not self.failures and self.difference is None and self.unreadable is None and self.complete
+        return not (self.failures or self.broken or self.difference or self.unreadable) and self.complete
 
     def __str__(self) -> str:
         noun = "result" if self.checked == 1 else "results"
@@ -78,6 +83,7 @@ class Verification:
             lines.append(f"the file says that it has {self.targets}: some were removed or added")
         if self.unreadable is not None:
             lines.append(f"a claim cannot be read, and nothing after it was checked: {self.unreadable}")
+        lines.extend(self.broken)
         lines.extend(str(failure) for failure in self.failures[:_SHOWN])
         if len(self.failures) > _SHOWN:
             lines.append(f"and {len(self.failures) - _SHOWN} more")
@@ -129,6 +135,7 @@ def verify(
             difference = first_difference(told, study.design)
     notation: Notation = study.notation if study is not None and difference is None else "label"
     training: Training | None = None
+    valued: BasisRows | None = None
     checked, failures, unreadable = 0, [], None
     while True:
         try:
@@ -140,9 +147,14 @@ def verify(
                 raise
             unreadable = str(error)
             break
-        training = training or Training.of(claims.design)
         reasons: dict[int, str] = {}
-        for row, reason in _check(training, claims):
+        if claims.design.model.has_bases:
+            valued = valued or BasisRows(claims.design)
+            found = _check(claims, check_basis_formulas, check_basis_kernels, valued)
+        else:
+            training = training or Training.of(claims.design)
+            found = _check(claims, check_formulas, check_kernels, training)
+        for row, reason in found:
             reasons.setdefault(row, reason)
         rows = np.array(sorted(reasons), dtype=np.int64)
         for row, text in zip(rows.tolist(), _regime_texts(claims, rows, notation), strict=True):
@@ -196,8 +208,8 @@ def first_difference(told: Design, wanted: Design) -> str | None:
     for kind, mine, other in (
         (
             "interventions",
-            [(i.name, i.levels) for i in ours.interventions],
-            [(i.name, i.levels) for i in theirs.interventions],
+            [(i.name, i.written) for i in ours.interventions],
+            [(i.name, i.written) for i in theirs.interventions],
         ),
         ("variables", list(ours.variables), list(theirs.variables)),
         (
@@ -216,10 +228,11 @@ def first_difference(told: Design, wanted: Design) -> str | None:
         return f"its covariates are {_law(ours)}, the study's are {_law(theirs)}"
     if len(told.train) != len(wanted.train):
         return f"it has {len(told.train)} training regimes, the study {len(wanted.train)}"
-    different = np.flatnonzero(~_same(told.train, wanted.train))
+    train = recoded(wanted.train, theirs, ours)
+    different = np.flatnonzero(~_same(told.train, train))
     if len(different):
         row = int(different[0])
-        mine_text, other_text = (format_regime(ours, t[row], "label") for t in (told.train, wanted.train))
+        mine_text, other_text = (format_regime(ours, t[row], "label") for t in (told.train, train))
         return f"training regime {row} is {mine_text} in the result, {other_text} in the study"
     return None
 
@@ -243,8 +256,13 @@ def _same(one: Regimes, other: Regimes) -> NDArray[np.bool_]:
     return same
 
 
-def _check(training: Training, claims: Claims) -> Failures:
-    """Rows and reasons; the first reason of a row counts."""
+def _check(
+    claims: Claims,
+    formulas: Callable[[_Rows, Claims, Ints], Failures],
+    kernels: Callable[[_Rows, Claims, Ints], Failures],
+    rows: _Rows,
+) -> Failures:
+    """Rows and reasons; the first reason of a row counts. The checks of formulas and kernels get `rows`."""
     broken = np.zeros(len(claims), dtype=bool)
     for row, reason in _check_shape(claims):
         broken[row] = True
@@ -261,10 +279,10 @@ def _check(training: Training, claims: Claims) -> Failures:
     index = claims.targets.take(others).first_equal(design.train)
     for row, i in zip(others[index >= 0].tolist(), index[index >= 0].tolist(), strict=True):
         yield row, f"it is equal to training regime {i}, so its status is observed"
-    yield from check_formulas(training, claims, rows_with(Status.IDENTIFIED))
+    yield from formulas(rows, claims, rows_with(Status.IDENTIFIED))
     refused = rows_with(Status.NOT_IDENTIFIED)
-    yield from check_kernels(training, claims, refused)
-    yield from check_formulas(training, claims, refused[claims.terms.sizes[refused] > 0])
+    yield from kernels(rows, claims, refused)
+    yield from formulas(rows, claims, refused[claims.terms.sizes[refused] > 0])
     yield from _check_undecided(claims, rows_with(Status.UNDECIDED))
 
 
@@ -318,7 +336,7 @@ def _check_shape(claims: Claims) -> Iterator[tuple[int, str]]:
 
 def _illegal(design: Design, regimes: Regimes) -> NDArray[np.bool_]:
     """Which active entries name an intervention or level that the model lacks."""
-    counts = design.model.level_counts
+    counts = design.model.known_counts
     outside = (regimes.position < 0) | (regimes.position >= len(counts))
     last = counts[np.where(outside, 0, regimes.position)] if len(counts) else np.zeros(0, dtype=np.int64)
     return outside | (regimes.level < 1) | (regimes.level >= last)

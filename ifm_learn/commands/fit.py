@@ -12,7 +12,7 @@ from ifm_ident.show import counted
 from ifm_learn.commands._options import calibration_option, data_option, jobs_option, seed_option
 from ifm_learn.data.reading import read_samples
 from ifm_learn.density.fitted import FittedModel
-from ifm_learn.ladder.rungs import ENERGIES, GRID
+from ifm_learn.ladder.rungs import ENERGIES, GRID, NETWORKS, TABLES
 
 
 @click.command("fit", epilog="Example:  ifm fit study.yaml -o model.npz")
@@ -28,9 +28,9 @@ from ifm_learn.ladder.rungs import ENERGIES, GRID
 @click.option(
     "--energy",
     type=click.Choice(ENERGIES),
-    default=GRID,
+    default=NETWORKS,
     show_default=True,
-    help="mlp, networks on a grid; the other models of `ifm estimate` need no file.",
+    help="mlp, networks on a grid, or grid, tied splines; the other models of `ifm estimate` need no file.",
 )
 @data_option
 @seed_option
@@ -50,21 +50,21 @@ def command(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Fits networks on a grid to the study's data once, for `ifm estimate --model FILE` to use with any method.
+    """Fits a density on a grid to the study's data once, for `ifm estimate --model FILE` to use with any method.
 
     The file also tells which rows were held out, so that prediction intervals rest on rows that nothing was fitted
     to; `ifm estimate` refuses a model of another design or of other rows.
     """
-    if energy != GRID:
+    if energy not in TABLES:
         raise click.UsageError(
             f"--energy {energy} needs no file: rungs of the ladder are fitted anew in seconds by `ifm estimate "
-            f"--energy {energy}`; a file keeps networks on a grid, --energy {GRID}."
+            f"--energy {energy}`; a file keeps densities on a grid, --energy {NETWORKS} or {GRID}."
         )
     path = check_output(output, force)
     samples = read_samples(load_study(study, quiet), data)
     with stages(quiet) as say:
         say("fitting the density model")
-        model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs)
+        model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs, energy=TABLES[energy])
     model.save(path)
     for note in model.notes:
         remark(f"warning: {note}", quiet)

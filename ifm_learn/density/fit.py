@@ -26,6 +26,15 @@ from ifm_learn.fitting.spread import Spread
 from ifm_learn.inference.grid_tree import GridTree
 from ifm_learn.randomness import checked_seed
 
+SMOOTH = "smooth"
+"""The energies for which everything that is not given is set for few rows and for places beyond them:"""
+
+PAD = 0.5
+"""a grid that goes on by half the range of the rows on either side,"""
+
+SMOOTH_RIDGE = Ridge(0.3, 10.0, tied=True)
+"""a ridge that ties the cells of a factor to each other, and one start, the likelihood being convex."""
+
 _AGREED = 0.05
 """Starts that differ by no more than this in total variation agree, converged or not."""
 
@@ -37,11 +46,12 @@ def fit_density(
     energy: str | Family = "mlp",
     bins: int = BINS,
     ridge: Ridge | None = None,
-    starts: int = STARTS,
+    starts: int | None = None,
     iterations: int | None = None,
     seed: int = 0,
     jobs: int = 1,
     max_cells: int = MAX_CELLS,
+    pad: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> DensityModel:
     """Fit the factors of a design to samples of its training regimes, and average the starts.
@@ -49,7 +59,9 @@ def fit_density(
     objective: `exact` likelihood on the grid, `pseudo`-likelihood, or `auto`, the former where the junction tree
     fits `max_cells`. energy: a family's name, or a function from rows of a factor's variables to an energy. ridge:
     the penalty, by default the strongest within a standard error of the best on rows held out. progress: called
-    after every iteration with the number of its start. iterations: of each start at most, by default 2,000, or 140
+    after every iteration with the number of its start. pad: how far the grid goes on beyond rows, see `Grid.of`.
+    Energies `smooth` have a ridge of their own, one start, and a pad of half the range; others 6 starts and none.
+    iterations: of each start at most, by default 2,000, or 140
     where the clique tables are large: there more of them cost minutes and do not help in new regimes. Warns
     (FitWarning) where starts did not converge and disagree. Same seed, same model. Raises InputError for numbers
     out of range and names that are unknown.
@@ -73,13 +85,17 @@ def fit_density(
     ifm_ident.errors.InputError: there are no energies 'spline'; did you mean splines?
     """
     began = time.perf_counter()
+    smooth = energy == SMOOTH
+    starts = starts if starts is not None else 1 if smooth else STARTS
+    pad = pad if pad is not None else PAD if smooth else 0.0
+    ridge = SMOOTH_RIDGE if ridge is None and smooth else ridge
     check_counts(bins=bins, starts=starts, jobs=jobs, max_cells=max_cells)
     if iterations is not None:
         check_counts(iterations=iterations)
     seed = checked_seed(seed)
     if ridge is not None and not isinstance(ridge, Ridge):
         raise InputError(f"ridge is {ridge!r}; give a Ridge, such as Ridge(0.3, 0.3, tied=False)")
-    grid = Grid.of(samples.x, bins)
+    grid = Grid.of(samples.x, bins, pad=pad)
     cells = FactorCells.of(samples.design)
     pseudo, notes = _use_pseudo(cells, grid, objective, max_cells)
     layout = layout_of(cells, energy, standard_units(samples.x).apply(grid.decode(grid.encode(samples.x))))

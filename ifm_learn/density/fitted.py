@@ -19,7 +19,6 @@ from ifm_learn.density._saved import ROWS, to_arrays, write_arrays
 from ifm_learn.density.fit import fit_density
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.grid import BINS
-from ifm_learn.fitting.fit import STARTS
 from ifm_learn.randomness import one_thread
 
 
@@ -60,7 +59,7 @@ class FittedModel:
         calibration: float = 0.0,
         jobs: int = 1,
         energy: str = "mlp",
-        starts: int = STARTS,
+        starts: int | None = None,
         bins: int = BINS,
     ) -> FittedModel:
         """Fit to all rows but the calibration share, as `fit_density` does.

@@ -119,7 +119,8 @@ class DensityModel:
         """The cells of the last regimes that were asked about and found identified."""
         return {}
 
-    def _choice(self, regimes: Regimes) -> Ints:
+    def choice(self, regimes: Regimes) -> Ints:
+        """The cell that each regime shows of each factor, shape (r, factors)."""
         key = (
             regimes.indptr.tobytes(),
             regimes.position.tobytes(),
@@ -142,7 +143,7 @@ class DensityModel:
 
     def log_potentials(self, x: Floats, regimes: Regimes) -> Floats:
         """log p(x; regime) in nats up to a constant for each regime and a function of x that all share, (n, r)."""
-        choice, bins = self._choice(regimes), self._encode(x)
+        choice, bins = self.choice(regimes), self._encode(x)
         total = np.zeros((len(bins), len(choice)))
         for k, scope in enumerate(self.cells.scopes):
             index = flat_index(bins, scope, self.grid.sizes)
@@ -169,7 +170,7 @@ class DensityModel:
         return potentials - self.log_normalisers(train) if self.exact else potentials
 
     def _collect(self, regimes: Regimes) -> Collected:
-        return self.tree.collect(self._with_base, self._choice(regimes))
+        return self.tree.collect(self._with_base, self.choice(regimes))
 
     def log_normalisers(self, regimes: Regimes) -> Floats:
         """log of the sum over the grid of exp(potential) times the bins' widths, in nats, shape (r,).
@@ -182,6 +183,17 @@ class DensityModel:
     def _require_exact(self, what: str) -> None:
         if not self.exact:
             raise InputError(f"{what} exact inference; {self.cost}; raise max_cells or use fewer bins")
+
+    def joints(self, regimes: Regimes) -> list[Floats]:
+        """The probabilities of all points of the grid in every regime, axes in the order of `tree.axes[0]`.
+
+        InputError where inference is not exact, or factors do not join all variables into one clique.
+        """
+        self._require_exact("probabilities of points need")
+        if len(self.tree.clique_sizes) > 1:
+            raise InputError("probabilities of all points are had where one clique holds all variables")
+        collected = self._collect(regimes)
+        return [collected.beliefs(r)[0] for r in range(len(regimes))]
 
     def marginals(self, regimes: Regimes) -> list[Floats]:
         """The probabilities of every variable's bins, a list of arrays of shape (r, bins).
@@ -224,7 +236,7 @@ class DensityModel:
         if self.exact:
             collected = self._collect(regimes)
             return [collected.sample(r, n, rng) for r in range(len(regimes))]
-        drawn = gibbs(self.cells.scopes, self.grid.sizes, self._with_base, self._choice(regimes), n, rng)
+        drawn = gibbs(self.cells.scopes, self.grid.sizes, self._with_base, self.choice(regimes), n, rng)
         return list(drawn.bins.astype(np.int64))
 
     def disagreement(self, parts: Sequence[Sequence[Floats]]) -> float | None:

@@ -12,7 +12,10 @@ import numpy as np
 
 from ifm_ident import InputError
 from ifm_ident.arrays import Floats, Ints
-from ifm_learn.energies.bases import Basis, Powers, smooth_basis
+from ifm_learn.energies.bases import Basis, Level, Powers, smooth_basis
+
+KNOTS, PAIRED, LINE = 7, 1, 0.003
+"""Of energies on a grid beyond the rows; curvature is what pays of a ridge there, lines next to nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +23,8 @@ class Pairwise:
     """Functions of every variable, and products of the first `paired` ones of every pair of variables.
 
     theta holds the variables' functions, variable by variable, then the products, pair by pair: for
-    (u, v), u < v, function i of u times function j of v, j fastest.
+    (u, v), u < v, function i of u times function j of v, j fastest. line: what straight lines pay of a ridge.
+    level: for every variable the values beyond which its functions in products stay as they are; None: nowhere.
 
     >>> energy = Pairwise.quadratic(np.random.default_rng(0).normal(size=(100, 3)))
     >>> energy.width, energy.size
@@ -31,6 +35,8 @@ class Pairwise:
 
     bases: tuple[Basis, ...]
     paired: int
+    line: float = 1.0
+    level: tuple[tuple[float, float], ...] | None = None
 
     @classmethod
     def quadratic(cls, points: Floats) -> Pairwise:
@@ -45,6 +51,15 @@ class Pairwise:
         variable's. A variable with two or three values has a function for each but one.
         """
         return cls(tuple(smooth_basis(column, knots) for column in points.T), paired)
+
+    @classmethod
+    def smooth(cls, points: Floats, knots: int = KNOTS, paired: int = PAIRED) -> Pairwise:
+        """Splines that may go on beyond the rows: straight lines are nearly free there, products stay level.
+
+        Products of two lines would outgrow what all other functions say there.
+        """
+        ends = tuple((float(column.min()), float(column.max())) for column in points.T)
+        return cls(tuple(smooth_basis(column, knots) for column in points.T), paired, LINE, ends)
 
     @property
     def width(self) -> int:
@@ -76,7 +91,8 @@ class Pairwise:
         """The functions' own penalties, and their products for products of functions."""
         parts = [basis.penalty for basis in self.bases]
         products = [np.outer(parts[u][: self.paired], parts[v][: self.paired]).ravel() for u, v in self.pairs]
-        return np.concatenate([*parts, *products])
+        single = [part * np.where(np.arange(len(part)) == 0, self.line, 1.0) for part in parts]
+        return np.concatenate([*single, *products])
 
     def start(self, rng: np.random.Generator) -> Floats:
         """Zero."""
@@ -96,8 +112,8 @@ class Pairwise:
 
     def features(self, points: Floats) -> Floats:
         """Functions of x, shape (n, size)."""
-        columns = [basis.columns(x) for basis, x in zip(self.bases, points.T, strict=True)]
-        return self._joined(columns, [(columns[u], columns[v]) for u, v in self.pairs])
+        columns, held = self._columns(list(points.T))
+        return self._joined(columns, [(held[u], held[v]) for u, v in self.pairs])
 
     def value(self, theta: Floats, points: Floats) -> Floats:
         """phi at points, nats, shape (n,)."""
@@ -111,28 +127,43 @@ class Pairwise:
         """The gradient of sum(weights * value) by the parameters, shape (size,)."""
         return weights @ self.features(points)
 
+    def _columns(self, points: Sequence[Floats]) -> tuple[list[Floats], list[Floats]]:
+        """Every variable's functions, and what of them is multiplied with others'."""
+        columns = [basis.columns(x) for basis, x in zip(self.bases, points, strict=True)]
+        if self.level is None:
+            return columns, [column[:, : self.paired] for column in columns]
+        level = [Level(basis, *ends) for basis, ends in zip(self.bases, self.level, strict=True)]
+        return columns, [basis.columns(x)[:, : self.paired] for basis, x in zip(level, points, strict=True)]
+
+    def _on(self, axes: Sequence[Floats]) -> tuple[list[Floats], list[Floats]]:
+        """`_columns` of axes, remembered for the last ones: a fit asks for no others."""
+        if len(self._last) != 1 or any(a is not b for a, b in zip(axes, self._last[0][0], strict=True)):
+            self._last[:] = [(tuple(axes), self._columns(axes))]
+        return self._last[0][1]
+
+    @cached_property
+    def _last(self) -> list[tuple[tuple[Floats, ...], tuple[list[Floats], list[Floats]]]]:
+        return []
+
     def table(self, theta: Floats, axes: Sequence[Floats]) -> Floats:
         """phi on the product of the axes, one array axis each."""
-        columns = [basis.columns(axis) for basis, axis in zip(self.bases, axes, strict=True)]
+        columns, held = self._on(axes)
         single, products = self._split(theta)
         total = np.zeros([len(axis) for axis in axes])
         for v, part in enumerate(single):
             total += np.expand_dims(columns[v] @ part, [w for w in range(self.width) if w != v])
         for (u, v), part in zip(self.pairs, products, strict=True):
-            plane = columns[u][:, : self.paired] @ part @ columns[v][:, : self.paired].T
-            total += np.expand_dims(plane, [w for w in range(self.width) if w not in (u, v)])
+            total += np.expand_dims(held[u] @ part @ held[v].T, [w for w in range(self.width) if w not in (u, v)])
         return total
 
     def table_gradient(self, theta: Floats, axes: Sequence[Floats], weights: Floats) -> Floats:
         """The gradient of sum(weights * table) by the parameters, shape (size,)."""
-        columns = [basis.columns(axis) for basis, axis in zip(self.bases, axes, strict=True)]
-        every = range(self.width)
+        (columns, held), every = self._on(axes), range(self.width)
         planes = [weights.sum(axis=tuple(w for w in every if w not in pair)) for pair in self.pairs]
         lines = [weights.sum(axis=tuple(w for w in every if w != v)) for v in every]
         single = [line @ column for line, column in zip(lines, columns, strict=True)]
         products = [
-            (columns[u][:, : self.paired].T @ plane @ columns[v][:, : self.paired]).ravel()
-            for (u, v), plane in zip(self.pairs, planes, strict=True)
+            (held[u].T @ plane @ held[v]).ravel() for (u, v), plane in zip(self.pairs, planes, strict=True)
         ]
         return np.concatenate([*single, *products])
 

@@ -157,6 +157,35 @@ class Spline:
         return turned - self.shift if derivative == 0 else turned
 
 
+@dataclass(frozen=True, eq=False)
+class Level:
+    """Another basis between two ends, each function keeping its value at them beyond.
+
+    >>> Level(Powers(), -1.0, 1.0).columns(np.array([0.5, 1.0, 7.0]))[:, 0].tolist()
+    [0.5, 1.0, 1.0]
+    """
+
+    basis: Basis
+    low: float
+    high: float
+
+    @property
+    def size(self) -> int:
+        """That of the basis."""
+        return self.basis.size
+
+    @property
+    def penalty(self) -> Floats:
+        """That of the basis."""
+        return self.basis.penalty
+
+    def columns(self, x: Floats, derivative: int = 0) -> Floats:
+        """The functions or their derivatives, shape (n, size); derivatives are 0 beyond the ends."""
+        inside = np.clip(x, self.low, self.high)
+        found = self.basis.columns(inside, derivative)
+        return found if derivative == 0 else np.where((inside == x)[:, None], found, 0.0)
+
+
 def _quadrature(knots: Floats) -> tuple[Floats, Floats]:
     """Points and weights that integrate the squares of piecewise straight lines exactly."""
     points, weights = np.polynomial.legendre.leggauss(2)

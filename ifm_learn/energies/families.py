@@ -21,6 +21,7 @@ FAMILIES: dict[str, Family] = {
     "mlp": lambda points: Mlp(points.shape[1]),
     "quadratic": Pairwise.quadratic,
     "splines": Pairwise.splines,
+    "smooth": Pairwise.smooth,
     "saturated": Saturated.of,
     "deep": lambda points: Deep(points.shape[1]),
 }

@@ -77,8 +77,8 @@ class LadderWork:
         """Fit what the energy asks for; InputError for a method the ladder has not, or rows it cannot take."""
         if method not in METHODS:
             raise InputError(
-                f"the method {method!r} needs networks on a grid; take the energy 'mlp', or one of the methods "
-                f"{', '.join(METHODS)}",
+                f"the method {method!r} needs a density on a grid; take the energy 'grid' or 'mlp', or one of "
+                f"the methods {', '.join(METHODS)}",
                 argument="energy",
             )
         samples = held.fitted

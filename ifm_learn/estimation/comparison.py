@@ -24,7 +24,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
 from ifm_learn.estimation._ladder_work import METHODS as BY_LADDER
 from ifm_learn.estimation._ladder_work import LadderWork
-from ifm_learn.ladder.rungs import AUTO, GRID, check_energy
+from ifm_learn.ladder.rungs import AUTO, GRID, NETWORKS, TABLES, check_energy
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.outcome.methods import METHODS, method_of
 from ifm_learn.outcome.regressors import fit_regressor, outcome_regressor, settled
@@ -208,9 +208,12 @@ def _predict(
         warnings.simplefilter("ignore")  # one regime's fit among many; the estimate itself tells
         by_factors = [name for name in methods if METHODS[name].needs_identification]
         found: dict[str, tuple[Floats, str]] = {}
-        if by_factors and energy != GRID:
-            found = _by_ladder(rest, regime, by_factors, energy, seed)
-        density = fit_density(rest, seed=seed) if by_factors and energy == GRID else None
+        if by_factors and energy != NETWORKS:
+            asked = by_factors if energy != GRID else [name for name in by_factors if name in BY_LADDER]
+            found = _by_ladder(rest, regime, asked, energy, seed)
+        density = None
+        if energy in TABLES and len(found) < len(by_factors):
+            density = fit_density(rest, seed=seed, energy=TABLES[energy])
         regressor = None
         if rest.y is not None:
             regressor = settled(fit_regressor(outcome_regressor(None, seed), rest.x, rest.y, groups=rest.unit))
@@ -232,7 +235,7 @@ def _by_ladder(
 ) -> dict[str, tuple[Floats, str]]:
     """By every method of the factors from one fit, or why not: it needs the grid, or no rung takes the rows."""
     nothing = np.full(targets_of(rest).shape[1], np.nan)
-    found = dict.fromkeys(methods, (nothing, "it needs networks on a grid, the energy 'mlp'"))
+    found = dict.fromkeys(methods, (nothing, "it needs a density on a grid, the energy 'grid' or 'mlp'"))
     possible = [name for name in methods if name in BY_LADDER]
     if not possible:
         return found

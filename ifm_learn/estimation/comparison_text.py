@@ -13,11 +13,15 @@ import pyarrow as pa
 from ifm_ident.results import Listing, csv_line, document
 from ifm_ident.show import aligned, counted, html_table, listed, wrapped
 from ifm_learn.estimation.comparison import FEWEST, Comparison
-from ifm_learn.ladder.rungs import AUTO, GRID
+from ifm_learn.ladder.rungs import AUTO, GRID, NETWORKS
 
 SCHEMA = "ifm-comparison/1"
 COLUMNS = ("method", "regime", "error", "predicted", "observed", "noise")
-_WORDS = {AUTO: "an average over models from simple to rich", GRID: "networks on a grid"}
+_WORDS = {
+    AUTO: "an average over models from simple to rich",
+    GRID: "tied splines on a grid",
+    NETWORKS: "networks on a grid",
+}
 _HEADS = ("method", "error", "rank", "worst")
 
 

@@ -34,7 +34,7 @@ from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.shrinkage import Shrinkage, shrink_columns, shrinkage
 from ifm_learn.falsification.bearing import untested
 from ifm_learn.ladder.effects import Reference
-from ifm_learn.ladder.rungs import AUTO, GRID, check_energy
+from ifm_learn.ladder.rungs import AUTO, NETWORKS, TABLES, check_energy, energy_in_tables, energy_of
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.methods import method_of
 from ifm_learn.randomness import checked_seed, one_thread
@@ -43,6 +43,8 @@ MOST_CLAIMED = 64
 """With more training regimes, or variables in different factors, testable claims are left to `ifm falsify`."""
 
 _ONE_OUTCOME = ("dag", "blackbox", "dr", "ifm2", "ifm3")
+
+_BY_TABLES = ("ifm2", "ifm3")
 
 MOST = 100_000
 """Test regimes that are estimated at once."""
@@ -78,7 +80,8 @@ def estimate_study(
     log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only. energy: how densities
     are
     modelled, a name of `ifm_learn.ladder.rungs.ENERGIES`: `auto` averages the models that rows cannot tell apart;
-    `model`, `sensitivity` and the methods ifm2 and ifm3 take networks on a grid, `mlp`. time_limit: seconds that
+    `model`, `sensitivity` and the methods ifm2 and ifm3 take a density on a grid, `grid` or `mlp`, the latter
+    where neither is named. time_limit: seconds that
     fitting may take by forecast; models that would take longer are left out. effects: also differences from the
     baseline and synergies against this expectation (`ifm_learn.ladder.effects`), for energies other than `mlp`.
     shrink: pull estimates of unseen regimes towards a simpler one, as far as it errs less at training regimes left
@@ -116,18 +119,12 @@ def estimate_study(
         raise InputError(
             f"sensitivity is of method 'ifm1', finite and not negative, got {sensitivity} with {method!r}"
         )
-    if model is not None or sensitivity is not None:
-        if asked not in (AUTO, GRID):
-            what = "model" if model is not None else "sensitivity"
-            raise InputError(
-                f"{what} takes networks on a grid, the energy 'mlp', not {asked!r}, whose models are fitted anew "
-                f"in seconds and need no file; leave out energy or {what}",
-                argument="energy",
-            )
-        asked = GRID
-    if asked == AUTO and method in ("ifm2", "ifm3"):
-        asked = GRID
-    if shrink and (asked == GRID or not chosen.needs_identification or effects is not None):
+    in_tables = model is not None or sensitivity is not None or method in _BY_TABLES
+    if in_tables:
+        what = "model" if model is not None else "sensitivity" if sensitivity is not None else "method"
+        asked = energy_in_tables(asked, what, None if model is None else energy_of(model.density))
+    on_grid = in_tables or asked == NETWORKS
+    if shrink and (on_grid or not chosen.needs_identification or effects is not None):
         raise InputError(
             "shrink pulls means by the factors, of method ifm1, dr or balance and an energy other than 'mlp' (so "
             "without model and sensitivity), and has no effects with joint errors; leave one out",
@@ -138,7 +135,7 @@ def estimate_study(
         samples, covariates = read_adjusted(study, data, outcomes)
     else:
         samples = read_samples(study, data, outcomes=outcomes)
-    _check_several(samples, method, asked, model, sensitivity)
+    _check_several(samples, method, asked, on_grid, model is not None or sensitivity is not None)
     if sensitivity is not None:
         baseline_means(samples)
     tell = say or (lambda _: None)
@@ -148,7 +145,7 @@ def estimate_study(
             AdjustedWork(study, samples, covariates, asked, float(level), tuple(whose), by), targets, effects, tell
         )
         targets = got.found.targets
-    elif chosen.needs_identification and asked != GRID:
+    elif chosen.needs_identification and not on_grid:
         got = _by_ladder(
             study, samples, targets, (method, asked, level, seed), calibration, time_limit, effects, shrink, tell
         )
@@ -160,7 +157,7 @@ def estimate_study(
             )
         if model is None and chosen.needs_identification:
             tell("fitting the density model")
-            model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs)
+            model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs, energy=TABLES[asked])
         held = held_out(samples, calibration, seed) if model is None else model.held(samples)
         density = model if chosen.needs_identification else None
         got = _by_estimator(study, held, targets, (method, level, seed), density, sensitivity, tell)
@@ -204,19 +201,20 @@ def estimate_study(
     )
 
 
-def _check_several(
-    samples: Samples, method: str, energy: str, model: FittedModel | None, sensitivity: float | None
-) -> None:
-    """InputError for several outcomes where each would need a regression or a fit of its own."""
+def _check_several(samples: Samples, method: str, energy: str, on_grid: bool, given: bool) -> None:
+    """InputError for several outcomes where each would need a regression or a fit of its own.
+
+    given: whether a model or sensitivity is.
+    """
     if not samples.outcomes:
         return
-    if method in _ONE_OUTCOME or (method_of(method).needs_identification and energy == GRID):
+    if method in _ONE_OUTCOME or (method_of(method).needs_identification and on_grid):
         raise InputError(
             f"the method {method!r} with the energy {energy!r} takes one outcome; several share the models "
             "of another energy by the methods ifm1 or balance, or the methods additive, pooled, mean and control",
             argument="method",
         )
-    if model is not None or sensitivity is not None:
+    if given:
         raise InputError(
             "a fitted model on a grid and sensitivity take one outcome; name one", argument="outcomes"
         )
@@ -322,7 +320,8 @@ def _by_estimator(
     notes += extrapolation_warnings(study.model, targets, weak, study.notation)
     columns.flag("extrapolated", [row for row, said in enumerate(weak) if said])
     columns.note = ["; ".join(filter(None, both)) for both in zip(columns.note, weak, strict=True)]
-    about: dict[str, object] = {} if density is None else {"asked": GRID, "chosen": [GRID]}
+    name = "" if density is None else energy_of(density)
+    about: dict[str, object] = {"asked": name, "chosen": [name]} if name else {}
     additive = estimator if isinstance(estimator, Additive) else None
     return _Answered(found, held, columns, notes, chosen.words, about, moved, additive=additive)
 

@@ -205,12 +205,15 @@ def _fit_one(
     return problem.minimise(problem.whole, ridge, theta, iterations, step=step)
 
 
-def penalised(likelihood: Likelihood, ridge: Ridge) -> Objective:
-    """The objective in nats a row: (minus log-likelihood + penalty) / rows, and its gradient."""
+def penalised(likelihood: Likelihood, ridge: Ridge, centre: Floats | float = 0.0) -> Objective:
+    """The objective in nats a row: (minus log-likelihood + penalty) / rows, and its gradient.
+
+    centre: what the ridge pulls parameters to, shape (size,).
+    """
 
     def objective(theta: Floats) -> tuple[float, Floats]:
         value, gradient = likelihood.value_and_gradient(theta)
-        penalty, slope = ridge.value_and_gradient(likelihood.layout, theta)
+        penalty, slope = ridge.value_and_gradient(likelihood.layout, theta - centre)
         return (value + penalty) / likelihood.rows, (gradient + slope) / likelihood.rows
 
     return objective

@@ -43,7 +43,10 @@ class FittedEnergies:
         width = len(self.layout.design.model.variables)
         if x.ndim != 2 or x.shape[1] != width:
             raise InputError(f"x has shape {x.shape}; give one column for each of the {width} variables")
-        choice = self.choice(regimes)
+        return self.potentials(x, self.choice(regimes))
+
+    def potentials(self, x: Floats, choice: Ints) -> Floats:
+        """`log_potentials` of regimes by the cells that they show, shape (r, factors)."""
         used = np.unique(choice)
         shows = membership(choice, used)
         found = np.empty((len(x), len(choice)))

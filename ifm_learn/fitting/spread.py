@@ -73,11 +73,12 @@ class Spread:
     def _tables(self) -> list[list[Floats]]:
         return [self.layout.tables(theta, self.axes) for theta in self.thetas]
 
+    def curvature(self, start: int, rows: Ints | slice = slice(None)) -> Floats:
+        """Fisher information of all rows, or of some, + ridge at one start's parameters, shape (size, size)."""
+        found = fisher(self.layout, self.axes, self.bins[rows], self.regime[rows], self.thetas[start])
+        return found + self.ridge.matrix(self.layout)
+
     @cached_property
     def _curvature(self) -> list[tuple[Floats, bool]]:
-        """The Cholesky factor of (Fisher information + ridge) of every start."""
-        penalty = self.ridge.matrix(self.layout)
-        return [
-            cho_factor(fisher(self.layout, self.axes, self.bins, self.regime, theta) + penalty)
-            for theta in self.thetas
-        ]
+        """The Cholesky factor of every start's curvature."""
+        return [cho_factor(self.curvature(start)) for start in range(len(self.thetas))]

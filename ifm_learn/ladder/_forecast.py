@@ -19,6 +19,9 @@ Kind = Literal["least squares", "newton", "contrast", "grid"]
 SHARE = 0.6
 """How much of the free memory a fit may plan to take."""
 
+_CALLS = 5e-5
+"""Seconds of Python for one clique of one regime."""
+
 REFITS = 40
 """Refits that errors are taken from."""
 
@@ -89,8 +92,10 @@ def free_memory() -> int:
     return 2 * 2**30
 
 
-def forecast(kind: Kind, size: Size, pace: Speed | None = None) -> Cost:
+def forecast(kind: Kind, size: Size, pace: Speed | None = None, tables: int = 1) -> Cost:
     """What one fit of a kind takes: least squares of means, newton of families, regime contrast, tables on a grid.
+
+    tables: of cliques, each worked on in every regime.
 
     Within a factor of three or so of what is measured; counts of operations stand in the code.
 
@@ -109,8 +114,9 @@ def forecast(kind: Kind, size: Size, pace: Speed | None = None) -> Cost:
     if kind == "contrast":  # gradients over rows x features x regimes
         step = 4 * n * d * m * pace.product + 6 * n * m * pace.entry
         return Cost(100 * step + 5e-3, 8 * n * (2 * d + 4 * m), 30 * step)
-    step = m * size.cells * 6 * pace.entry  # each regime's tables, forwards and backwards
-    return Cost(150 * step + 1e-2, 8 * size.cells * (m + 6), 100 * step)
+    # each regime's tables, forwards and backwards, and what calling for them takes
+    step = m * (size.cells * 6 * pace.entry + tables * _CALLS)
+    return Cost(150 * step + 1e-2, 8 * size.cells * (m + 6), 20 * step)
 
 
 def within_limits(
@@ -142,8 +148,8 @@ def within_limits(
             dropped[name] = f"{name} would hold {_bytes(costs[name].bytes)}, {_bytes(room)} may be used"
         elif whole[name] > left:
             dropped[name] = (
-                f"{name} would take about {_time(whole[name])} with {refits} refits, {_time(left)} are left of "
-                f"{_time(float(seconds or 0))}"
+                f"{name} would take about {duration(whole[name])} with {refits} refits, {duration(left)} are left "
+                f"of {duration(float(seconds or 0))}"
             )
         else:
             kept.add(name)
@@ -166,7 +172,12 @@ def _bytes(count: int) -> str:
     )
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours in words.
+
+    >>> duration(3.21), duration(600.0)
+    ('3.2 s', '10 minutes')
+    """
     if seconds < 100:
         return f"{int(seconds)} s" if seconds >= 10 else f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:,.1f} hours"

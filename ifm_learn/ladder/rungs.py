@@ -9,10 +9,13 @@ import numpy as np
 from ifm_ident import InputError
 from ifm_ident.errors import nearest
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder._forecast import REFITS, within_limits
+from ifm_learn.density.fit import SMOOTH
+from ifm_learn.density.model import DensityModel
+from ifm_learn.ladder._forecast import REFITS, duration, within_limits
 from ifm_learn.ladder._law import Rung
 from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.families import FamilyRung
+from ifm_learn.ladder.grid import GridRung
 from ifm_learn.ladder.normal import Normal
 
 RUNGS: dict[str, Rung] = {
@@ -24,16 +27,24 @@ RUNGS: dict[str, Rung] = {
     "linear": Tilt("linear"),
     "quadratic": Tilt("quadratic"),
     "splines": Tilt("splines"),
+    "grid": GridRung(),
 }
 
 MANY = 200_000
 PATIENCE = 60.0
 
+PATIENCE_WITH_GRIDS = 30.0
+"""Seconds beyond which a grid is no part of an average that was given no limit."""
+
 _UNBOUNDED = ("normal", "poisson", "gamma", "negbin")
 
 AUTO = "auto"
-GRID = "mlp"
-ENERGIES = (AUTO, *RUNGS, GRID)
+GRID = "grid"
+NETWORKS = "mlp"
+TABLES = {GRID: SMOOTH, NETWORKS: "mlp"}
+"""Energies of a density in tables, which a file, sensitivity and some methods need: their names in such a file."""
+
+ENERGIES = (AUTO, *RUNGS, NETWORKS)
 """What `--energy` knows: an average over the rungs, one of them, or networks on a grid."""
 
 
@@ -47,6 +58,40 @@ def check_energy(name: str) -> str:
     """
     if name not in ENERGIES:
         raise InputError(f"there is no energy {name!r}; {nearest(name, ENERGIES)}")
+    return name
+
+
+def energy_of(density: DensityModel) -> str:
+    """The energy that a density in tables was fitted with, by the name it is asked for."""
+    return GRID if density.report.energy == TABLES[GRID] else NETWORKS
+
+
+def energy_in_tables(name: str, what: str, of_file: str | None = None) -> str:
+    """The energy of a density in tables: the one asked for, or for `auto` that of the file, or networks.
+
+    what: needs it. of_file: the energy of a model that is given. InputError for another.
+
+    >>> energy_in_tables("auto", "sensitivity"), energy_in_tables("auto", "model", "grid")
+    ('mlp', 'grid')
+    >>> energy_in_tables("linear", "sensitivity")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: sensitivity takes a density on a grid, the energy 'grid' or 'mlp', not 'linear', \
+whose models are fitted anew in seconds and need no file; leave out energy or sensitivity
+    """
+    if name == AUTO:
+        return of_file or NETWORKS
+    if name not in TABLES:
+        raise InputError(
+            f"{what} takes a density on a grid, the energy {GRID!r} or {NETWORKS!r}, not {name!r}, whose models "
+            f"are fitted anew in seconds and need no file; leave out energy or {what}",
+            argument="energy",
+        )
+    if of_file not in (None, name):
+        raise InputError(
+            f"the model was fitted with the energy {of_file!r}, not {name!r}; leave out energy, or fit it again",
+            argument="energy",
+        )
     return name
 
 
@@ -81,5 +126,14 @@ def affordable(
     if not possible:
         return list(rungs), {}
     costs = {rung.name: rung.forecast(samples) for rung in possible}
-    choice = within_limits(costs, seconds=seconds, refits=REFITS)
-    return [rung for rung in rungs if rung.name not in choice.dropped], choice.dropped
+    dropped: dict[str, str] = {}
+    if seconds is None and GRID in costs and len(costs) > 1:
+        whole = costs[GRID].seconds + REFITS * costs[GRID].refit
+        if whole > PATIENCE_WITH_GRIDS:
+            del costs[GRID]
+            dropped[GRID] = (
+                f"{GRID} would take about {duration(whole)} with {REFITS} refits, more than the "
+                f"{PATIENCE_WITH_GRIDS:g} s that it may take in an average without a time limit"
+            )
+    dropped |= within_limits(costs, seconds=seconds, refits=REFITS).dropped
+    return [rung for rung in rungs if rung.name not in dropped], dropped

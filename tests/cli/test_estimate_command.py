@@ -69,7 +69,9 @@ def run(*arguments: object) -> Result:
 def quick_fits() -> Iterator[None]:
     """Tables for the energies and no networks for y, exact for binary variables: a fit takes a blink."""
 
-    def fit_tables(samples: Samples, seed: int = 0, **_: object) -> DensityModel:
+    def fit_tables(samples: Samples, seed: int = 0, energy: str = "mlp", **_: object) -> DensityModel:
+        if energy == "smooth":
+            return fit_density(samples, energy=energy, seed=seed)
         return fit_density(samples, energy="saturated", ridge=Ridge(0.01, 0.01), starts=1, seed=seed)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -321,8 +323,18 @@ def test_what_needs_the_grid_says_so(tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "fitted anew in seconds by `ifm estimate --energy normal`" in " ".join(refused.stderr.split())
     assert not (tmp_path / "m.npz").exists()
-    with pytest.raises(InputError, match="sensitivity takes networks on a grid, the energy 'mlp', not 'linear'"):
+    kept = CliRunner().invoke(fit.command, [str(study), "--energy", "grid", "-o", str(tmp_path / "m.npz")])
+    assert kept.exit_code == 0, kept.output
+    found = json.loads(run(study, "--model", tmp_path / "m.npz", "--format", "json").stdout)
+    assert found["energy"] == {"asked": "grid", "chosen": ["grid"]}
+    with pytest.raises(InputError, match="fitted with the energy 'grid', not 'mlp'"):
+        raise run(study, "--model", tmp_path / "m.npz", "--energy", "mlp").exception or AssertionError
+    with pytest.raises(
+        InputError, match="sensitivity takes a density on a grid, the energy 'grid' or 'mlp', not 'linear'"
+    ):
         estimate_study(load(study), sensitivity=0.1, energy="linear")
     model = FittedModel.fit(read_samples(load(study)))
-    with pytest.raises(InputError, match="model takes networks on a grid, the energy 'mlp', not 'linear'"):
+    with pytest.raises(
+        InputError, match="model takes a density on a grid, the energy 'grid' or 'mlp', not 'linear'"
+    ):
         estimate_study(load(study), model=model, energy="linear")

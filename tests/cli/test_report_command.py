@@ -182,7 +182,11 @@ def test_flags_stand_in_the_row_and_are_explained_once(ifm: Ifm, study: Path, tm
         ("--estimates", {**ESTIMATES, "results": 3}, "`results` is a list of objects, got 3"),
         ("--estimates", {**ESTIMATES, "results": [{}]}, "results, entry 0: the regime is a map, got None"),
         ("--estimates", {**ESTIMATES, "results": [{"regime": {"D": 1}}]}, "'D'.*is the result about this study?"),
-        ("--estimates", {**ESTIMATES, "results": [{**ROW, "mean": "x"}]}, "entry 0: a number is needed, got 'x'"),
+        (
+            "--estimates",
+            {**ESTIMATES, "results": [{**ROW, "mean": "x"}]},
+            "entry 0: a number is needed, within 1e300, got 'x'",
+        ),
         ("--estimates", {**ESTIMATES, "results": [{**ROW, "confidence": [1]}]}, "confidence is a pair of numbers"),
         ("--falsification", ESTIMATES, "give a result of `ifm falsify --format json`"),
         (

@@ -70,16 +70,25 @@ def test_chunks_do_not_show(kind: str, solved: tuple[Case, Identification], tmp_
     assert read_rows(saved(tmp_path, case, parts, kind), case) == whole
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", [*FORMATS, "json as it is read"])
 def test_small_blocks_read_the_same(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = CASES["cycle"]
     found = answer(case.design, all_codes(case.design.model))
     many = Identification.concatenate([found] * 40)
     expected = rows_of(Claims.of(many))
     monkeypatch.setattr("ifm_ident.results._csv_read._BLOCK_BYTES", 700)
-    for module in ("claims", "_json_read", "_parquet"):
-        monkeypatch.setattr(f"ifm_ident.results.{module}.CLAIM_BLOCK", 3)
-    assert read_rows(saved(tmp_path, case, [many], kind), case) == expected
+    monkeypatch.setattr("ifm_ident.results.claims.CLAIM_BLOCK", 3)
+    for module in ("_json_read", "_parquet"):
+        monkeypatch.setattr(f"ifm_ident.results.{module}.READ_BLOCK", 3)
+    if kind not in FORMATS:
+        monkeypatch.setattr("ifm_ident.results._json_read.LARGE_BYTES", -1)
+        monkeypatch.setattr("ifm_ident.results._json_stream._BLOCK", 50)
+    path = saved(tmp_path, case, [many], kind.partition(" ")[0])
+    assert read_rows(path, case) == expected
+    if kind not in FORMATS:
+        plain = json.dumps(json.loads(path.read_bytes()), indent=1)
+        path.write_text(plain.replace("\n", "\r\n\t") + "\n \n", encoding="utf-8")
+        assert read_rows(path, case) == expected
 
 
 @pytest.mark.parametrize("kind", FORMATS)

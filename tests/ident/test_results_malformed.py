@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -112,18 +113,77 @@ def test_malformed_certificates_are_refused(edit: Callable[[Any], Any], message:
         (b'{"schema": NaN}', "NaN is no JSON number"),
         (b'{"schema": -Infinity}', "-Infinity is no JSON number"),
         (b"[" * 200_000, "nested too deeply|no JSON"),
-        (b'{"a": ' * 200_000, "nested too deeply|no JSON"),
+        (b'{"a": ' * 200_000, "nested too deeply|no JSON|unknown key 'a'"),
         (b'{"schema": "\xff"}', "not UTF-8"),
         (b'{"schema": 1' + b"0" * 200_000 + b"}", "an integer of 200001 digits"),
         (b"{}", "is missing"),
         (b"null", "this is no json result"),
     ],
 )
-def test_hostile_json(text: bytes, message: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [False, True], ids=["at once", "as it is read"])
+def test_hostile_json(text: bytes, message: str, large: bool, tmp_path: Path, monkeypatch: Any) -> None:
     path = tmp_path / "hostile.json"
     path.write_bytes(text)
+    if large:
+        monkeypatch.setattr("ifm_ident.results._json_read.LARGE_BYTES", -1)
     with pytest.raises(InputError, match=message):
         read_result(path)
+
+
+def streamed(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is wrong with a JSON result that is read entry by entry."""
+    monkeypatch.setattr("ifm_ident.results._json_read.LARGE_BYTES", -1)
+    monkeypatch.setattr("ifm_ident.results._json_stream._BLOCK", 50)
+    with pytest.raises(InputError) as caught:
+        [*read_result(path).blocks]
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"results": [', '"results": [,', ""),
+        ('"exponent": "1"}', '"exponent": "1"', ""),
+        ('"exponents"', "'exponents'", ""),
+        ('"status"', '"status', ""),
+        ("}\n", "\n", "Expecting ',' or '}'"),
+        ("}\n", '} "more"\n', "Expecting the end"),
+        ("}\n", ', "results": []}\n', "appears twice"),
+        ("}\n", ', "more": []}\n', "unknown key 'more'"),
+        ('"targets": 1', '"targets": 2', "says that it has 2 results, and has 1"),
+        ('"status"', '"statos"', "results, entry 0"),
+    ],
+)
+def test_json_that_goes_wrong_late_is_refused_by_place(
+    old: str, new: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CASES["poster"]
+    path = tmp_path / "bad.json"
+    text = written(case, [answer(case.design, codes("111"))], "json").decode()
+    path.write_text(bad := text.replace(old, new, 1) if old[0] != "}" else new.join(text.rsplit(old, 1)))
+    try:
+        json.loads(bad)
+    except json.JSONDecodeError as error:
+        message = message or f"line {error.lineno}, column {error.colno}: no JSON: {error.msg}"
+    assert message in streamed(path, monkeypatch)
+
+
+def test_a_result_cut_off_is_refused_wherever_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES["poster"]
+    path = tmp_path / "cut.json"
+    text = written(case, [answer(case.design, codes("111", "110"))], "json").rstrip()
+    for end in range(1, len(text), 7):
+        path.write_bytes(text[:end])
+        assert str(path) in streamed(path, monkeypatch)
+
+
+def test_results_before_their_study_are_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES["poster"]
+    path = tmp_path / "turned.json"
+    data = json.loads(written(case, [answer(case.design, codes("111"))], "json"))
+    path.write_text(json.dumps(dict(reversed(data.items()))))
+    monkeypatch.setattr("ifm_ident.results._json_read.LARGE_BYTES", -1)
+    assert len(read_rows(path, case)) == 1
 
 
 CSV_EDITS = [

@@ -29,10 +29,11 @@ def study_file(folder: Path, data: str, **more: object) -> Path:
 
 
 def test_rows_are_counted_where_samples_are_absent(tmp_path: Path) -> None:
-    path = study_file(tmp_path, "A,B,x\n0,0,1.5\n1,0,2\n1,0,3\n0,1,0\n1,1,9\n,,4\n")
+    path = study_file(tmp_path, "A,B,x\n0,0,1.5\n1,0,2\n1,0,3\n0,1,0\n1,1,9\n,1,7\n,,4\n")
     sizes = load(path).sample_sizes()
     assert sizes is not None
-    assert sizes.tolist() == [2, 2, 1, 0]  # the repeat is counted at its first index, 11 is not in training
+    # a row without any treatment counts nowhere, the repeat at its first index, and 11 is not in training
+    assert sizes.tolist() == [1, 2, 2, 0]
     run = CliRunner().invoke(command, [str(path), "--objective", "variance"])
     assert run.exit_code == 0
     assert "[variance factor 2]" in run.stdout  # 1/2 + 1/2 + 1

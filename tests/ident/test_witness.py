@@ -17,8 +17,9 @@ from ifm_ident.design.design import Design
 from ifm_ident.errors import InputError
 from ifm_ident.messages.by_messages import identify_by_messages
 from ifm_ident.show.witness import Witness, short_integer, witness
-from ifm_ident.solve.identifier import CriterionName, Identifier, System
+from ifm_ident.solve.identifier import CriterionName, Identifier
 from ifm_ident.solve.nearest import nearest_identified
+from ifm_ident.solve.system import System
 from ifm_ident.verification.checking import verify
 from tests.cases import CASES, CHAIN, CONDITIONAL, CYCLE, NEVER_SEEN, SATURATED, Case, codes
 from tests.oracles import Codes, Oracle, PlainDesign, codes_of, conditional_verdicts, regimes_of

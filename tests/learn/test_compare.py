@@ -113,7 +113,7 @@ def test_methods_of_the_factors_are_fitted_once_for_each_regime_by_the_ladder(
     by = dict(zip(found.methods, found.errors, strict=True))
     assert np.isfinite(np.array([by[name] for name in ("ifm1", "dr", "balance", "additive")])).all()
     assert np.isnan(by["ifm2"]).all()
-    assert found.reasons["ifm2"] == "it needs networks on a grid, the energy 'mlp'"
+    assert found.reasons["ifm2"] == "it needs a density on a grid, the energy 'grid' or 'mlp'"
     # ctrl is no combination of parts; of 11 without its rows the strongest single is B, two above ctrl
     predicted = dict(zip(found.methods, found.predicted, strict=True))
     values = samples()
@@ -125,6 +125,6 @@ def test_methods_of_the_factors_are_fitted_once_for_each_regime_by_the_ladder(
     assert "left out, of those that the others identify; densities by normal" in " ".join(repr(found).split())
     refused = compare_methods(samples(), ["ifm1"], energy="bernoulli")
     assert "cannot describe these rows" in refused.reasons["ifm1"]
-    assert "needs networks" in compare_methods(samples(), ["ifm3"]).reasons["ifm3"]
+    assert "needs a density on a grid" in compare_methods(samples(), ["ifm3"]).reasons["ifm3"]
     with pytest.raises(InputError, match="there is no energy 'norml'; did you mean normal"):
         compare_methods(samples(), ["ifm1"], energy="norml")

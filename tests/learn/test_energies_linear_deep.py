@@ -23,6 +23,7 @@ ENERGIES: dict[str, tuple[Callable[[], Energy], Floats]] = {
     "splines": (lambda: Pairwise.splines(ROWS), ROWS),
     "splines of discrete variables": (lambda: Pairwise.splines(LEVELS), LEVELS),
     "splines of one variable": (lambda: Pairwise.splines(ROWS[:, :1]), ROWS[:, :1]),
+    "smooth": (lambda: Pairwise.smooth(ROWS), ROWS * 2),
     "saturated": (lambda: Saturated.of(LEVELS), LEVELS),
     "mlp": (lambda: Mlp(3, 4), ROWS),
     "deep": (lambda: Deep(3, 4), ROWS),
@@ -94,6 +95,17 @@ def test_splines_hold_straight_lines_first_and_sort_by_roughness() -> None:
     # far outside the data everything is straight: second differences vanish
     far = spline.columns(x.max() + np.array([1.0, 2.0, 3.0]))
     np.testing.assert_allclose(np.diff(far, 2, axis=0), 0.0, atol=1e-8)
+
+
+def test_smooth_energies_are_straight_beyond_the_rows_and_their_products_level() -> None:
+    energy = Pairwise.smooth(ROWS[:, :2])
+    theta = np.random.default_rng(6).normal(size=energy.size)
+    far = ROWS[:, :2].max(axis=0) + np.arange(1.0, 5.0)[:, None]
+    np.testing.assert_allclose(np.diff(energy.value(theta, far), 2), 0.0, atol=1e-8)
+    products = energy.features(far)[:, -1]
+    assert np.ptp(products) == 0.0
+    assert np.abs(products[0]) > 1
+    assert energy.penalty[0] < 0.01 < energy.penalty[1]
 
 
 def test_splines_take_fewer_knots_where_values_repeat() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from ifm_ident import Design, Identifier, Study
 from ifm_ident.report.page import Asked, write_report
-from ifm_ident.solve.identifier import System
+from ifm_ident.solve.system import System
 from ifm_learn import compare_methods, estimate_study, falsify
 from ifm_learn.data.reading import read_samples
 from ifm_learn.density.fitted import FittedModel

@@ -163,6 +163,7 @@ def test_a_rung_that_some_rows_cannot_carry_is_left_out() -> None:
 def test_two_values_are_not_taken_for_numbers_or_counts() -> None:
     samples = shifted(20)
     binary = Samples(samples.design, samples.regime, (samples.x > 0).astype(float))
-    assert [rung.name for rung in rungs_for("auto", binary)] == ["bernoulli", "linear", "quadratic", "splines"]
+    names = ["bernoulli", "linear", "quadratic", "splines", "grid"]
+    assert [rung.name for rung in rungs_for("auto", binary)] == names
     with pytest.raises(InputError, match="the energy 'bernoulli' cannot describe these rows"):
         rungs_for("bernoulli", samples)

@@ -1,1 +1,1 @@
-"""Exact linear algebra over the rationals for sparse integer matrices; only `dense` and `lattice` import flint."""
+"""Exact linear algebra over the rationals; only `_dense`, `_rationals` and `lattice` import flint."""

@@ -27,13 +27,23 @@ from ifm_ident.deadline import Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regime
 from ifm_ident.errors import InputError, require_known
+from ifm_ident.solve.basis_incidence import TOO_LONG, unscaled
 from ifm_ident.solve.exact.factorisation import Solutions
-from ifm_ident.solve.identifier import Identifier, System
+from ifm_ident.solve.exact.products import WouldOverflow
+from ifm_ident.solve.identifier import Identifier
 from ifm_ident.solve.objectives._l1 import Exponents, LeastTotal
 from ifm_ident.solve.objectives._sparse import FewestDensities
 from ifm_ident.solve.objectives._training_rows import TrainingRows
 from ifm_ident.solve.objectives._variance import least_variance, variances
-from ifm_ident.solve.objectives.exact_columns import Ratios, from_maps, group_sums, require_solutions, to_common
+from ifm_ident.solve.objectives.exact_columns import (
+    Ratios,
+    from_maps,
+    group_sums,
+    require_solutions,
+    times,
+    to_common,
+)
+from ifm_ident.solve.system import System
 
 Objective = Literal["basis", "sparse", "l1", "variance"]
 
@@ -139,7 +149,10 @@ def choose(
         own = np.unique(owner[entries])
         start = _part(terms, owner, entries, own)
         system = identifier.joint if block == JOINT else identifier.conditional(block)
-        found, value, bound = _choose_in(system, identification, own, start, objective, sizes, deadline)
+        try:
+            found, value, bound = _choose_in(system, identification, own, start, objective, sizes, deadline)
+        except WouldOverflow:
+            raise InputError(TOO_LONG) from None
         rows.append(own)
         blocks.append(np.full(len(own), block, dtype=np.int64))
         parts.append(found)
@@ -213,9 +226,9 @@ def _choose_in(
         return start, value, value
     targets = identification.targets.take(own).restrict(system.depends_on)
     first, same = np.unique(targets.first_equal(targets), return_inverse=True)
-    wanted, _ = system.incidence.rows(targets.take(first))
+    wanted, scale = system.target_rows(targets.take(first))
     rows = TrainingRows(system.rows)
-    begin = _solutions(start.take(first), design)
+    begin = _times(_solutions(start.take(first), design), scale)
     if objective == "variance":
         assert sizes is not None
         found, value = least_variance(rows, wanted, begin, sizes)
@@ -224,7 +237,23 @@ def _choose_in(
         found, bound = _one_by_one(rows, wanted, begin, objective, deadline)
         value = _values(found, objective, sizes)
     require_solutions(system.rows, found, wanted)
+    if scale is not None:
+        found = unscaled(found, np.ones(len(design.distinct), dtype=np.int64), scale)
+        value = _values(found, objective, sizes)
+        if objective == "variance":
+            bound = value
+        elif objective == "l1":
+            bound = Ratios.of([max(Fraction(1), bound[t] / int(e)) for t, e in enumerate(scale)])
     return system.terms_of(found).take(same), value.take(same), bound.take(same)
+
+
+def _times(solutions: Solutions, scale: Ints | None) -> Solutions:
+    """The solutions of targets whose rows are multiplied by whole numbers."""
+    if scale is None:
+        return solutions
+    numerator = times(solutions.numerator, scale[solutions.owners])
+    divisor = np.gcd(numerator, solutions.denominator)
+    return replace(solutions, numerator=numerator // divisor, denominator=solutions.denominator // divisor)
 
 
 def _solutions(terms: Terms, design: Design) -> Solutions:

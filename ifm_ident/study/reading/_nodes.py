@@ -7,6 +7,8 @@ import numbers
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
 from typing import Literal
 
 from ifm_ident.errors import InputError
@@ -15,6 +17,9 @@ from ifm_ident.study.reading._sources import is_tabular
 
 Kind = Literal["map", "seq", "str", "int", "float", "bool", "null", "date", "table"]
 Place = tuple[str | int, ...]
+NUMBER_KEYS = ("coordinate", "table")
+"""Maps under these keys are from levels, which may be numbers, to values."""
+
 
 _WORDS: dict[Kind, str] = {
     "map": "a map",
@@ -165,6 +170,8 @@ def node_from_plain(value: object, path: Place = ()) -> Node:
     if isinstance(value, Mapping):
         node = Node("map", 0)
         for key, child in value.items():
+            if path and path[-1] in NUMBER_KEYS and isinstance(key, (int, float)) and not isinstance(key, bool):
+                key = str(key)
             if not isinstance(key, str):
                 raise InputError(f"the key {key!r} is not text; write '{key}'", path)
             node.entries[key] = node_from_plain(child, (*path, key))
@@ -180,6 +187,8 @@ def node_from_plain(value: object, path: Place = ()) -> Node:
             raise InputError(str(error), path) from None
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
         return Node("bool", 0, str(bool(value)), bool(value))
+    if isinstance(value, (Fraction, Decimal)):
+        return Node("str", 0, str(value), str(value))
     if isinstance(value, numbers.Integral):
         return Node("int", 0, str(int(value)), int(value))
     if isinstance(value, numbers.Real):

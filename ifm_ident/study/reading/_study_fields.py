@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import numpy as np
 
@@ -18,12 +18,14 @@ from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.design.spaces import AllRegimes, Listed, Space, UpToOrder
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.files import note_input
+from ifm_ident.study.reading._file_regimes import SpaceTable, listed_regimes
 from ifm_ident.study.reading._nodes import Node, Place
 from ifm_ident.study.reading._sources import table_of
 from ifm_ident.study.reading._table import RowError
 from ifm_ident.study.reading._tables import RegimeTable, data_regimes, read_counts, read_regimes
 from ifm_ident.study.reading.label_conventions import LABEL_KEYS, LabelConvention
 
+Read = TypeVar("Read", RegimeTable, SpaceTable)
 Scale = Literal["none", "paper", "standard"]
 _SCALES = ("none", "paper", "standard")
 _TABLE_KEYS = ("file", "label", "labels")
@@ -112,6 +114,9 @@ def model_from(root: Node) -> Model:
     interventions = []
     for name, levels in node.entries.items():
         place: Place = ("interventions", name)
+        if levels.kind == "map":
+            interventions.append(_valued(name, levels))
+            continue
         items = list_of(levels, place, f"the levels of {name!r}", "[0, 1], baseline first")
         values = tuple(level_of(item, (*place, i)) for i, item in enumerate(items))
         interventions.append(Intervention(name, values))
@@ -131,6 +136,25 @@ def model_from(root: Node) -> Model:
     nodes = list_of(root.entries["factors"], ("factors",), "`factors`", "[{x: [x], sigma: [A]}]")
     factors = tuple(_factor(node, k, variables) for k, node in enumerate(nodes))
     return Model(tuple(interventions), variables, factors, covariates, bool(randomised and randomised.value))
+
+
+def _valued(name: str, node: Node) -> Intervention:
+    """The intervention whose levels have values: a map with `levels`, `basis` and maybe `coordinate`."""
+    place: Place = ("interventions", name)
+    require_keys(node, place, ("levels", "basis", "coordinate"), ("levels", "basis"))
+    items = list_of(node.entries["levels"], (*place, "levels"), f"the levels of {name!r}", "[0, 0.3, 1]")
+    for i, item in enumerate(items):
+        level_of(item, (*place, "levels", i))
+    return Intervention.from_map(name, {key: _as_written(entry) for key, entry in node.entries.items()})
+
+
+def _as_written(node: Node) -> object:
+    """A node as plain values, decimals as the text that was written."""
+    if node.kind == "map":
+        return {key: _as_written(entry) for key, entry in node.entries.items()}
+    if node.kind == "seq":
+        return [_as_written(item) for item in node.items]
+    return node.raw if node.kind == "float" else node.value
 
 
 def _names(node: Node, place: Place, what: str) -> tuple[str, ...]:
@@ -225,7 +249,9 @@ class FieldReader:
                 return UpToOrder(self.model, self._order(node.entries["order"])), None
             if node.kind == "map":
                 require_keys(node, place, ("order", *_TABLE_KEYS))
-            return Listed(self._table(node, place).regimes), None
+            listed = self._read(node, place, listed_regimes)
+            self._require_rows(listed.space.count, node, place)
+            return listed.space, None
         if node.kind == "str" and node.value == "all":
             return AllRegimes(self.model), None
         if node.kind != "seq":
@@ -301,20 +327,28 @@ class FieldReader:
         return cast(int, node.value)
 
     def _table(self, node: Node, place: Place) -> RegimeTable:
+        found = self._read(node, place, read_regimes)
+        self._require_rows(len(found.regimes), node, place)
+        return found
+
+    def _read(self, node: Node, place: Place, read: Callable[..., Read]) -> Read:
+        """What a reader of tables makes of the one that a node names."""
         if node.kind != "table":
             require_keys(node, place, ("order", *_TABLE_KEYS) if place == ("test",) else _TABLE_KEYS, ("file",))
         source, given = self._source(node, place), self._labels(node, place)
         try:
-            found = read_regimes(self.model, source, *given)
+            found = read(self.model, source, *given)
         except RowError:
             raise
         except InputError as error:
             raise InputError(str(error), (*place, "file")) from None
         self.notes.extend(found.notes)
-        if not len(found.regimes):
-            file, what = table_of(source).path, "test" if place == ("test",) else "training"
-            raise InputError(f"{file}: the table has no rows; list at least one {what} regime", place)
         return found
+
+    def _require_rows(self, count: int, node: Node, place: Place) -> None:
+        if not count:
+            file, what = table_of(self._source(node, place)).path, "test" if place == ("test",) else "training"
+            raise InputError(f"{file}: the table has no rows; list at least one {what} regime", place)
 
     def _source(self, node: Node, place: Place) -> object:
         """The path that `file` names, or the data frame in its place."""
@@ -391,6 +425,8 @@ class FieldReader:
             for name, level in node.entries.items():
                 if self.model.find(name) is not None:
                     levels[name] = level_of(level, (*place, name))
+                    if self.model.valued[self.model.position[name]] and level.kind == "float":
+                        levels[name] = level.raw
                 else:
                     levels[name] = 0
             try:

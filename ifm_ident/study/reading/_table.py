@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,16 @@ class RowError(InputError):
 
     def __init__(self, path: Path | str, row: int | None, message: str) -> None:
         super().__init__(f"{path}, {message}" if row is None else f"{path}, row {row + 1}: {message}")
+
+    def moved(self, rows: int) -> RowError:
+        """The same error of a table that has so many rows before these.
+
+        >>> print(RowError("t.csv", 4, "no such regime").moved(1000))
+        t.csv, row 1005: no such regime
+        """
+        head, row, tail = re.split(r"(?<=, row )(\d+)", str(self), maxsplit=1)
+        path, _, _ = head.rpartition(", row ")
+        return RowError(path, int(row) - 1 + rows, tail.removeprefix(": "))
 
 
 @dataclass(frozen=True, eq=False)

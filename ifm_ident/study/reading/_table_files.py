@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,22 +21,35 @@ from ifm_ident.study.reading.missing_files import missing_file
 
 ANNDATA_SUFFIX = ".h5ad"
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ANNDATA_SUFFIX)
+BOM = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 2**24
+_BATCH_ROWS = 2**14
 
 
 def read_table_file(path: Path) -> Table:
     """The table of a CSV, TSV or Parquet file, told apart by the suffix; cells of CSV and TSV stay text."""
-    suffix = path.suffix.lower()
-    parquet = suffix in (".parquet", ".pq")
+    parquet = is_parquet(path)
     nested: dict[str, str] = {}
+    with readable(path):
+        data = _read_parquet(path, nested) if parquet else _read_text(path)
+    return Table(path, data, untyped=not parquet, unreadable=nested)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the suffix says Parquet."""
+    return path.suffix.lower() in (".parquet", ".pq")
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """What reading a table raises, as InputError that names the file."""
     try:
-        data = _read_parquet(path, nested) if parquet else _read_text(path, suffix)
+        yield
     except FileNotFoundError:
         raise missing_file(path, SUFFIXES) from None
     except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: the table cannot be read ({reason})") from None
-    return Table(path, data, untyped=not parquet, unreadable=nested)
 
 
 def _read_parquet(path: Path, nested: dict[str, str]) -> pa.Table:
@@ -52,7 +67,21 @@ def _read_parquet(path: Path, nested: dict[str, str]) -> pa.Table:
         source.seek(0)
         file = pq.ParquetFile(source, read_dictionary=texts)
         _require_small(path, file.metadata, len(names))
-        return _unfolded(path, file.read(names), schema, texts)
+        try:
+            return _unfolded(path, file.read(names, use_threads=False), schema, texts)
+        except (OSError, pa.ArrowNotImplementedError):  # an encoding that arrow cannot keep as a dictionary
+            source.seek(0)
+            return _in_batches(path, pq.ParquetFile(source), names)
+
+
+def _in_batches(path: Path, file: pq.ParquetFile, names: list[str]) -> pa.Table:
+    """The columns, as long as what has been read is within the limit."""
+    batches, size = [], 0
+    for batch in file.iter_batches(_BATCH_ROWS, columns=names, use_threads=False):
+        size += batch.nbytes
+        require_within("file", size, f"{path}, decompressed")
+        batches.append(batch)
+    return pa.Table.from_batches(batches) if batches else file.schema_arrow.empty_table().select(names)
 
 
 def _require_small(path: Path, metadata: pq.FileMetaData, columns: int) -> None:
@@ -79,18 +108,30 @@ def _unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) 
     return table
 
 
-def _read_text(path: Path, suffix: str) -> pa.Table:
+def _read_text(path: Path) -> pa.Table:
     data = read_bytes(path)
     refuse_other_formats(path, data)
-    if not data.removeprefix(b"\xef\xbb\xbf").strip():
+    if not data.removeprefix(BOM).strip():
         raise InputError(f"{path}: the file is empty; the first line names the columns")
+    require_utf8(path, data)
+    return parse_text(path, data.removeprefix(BOM).strip(b"\r\n") + b"\n")
+
+
+def require_utf8(path: Path, data: bytes, offset: int = 0, row: int = 0) -> None:
+    """Raise InputError for bytes that are no UTF-8: those of a file from `offset` on, where line `row` begins."""
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        row = data.count(b"\n", 0, error.start)
-        what = f"byte offset {error.start} is 0x{data[error.start]:02x}, not UTF-8; save the table as UTF-8"
+        row += data.count(b"\n", 0, error.start)
+        what = (
+            f"byte offset {offset + error.start} is 0x{data[error.start]:02x}, not UTF-8; save the table as UTF-8"
+        )
         raise (RowError(path, row - 1, what) if row else InputError(f"{path}: {what}")) from None
-    data = data.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n") + b"\n"
+
+
+def parse_text(path: Path, data: bytes) -> pa.Table:
+    """The table of the bytes of a text file: a line that names the columns, then rows; every cell stays text."""
+    suffix = path.suffix.lower()
     tabs = suffix == ".tsv" or (suffix == ".txt" and b"\t" in data.split(b"\n", 1)[0])
     width = _header_width(path, data, tabs)
     if width == 1:

@@ -73,9 +73,15 @@ def read_regimes(
     [(), ((0, 1), (1, 1)), ((0, 1),)]
     """
     table = table_of(source)
+    column, notes = regime_columns(model, table, label)
+    found = regimes_in(model, table, column, labels)
+    return dataclasses.replace(found, notes=(*found.notes, *notes))
+
+
+def regime_columns(model: Model, table: Table, label: Label) -> tuple[Label, tuple[str, ...]]:
+    """The label columns of a table of regimes, as `label_column` finds them, and remarks on columns not read."""
     others = _responses(model, table, ()) if label is None else ()
-    found = regimes_in(model, table, label_column(model, table, label, extra=others), labels)
-    return dataclasses.replace(found, notes=(*found.notes, *_ignored(table, others)))
+    return label_column(model, table, label, extra=others), _ignored(table, others)
 
 
 def read_counts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ import yaml
 from ifm_ident.errors import InputError
 from ifm_ident.files import note_input
 from ifm_ident.limits import beyond, current, read_bytes
-from ifm_ident.study.reading._nodes import Kind, Node, scalar_from_text, too_deep
+from ifm_ident.study.reading._nodes import NUMBER_KEYS, Kind, Node, scalar_from_text, too_deep
 from ifm_ident.study.reading.missing_files import missing_file
 
 STUDY_SUFFIXES = (".yaml", ".yml", ".json")
@@ -265,6 +265,8 @@ class _Composer:
     def _key(self, event: _Event, parent: Node, node: Node) -> str:
         if node.kind in ("map", "seq"):
             raise self._error(event, "a list or map cannot be a key; use text in quotes")
+        if node.kind in ("int", "float") and len(self.open) > 1 and self.open[-2].key in NUMBER_KEYS:
+            node = replace(node, kind="str", value=node.raw)
         if node.kind != "str":
             raise self._error(event, f'the key {node.raw} is {node.words}, not text; write "{node.raw}"')
         key = str(node.value)

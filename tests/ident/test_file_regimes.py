@@ -1,0 +1,125 @@
+"""Regimes streamed from large tables: what the reader of whole tables gives, from any row on, errors too."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.design.spaces import Listed
+from ifm_ident.errors import InputError
+from ifm_ident.study.reading import _file_regimes
+from ifm_ident.study.reading._file_regimes import FileRegimes, listed_regimes
+from ifm_ident.study.reading._tables import read_regimes
+
+NAMES = [f"g{i}" for i in range(9)]
+MODEL = Model(tuple(Intervention(name, (0, 1)) for name in NAMES), ("x",), (Factor("f", ("x",), tuple(NAMES)),))
+RNG = random.Random(5)
+LABELS = ["+".join(RNG.sample(NAMES, RNG.randrange(5))) or "ctrl" for _ in range(300)]
+SPANS = ((0, None, 7), (13, 200, 64), (299, 300, 3), (77, 78, 1), (0, 300, 1000), (250, 900, 50), (300, None, 5))
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file is large, and comes in blocks of some rows."""
+    for name, value in {"LARGE_BYTES": 1, "LARGE_ROWS": 1, "_BLOCK_BYTES": 70, "_BATCH_CELLS": 20}.items():
+        monkeypatch.setattr(_file_regimes, name, value)
+
+
+def require_equal(path: Path, label: str | None = None) -> None:
+    space = listed_regimes(MODEL, path, label).space
+    assert isinstance(space, FileRegimes)
+    whole = read_regimes(MODEL, path, label).regimes
+    assert space.count == len(whole)
+    for start, stop, size in SPANS:
+        chunks = [*space.chunks(size, start, stop)]
+        assert [len(chunk) for chunk in chunks] == [len(c) for c in Listed(whole).chunks(size, start, stop)]
+        assert [regime for chunk in chunks for regime in chunk] == [*whole.take(slice(start, stop))]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("before", ["", "\ufeff", "\ufeff\n"])
+@pytest.mark.parametrize("after", ["", "\n", "\n\n\n"])
+def test_csv(end: str, before: str, after: str, tmp_path: Path) -> None:
+    """Quoted cells, new lines in cells, empty lines, a byte order mark."""
+    rows = [f'"{label}",{i}' if i % 3 else f'{label},"a{end}b""c"' for i, label in enumerate(LABELS)]
+    rows[100] += end  # an empty line
+    path = tmp_path / "t.csv"
+    path.write_bytes((before + end.join(["label,n", *rows]) + after).encode())
+    require_equal(path, "label")
+
+
+def test_a_column_for_each_intervention(tmp_path: Path) -> None:
+    cells = [[str(int(name in label.split("+"))) for name in NAMES] for label in LABELS]
+    text = tmp_path / "t.tsv"
+    text.write_text("\n".join("\t".join(row) for row in [NAMES, *cells]))
+    require_equal(text)
+    columns = {name: pa.array([int(row[j]) for row in cells]) for j, name in enumerate(NAMES)}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet", row_group_size=47)
+    require_equal(tmp_path / "t.parquet")
+
+
+def test_parquet(tmp_path: Path) -> None:
+    table = pa.table({"other": [[i] for i in range(300)], "a.b": LABELS, "a": LABELS[::-1]})
+    pq.write_table(table, tmp_path / "t.pq", row_group_size=47)
+    require_equal(tmp_path / "t.pq", "a.b")
+    require_equal(tmp_path / "t.pq", "a")
+
+
+@pytest.mark.parametrize("bad", ["g1+nonsense", "", "g1+g1"])
+@pytest.mark.parametrize("row", [0, 150, 299])
+def test_errors_name_the_row_of_the_file(bad: str, row: int, tmp_path: Path) -> None:
+    labels = [*LABELS[:row], bad, *LABELS[row + 1 :]]
+    for path in (tmp_path / "t.csv", tmp_path / "t.parquet"):
+        if path.suffix == ".csv":
+            path.write_text("label,n\n" + "".join(f"{label},1\n" for label in labels))
+        else:
+            pq.write_table(pa.table({"label": labels}), path, row_group_size=47)
+        with pytest.raises(InputError) as whole:
+            read_regimes(MODEL, path, "label")
+        with pytest.raises(InputError) as streamed:
+            [*listed_regimes(MODEL, path, "label").space.chunks(64, row // 2)]
+        assert str(streamed.value) == str(whole.value)
+        assert f"row {row + 1}: " in str(streamed.value)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data.replace(b"g1+g2,7", b"g1+g2,7,8"),
+        lambda data: data.replace(b"g1+g2,7", b"g1+g\xff,7"),
+        lambda data: data.replace(b"label,n", b"label,label"),
+        lambda data: data.replace(b"label,n", b"lab\xffl,n"),
+        lambda data: data.replace(b"label,n", b"lable,n"),
+    ],
+)
+def test_a_table_that_is_none_is_refused_when_it_is_opened(spoil: object, tmp_path: Path) -> None:
+    rows = [f"{label},1\n" for label in LABELS]
+    rows[200] = "g1+g2,7\n"
+    path = tmp_path / "t.csv"
+    path.write_bytes(spoil(("label,n\n" + "".join(rows)).encode()))  # type: ignore[operator]
+    with pytest.raises(InputError) as whole:
+        read_regimes(MODEL, path, "label")
+    with pytest.raises(InputError) as streamed:
+        listed_regimes(MODEL, path, "label")
+    assert str(streamed.value).partition(";")[0] == str(whole.value).partition(";")[0]
+
+
+def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("label\n" + "\n".join(["nonsense"] * 50 + LABELS))
+    chunks = [*listed_regimes(MODEL, path).space.chunks(64, 50)]
+    assert [*Regimes.concatenate(chunks)] == [*read_regimes(MODEL, LABELS).regimes]
+
+
+def test_the_digest_is_of_the_file_and_how_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("label,other\n" + "\n".join(f"{label},ctrl" for label in LABELS))
+    one, other = (listed_regimes(MODEL, path, name).space.digest for name in ("label", "other"))
+    path.write_text(path.read_text() + "\nctrl,ctrl")
+    assert len({one, other, listed_regimes(MODEL, path, "label").space.digest}) == 3
