@@ -220,7 +220,14 @@ def factor_maps(names: Sequence[str], factors: Sequence[FactorLike] | None) -> l
     written: list[object] = []
     for factor in factors:
         if isinstance(factor, Factor):
-            written.append({"name": factor.name, "x": factor.x, "sigma": factor.sigma})
+            written.append(
+                {
+                    "name": factor.name,
+                    "x": factor.x,
+                    "sigma": factor.sigma,
+                    **({"z": factor.z} if factor.z else {}),
+                }
+            )
         else:
             written.append(factor if isinstance(factor, Mapping) else {"sigma": factor})
     return written
