@@ -318,10 +318,10 @@ class Explanation:
             if formula := _conditionals(answer).get(variables_of(model, block)[0]):
                 lines.append(f"p({variables} | {rest}; {self.name}) is proportional to {formula}")
         if len(order) > _MOST_COVERS:
-            rest = [bool(solvable[b]) for b in order[_MOST_COVERS:]]
+            others = [bool(solvable[b]) for b in order[_MOST_COVERS:]]
             lines += [
                 "",
-                f"{counted(len(rest), 'other system')} not shown, {sum(rest):,} of them with a solution.",
+                f"{counted(len(others), 'other system')} not shown, {sum(others):,} of them with a solution.",
             ]
         if answer.conditionals:
             lines += [

@@ -114,12 +114,13 @@ class AdjustedWork:
     @cached_property
     def energies(self) -> tuple[Energy, ...]:
         """How every column is modelled: as asked, or `bernoulli` for values of 0 and 1 alone and else `normal`."""
-        k = self.values.shape[1]
+        k = int(self.values.shape[1])
         asked = next((one for one in ENERGIES if one == self.energy), None)
         if asked is not None:
             return (asked,) * k
         binary = [bool(np.isin(column, (0.0, 1.0)).all()) for column in self.values.T]
-        return tuple("bernoulli" if two else "normal" for two in binary)
+        kinds: list[Energy] = ["bernoulli" if two else "normal" for two in binary]
+        return tuple(kinds)
 
     @cached_property
     def place(self) -> Ints:

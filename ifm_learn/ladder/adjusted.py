@@ -250,7 +250,8 @@ class Adjusted:
                 numbers[3:, i] = each.mean() - first[0], np.sqrt(np.square(influence - first[1]).sum())
             total = np.bincount(self.place, np.abs(weight), minlength=len(self.train))
             rests[i] = total > _UNTOLD * total.max()
-        return Means(*numbers, rests)
+        mean, se, freedom, effect, effect_se = numbers
+        return Means(mean, se, freedom, effect, effect_se, rests)
 
     def _freedom(self, weight: Floats) -> float:
         """Satterthwaite's, for units of equal variance, less what the coefficients took."""
@@ -317,9 +318,9 @@ def _solve(energy: Energy, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats
     b = np.zeros(kept.shape[1])
     u = x @ kept
     if energy == "normal":
-        b = np.linalg.solve(u.T @ u, u.T @ y)
-        b += np.linalg.solve(u.T @ u, u.T @ (y - u @ b))
-        return kept @ b, kept @ np.linalg.inv(u.T @ u) @ kept.T, null
+        first = np.linalg.solve(u.T @ u, u.T @ y)
+        polished = first + np.linalg.solve(u.T @ u, u.T @ (y - u @ first))
+        return kept @ polished, kept @ np.linalg.inv(u.T @ u) @ kept.T, null
     start = np.log(max(y.mean(), 1e-9)) if energy == "poisson" else 0.0
     b = np.linalg.lstsq(u, np.full(len(y), start), rcond=None)[0]
     for _ in range(_STEPS):

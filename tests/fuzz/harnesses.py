@@ -236,13 +236,14 @@ def rows(choices: Choices, folder: Path) -> str:
 def readers() -> tuple[RegimeReader, ...]:
     """Models that read texts differently."""
     factors = (Factor("f", ("x",), ()),)
+    models: tuple[dict[str, Any], ...] = (
+        {"A": (0, 1), "B": (0, 1)},
+        {"A": ("0", "1"), "b": ("-1", "0", "1"), "0": (0, 1)},
+        {"dose": ("none", 'a "b"', "x, y=+:"), "µ": (0, 0.5, "é")},
+    )
     return tuple(
-        RegimeReader(Model(tuple(Intervention(n, levels) for n, levels in one.items()), ("x",), factors))
-        for one in (
-            {"A": (0, 1), "B": (0, 1)},
-            {"A": ("0", "1"), "b": ("-1", "0", "1"), "0": (0, 1)},
-            {"dose": ("none", 'a "b"', "x, y=+:"), "µ": (0, 0.5, "é")},
-        )
+        RegimeReader(Model(tuple(Intervention(n, tuple(levels)) for n, levels in one.items()), ("x",), factors))
+        for one in models
     )
 
 
@@ -282,7 +283,7 @@ class Question:
         train = regimes[choices.below(2) if len(regimes) > 1 else 0 :]
         mapping = {"interventions": levels, "variables": variables, "factors": factors, "train": train}
         self.study = Study.from_dict(mapping)
-        criterion = choices.pick(("auto", "joint", "conditional", "messages"))
+        criterion: Any = choices.pick(("auto", "joint", "conditional", "messages"))
         if criterion == "messages":
             found = identify_by_messages(self.study.design, next(self.study.targets()))
         else:

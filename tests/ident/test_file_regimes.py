@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -128,7 +128,7 @@ def test_the_digest_is_of_the_file_and_how_it_is_read(tmp_path: Path) -> None:
     assert len({one, other, listed_regimes(MODEL, path, "label").space.digest}) == 3
 
 
-def written(folder: Path, kind: str, columns: dict[str, list[str | None]]) -> Path:
+def written(folder: Path, kind: str, columns: Mapping[str, Sequence[str | None]]) -> Path:
     path = folder / f"t.{kind}"
     if kind == "csv":
         rows = zip(*columns.values(), strict=True)
@@ -200,7 +200,7 @@ def test_how_labels_are_read_depends_on_the_whole_file(
 ) -> None:
     late = f'"{late}"' if "," in late else late
     model = Model(tuple(Intervention(n, (0, 1)) for n in DOUBTFUL), ("x",), (Factor("f", ("x",), DOUBTFUL),))
-    texts: list[str | None] = [early] * 50 + ["ctrl"] * 30 + [late] + ["B"] * 19
+    texts = [early] * 50 + ["ctrl"] * 30 + [late] + ["B"] * 19
     require_same(model, written(tmp_path, "csv", {"label": texts, "n": ["1"] * 100}), "label", labels)
 
 
@@ -208,7 +208,7 @@ def test_cells_of_two_columns_are_never_one_name(tmp_path: Path) -> None:
     """What joins the cells is in no name, whatever the cells of a block hold."""
     model = Model(tuple(Intervention(n, (0, 1)) for n in DOUBTFUL), ("x",), (Factor("f", ("x",), DOUBTFUL),))
     labels = LabelConvention(None, ("a+b",))
-    columns: dict[str, list[str | None]] = {"one": ["C"] * 299 + ["a+b"], "two": ["D"] * 300}
+    columns = {"one": ["C"] * 299 + ["a+b"], "two": ["D"] * 300}
     path = written(tmp_path, "csv", columns)
     assert {*read_regimes(model, path, ("one", "two"), labels).regimes} == {((6, 1), (7, 1)), ((7, 1),)}
     require_same(model, path, ("one", "two"), labels)

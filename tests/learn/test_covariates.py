@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ FAMILIES = {
 }
 
 
-def linear(age: Floats, plate: Floats, a: Any, b: Any) -> Floats:
+def linear(age: Floats, plate: Any, a: Any, b: Any) -> Floats:
     return np.asarray(0.2 + 0.5 * a - 0.4 * b + 0.6 * age + 0.4 * a * age + 0.5 * plate)
 
 
@@ -52,7 +52,7 @@ def table(n: int, seed: int, energy: str = "normal", shift: float = 0.0) -> pd.D
     age = rng.normal(shift * place, 1.0)
     plate = rng.integers(0, 2, 3 * n)
     theta = linear(age, plate, place == 1, place == 2)
-    draws = {
+    draws: dict[str, Callable[[], Any]] = {
         "normal": lambda: theta + rng.normal(size=3 * n),
         "bernoulli": lambda: rng.binomial(1, expit(theta)),
         "poisson": lambda: rng.poisson(np.exp(theta / 2)),
