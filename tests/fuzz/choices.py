@@ -51,7 +51,7 @@ class Choices:
 
     >>> choices = Choices(bytes([0, 5, 0, 2]))
     >>> choices.below(3), choices.pick("abc"), choices.pick("abc"), choices.left
-    (2, 'c', 'a', False)
+    (0, 'c', 'a', True)
     """
 
     def __init__(self, data: bytes) -> None:
