@@ -145,6 +145,7 @@ def test_allocation_is_the_best_of_all_whole_numbers(weights: Any, more: int) ->
     assert variance_factor(weights, sizes) == min(variance_factor(weights, other) for other in every)
 
 
+@pytest.mark.filterwarnings("ignore:Values in x were outside bounds:RuntimeWarning")  # of older scipy
 def test_large_allocations_agree_with_a_continuous_optimiser() -> None:
     weights = [Fraction(1), Fraction(7, 2), Fraction(20), Fraction(1, 9)]
     budget = 10_000
