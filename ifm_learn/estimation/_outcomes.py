@@ -119,7 +119,8 @@ def _shift(left: Floats, regime: Ints, unit: Ints) -> float:
 def _turn(left: Floats, x: Floats, regime: Ints, unit: Ints) -> float:
     """Whether slopes of the residuals along some variable differ between regimes, all variables allowed for.
 
-    An outcome can turn with a regime where its mean stays. By Welch's test (1951). Errors of slopes are by units, of residuals that leverage is allowed for (MacKinnon and White 1985).
+    An outcome can turn with a regime where its mean stays. By Welch's test (1951). Errors of slopes
+    are by units, of residuals that leverage is allowed for (MacKinnon and White 1985).
     """
     found = [1.0]
     for column in x.T:
