@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ifm_ident import Design, InputError
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import require_names
+from ifm_learn.checks import refuse_covariates
 from ifm_learn.data.columns import LARGEST
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.data.units import Units
@@ -56,6 +57,7 @@ class Samples:
 
     def __post_init__(self) -> None:
         require_names(self.design.model, "estimates and tests from data")
+        refuse_covariates(self.design.model, "what is fitted to samples")
         n, p = len(self.regime), len(self.design.model.variables)
         if self.x.shape != (n, p):
             raise InputError(f"x has shape {self.x.shape} where {n} rows of {p} variables are due")
