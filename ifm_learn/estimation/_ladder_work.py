@@ -348,13 +348,22 @@ class LadderMixture:
         return cls(ladder, targets, fitted.design.train.take(fitted.present), rows.sizes[fitted.present])
 
     def log_weights(self, x: Floats, some: Ints) -> Floats:
-        """log of p*(x) over the mixture's density, for some of the targets, shape (n, some)."""
+        """log of p*(x) over the mixture's density, for some of the targets, shape (n, some).
+
+        By the laws that have one: a family's parameter may leave its range at a target, and a row the family's.
+        -inf where none has.
+        """
         m, both = len(self.train), Regimes.concatenate([self.train, self.targets.take(some)])
         found = []
         for k in self.ladder.chosen:
             logs = self.ladder.laws[k].log_densities(x, both)
-            found.append(balance_log_weights(logs[:, m:], logs[:, :m], self.sizes))
-        averaged: Floats = logsumexp(np.stack(found), axis=0) - np.log(len(found))
+            live = np.isfinite(logs[:, :m][:, self.sizes > 0]).any(axis=1)
+            train = np.where(live[:, None], logs[:, :m], 0.0)
+            weights = balance_log_weights(logs[:, m:], train, self.sizes)
+            found.append(np.where(live[:, None], weights, np.nan))
+        parts = np.stack(found)
+        known = ~np.isnan(parts).any(axis=1, keepdims=True)
+        averaged: Floats = logsumexp(np.where(known, parts, -np.inf), axis=0) - np.log(np.maximum(known.sum(0), 1))
         return averaged
 
     def bounds(self) -> Floats:

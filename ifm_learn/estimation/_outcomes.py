@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 from scipy.stats import chi2, norm
+from scipy.stats import f as fisher
 from scipy.stats import t as student
 
 from ifm_ident import Design, Factor, Model
@@ -22,6 +23,8 @@ MOST_ROWS = 20_000
 
 FOLDS = 5
 
+_FEWEST_FOR_SLOPES, _FLAT = 8, 1e-12
+
 _CHOSEN_ONCE = 1_000
 """Of more rows the kind of regression is chosen once, from all of them, and not for each fold."""
 
@@ -30,7 +33,7 @@ _CHOSEN_ONCE = 1_000
 class Regressed:
     """m(x) = E[y | x] by ridge on smooth features, cross-fitted on `rows`, and what it leaves there.
 
-    p_value: of no difference between the training regimes' mean residuals.
+    p_value: of no difference between the training regimes' residuals, in mean or in slope along a variable.
     """
 
     rows: Ints
@@ -71,6 +74,9 @@ def regressed(samples: Samples, seed: int) -> Regressed:
     >>> moved = Samples(design, regime, x, x[:, 0] + regime + rng.normal(size=400))
     >>> regressed(same, 0).shifts, regressed(moved, 0).shifts
     (False, True)
+    >>> turned = Samples(design, regime, x, (1 - 2 * regime) * (x[:, 0] - regime) + rng.normal(size=400))
+    >>> regressed(turned, 0).shifts
+    True
     """
     assert samples.y is not None
     rows = np.arange(len(samples), dtype=np.int64)
@@ -84,7 +90,9 @@ def regressed(samples: Samples, seed: int) -> Regressed:
         regressor = settled(fit_regressor(regressor, x, y, groups=unit))
     fit = cross_fit(regressor, x, y, folds, seed, strata=regime, groups=unit)
     left = y - fit.out_of_fold
-    return Regressed(rows, fit, left, _shift(left, regime, rows if unit is None else unit))
+    units = rows if unit is None else unit
+    p_value = 2 * min(_shift(left, regime, units), _turn(left, x, regime, units))
+    return Regressed(rows, fit, left, min(p_value, 1.0))
 
 
 def _shift(left: Floats, regime: Ints, unit: Ints) -> float:
@@ -106,6 +114,45 @@ def _shift(left: Floats, regime: Ints, unit: Ints) -> float:
     if len(scores) < 2:
         return 1.0
     return float(chi2.sf(np.square(scores).sum(), len(scores)))
+
+
+def _turn(left: Floats, x: Floats, regime: Ints, unit: Ints) -> float:
+    """Whether slopes of the residuals along some variable differ between regimes, all variables allowed for.
+
+    An outcome can turn with a regime where its mean stays. By Welch's test (1951). Errors of slopes
+    are by units, of residuals that leverage is allowed for (MacKinnon and White 1985).
+    """
+    found = [1.0]
+    for column in x.T:
+        slopes, squares, free = [], [], []
+        for one in np.unique(regime):
+            own = regime == one
+            away = column[own] - column[own].mean()
+            total = float(away @ away)
+            _, at = np.unique(unit[own], return_inverse=True)
+            count = int(at.max()) + 1
+            if count < _FEWEST_FOR_SLOPES or total <= _FLAT * float(column[own] @ column[own]):
+                continue
+            slope = float(away @ left[own]) / total
+            rest = left[own] - left[own].mean() - slope * away
+            leverage = 1 / len(away) + away**2 / total
+            sums = np.bincount(at, away * rest / np.maximum(1 - leverage, 1 / len(away)))
+            slopes.append(slope)
+            squares.append(float(sums @ sums) / total**2)
+            free.append(count - 2)
+        found.append(_unequal(np.array(slopes), np.array(squares), np.array(free, dtype=float)))
+    return min(1.0, x.shape[1] * min(found))
+
+
+def _unequal(values: Floats, squares: Floats, free: Floats) -> float:
+    """The p-value of equal expectations of values with these squared errors and degrees of freedom."""
+    k = len(values)
+    if k < 2 or not squares.min() > 0:
+        return 1.0
+    weight = 1 / squares / (1 / squares).sum()
+    between = float(((values - weight @ values) ** 2 / squares).sum()) / (k - 1)
+    spread = float(((1 - weight) ** 2 / free).sum()) / (k**2 - 1)
+    return float(fisher.sf(between / (1 + 2 * (k - 2) * spread), k - 1, 1 / (3 * spread)))
 
 
 def among_variables(samples: Samples) -> Samples:

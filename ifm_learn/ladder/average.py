@@ -109,8 +109,9 @@ class Ladder:
         asked = Asked.of(self.samples, self.units, regimes, function, values, linear)
         exponents = self.exponents(regimes)
         lone = np.any((np.abs(exponents) > USED) & (self.units.counts < 2), axis=1)
+        least = np.sqrt(exponents**2 @ asked.unseen**2)
         means = [
-            rung_means(self.laws[k], refits, self.redraws, asked, lone)
+            rung_means(self.laws[k], refits, self.redraws, asked, lone, least)
             for k, refits in zip(self.chosen, self.refits, strict=True)
         ]
         table = combined(self.rungs, self.weights, means, asked, self.freedom(regimes), alpha)

@@ -115,7 +115,8 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
     if asked.values is None:
         rows = asked.samples.x if asked.function is None else asked.function(asked.samples.x)
         low, high = np.quantile(rows, [EDGE, 1 - EDGE], axis=0)
-        outside = (table.mean < low) | (table.mean > high)
+        digits = _ROUNDING * np.maximum(np.abs(low), np.abs(high))
+        outside = (table.mean < low - digits) | (table.mean > high + digits)
     between = (table.weights * (table.rung_means - table.mean) ** 2).sum(axis=0)
     within = np.where(used, table.weights * np.where(used, table.rung_errors, 0.0) ** 2, 0.0).sum(axis=0)
     flags = {

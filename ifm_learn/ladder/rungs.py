@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ifm_ident import InputError
+from ifm_ident.arrays import Floats
 from ifm_ident.errors import nearest
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import SMOOTH
@@ -35,6 +36,9 @@ PATIENCE = 60.0
 
 PATIENCE_WITH_GRIDS = 30.0
 """Seconds beyond which a grid is no part of an average that was given no limit."""
+
+_FIRST = 10_000
+"""Rows among which a third value is looked for first."""
 
 _UNBOUNDED = ("normal", "poisson", "gamma", "negbin")
 
@@ -108,8 +112,13 @@ def rungs_for(energy: str, samples: Samples) -> tuple[Rung, ...]:
         if reason is not None:
             raise InputError(f"the energy {energy!r} cannot describe these rows: {reason}", argument="energy")
         return (rung,)
-    binary = any(len(np.unique(column[:10_000])) <= 2 for column in samples.x.T)
+    binary = any(_two_valued(column) for column in samples.x.T)
     return tuple(rung for name, rung in RUNGS.items() if not (binary and name in _UNBOUNDED))
+
+
+def _two_valued(column: Floats) -> bool:
+    """Whether a variable has two values; one that is constant has no scale to be taken off."""
+    return len(np.unique(column[:_FIRST])) <= 2 and len(np.unique(column)) == 2
 
 
 def affordable(
