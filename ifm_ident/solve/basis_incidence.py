@@ -472,6 +472,31 @@ def incidence_of(model: Model, factors: tuple[int, ...], train: Regimes) -> Base
     return kind(model, factors, train)
 
 
+def float_rows(incidence: BaselineSystem, regimes: Regimes) -> tuple[csr_array, Ints]:
+    """The rows of regimes as they are, shape (n, columns), each entry to 16 digits, and `unseen` as of `rows`.
+
+    >>> from ifm_ident.design.bases import Basis
+    >>> from ifm_ident.design.model import Factor
+    >>> dose = Intervention("dose", (0, 2, 3), Basis("poly", degree=1))
+    >>> model = Model((dose,), ("x",), (Factor("f", ("x",), ("dose",)),))
+    >>> system = incidence_of(model, (0,), Regimes.from_codes(np.array([[0], [1]])))
+    >>> float_rows(system, Regimes.from_codes(np.array([[1], [2]])))[0].toarray().tolist()
+    [[1.0, 1.0], [1.0, 1.5]]
+    """
+    if not isinstance(incidence, BasisIncidence):
+        rows, unseen = incidence.rows(regimes)
+        return csr_array(rows, dtype=np.float64), unseen
+    if incidence.fits(regimes).all():
+        rows, unseen = incidence.rows(regimes)
+        scale = np.repeat(incidence.scale(regimes), np.diff(rows.indptr))
+        return csr_array((rows.data / scale, rows.indices, rows.indptr), shape=rows.shape), unseen
+    made = [sorted(row.items()) for row in incidence.fraction_rows(regimes)]
+    values = np.array([float(value) for row in made for _, value in row])
+    columns = np.array([column for row in made for column, _ in row], dtype=np.int64)
+    indptr = row_bounds(np.array([len(row) for row in made], dtype=np.int64))
+    return csr_array((values, columns, indptr), shape=(len(made), incidence.columns)), incidence.unseen(regimes)
+
+
 def training_rows(model: Model, factors: tuple[int, ...], train: Regimes) -> csr_array:
     """Whole incidence rows of training regimes with the relations of the rows themselves, shape (m, columns)."""
     incidence = incidence_of(model, factors, train)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError
 from ifm_ident.arrays import Floats, Ints
-from ifm_ident.design import require_names
 from ifm_learn.data.columns import LARGEST
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.data.units import Units
@@ -55,7 +54,6 @@ class Samples:
     outcomes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require_names(self.design.model, "estimates and tests from data")
         n, p = len(self.regime), len(self.design.model.variables)
         if self.x.shape != (n, p):
             raise InputError(f"x has shape {self.x.shape} where {n} rows of {p} variables are due")

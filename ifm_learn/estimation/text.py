@@ -90,11 +90,16 @@ def _columns(found: Estimates) -> tuple[str, ...]:
     level = _percent(found)
     mean = f"mean, {level} confidence"
     ratio = ("guarantee", "ess") if found.needs_identification else ()
-    beside = ("additive",) if found.method != "additive" else ()
+    beside = ("additive",) if _compared(found) else ()
     effects = ("effect", "synergy") if found.effects else ()
     flags = ("flags",) if _flagged(found) else ()
     of = ("of",) if found.named else ()
     return ("regime", *of, "status", mean, f"{level} of units", *ratio, *beside, *effects, *flags)
+
+
+def _compared(found: Estimates) -> bool:
+    """Whether the additive baseline stands beside: it knows named levels only."""
+    return found.method != "additive" and not found.design.model.has_bases
 
 
 def _flagged(found: Estimates) -> set[str]:
@@ -119,7 +124,7 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
                 _mean(found, row, k),
                 _pair(found.prediction_low[row, k], found.prediction_high[row, k]),
                 *((str(found.guarantee[row, k]), _count(found.ess[row])) if found.needs_identification else ()),
-                *((number(found.additive[row, k]),) if found.method != "additive" else ()),
+                *((number(found.additive[row, k]),) if _compared(found) else ()),
                 *(_effects(found, row, k) if found.effects else ()),
                 *((" ".join(found.flags[row][k]),) if flagged else ()),
             )
@@ -232,7 +237,7 @@ def _notes(found: Estimates) -> Iterator[str]:
         yield "ess: effective sample size of the training rows, re-weighted to the regime."
     if found.effects:
         yield f"effect: the mean less that of the baseline; synergy: the mean less what {found.reference} expects."
-    if found.method != "additive":
+    if _compared(found):
         yield "additive: baseline plus the effects of single interventions, for a sober comparison."
 
 
