@@ -57,7 +57,7 @@ class Coordinates:
 
     @cached_property
     def _system(self) -> BaselineSystem:
-        return incidence_of(self.design.model, self.factors, self._regimes)
+        return incidence_of(self.design.model, self.factors, self._regimes, spread=True)
 
     @cached_property
     def _regimes(self) -> Regimes:

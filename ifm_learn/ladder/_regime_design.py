@@ -57,7 +57,7 @@ combination of theirs); ask `ifm identify` first
     @classmethod
     def of(cls, model: Model, factors: tuple[int, ...], train: Regimes) -> RegimeDesign:
         """The coordinates of the factors (indices into `model.factors`) at the training regimes."""
-        system = incidence_of(model, factors, train)
+        system = incidence_of(model, factors, train, spread=True)
         every = csc_array(float_rows(system, train)[0])
         shown = np.flatnonzero(np.diff(every.indptr)).astype(np.int64)
         used = csr_array(every[:, shown])
