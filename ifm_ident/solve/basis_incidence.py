@@ -152,9 +152,7 @@ class BasisIncidence(BaselineSystem):
     [[1, 0, 1], [1, -3, 3]]
     """
 
-    def __init__(
-        self, model: Model, factors: tuple[int, ...], train: Regimes, spread: bool = False
-    ) -> None:
+    def __init__(self, model: Model, factors: tuple[int, ...], train: Regimes, spread: bool = False) -> None:
         super().__init__(model, factors, train)
         inside = np.zeros(len(model), dtype=bool)
         for k in self._narrow:
@@ -493,11 +491,11 @@ class WholeColumns:
         return rows, np.array(scales, dtype=np.int64)
 
 
-def incidence_of(
-    model: Model, factors: tuple[int, ...], train: Regimes, spread: bool = False
-) -> BaselineSystem:
+def incidence_of(model: Model, factors: tuple[int, ...], train: Regimes, spread: bool = False) -> BaselineSystem:
     """The incidence system of some factors, of the kind that the model's levels ask for."""
-    return BasisIncidence(model, factors, train, spread) if model.has_bases else BaselineSystem(model, factors, train)
+    return (
+        BasisIncidence(model, factors, train, spread) if model.has_bases else BaselineSystem(model, factors, train)
+    )
 
 
 def float_rows(incidence: BaselineSystem, regimes: Regimes) -> tuple[csr_array, Ints]:

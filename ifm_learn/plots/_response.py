@@ -89,7 +89,10 @@ def response(
     ax.plot(x[at], own, marker="o", linestyle="none", color=canvas.INK, markersize=5)
     percent = f"{100 * (1 - float(found.alpha)):g}%"
     canvas.tidy(ax, canvas.plain(f"{name}, all else as in {regime}", 60), canvas.plain(name), found.outcomes[k])
-    keys = [canvas.Key("mean", canvas.BLUE, line="-"), canvas.Key(f"{percent} of each mean", canvas.SKY, patch=True)]
+    keys = [
+        canvas.Key("mean", canvas.BLUE, line="-"),
+        canvas.Key(f"{percent} of each mean", canvas.SKY, patch=True),
+    ]
     if far.any():
         keys.append(canvas.Key("extrapolated", canvas.BLUE, line="--"))
     if len(at):

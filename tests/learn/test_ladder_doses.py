@@ -153,11 +153,13 @@ def test_rows_are_matched_to_levels_by_value(tmp_path: Path) -> None:
 
 def test_estimates_beyond_the_levels_run_are_flagged_and_say_what_was_left_out() -> None:
     study = surface({"poly": 2}, together=False)
-    regime, at = rows_of(study, 30)
+    _, at = rows_of(study, 30)
     x = np.random.default_rng(4).normal(1 + at[:, 0] + at[:, 1] - 0.1 * at[:, 1] ** 2)
     table = {"partner": at[:, 0].astype(int), "dose": at[:, 1], "x": x}
     found = estimate_study(study, table, calibration=0.0)
-    true = 1 + codes(study, found.regimes)[:, 0] + np.array([0.25, 3, 5] * 2) * (1 - 0.1 * np.array([0.25, 3, 5] * 2))
+    true = (
+        1 + codes(study, found.regimes)[:, 0] + np.array([0.25, 3, 5] * 2) * (1 - 0.1 * np.array([0.25, 3, 5] * 2))
+    )
     assert np.abs(found.mean[:, 0] - true).max() < 1
     assert ["extrapolated" in flags[0] for flags in found.flags] == [False, False, True] * 2
     assert np.isnan(found.additive).all()
@@ -167,7 +169,7 @@ def test_estimates_beyond_the_levels_run_are_flagged_and_say_what_was_left_out()
 
 def test_what_knows_named_levels_only_refuses_in_words() -> None:
     study = surface({"poly": 2}, together=False)
-    regime, at = rows_of(study, 4)
+    _, at = rows_of(study, 4)
     table = {"partner": at[:, 0].astype(int), "dose": at[:, 1], "x": np.arange(len(at)) / 7}
     samples = read_samples(study, table)
     ways: list[Callable[[], object]] = [
@@ -186,7 +188,8 @@ def test_what_knows_named_levels_only_refuses_in_words() -> None:
 
 def test_regimes_that_others_tell_badly_are_not_left_out_to_score() -> None:
     study = Study.from_dict({
-        "interventions": {"dose": {"levels": [0, 1, 2, 3, 9], "basis": {"poly": 2}}}, "factors": [{"sigma": ["dose"]}],
+        "interventions": {"dose": {"levels": [0, 1, 2, 3, 9], "basis": {"poly": 2}}},
+        "factors": [{"sigma": ["dose"]}],
         "train": [{"dose": s} for s in (0, 1, 2, 3, 9)],
     })  # fmt: skip
     # leverages h of a quadratic through five equally weighted points: above 0.8 for 9 alone
@@ -233,10 +236,12 @@ def test_the_curve_shows_the_means_of_the_estimates() -> None:
     from ifm_learn.plots import response
 
     study = surface({"poly": 2}, together=False)
-    regime, at = rows_of(study, 12)
+    _, at = rows_of(study, 12)
     x = np.random.default_rng(6).normal(at[:, 0] + at[:, 1])
     table = {"partner": at[:, 0].astype(int), "dose": at[:, 1], "x": x}
-    ax = response(study, "dose", "partner=1", table, levels=[0, "1/4", 3, 5], energy="normal", ax=Figure().subplots())
+    ax = response(
+        study, "dose", "partner=1", table, levels=[0, "1/4", 3, 5], energy="normal", ax=Figure().subplots()
+    )
     found = estimate_study(study, table, energy="normal", calibration=0.0)
     every, sure, own = ax.lines
     np.testing.assert_allclose(every.get_ydata()[1:], found.mean[3:, 0])
