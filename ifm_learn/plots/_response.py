@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ifm_ident import InputError, Regimes, Study
+from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import Listed, exact, parse_regime, plain_number
 from ifm_ident.errors import require_known
 from ifm_ident.plots import canvas, has_numbers
@@ -43,7 +44,8 @@ def response(
 
     Dots are the means of rows of regimes that were run. Dashed and light: flagged `extrapolated`. Levels that are
     not identified leave a gap. levels: numbers to estimate at, by default 61 from the least to the largest listed
-    or run. outcome: a variable or outcome, by default the first. data, energy, seed: as of `estimate_study`.
+    or run. outcome: a variable or outcome, by default the first.
+    data, energy, seed: as of `estimate_study`.
     Raises InputError for an intervention whose levels are no numbers with a basis, an unknown outcome, and where no
     level is identified.
 
@@ -113,12 +115,10 @@ def _spread(known: Sequence[object]) -> list[Fraction]:
     own = sorted({value for level in known if (value := exact(level)) is not None})
     step = (own[-1] - own[0]) / (ALONG - 1)
     grid = {own[0] + step * i for i in range(ALONG)}
-    return sorted(grid | {value for value in own}) if len(own) > 1 else own
+    return sorted(grid | set(own)) if len(own) > 1 else own
 
 
-def _own_rows(
-    train: Regimes, batch: Regimes, regime: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _own_rows(train: Regimes, batch: Regimes, regime: Ints, values: Floats) -> tuple[Ints, Floats]:
     """The places in the batch that were run, and the means of their rows."""
     place = batch.first_equal(train)
     at = np.flatnonzero(place >= 0)
