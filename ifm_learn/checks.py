@@ -48,3 +48,26 @@ make the regimes from the fitted model's design
             f"level index {int(regimes.level[wrong[0]])} of intervention {intervention.name!r} does not exist: "
             f"0 to {len(intervention.levels) - 1} stand for {levels}; {remedy}"
         )
+
+
+def refuse_covariates(model: Model, what: str) -> None:
+    """InputError where a model has covariates, for what would take no account of them.
+
+    >>> from ifm_ident import Factor, Intervention
+    >>> factor = Factor("f", ("x",), ("A",))
+    >>> refuse_covariates(Model((Intervention("A", (0, 1)),), ("x",), (factor,), ("age",)), "falsify")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: falsify takes no account of the covariate age and would be wrong where its law \
+shifts between regimes; the energies normal, bernoulli and poisson of `ifm estimate` adjust for it, or leave \
+`covariates` out
+    """
+    if model.covariates:
+        one = len(model.covariates) == 1
+        shift, it = ("its law shifts", "it") if one else ("their laws shift", "them")
+        raise InputError(
+            f"{what} takes no account of {'the covariate' if one else 'covariates'} "
+            f"{listed(model.covariates)} and would be "
+            f"wrong where {shift} between regimes; the energies normal, bernoulli and poisson of `ifm estimate` "
+            f"adjust for {it}, or leave `covariates` out"
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ifm_ident.answer.product import product_latex, product_text
+from ifm_ident.answer.product import density_text, product_latex, product_text
 from ifm_ident.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class Formula:
     """prod_i p(x; sigma^i)^{q_i}: a sparse map from training index to a nonzero exact exponent.
 
     Equality, products and powers act on the exponents (docs/theory/joint.md). `names` tells how training regimes
-    are written and takes no part in equality. Terms come in canonical order: positive exponents first, then
-    negative ones, each by training index.
+    are written, `given` which covariates are given in them (`Model.given`); neither takes part in equality. Terms
+    come in canonical order: positive exponents first, then negative ones, each by training index.
 
     >>> f = Formula.of({3: 1, 5: 1, 1: -1}, names=("000", "010", "100", "110", "001", "011"))
     >>> print(f)
@@ -49,14 +49,18 @@ class Formula:
 
     terms: tuple[tuple[int, Fraction], ...]
     names: Sequence[str] | RegimeText | None = field(default=None, repr=False)
+    given: str = field(default="", repr=False)
 
     @classmethod
     def of(
-        cls, exponents: Mapping[int, int | Fraction], names: Sequence[str] | RegimeText | None = None
+        cls,
+        exponents: Mapping[int, int | Fraction],
+        names: Sequence[str] | RegimeText | None = None,
+        given: str = "",
     ) -> Formula:
         """From a map of training index to exponent; zeros are dropped, the order is made canonical."""
         kept = [(int(i), Fraction(q)) for i, q in exponents.items() if q != 0]
-        return cls(tuple(sorted(kept, key=lambda term: (term[1] < 0, term[0]))), names)
+        return cls(tuple(sorted(kept, key=lambda term: (term[1] < 0, term[0]))), names, given)
 
     def __eq__(self, other: object) -> bool:
         return self.terms == other.terms if isinstance(other, Formula) else NotImplemented
@@ -79,13 +83,13 @@ class Formula:
         total = self.exponents
         for i, q in other.terms:
             total[i] = total.get(i, Fraction(0)) + q
-        return Formula.of(total, self.names if self.names is not None else other.names)
+        return Formula.of(total, self.names if self.names is not None else other.names, self.given or other.given)
 
     def __truediv__(self, other: Formula) -> Formula:
         return self * other**-1
 
     def __pow__(self, power: int | Fraction) -> Formula:
-        return Formula.of({i: q * Fraction(power) for i, q in self.terms}, self.names)
+        return Formula.of({i: q * Fraction(power) for i, q in self.terms}, self.names, self.given)
 
     def __call__(self, log_densities: Mapping[int, ArrayLike] | ArrayLike) -> NDArray[np.float64]:
         """log p(x; sigma*) in nats up to a constant: sum_i q_i log p(x; sigma^i).
@@ -112,7 +116,7 @@ class Formula:
         return self.names(train) if callable(self.names) else self.names[train]
 
     def __str__(self) -> str:
-        return product_text(self._named())
+        return product_text(self._named(), self.given)
 
     def _named(self) -> Iterator[tuple[str, Fraction]]:
         return ((self.name(i), q) for i, q in self.terms)
@@ -123,7 +127,7 @@ class Formula:
         >>> print(Formula.of({0: 1, 1: 1, 2: -1}, names=("10", "01", "00")).latex())
         \frac{p(x; \mathtt{10})\, p(x; \mathtt{01})}{p(x; \mathtt{00})}
         """
-        return product_latex(self._named())
+        return product_latex(self._named(), self.given)
 
     def __repr__(self) -> str:
         """The product as text, cut where it is long.
@@ -131,7 +135,7 @@ class Formula:
         >>> Formula.of({1: 1, 0: -2}, names=("00", "10"))
         Formula('p(10) / p(00)^2')
         """
-        few = Formula(self.terms[:_SHOWN], self.names)
+        few = Formula(self.terms[:_SHOWN], self.names, self.given)
         text = str(few)
         if len(text) > _LONGEST or len(few) < len(self):
             text = f"{text[:_LONGEST]} ... ({len(self):,} densities)"
@@ -140,7 +144,7 @@ class Formula:
     def _repr_latex_(self) -> str:
         if len(self) <= _SHOWN:
             return f"${self.latex()}$"
-        few = Formula(self.terms[:_SHOWN], self.names).latex()
+        few = Formula(self.terms[:_SHOWN], self.names, self.given).latex()
         return rf"${few} \cdots \text{{ ({len(self):,} densities in all)}}$"
 
     def sympy(self) -> sympy.Expr:
@@ -152,7 +156,8 @@ class Formula:
         import sympy
 
         factors = [
-            sympy.Symbol(f"p({self.name(i)})", positive=True) ** sympy.Rational(q.numerator, q.denominator)
+            sympy.Symbol(density_text(self.name(i), self.given), positive=True)
+            ** sympy.Rational(q.numerator, q.denominator)
             for i, q in self.terms
         ]
         return sympy.Mul(*factors)

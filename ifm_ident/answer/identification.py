@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ifm_ident.answer.certificate import KernelCertificate, NotIdentifiableError
 from ifm_ident.answer.conditional_formula import ConditionalFormula
 from ifm_ident.answer.formula import Formula
-from ifm_ident.answer.product import latex_escape
+from ifm_ident.answer.product import density_text, latex_power
 from ifm_ident.arrays import Ints, Ragged
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Level, Model
@@ -199,9 +199,9 @@ class Identification(Tabular):
         found = self.terms.exponents(row)
         joint, partial, conditionals = None, None, {}
         if JOINT in found:
-            joint = Formula.of(found[JOINT], self.train_name)
+            joint = Formula.of(found[JOINT], self.train_name, model.given)
         elif found:
-            formulas = {block: Formula.of(exponents, self.train_name) for block, exponents in found.items()}
+            formulas = {b: Formula.of(exponents, self.train_name, model.given) for b, exponents in found.items()}
             known = (v for v in model.variables if model.cover_index[v] in formulas)
             conditionals = {v: formulas[model.cover_index[v]] for v in known}
             if self.status[row] == Status.NOT_IDENTIFIED:
@@ -265,8 +265,13 @@ class Answer(Shown):
     model: Model | None = field(default=None, compare=False)
     partial: ConditionalFormula | None = None
 
+    @property
+    def density(self) -> str:
+        """The density of the regime as formulas write it, such as `p(A+B)` or `p(x | age; A+B)`."""
+        return density_text(self.name, "" if self.model is None else self.model.given)
+
     def __str__(self) -> str:
-        head = f"p({self.name})"
+        head = self.density
         if self.status == Status.OBSERVED:
             return f"{head} is observed"
         if self.formula is not None:
@@ -280,4 +285,5 @@ class Answer(Shown):
         """The formula where there is one for the joint density."""
         if self.formula is None:
             return None
-        return rf"$p(x; \mathtt{{{latex_escape(self.name)}}}) \propto {self.formula._repr_latex_()[1:]}"
+        head = latex_power(self.name, Fraction(1), self.formula.given)
+        return rf"${head} \propto {self.formula._repr_latex_()[1:]}"

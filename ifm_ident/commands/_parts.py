@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -24,18 +23,14 @@ OF_PARTS = ("shard", "resume", "workers", "part_rows")
 _NOT_OF_PARTS = ("summary", "time_limit")
 
 
-class Shard(click.ParamType[tuple[int, int]]):
-    """A share such as 3/16, as (3, 16)."""
-
-    name = "shard"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", str(value))
-        if not found or not 1 <= int(found[1]) <= int(found[2]):
-            self.fail(f"{value!r} is no shard; write I/N, I from 1 to N, such as 3/16.", param, ctx)
-        return int(found[1]), int(found[2])
+def shard_of(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """A share such as 3/16, as (3, 16); for an option that may be absent."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise click.BadParameter(f"{value!r} is no shard; write I/N, I from 1 to N, such as 3/16.", ctx, param)
+    return int(found[1]), int(found[2])
 
 
 def is_folder(output: str) -> bool:

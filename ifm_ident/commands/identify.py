@@ -23,7 +23,7 @@ from ifm_ident.commands._options import (
     test_option,
     with_test,
 )
-from ifm_ident.commands._parts import OF_PARTS, Shard, format_of_parts, is_folder, write_parts
+from ifm_ident.commands._parts import OF_PARTS, format_of_parts, is_folder, shard_of, write_parts
 from ifm_ident.commands._restriction import how_to_verify, restricted
 from ifm_ident.deadline import Deadline
 from ifm_ident.design.regime_text import BASELINE
@@ -131,7 +131,7 @@ criterion_option = click.option(
 )
 @click.option(
     "--shard",
-    type=Shard(),
+    callback=shard_of,
     metavar="I/N",
     help="With -o FOLDER/: only the I-th of N shares of the parts, for several machines.",
 )

@@ -150,9 +150,9 @@ def command(
         _drop(asked, criterion, time_limit, out)
         return
     prices = OneEach(asked.model) if cost is None else read_prices(asked.model, Path(cost))
-    forbidden = asked.with_test(forbid, "--forbid").test if forbid else ()
+    forbidden = with_test(asked, forbid, "--forbid", quiet).test if forbid else ()
     candidates = Candidates(asked.model, prices, forbidden, max_active)
-    booked = _listed(asked.with_test(book, "--book")) if book else None
+    booked = _listed(with_test(asked, book, "--book", quiet)) if book else None
     if single is not None:
         _single(asked, candidates, criterion, single, greedy, booked, out)
     else:

@@ -23,6 +23,7 @@ Level = str | int | float
 RESERVED_NAMES = frozenset({"ctrl", "all"})
 _FORBIDDEN_IN_NAMES = "+,=:"
 _SHOWN = 8
+_LONGEST_GIVEN = 30
 
 
 def level_text(level: Level) -> str:
@@ -310,19 +311,21 @@ def _tidy(level: Level) -> Level:
 
 @dataclass(frozen=True)
 class Factor:
-    """One factor f_k(x_{S_k}; sigma_{E_k}): `x` is its x-scope S_k, `sigma` its sigma-scope E_k."""
+    """One factor f_k(x_{S_k}, z_{Z_k}; sigma_{E_k}): its x-scope S_k, its sigma-scope E_k, the covariates Z_k."""
 
     name: str
     x: tuple[str, ...]
     sigma: tuple[str, ...]
+    z: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Model:
     """An interventional factor model; everything about it is fixed, checked and ordered here.
 
-    Raises InputError, with the place inside the model, for duplicate or unknown names, an empty x-scope,
-    a variable in no factor, or no factor at all.
+    covariates: what was measured before treatment, always given, never in an x-scope; randomised: their law is the
+    same in every regime (docs/theory/covariates.md). Raises InputError, with the place inside the model, for
+    duplicate or unknown names, an empty x-scope, a variable in no factor, or no factor at all.
 
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
     >>> model = Model((a, b), ("x",), (Factor("f1", ("x",), ("A",)), Factor("f2", ("x",), ("B",))))
@@ -337,6 +340,8 @@ class Model:
     interventions: tuple[Intervention, ...]
     variables: tuple[str, ...]
     factors: tuple[Factor, ...]
+    covariates: tuple[str, ...] = ()
+    randomised: bool = False
 
     def __post_init__(self) -> None:
         names = [intervention.name for intervention in self.interventions]
@@ -349,6 +354,7 @@ class Model:
         for variable in self.variables:
             if variable in set(names):
                 raise InputError(f"{variable!r} names an intervention and a variable; rename one", ("variables",))
+        self._check_covariates({*names, *self.variables})
         if not self.factors:
             raise InputError("the model has no factors; give at least one", ("factors",))
         known_sigma, known_x = set(names), set(self.variables)
@@ -364,10 +370,11 @@ class Model:
             for scope, known, kind, key in (
                 (factor.x, known_x, "variable", "x"),
                 (factor.sigma, known_sigma, "intervention", "sigma"),
+                (factor.z, set(self.covariates), "covariate", "z"),
             ):
                 for j, name in enumerate(scope):
                     if name not in known:
-                        legal = self.variables if key == "x" else names
+                        legal = {"x": self.variables, "sigma": names, "z": self.covariates}[key]
                         alike = look_alikes([*legal, name])
                         if alike is not None:
                             raise InputError(
@@ -393,6 +400,20 @@ class Model:
                     ("variables", i),
                 )
 
+    def _check_covariates(self, taken: set[str]) -> None:
+        for i, name in enumerate(self.covariates):
+            _check_name("a covariate", name, ("covariates", i))
+            if name in taken:
+                kind = "a variable" if name in self.variables else "an intervention"
+                raise InputError(
+                    f"{name!r} is a covariate and {kind}; a covariate was measured before treatment and is always "
+                    f"given, so no factor moves it: take it out of one of the two",
+                    ("covariates", i),
+                )
+        _check_distinct("covariate", self.covariates, ("covariates",))
+        if self.randomised and not self.covariates:
+            raise InputError("`randomised` is about covariates, and there are none; list them", ("randomised",))
+
     def __len__(self) -> int:
         """The number of intervention variables."""
         return len(self.interventions)
@@ -406,12 +427,24 @@ class Model:
         parts = {
             "interventions": [one.name for one in self.interventions],
             "variables": list(self.variables),
+            **({"covariates": list(self.covariates)} if self.covariates else {}),
             "factors": [one.name for one in self.factors],
         }
         return "; ".join(
             f"{kind}: {', '.join(names[:_SHOWN])}" + (f", ... ({len(names):,})" if len(names) > _SHOWN else "")
             for kind, names in parts.items()
         )
+
+    @property
+    def given(self) -> str:
+        """The covariates as formulas name them, `z` for many of them; empty without any.
+
+        >>> factor = Factor("f", ("x",), (), z=("age",))
+        >>> Model((), ("x",), (factor,), covariates=("age", "plate")).given
+        'age, plate'
+        """
+        names = ", ".join(self.covariates)
+        return names if len(names) <= _LONGEST_GIVEN else "z"
 
     @cached_property
     def position(self) -> dict[str, int]:

@@ -105,6 +105,10 @@ class Implications(Tabular):
         """How training regime `train` is written."""
         return self._names[train]
 
+    @property
+    def _given(self) -> str:
+        return self.identifier.design.model.given
+
     @cached_property
     def _names(self) -> list[str]:
         design = self.identifier.design
@@ -153,13 +157,13 @@ class Implications(Tabular):
         row = int(rows[np.lexsort((rows, np.diff(vectors.indptr)[rows], sizes))[0]])
         exponents = self._formula(vectors, row).exponents
         own = exponents.pop(int(self.identifier.design.distinct[column]))
-        return Formula.of({i: -c / own for i, c in exponents.items()}, self.name)
+        return Formula.of({i: -c / own for i, c in exponents.items()}, self.name, self._given)
 
     def _formula(self, vectors: csr_array, row: int) -> Formula:
         at = slice(vectors.indptr[row], vectors.indptr[row + 1])
         train = self.identifier.design.distinct[vectors.indices[at]]
         pairs = zip(train.tolist(), vectors.data[at].tolist(), strict=True)
-        return Formula.of({i: Fraction(c) for i, c in pairs}, self.name)
+        return Formula.of({i: Fraction(c) for i, c in pairs}, self.name, self._given)
 
 
 def _touched(vectors: csr_array) -> NDArray[np.bool_]:

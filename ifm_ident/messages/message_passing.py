@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ifm_ident.answer.product import density_text
 from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Active, RegimeLists, Regimes
@@ -245,8 +246,10 @@ def derive(
     )
 
 
-def steps_text(derivation: Derivation, regime_text: Callable[[Active], str], names: Sequence[str]) -> list[str]:
-    """The derivation as lines of text; names: the intervention names by position.
+def steps_text(
+    derivation: Derivation, regime_text: Callable[[Active], str], names: Sequence[str], given: str = ""
+) -> list[str]:
+    """The derivation as lines of text; names: the intervention names by position; given: as `Model.given`.
 
     >>> tree = JunctionTree(((0, 1), (1, 2)), (-1, 0), ((), (1,)))
     >>> target = ((0, 1), (1, 1), (2, 1))
@@ -259,21 +262,25 @@ def steps_text(derivation: Derivation, regime_text: Callable[[Active], str], nam
     join clique {2,3} over separator {2}: multiply by p(011)/p(010)
     the product is proportional to p(111)
     """
+
+    def density(regime: Active) -> str:
+        return density_text(regime_text(regime), given)
+
     lines = [f"outside the clique at hand every intervention is as in {regime_text(derivation.context)}"]
     for step in derivation.steps:
         clique, separator = (
             "{" + ",".join(names[v] for v in part) + "}" for part in (step.clique, step.separator)
         )
-        joined = f"p({regime_text(step.joined)})"
+        joined = density(step.joined)
         if step.separator_regime is None:
             lines.append(f"start from clique {clique}: {joined}")
         else:
             over = f"separator {separator}" if step.separator else "the empty separator"
-            divisor = f"p({regime_text(step.separator_regime)})"
+            divisor = density(step.separator_regime)
             lines.append(f"join clique {clique} over {over}: multiply by {joined}/{divisor}")
-    lines.append(f"the product is proportional to p({regime_text(derivation.target)})")
+    lines.append(f"the product is proportional to {density(derivation.target)}")
     if derivation.missing:
-        lines.append("not in training: " + ", ".join(f"p({regime_text(r)})" for r in derivation.missing))
+        lines.append("not in training: " + ", ".join(map(density, derivation.missing)))
     if derivation.capped:
         lines.append("the sigma-graph of this target is too large to triangulate, so it is taken as one clique")
     return lines

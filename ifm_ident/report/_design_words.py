@@ -41,7 +41,7 @@ def intervention_part(design: Design) -> Part:
 
 
 def factor_part(design: Design) -> Part:
-    """Name, variables, interventions, how many of its cells training shows.
+    """Name, variables, interventions, how many of its cells training shows; covariates stand behind variables.
 
     >>> import ifm_ident
     >>> study = ifm_ident.Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]},
@@ -64,7 +64,10 @@ def factor_part(design: Design) -> Part:
             continue
         cells = int(np.prod(model.level_counts[scope].astype(object))) if len(scope) else 1
         seen = "" if codes is None else f"{len(np.unique(codes[:, scope], axis=0)) if len(scope) else 1:,} of "
-        rows.append((factor.name, _some(factor.x, 8), _some(factor.sigma, 8) or "none", f"{seen}{cells:,}"))
+        given = f" given {_some(factor.z, 8)}" if factor.z else ""
+        rows.append(
+            (factor.name, _some(factor.x, 8) + given, _some(factor.sigma, 8) or "none", f"{seen}{cells:,}")
+        )
     return Part(tuple(rows), len(model.factors))
 
 

@@ -118,12 +118,12 @@ class _Writer:
             note += f", sum|q| = {size_text(sum(map(abs, exponents.values()), Fraction(0)))}"
         if len(terms) <= WHOLE:
             self.left -= len(terms)
-            return Formulas(whose, mathml(terms), False, None, note)
+            return Formulas(whose, mathml(terms, self.model.given), False, None, note)
         whole = None
         if self.left >= len(terms):
-            whole = mathml(terms)
+            whole = mathml(terms, self.model.given)
             self.left -= len(terms)
-        return Formulas(whose, mathml(terms[:FIRST]), True, whole, note)
+        return Formulas(whose, mathml(terms[:FIRST], self.model.given), True, whole, note)
 
     def reason(self, kernel: int) -> str:
         if kernel not in self._reasons:

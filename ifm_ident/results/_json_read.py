@@ -28,6 +28,7 @@ from ifm_ident.results._json_write import ROUTE
 from ifm_ident.results.cells import Weights
 from ifm_ident.results.claims import READ_BLOCK, Claims, VariableTerms
 from ifm_ident.results.header import (
+    COVARIATE_KEYS,
     HEADER_KEYS,
     TARGETS,
     Heading,
@@ -94,7 +95,7 @@ def read_json(path: Path) -> tuple[Heading, Iterator[Claims]]:
         found = next(steps)
         if isinstance(found, Heading):
             return found, cast(Iterator[Claims], steps)
-    data = record(load_json(read_bytes(path)), (*HEADER_KEYS, "results"), "the file", TARGETS)
+    data = record(load_json(read_bytes(path)), (*HEADER_KEYS, "results"), "the file", TARGETS, *COVARIATE_KEYS)
     heading = parse_header(data)
     return heading, _claims(heading.design, typed(data["results"], list, "results"))
 
@@ -106,9 +107,8 @@ def _streamed(path: Path) -> Iterator[Heading | Claims | None]:
         fields: dict[str, Any] = {}
         for key in stream.pairs():
             if key != "results" or key in fields:
-                record(
-                    dict.fromkeys([*HEADER_KEYS, "results", key]), (*HEADER_KEYS, "results"), "the file", TARGETS
-                )
+                seen = dict.fromkeys([*HEADER_KEYS, "results", key])
+                record(seen, (*HEADER_KEYS, "results"), "the file", TARGETS, *COVARIATE_KEYS)
                 _distinct_keys([*fields.items(), (key, None)])
                 fields[key] = stream.value()
             elif set(HEADER_KEYS) - fields.keys() or stream.sign() != "[":
@@ -118,7 +118,7 @@ def _streamed(path: Path) -> Iterator[Heading | Claims | None]:
                 yield (heading := parse_header(fields))
                 yield from _counted(_claims(heading.design, stream.items()), fields)
         stream.expect("")
-        record(fields, (*HEADER_KEYS, "results"), "the file", TARGETS)
+        record(fields, (*HEADER_KEYS, "results"), "the file", TARGETS, *COVARIATE_KEYS)
         told, there = fields.get(TARGETS), fields["results"]
         if told is not None and typed(told, int, TARGETS) != there:
             raise InputError(

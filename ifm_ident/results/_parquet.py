@@ -39,7 +39,16 @@ from ifm_ident.results._columns import (
 from ifm_ident.results._json_read import load_json
 from ifm_ident.results.claims import READ_BLOCK, Claims, VariableTerms
 from ifm_ident.results.documents import document
-from ifm_ident.results.header import HEADER_KEYS, TARGETS, Heading, StudyLike, header_fields, parse_header, record
+from ifm_ident.results.header import (
+    COVARIATE_KEYS,
+    HEADER_KEYS,
+    TARGETS,
+    Heading,
+    StudyLike,
+    header_fields,
+    parse_header,
+    record,
+)
 
 METADATA_KEY = b"study"
 """File metadata under this key hold the JSON result without `results`."""
@@ -158,7 +167,8 @@ def read_parquet(path: Path) -> tuple[Heading, Iterator[Claims]]:
     if METADATA_KEY not in metadata:
         raise InputError("the file metadata lack the key `study`; `ifm identify --format parquet` writes it")
     heading = parse_header(
-        record(load_json(metadata[METADATA_KEY]), HEADER_KEYS, "the metadata `study`", TARGETS), sparse=True
+        record(load_json(metadata[METADATA_KEY]), HEADER_KEYS, "the metadata `study`", TARGETS, *COVARIATE_KEYS),
+        sparse=True,
     )
     names = [name for name, _ in _COLUMNS]
     for g, (values, size) in enumerate(row_group_sizes(path)):

@@ -19,6 +19,9 @@ from ifm_ident.results.documents import Json, quoted
 
 SCHEMA = "ifm-identification/1"
 HEADER_KEYS = ("schema", "study", "interventions", "variables", "factors", "train")
+COVARIATE_KEYS = ("covariates", "randomised")
+"""Keys more where the study has covariates; factors that hold some have a key `z` then."""
+
 TARGETS = "targets"
 """One key more: how many results there are, so that removed ones show."""
 
@@ -88,10 +91,14 @@ def header_fields(study: StudyLike, largest: float = inf) -> dict[str, Json]:
         study.name,
         {i.name: i.written for i in model.interventions},
         model.variables,
-        [{"name": f.name, "x": f.x, "sigma": f.sigma} for f in model.factors],
+        [{"name": f.name, "x": f.x, "sigma": f.sigma, **({"z": f.z} if f.z else {})} for f in model.factors],
         Json(f"[{', '.join(map(write, design.train))}]"),
     )
     fields = {key: Json(quoted(value)) for key, value in zip(HEADER_KEYS, values, strict=True)}
+    if model.covariates:
+        *head, train = fields.items()
+        covariates = zip(COVARIATE_KEYS, (model.covariates, model.randomised), strict=True)
+        fields = dict([*head, *((key, Json(quoted(value))) for key, value in covariates), train])
     try:
         "".join(list(fields.values())[:-1]).encode()  # training regimes hold no other texts
     except UnicodeEncodeError as error:
@@ -135,15 +142,25 @@ def parse_header(data: dict[str, Any], sparse: bool = False) -> Heading:
         interventions.append(Intervention(one, tuple(values)))
     factors = []
     for k, entry in enumerate(typed(data["factors"], list, "factors")):
-        fields = record(entry, ("name", "x", "sigma"), f"factors, entry {k}")
+        fields = record(entry, ("name", "x", "sigma"), f"factors, entry {k}", "z")
         factors.append(
             Factor(
                 typed(fields["name"], str, f"factors, entry {k}: name"),
                 _texts(fields["x"], f"factors, entry {k}: x"),
                 _texts(fields["sigma"], f"factors, entry {k}: sigma"),
+                _texts(fields.get("z", []), f"factors, entry {k}: z"),
             )
         )
-    model = Model(tuple(interventions), _texts(data["variables"], "variables"), tuple(factors))
+    randomised = data.get("randomised", False)
+    if not isinstance(randomised, bool):
+        raise InputError(f"randomised: true or false is needed, got {shown(randomised)}")
+    model = Model(
+        tuple(interventions),
+        _texts(data["variables"], "variables"),
+        tuple(factors),
+        _texts(data.get("covariates", []), "covariates"),
+        randomised,
+    )
     reader = MapReader(model)
     train = [
         reader.read(regime, f"train, entry {i}", sparse)
@@ -170,14 +187,14 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:40] + "..."
 
 
-def record(value: object, keys: Sequence[str], place: str, optional: str = "") -> dict[str, Any]:
-    """A JSON object with exactly these keys; InputError names the place and the first difference."""
+def record(value: object, keys: Sequence[str], place: str, *optional: str) -> dict[str, Any]:
+    """A JSON object with these keys, maybe `optional` ones; InputError names place and first difference."""
     fields: dict[str, Any] = typed(value, dict, place)
     for key in keys:
         if key not in fields:
             raise InputError(f"{place}: the key {key!r} is missing")
     for key in fields:
-        if key not in keys and key != optional:
+        if key not in keys and key not in optional:
             raise InputError(f"{place}: unknown key {shown(key)}; {nearest(key, keys)}")
     return fields
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ifm_ident.answer.exact_text import encode
 from ifm_ident.answer.identification import Terms
-from ifm_ident.answer.product import raised
+from ifm_ident.answer.product import density_text, raised
 from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.show.witness import short_fraction
 
@@ -35,8 +35,8 @@ class FormulaTexts:
     cut: NDArray[np.bool_]
 
 
-def formula_texts(terms: Terms, names: pa.Array) -> FormulaTexts:
-    """The text of every formula; `names[i]` is how training regime i is written.
+def formula_texts(terms: Terms, names: pa.Array, given: str = "") -> FormulaTexts:
+    """The text of every formula; `names[i]` is how training regime i is written, `given` as in `Model.given`.
 
     Exponents of more than 20 digits show how many digits there are.
 
@@ -52,7 +52,7 @@ def formula_texts(terms: Terms, names: pa.Array) -> FormulaTexts:
     first = np.flatnonzero(starts)
     group = np.cumsum(starts) - 1
     sizes = np.diff(np.append(first, count))
-    texts, below = _powers(terms, names)
+    texts, below = _powers(terms, names, given)
     length = pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64) + 1
     ends = np.cumsum(length)
     within = ends - (ends - length)[first][group]
@@ -85,11 +85,17 @@ def joined_texts(*parts: pa.Array | str) -> pa.Array:
     return pc.binary_join_element_wise(*texts, _one(""))
 
 
+def density_texts(names: pa.Array, given: str = "") -> pa.Array:
+    """`density_text` of every name."""
+    before, after = density_text("\0", given).split("\0")
+    return joined_texts(before, names.cast(_TEXT), after)
+
+
 def _one(text: str) -> pa.Scalar:
     return pa.scalar(text, _TEXT)
 
 
-def _powers(terms: Terms, names: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
+def _powers(terms: Terms, names: pa.Array, given: str) -> tuple[pa.Array, NDArray[np.bool_]]:
     """Every term as p(name)^|q|, and which belong below the line."""
     below = np.asarray(terms.numerator < 0, dtype=bool)
     tops, numerators = encode(np.abs(terms.numerator))
@@ -101,7 +107,7 @@ def _powers(terms: Terms, names: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]
         top, bottom = divmod(pair, len(denominators))
         power = Fraction(numerators[top], denominators[bottom])
         suffixes.append(raised(short_fraction(power)))
-    bases = joined_texts("p(", names.cast(_TEXT), ")").take(pa.array(terms.train))
+    bases = density_texts(names, given).take(pa.array(terms.train))
     suffix = pa.array(suffixes, _TEXT).take(pa.array(code))
     return joined_texts(bases, suffix), below
 

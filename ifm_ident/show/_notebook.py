@@ -96,7 +96,7 @@ def answer_text(answer: Answer) -> str:
     """
     if answer.certificate is None or answer.model is None:
         return "\n".join(map(shortened, str(answer).splitlines()))
-    return shortened(f"p({answer.name}) {_verdict(answer)}: {refusal_words(answer.model, answer.certificate)}")
+    return shortened(f"{answer.density} {_verdict(answer)}: {refusal_words(answer.model, answer.certificate)}")
 
 
 def _verdict(answer: Answer) -> str:
@@ -107,7 +107,7 @@ def _verdict(answer: Answer) -> str:
 
 def answer_html(answer: Answer) -> str:
     """An answer as a paragraph of HTML."""
-    name = code(f"p({answer.name})")
+    name = code(answer.density)
     if answer.formula is not None:
         return f"<p>{name} ∝ {formula_mathml(answer.formula, TERMS, LONGEST)}</p>"
     conditionals = _conditionals(answer)

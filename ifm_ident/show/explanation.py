@@ -12,6 +12,7 @@ import numpy as np
 from ifm_ident.answer.certificate import KernelCertificate
 from ifm_ident.answer.formula import Formula
 from ifm_ident.answer.identification import Answer, Status
+from ifm_ident.answer.product import density_text
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import level_text
 from ifm_ident.design.notation import format_regime
@@ -126,7 +127,7 @@ class Explanation:
             size = ""
             if self.design.model.has_bases:
                 size = f"  sum|q| = {size_text(sum((abs(q) for _, q in answer.formula), Fraction(0)))}"
-            return [f"identified: p({self.name}) is proportional to {answer.formula}{size}"]
+            return [f"identified: {self.answer.density} is proportional to {answer.formula}{size}"]
         if answer.conditionals:
             return ["identified by full conditionals, each with a formula of its own (below)"]
         assert answer.certificate is not None
@@ -169,7 +170,7 @@ class Explanation:
         answer = found[0]
         lines = ["", "Do the other training regimes predict it?"]
         if answer.formula is not None:
-            lines.append(f"  yes: p({self.name}) is proportional to {answer.formula}")
+            lines.append(f"  yes: {answer.density} is proportional to {answer.formula}")
         elif answer.conditionals:
             lines.append("  yes, by full conditionals:")
             lines += [f"    {variables} | rest: {formula}" for variables, formula in self._by_cover(answer)]
@@ -265,7 +266,7 @@ class Explanation:
         derivation = derive(self.design, self.target)
         names = [intervention.name for intervention in self.design.model.interventions]
         lines = ["", "Message passing on the graph that joins interventions of one factor"]
-        steps = steps_text(derivation, self.text, names)
+        steps = steps_text(derivation, self.text, names, self.design.model.given)
         if derivation.status == "undecided":
             return lines + self._stopped_lines(derivation, names)
         if len(steps) > _MOST_STEPS:
@@ -288,13 +289,14 @@ class Explanation:
                 "derivation asks for the regime itself.",
                 "  ",
             )
-        missing = [f"p({self.text(regime)})" for regime in derivation.missing]
+        missing = [density_text(self.text(one), self.design.model.given) for one in derivation.missing]
         lines += wrapped(f"  It stops: training lacks {listed(missing, 6, 'regimes')}.", "  ")
         return [*lines, "  That decides nothing: other formulas may exist."]
 
     def _conditional_lines(self) -> list[str]:
         model, answer = self.design.model, self.answer
         lines = ["", "Conditional criterion: for each variable the factors that hold it"]
+        rest = f"rest, {model.given}" if model.given else "rest"
         if answer.formula is not None:
             return lines + wrapped(
                 "  Not needed: a joint formula is a formula of every full conditional too.", "  "
@@ -314,12 +316,12 @@ class Explanation:
                 continue
             lines += self._system_lines(self.identifier.conditional(block), factors, False)
             if formula := _conditionals(answer).get(variables_of(model, block)[0]):
-                lines.append(f"p({variables} | rest; {self.name}) is proportional to {formula}")
+                lines.append(f"p({variables} | {rest}; {self.name}) is proportional to {formula}")
         if len(order) > _MOST_COVERS:
-            rest = [bool(solvable[b]) for b in order[_MOST_COVERS:]]
+            others = [bool(solvable[b]) for b in order[_MOST_COVERS:]]
             lines += [
                 "",
-                f"{counted(len(rest), 'other system')} not shown, {sum(rest):,} of them with a solution.",
+                f"{counted(len(others), 'other system')} not shown, {sum(others):,} of them with a solution.",
             ]
         if answer.conditionals:
             lines += [

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from ifm_ident.answer.formula import Formula
-from ifm_ident.answer.product import latex_escape
+from ifm_ident.answer.product import density_text, latex_escape
 from ifm_ident.implications.testable import ClaimGroup, Implication, Implications
 from ifm_ident.results.documents import Listing, document
 from ifm_ident.results.header import StudyLike
-from ifm_ident.show.table import wrapped
+from ifm_ident.show.table import density_meaning, wrapped
 from ifm_ident.show.words import counted, listed
 
 _PREDICTIONS_SHOWN = 20
@@ -35,7 +35,7 @@ def text_lines(study: StudyLike, found: Implications) -> Iterator[str]:
     """The implications for people: how many, each in words, what predicts what, or that nothing can be tested."""
     variables = study.design.model.variables
     if len(found):
-        meaning = f"p(R) is the density of {listed(variables)} in training regime R. The model claims:"
+        meaning = f"{density_meaning(study.design.model)} in training regime R. The model claims:"
         yield from wrapped(f"{' '.join(study.name.split())}: {_tally(found)}", _INDENT)
         yield from wrapped(meaning)
         yield ""
@@ -79,7 +79,8 @@ def _predictions(found: Implications) -> Iterator[str]:
     share = f"{len(predicted):,} of {counted(total, 'training regime')}"
     yield f"predicted by the others: {share}"
     for train in predicted[:_PREDICTIONS_SHOWN].tolist():
-        prediction, name = found.prediction(train), f"p({found.name(train)})"
+        prediction = found.prediction(train)
+        name = density_text(found.name(train), found.identifier.design.model.given)
         if prediction.formula is not None:
             yield f"{_INDENT}{name} ∝ {_product(prediction.formula)}"
         else:

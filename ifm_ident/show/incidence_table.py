@@ -13,6 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.product import density_text
 from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import level_text
@@ -270,7 +271,8 @@ def check_lines(
         if j >= most or not (terms or wanted):
             continue
         parts = [
-            f"{'+' if q > 0 else '-'}{short_fraction(abs(q))} p({_short(regime_text(table.design.train[i]))})"
+            f"{'+' if q > 0 else '-'}{short_fraction(abs(q))} "
+            f"{density_text(_short(regime_text(table.design.train[i])), table.design.model.given)}"
             for i, q in terms[:6]
         ]
         if len(terms) > 6:

@@ -113,5 +113,5 @@ class _Rows:
     def _math(self, exponents: dict[int, Fraction]) -> str:
         terms = [(self.names[i], q) for i, q in exponents.items()]
         if len(terms) > _ONE_FRACTION:
-            return r"\, \allowbreak ".join(latex_power(name, q) for name, q in terms)
-        return product_latex(terms)
+            return r"\, \allowbreak ".join(latex_power(name, q, self.model.given) for name, q in terms)
+        return product_latex(terms, self.model.given)

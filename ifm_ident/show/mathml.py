@@ -42,9 +42,9 @@ def formula_mathml(formula: Formula, most: int | None = None, longest: int = 100
     terms = [(_cut(formula.name(i), longest), q) for i, q in islice(formula, most)]
     left = len(formula) - len(terms)
     return (
-        Html(f"{mathml(terms)} and {left:,} more {'density' if left == 1 else 'densities'}")
+        Html(f"{mathml(terms, formula.given)} and {left:,} more {'density' if left == 1 else 'densities'}")
         if left
-        else mathml(terms)
+        else mathml(terms, formula.given)
     )
 
 
@@ -52,17 +52,20 @@ def _cut(name: str, longest: int) -> str:
     return name if len(name) <= longest else f"{name[:longest]}…"
 
 
-def mathml(terms: Sequence[tuple[str, Fraction]]) -> Html:
+def mathml(terms: Sequence[tuple[str, Fraction]], given: str = "") -> Html:
     """The product of p(name)^q over pairs (name, q), positive exponents first, as `formula_mathml` writes it.
+
+    given: the covariates that are given, as in `Model.given`.
 
     >>> mathml([("A", Fraction(1))])
     '<math><mrow><mi>p</mi><mo>(</mo><mtext>A</mtext><mo>)</mo></mrow></math>'
     >>> mathml([])
     '<math><mn>1</mn></math>'
     """
-    if sum(len(name) + 2 for name, _ in terms) > WIDEST:
-        return Html(" ".join(f"<math>{_power(name, q)}</math>" for name, q in terms))
-    above, below = halves(terms, _power)
+    extra = len(given) + 5 if given else 2
+    if sum(len(name) + extra for name, _ in terms) > WIDEST:
+        return Html(" ".join(f"<math>{_power(name, q, given)}</math>" for name, q in terms))
+    above, below = halves(terms, lambda name, q: _power(name, q, given))
     above = above or ["<mn>1</mn>"]
     if not below:
         return Html(f"<math>{''.join(above)}</math>")
@@ -73,8 +76,9 @@ def _row(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"<mrow>{''.join(parts)}</mrow>"
 
 
-def _power(name: str, q: Fraction) -> str:
-    density = f"<mrow><mi>p</mi><mo>(</mo><mtext>{escape(name)}</mtext><mo>)</mo></mrow>"
+def _power(name: str, q: Fraction, given: str) -> str:
+    under = f"<mi>x</mi><mo>|</mo><mtext>{escape(given)}</mtext><mo>;</mo>" if given else ""
+    density = f"<mrow><mi>p</mi><mo>(</mo>{under}<mtext>{escape(name)}</mtext><mo>)</mo></mrow>"
     return density if q == 1 else f"<msup>{density}{_number(q)}</msup>"
 
 

@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
+from ifm_ident.answer.product import density_text
 from ifm_ident.arrays import Ints, ragged_arange, row_bounds
+from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.results.header import StudyLike
-from ifm_ident.show._formula_texts import LONGEST, formula_texts, joined_texts
+from ifm_ident.show._formula_texts import LONGEST, density_texts, formula_texts, joined_texts
 from ifm_ident.show.objective_words import Proofs, attained_texts
 from ifm_ident.show.size_words import Sizes, size_texts, sizes_of
 from ifm_ident.show.words import (
@@ -96,9 +98,18 @@ def meaning_words(study: StudyLike) -> str:
     """What p(R) means, and how a regime R is written."""
     model = study.design.model
     return (
-        f"p(R) is the density of {listed(model.variables)} in regime R. Formulas hold up to a factor that does "
+        f"{density_meaning(model)} in regime R. Formulas hold up to a factor that does "
         f"not depend on {listed(model.variables)}. A regime is written as {regime_words(model, study.notation)}."
     )
+
+
+def density_meaning(model: Model) -> str:
+    """What p(R) is the density of, and what is given in it; where there are covariates also whose law is free."""
+    if not model.covariates:
+        return f"p(R) is the density of {listed(model.variables)}"
+    z = "" if model.given == ", ".join(model.covariates) else "z = "
+    x = "x" if model.variables == ("x",) else f"x = {listed(model.variables)}"
+    return f"{density_text('R', model.given)} is the density of {x} given {z}{listed(model.covariates)}"
 
 
 class _Table:
@@ -165,7 +176,7 @@ class _Table:
         return pa.concat_arrays(pieces).take(pa.array(index))
 
     def _formulas(self, found: Identification, values: pa.Array | None) -> Iterator[tuple[Ints, pa.Array]]:
-        texts = formula_texts(found.terms, self.names)
+        texts = formula_texts(found.terms, self.names, self.model.given)
         self.cut |= bool(texts.cut.any())
         shown = texts.text if values is None else joined_texts(texts.text, "  ", values)
         if self.model.has_bases:
@@ -207,7 +218,7 @@ class _Table:
         shown = np.minimum(counts, _MISSING_SHOWN)
         flat = ragged_arange(found.lacking.indptr[rows], shown)
         names = format_regimes(self.model, found.lacking.regimes.take(flat), self.study.notation).cast(_TEXT)
-        lists = pa.LargeListArray.from_arrays(pa.array(row_bounds(shown)), joined_texts("p(", names, ")"))
+        lists = pa.LargeListArray.from_arrays(pa.array(row_bounds(shown)), density_texts(names, self.model.given))
         more = [f" and {extra:,} more" if extra else "" for extra in range(int((counts - shown).max()) + 1)]
         rest = pa.array(more, _TEXT).take(pa.array(counts - shown))
         return rows, joined_texts("training lacks ", pc.binary_join(lists, pa.scalar(" ", _TEXT)), rest)

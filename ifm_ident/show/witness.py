@@ -75,6 +75,9 @@ class Witness:
         target = format_regime(model, self.target, notation)
         count = len(self.design.train)
         training = f"all {count:,} training regimes" if count > 1 else "the training regime"
+        whatever = (
+            f", whatever {model.given} {'is' if len(model.covariates) == 1 else 'are'}" if model.given else ""
+        )
         few = self.exponents[:_LISTED]
         rows = [("factor", "at", "model 1", "model 2")]
         rows += [(model.factors[cell[0]].name, cell_text(model, cell), _power(e), _power(-e)) for cell, e in few]
@@ -87,7 +90,7 @@ class Witness:
         what = "but 2 to the power of these sums where" if model.has_bases else "except where"
         lines = [
             f"Two models that agree in {training} and differ in {target}:",
-            f"every variable is binary; every factor is 1, {what} {name} = 1:",
+            f"every variable is binary; every factor is 1, {what} {name} = 1{whatever}:",
             *aligned(rows, "  "),
         ]
         if len(self.exponents) > _LISTED:

@@ -72,4 +72,6 @@ def _formula(system: System, target: Regimes, notation: Notation) -> Formula | N
         return None
     exponents: dict[int, Fraction] = terms.exponents(0)[JOINT]
     design = system.design
-    return Formula.of(exponents, lambda i: format_regime(design.model, design.train[i], notation))
+    return Formula.of(
+        exponents, lambda i: format_regime(design.model, design.train[i], notation), design.model.given
+    )

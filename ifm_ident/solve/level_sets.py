@@ -10,7 +10,6 @@ from typing import Any
 from ifm_ident.answer.identification import JOINT, Status
 from ifm_ident.design.bases import Basis, Key, Piece, plain_number
 from ifm_ident.design.design import Design
-from ifm_ident.design.model import Model
 from ifm_ident.design.regimes import Active, Regimes, recoded
 from ifm_ident.errors import InputError, require_known
 from ifm_ident.solve._basis_system import BasisSystem
@@ -237,7 +236,7 @@ def _algebraic(value: Any) -> str:
 def with_own_levels(design: Design) -> Design:
     """The same design on interventions of its own, for questions about many levels that nobody named."""
     model = design.model
-    own = Model(tuple(replace(one) for one in model.interventions), model.variables, model.factors)
+    own = replace(model, interventions=tuple(replace(one) for one in model.interventions))
     return Design(own, recoded(design.train, model, own))
 
 

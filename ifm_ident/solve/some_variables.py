@@ -61,6 +61,8 @@ def identifier_of(identifier: Identifier, of: Iterable[str]) -> Identifier:
         design.model.interventions,
         tuple(variable for variable in design.model.variables if variable in kept),
         tuple(factor for factor in design.model.factors if factor.x[0] in kept),
+        design.model.covariates,
+        design.model.randomised,
     )
     return Identifier(Design(model, design.train), identifier.notation)
 

@@ -102,7 +102,7 @@ def read_screen(
     texts, codes = _distinct(column)
     if not texts:
         raise InputError(f"{table.path}: there are no rows; a screen needs at least one label")
-    notes = skipped(table, table.row_count - len(rows))
+    notes = skipped(table.path, table.row_count - len(rows))
     if not isinstance(columns, str) and interventions is None:
         convention, renamed = _renamed(table, texts, convention)
         given = dataclasses.replace(given, names=convention.names)
@@ -220,7 +220,14 @@ def factor_maps(names: Sequence[str], factors: Sequence[FactorLike] | None) -> l
     written: list[object] = []
     for factor in factors:
         if isinstance(factor, Factor):
-            written.append({"name": factor.name, "x": factor.x, "sigma": factor.sigma})
+            written.append(
+                {
+                    "name": factor.name,
+                    "x": factor.x,
+                    "sigma": factor.sigma,
+                    **({"z": factor.z} if factor.z else {}),
+                }
+            )
         else:
             written.append(factor if isinstance(factor, Mapping) else {"sigma": factor})
     return written

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pyarrow.compute as pc
 
 from ifm_ident.design.model import Model
+from ifm_ident.design.regime_text import BASELINE
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.planning.prices import AddedUp, Listed, Prices
+from ifm_ident.study.reading._label_columns import blank_rows
 from ifm_ident.study.reading._sources import open_table
 from ifm_ident.study.reading._table import RowError, Table
 from ifm_ident.study.reading._tables import label_column, regimes_in
@@ -42,6 +46,8 @@ def read_prices(model: Model, path: Path) -> Prices:
     ([((0, 1),), ((0, 1), (1, 1))], [5, 8], Fraction(1, 2))
     """
     table = open_table(path)
+    last = int(np.max(np.flatnonzero(~blank_rows(table)), initial=-1))
+    table = dataclasses.replace(table, data=table.data.slice(0, last + 1))  # spreadsheets leave blank rows there
     if COST_COLUMN not in table.names:
         raise InputError(
             f"{path}: there is no column {COST_COLUMN!r}; {nearest(COST_COLUMN, table.names)} (the table has a "
@@ -103,7 +109,14 @@ def _by_regime(model: Model, table: Table, costs: list[Fraction]) -> Listed:
             f"{table.path}: unknown column {column!r}; write {INTERVENTION_COLUMN!r} for the price of each "
             "intervention, or 'label' for that of each regime"
         )
-    regimes = regimes_in(model, table, column).regimes
+    found = regimes_in(model, table, column)
+    rows, regimes = found.rows.tolist(), found.regimes
+    for row in sorted({*range(len(costs))}.difference(rows))[:1]:
+        raise RowError(
+            table.path,
+            row,
+            f"a cost and no regime; write one ({BASELINE!r} for baseline), or remove the row",
+        )
     first = regimes.first_equal(regimes)
     for row, before in enumerate(first.tolist()):
         if before < row and costs[before] != costs[row]:

@@ -38,7 +38,18 @@ if TYPE_CHECKING:
     from ifm_ident.shares.shares import Shares
     from ifm_ident.solve.objectives.choose import Objective
 
-_KEYS = ("name", "interventions", "variables", "factors", "train", "test", "data", "samples")
+_KEYS = (
+    "name",
+    "interventions",
+    "variables",
+    "covariates",
+    "randomised",
+    "factors",
+    "train",
+    "test",
+    "data",
+    "samples",
+)
 _SHOWN = 8
 _REQUIRED = ("interventions", "factors", "train")
 
@@ -94,6 +105,20 @@ class Study:
     def model(self) -> Model:
         """The interventional factor model."""
         return self.design.model
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """The columns measured before treatment, which every density is given.
+
+        >>> study = Study.from_dict({
+        ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "covariates": ["age"],
+        ...     "factors": [{"sigma": ["A"], "z": ["age"]}, {"sigma": ["B"]}], "train": ["00", "10", "01"],
+        ... })
+        >>> study.covariates, print(study.identify()[3])
+        p(x | age; 11) ∝ p(x | age; 10) p(x | age; 01) / p(x | age; 00)
+        (('age',), None)
+        """
+        return self.model.covariates
 
     @property
     def target_count(self) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
 from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
+from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regime, format_regimes
 from ifm_ident.design.regime_text import Notation
 from ifm_ident.design.regimes import Regimes, recoded
@@ -213,15 +214,18 @@ def first_difference(told: Design, wanted: Design) -> str | None:
         ("variables", list(ours.variables), list(theirs.variables)),
         (
             "factors",
-            [(f.name, f.x, f.sigma) for f in ours.factors],
-            [(f.name, f.x, f.sigma) for f in theirs.factors],
+            [(f.name, f.x, f.sigma, f.z) if f.z else (f.name, f.x, f.sigma) for f in ours.factors],
+            [(f.name, f.x, f.sigma, f.z) if f.z else (f.name, f.x, f.sigma) for f in theirs.factors],
         ),
+        ("covariates", list(ours.covariates), list(theirs.covariates)),
     ):
         if len(mine) != len(other):
             return f"it has {len(mine)} {kind}, the study {len(other)}"
         for i, (one, another) in enumerate(zip(mine, other, strict=True)):
             if one != another:
                 return f"{kind}, entry {i}: the result has {_words(one)}, the study {_words(another)}"
+    if ours.randomised != theirs.randomised:
+        return f"its covariates are {_law(ours)}, the study's are {_law(theirs)}"
     if len(told.train) != len(wanted.train):
         return f"it has {len(told.train)} training regimes, the study {len(wanted.train)}"
     train = recoded(wanted.train, theirs, ours)
@@ -231,6 +235,10 @@ def first_difference(told: Design, wanted: Design) -> str | None:
         mine_text, other_text = (format_regime(ours, t[row], "label") for t in (told.train, train))
         return f"training regime {row} is {mine_text} in the result, {other_text} in the study"
     return None
+
+
+def _law(model: Model) -> str:
+    return "randomised" if model.randomised else "not randomised"
 
 
 def _words(value: object) -> str:

@@ -64,6 +64,8 @@ _SILENT_FOR_COMPARE = (
     "effects",
     "time_limit",
     "shrink",
+    "population",
+    "by",
 )
 
 
@@ -130,6 +132,15 @@ _SILENT_FOR_COMPARE = (
     "of the singles, as far as that errs less at training regimes left out, and widen their errors to match.",
 )
 @click.option(
+    "--population",
+    metavar="WHOSE",
+    shell_complete=files,
+    help="Of a study with covariates: whose covariates means are over: all training rows (the default), "
+    "those of the "
+    "baseline, ctrl, or a FILE with a column for every covariate.",
+)
+@click.option("--by", metavar="COVARIATE", help="Of a study with covariates: a mean for each value of one.")
+@click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
@@ -154,6 +165,8 @@ def command(
     effects: bool,
     reference: Reference,
     shrink: bool,
+    population: str | None,
+    by: str | None,
     time_limit: float | None,
     jobs: int,
     output_format: str,
@@ -190,6 +203,8 @@ def command(
             effects=reference if effects else None,
             time_limit=time_limit,
             shrink=shrink,
+            population=population,
+            by=by,
             say=say,
         )
     _write(found, out)

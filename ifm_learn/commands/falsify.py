@@ -12,6 +12,7 @@ from ifm_ident.commands import Output, load_study, output_options, progress, stu
 from ifm_ident.implications import Implication
 from ifm_ident.show import counted
 from ifm_ident.solve import CriterionName
+from ifm_learn.data.covariates import read_adjusted
 from ifm_learn.data.reading import read_samples
 from ifm_learn.falsification.repair import suggestions
 from ifm_learn.falsification.testing import REPLICATES, TESTS, Correction, TestName, falsify
@@ -84,7 +85,11 @@ def command(
     """Tests the implications of the design on data."""
     out = Output(output_format, output, force, quiet)
     asked = load_study(study, quiet)
-    samples = read_samples(asked, data)
+    if asked.covariates:
+        samples, covariates = read_adjusted(asked, data)
+        given, methods = (asked.design, covariates), methods or ("score",)
+    else:
+        samples, given = read_samples(asked, data), None
 
     def shown(claims: Iterable[Implication], total: int) -> Iterable[Implication]:
         return progress(claims, total, "claim", quiet)
@@ -100,9 +105,10 @@ def command(
         replicates=replicates,
         notation=asked.notation,
         targets=_targets(asked, out),
+        adjusted_for=given,
         watch=shown,
     )
-    suggested = suggestions(samples, found)
+    suggested = suggestions(samples, found) if given is None else ()
     for warning in found.warnings:
         out.remark(f"warning: {warning}")
     if samples.ignored:

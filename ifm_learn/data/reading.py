@@ -14,6 +14,7 @@ from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regime
 from ifm_ident.errors import nearest
 from ifm_ident.study import DataSpec, Table, data_regimes, gene_names, table_of
+from ifm_learn.checks import refuse_covariates
 from ifm_learn.data._unit_columns import unit_hints, unit_ids
 from ifm_learn.data.columns import numbers, numeric_columns
 from ifm_learn.data.samples import Samples
@@ -32,6 +33,7 @@ def read_samples(
     log: str | Sequence[str] | None = None,
     unit: str | None = None,
     outcomes: Sequence[str] | Literal["all"] | None = None,
+    known: Collection[str] = (),
 ) -> Samples:
     """The rows of the training regimes in the study's data table, or in `data` in its place.
 
@@ -41,7 +43,7 @@ def read_samples(
     rows that name no regime are left out, which `notes` of the result says. unit:
     the column that says which rows belong together; without one, `notes` of the result name columns that look so.
     outcomes: several columns in place of `outcome`; "all" for every numeric one (every gene of an AnnData) without
-    another part.
+    another part. known: columns that have a part which the study does not tell.
 
     Raises InputError that starts with the table: an unknown column or scale, an outcome that is a variable, a training
     regime without rows, a variable without spread; RowError, with the row counted from 1: a regime that cannot be
@@ -58,6 +60,7 @@ def read_samples(
     ...
     ifm_ident.errors.InputError: the table: the training regime A (train[1]) has no rows; measure it or leave it out of `train`
     """  # noqa: E501
+    refuse_covariates(study.model, "this analysis")
     spec = study.data
     if data is None and spec is None:
         raise InputError(
@@ -69,6 +72,14 @@ def read_samples(
         raise InputError(
             "`outcome` is one column, `outcomes` are several; give one of the two", argument="outcomes"
         )
+    for argument, value in {"outcome": outcome, "scale": scale, "unit": unit}.items():
+        if not (value is None or isinstance(value, str)):
+            raise InputError(f"{argument} is a text, got {value!r:.60}", argument=argument)
+    for argument, names in {"label": label, "log": log, "outcomes": outcomes}.items():
+        if not (names is None or isinstance(names, str) or _texts(names)):
+            raise InputError(
+                f"{argument} is the name of a column or a list of names, got {names!r:.60}", argument=argument
+            )
     given = outcome is not None or outcomes is not None
     spec = DataSpec(
         spec.file,
@@ -86,7 +97,7 @@ def read_samples(
     genes = gene_names(source) if spec.outcomes == "all" else None
     several = () if spec.outcomes == "all" else spec.outcomes
     if genes is not None:
-        several = _without_part(study, spec, genes)
+        several = _without_part(study, spec, genes, known)
     table = table_of(source, (*variables, *([spec.outcome] if spec.outcome else []), *several))
     for name in variables:
         _require_variable(table, name)
@@ -100,7 +111,7 @@ def read_samples(
     for v, name in enumerate(variables):
         x[:, v] = numbers(table, name, kept, log=bool(logs[v]))
     if spec.outcomes == "all" and genes is None:
-        several = tuple(numeric_columns(table, _without_part(study, spec, table.data.column_names)))
+        several = tuple(numeric_columns(table, _without_part(study, spec, table.data.column_names, known)))
     if spec.outcomes and not several:
         raise InputError(
             f"{table.path}: `outcomes: all` finds no numeric column without another part; name the outcomes"
@@ -119,14 +130,24 @@ def read_samples(
     if spec.unit is not None:
         ids = unit_ids(table, spec.unit, kept)
         return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, ids, notes, outcomes=several)
-    known = {*variables, *study.model.position, *several, *filter(None, (spec.outcome, *spec.label_columns))}
+    known = {
+        *known,
+        *variables,
+        *study.model.position,
+        *several,
+        *filter(None, (spec.outcome, *spec.label_columns)),
+    }
     notes += unit_hints(table, known, kept, regime, x)
     return Samples(study.design, regime, x, y, spec.outcome, scaling, ignored, notes=notes, outcomes=several)
 
 
-def _without_part(study: Study, spec: DataSpec, names: Sequence[str]) -> tuple[str, ...]:
-    """The columns that are neither intervention, label, variable nor unit."""
-    parts = {*study.model.variables, *study.model.position, *spec.label_columns, spec.unit}
+def _texts(value: object) -> bool:
+    return isinstance(value, Sequence) and all(isinstance(text, str) for text in value)
+
+
+def _without_part(study: Study, spec: DataSpec, names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """The columns that are neither intervention, label, variable, unit nor known otherwise."""
+    parts = {*known, *study.model.variables, *study.model.position, *spec.label_columns, spec.unit}
     parts |= {f"X:{name}" for name in study.model.variables} | {name.removeprefix("X:") for name in parts if name}
     return tuple(name for name in names if name not in parts)
 

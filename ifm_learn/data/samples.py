@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError
 from ifm_ident.arrays import Floats, Ints
+from ifm_learn.checks import refuse_covariates
 from ifm_learn.data.columns import LARGEST
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.data.units import Units
@@ -54,6 +55,7 @@ class Samples:
     outcomes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        refuse_covariates(self.design.model, "what is fitted to samples")
         n, p = len(self.regime), len(self.design.model.variables)
         if self.x.shape != (n, p):
             raise InputError(f"x has shape {self.x.shape} where {n} rows of {p} variables are due")

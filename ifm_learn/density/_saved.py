@@ -39,6 +39,9 @@ ROWS = "rows.json"
 LARGEST = 1e6
 """No log-table of a fit comes near: in nats."""
 
+_FARTHEST = 1e100
+"""Sums of squares of points and parameters up to this are finite."""
+
 _OF_GRID = ("values", "edges", "widths")
 _MEMBER = re.compile(
     r"(header|shift|unit|log|thetas|bins|regime|(table|values|edges|widths|axis)(0|[1-9][0-9]*))\.npy"
@@ -238,6 +241,8 @@ def _scaling_of(arrays: Arrays, p: int) -> Scaling:
 def _spread_of(arrays: Arrays, cells: FactorCells, grid: Grid, report: FitReport) -> Spread | None:
     if "thetas" not in arrays:
         return None
+    if arrays["bins"].dtype.kind not in "iu":
+        raise ValueError("the rows fitted to lie in bins that are no integers")
     bins, regime, thetas = arrays["bins"].astype(np.int64), arrays["regime"], numbers(arrays, "thetas")
     axes = tuple(numbers(arrays, f"axis{v}") for v in range(len(grid.sizes)))
     train = len(cells.design.train)
@@ -245,7 +250,7 @@ def _spread_of(arrays: Arrays, cells: FactorCells, grid: Grid, report: FitReport
         raise ValueError("the rows fitted to do not fit each other")
     if (bins < 0).any() or (bins >= grid.sizes).any() or (regime < 0).any() or (regime >= train).any():
         raise ValueError("a row fitted to lies in no bin or regime")
-    if not all(np.isfinite(part).all() for part in (thetas, *axes)) or thetas.ndim != 2:
+    if not all((np.abs(part) <= _FARTHEST).all() for part in (thetas, *axes)) or thetas.ndim != 2:
         raise ValueError("the parameters hold what is no number")
     points = np.stack([axis[column] for axis, column in zip(axes, bins.T, strict=True)], axis=1)
     layout = layout_of(cells, report.energy, points)

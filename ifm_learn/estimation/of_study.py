@@ -5,23 +5,27 @@ What each field means: docs/reference/results.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from ifm_ident import Identification, Identifier, InputError, Regimes, Study
+from ifm_ident.arrays import Floats
 from ifm_ident.design import require_names
 from ifm_ident.implications import implications
 from ifm_ident.show import remainders
 from ifm_learn.conformal.ranks import Alpha, read_alpha
+from ifm_learn.data.covariates import read_adjusted
 from ifm_learn.data.held import CALIBRATION, Held, held_out
 from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fitted import FittedModel
+from ifm_learn.estimation._adjusted import ALL, AdjustedWork, check_asked, populations
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._ladder_work import LadderWork
 from ifm_learn.estimation._work import Say, Work
@@ -64,6 +68,8 @@ def estimate_study(
     effects: Reference | None = None,
     shrink: bool = False,
     outcomes: Sequence[str] | Literal["all"] | None = None,
+    population: str | Path | None = None,
+    by: str | None = None,
     say: Say | None = None,
 ) -> Estimates:
     """Means of the outcome (or of x, without one) in the test regimes, from the study's table or `data`.
@@ -82,6 +88,8 @@ def estimate_study(
     shrink: pull estimates of unseen regimes towards a simpler one, as far as it errs less at training regimes left
     out, and widen their errors by what these show (`ifm_learn.estimation.shrinkage`).
     outcomes: several columns of the table, or "all", in place of what the study's `data` says.
+    population: whose covariates means are over: `all` training rows (the default), those of the baseline, `ctrl`,
+    or a file of covariates. by: a covariate; a mean for each of its values.
 
     Regimes that are not identified get no numbers from methods that need identification. Raises InputError for an
     unknown method, a bad alpha, share, seed or sensitivity, data that cannot be read, more than 100,000 test
@@ -101,6 +109,13 @@ def estimate_study(
     """
     chosen, level, seed = method_of(method), read_alpha(alpha), checked_seed(seed)
     asked = check_energy(energy)
+    if study.covariates:
+        check_asked(method, asked, model=model, sensitivity=sensitivity, shrink=shrink)
+    elif population is not None or by is not None:
+        name = "by" if population is None else "population"
+        raise InputError(
+            f"{name} is about covariates, and the study has none; list them under `covariates`", argument=name
+        )
     if sensitivity is not None and (method != "ifm1" or not 0 <= sensitivity < np.inf):
         raise InputError(
             f"sensitivity is of method 'ifm1', finite and not negative, got {sensitivity} with {method!r}"
@@ -121,12 +136,22 @@ def estimate_study(
     if shrink:
         require_names(study.model, "shrink, which pulls towards effects of named levels")
     targets = targets_of_study(study)
-    samples = read_samples(study, data, outcomes=outcomes)
+    if study.covariates:
+        require_names(study.model, "adjusting for covariates")
+        samples, covariates = read_adjusted(study, data, outcomes)
+    else:
+        samples = read_samples(study, data, outcomes=outcomes)
     _check_several(samples, method, asked, on_grid, model is not None or sensitivity is not None)
     if sensitivity is not None:
         baseline_means(samples)
     tell = say or (lambda _: None)
-    if chosen.needs_identification and not on_grid:
+    if study.covariates:
+        whose = populations(population or ALL, by, samples, covariates)
+        got = _by_covariates(
+            AdjustedWork(study, samples, covariates, asked, float(level), tuple(whose), by), targets, effects, tell
+        )
+        targets = got.found.targets
+    elif chosen.needs_identification and not on_grid:
         got = _by_ladder(
             study, samples, targets, (method, asked, level, seed), calibration, time_limit, effects, shrink, tell
         )
@@ -142,11 +167,11 @@ def estimate_study(
         held = held_out(samples, calibration, seed) if model is None else model.held(samples)
         density = model if chosen.needs_identification else None
         got = _by_estimator(study, held, targets, (method, level, seed), density, sensitivity, tell)
-    beside = (
-        np.full(got.columns.mean.shape, np.nan)
-        if study.model.has_bases
-        else (got.additive or Additive().fit(got.held.fitted)).predict(targets)
-    )
+    beside = got.beside
+    if study.model.has_bases:
+        beside = np.full(got.columns.mean.shape, np.nan)
+    elif beside is None:
+        beside = (got.additive or Additive().fit(got.held.fitted)).predict(targets)
     return Estimates(
         name=study.name,
         design=study.design,
@@ -173,6 +198,8 @@ def estimate_study(
         reference=effects or "",
         shrunk=got.shrunk,
         remainder=_remainder(got.found),
+        groups=got.groups,
+        covariates=got.covariates,
         **{
             **vars(got.columns),
             "note": tuple(got.columns.note),
@@ -215,6 +242,34 @@ class _Answered:
     effects: tuple[tuple[dict[str, Any], ...], ...] = ()
     additive: Additive | None = None
     shrunk: Shrinkage | None = None
+    beside: Floats | None = None
+    groups: tuple[str, ...] = ()
+    covariates: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _by_covariates(work: AdjustedWork, targets: Regimes, reference: Reference | None, say: Say) -> _Answered:
+    """By regressions adjusted for covariates: every regime once for each population."""
+    if reference not in (None, "additive"):
+        raise InputError(
+            f"effects against {reference!r} take no account of covariates; take 'additive'", argument="effects"
+        )
+    say(f"fitting {work.words()}")
+    found = Identifier(work.study.design, work.study.notation).identify(targets)
+    found = found.take(np.repeat(np.arange(len(found)), len(work.populations)))
+    columns, beside, made = work.columns(found, reference is not None)
+    about: dict[str, object] = {"asked": work.energy, "chosen": list(dict.fromkeys(work.energies))}
+    return _Answered(
+        found,
+        held_out(work.samples, 0.0, 0),
+        columns,
+        [*work.warnings()],
+        work.words(),
+        about,
+        effects=tuple(made) if reference is not None else (),
+        beside=beside,
+        groups=tuple(one.group for one in work.populations) * len(targets) if work.by else (),
+        covariates=work.about(),
+    )
 
 
 def _by_ladder(

@@ -43,6 +43,8 @@ class Estimates(Tabular):
     raw, such as "log x" or "(x - 20.5) / 1.2"; "" for raw ones, () where all are. shrunk: how far means of unseen
     regimes are pulled towards a simpler estimate, where that was asked for. remainder: what is still determined of
     a refused regime, in words such as "x2 given x1", shape (r,), "" for nothing; () where no regime has any.
+    covariates: what means are adjusted for, over which population, with the overlap; groups: of every row the
+    value of the covariate that it is about, () where means are over the whole population.
     """
 
     name: str
@@ -83,6 +85,8 @@ class Estimates(Tabular):
     reference: str = ""
     shrunk: Shrinkage | None = None
     remainder: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    covariates: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.regimes)
@@ -102,6 +106,7 @@ class Estimates(Tabular):
             models=tuple(self.models[i] for i in rows.tolist()) if self.models else (),
             effects=tuple(self.effects[i] for i in rows.tolist()) if self.effects else (),
             tested=tuple(self.tested[i] for i in rows.tolist()) if self.tested else (),
+            groups=tuple(self.groups[i] for i in rows.tolist()) if self.groups else (),
             remainder=tuple(self.remainder[i] for i in rows.tolist()) if self.remainder else (),
             sensitivity=tuple(
                 dataclasses.replace(one, row=new)

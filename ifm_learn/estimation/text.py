@@ -51,7 +51,7 @@ def text_lines(found: Estimates) -> Iterator[str]:
         yield ""
     for line in _units(found):
         yield from wrapped(line, "  ")
-    for note in (*_shrunk(found), *_notes(found), *_flag_notes(found)):
+    for note in (*_gain(found), *_shrunk(found), *_notes(found), *_flag_notes(found)):
         yield from wrapped(note, "  ")
     for line in warning_lines(found.warnings):
         yield from wrapped(line, "  ")
@@ -89,12 +89,14 @@ def _percent(found: Estimates) -> str:
 def _columns(found: Estimates) -> tuple[str, ...]:
     level = _percent(found)
     mean = f"mean, {level} confidence"
-    ratio = ("guarantee", "ess") if found.needs_identification else ()
+    ratio = ("guarantee", "ess") if found.needs_identification and not found.covariates else ()
+    units = () if found.covariates else (f"{level} of units",)
     beside = ("additive",) if _compared(found) else ()
     effects = ("effect", "synergy") if found.effects else ()
     flags = ("flags",) if _flagged(found) else ()
     of = ("of",) if found.named else ()
-    return ("regime", *of, "status", mean, f"{level} of units", *ratio, *beside, *effects, *flags)
+    by = (str(found.covariates["by"]),) if found.groups else ()
+    return ("regime", *by, *of, "status", mean, *units, *ratio, *beside, *effects, *flags)
 
 
 def _compared(found: Estimates) -> bool:
@@ -119,15 +121,25 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
         for k, outcome in enumerate(found.outcomes):
             yield (
                 name,
+                *((found.groups[row],) if found.groups else ()),
                 *((outcome,) if found.named else ()),
                 status,
                 _mean(found, row, k),
-                _pair(found.prediction_low[row, k], found.prediction_high[row, k]),
-                *((str(found.guarantee[row, k]), _count(found.ess[row])) if found.needs_identification else ()),
+                *_of_units(found, row, k),
                 *((number(found.additive[row, k]),) if _compared(found) else ()),
                 *(_effects(found, row, k) if found.effects else ()),
                 *((" ".join(found.flags[row][k]),) if flagged else ()),
             )
+
+
+def _of_units(found: Estimates, row: int, k: int) -> tuple[str, ...]:
+    """The interval of units and its guarantee, where the method gives such."""
+    if found.covariates:
+        return ()
+    interval = _pair(found.prediction_low[row, k], found.prediction_high[row, k])
+    if not found.needs_identification:
+        return (interval,)
+    return (interval, str(found.guarantee[row, k]), _count(found.ess[row]))
 
 
 def _effects(found: Estimates, row: int, k: int) -> tuple[str, str]:
@@ -199,6 +211,17 @@ def _units(found: Estimates) -> Iterator[str]:
             f"scale: the numbers are of {listed(units, _UNITS_SHOWN)}, by `scale` and `log` of the data, not of "
             "raw values."
         )
+
+
+def _gain(found: Estimates) -> Iterator[str]:
+    """How much adjusting for covariates gained, where it was an unadjusted mean's to lose."""
+    names = (("variance_ratio", "means"), ("effect_variance_ratio", "effects"))
+    ratios = [(found.covariates[key], of) for key, of in names if key in found.covariates]
+    if ratios:
+        parts = [
+            f"of {of} {100 * abs(1 - ratio):.0f}% {'smaller' if ratio < 1 else 'larger'}" for ratio, of in ratios
+        ]
+        yield f"adjusting for covariates makes variances {', '.join(parts)} (medians over regimes)."
 
 
 def _shrunk(found: Estimates) -> Iterator[str]:

@@ -36,6 +36,7 @@ def mapping(found: Estimates) -> dict[str, Any]:
         "ignored": found.ignored,
         **({"units": units} if units else {}),
         **({"energy": dict(found.energy)} if found.energy else {}),
+        **({"covariates": dict(found.covariates)} if found.covariates else {}),
         **({"reference": found.reference} if found.effects else {}),
         **({} if found.shrunk is None else {"shrunk": found.shrunk.mapping()}),
         "results": list(_entries(found)),
@@ -54,6 +55,8 @@ def _entries(found: Estimates) -> Iterator[dict[str, Any]]:
     moved = {(one.row, one.column): one for one in found.sensitivity}
     for row in range(len(found)):
         head: dict[str, Any] = {"regime": regime_map(found.design.model, found.regimes[row])}
+        if found.groups:
+            head["group"] = {str(found.covariates["by"]): found.groups[row]}
         for k, outcome in enumerate(found.outcomes):
             entry = head | ({"outcome": outcome} if found.named else {}) | {"status": found.words_of(row)}
             if not np.isnan(found.mean[row, k]):
@@ -104,13 +107,13 @@ def _pair(low: float, high: float) -> list[float | None] | None:
 
 def csv_lines(found: Estimates) -> Iterator[str]:
     """One line a regime and target; infinite ends are inf, missing numbers empty."""
-    yield csv_line(COLUMNS)
+    yield csv_line((*COLUMNS, *_group_columns(found)))
     for entry in arrow_table(found).to_pylist():
         yield csv_line(entry.values())
 
 
 def arrow_table(found: Estimates) -> pa.Table:
-    """One row a regime and target, under `COLUMNS`."""
+    """One row a regime and target, under `COLUMNS`, and `group` where there are groups."""
     k = len(found.outcomes)
     status = [found.words_of(row) for row in range(len(found))]
     columns: list[Any] = [
@@ -148,7 +151,13 @@ def arrow_table(found: Estimates) -> pa.Table:
             pa.large_string(),
         ),
     ]
-    return pa.table(columns, names=list(COLUMNS))
+    if found.groups:
+        columns.append(pa.array([text for text in found.groups for _ in range(k)], pa.large_string()))
+    return pa.table(columns, names=[*COLUMNS, *_group_columns(found)])
+
+
+def _group_columns(found: Estimates) -> tuple[str, ...]:
+    return ("group",) if found.groups else ()
 
 
 def _each(columns: Sequence[Sequence[Any]], found: Estimates, missing: object) -> list[Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.implications import Implication
+from ifm_learn.data.covariates import Covariates
 from ifm_learn.data.samples import Samples
 from ifm_learn.falsification._contrast import Block, bound_basis, free_basis
 from ifm_learn.falsification._features import Features, features
@@ -187,8 +188,12 @@ def baseline_unit(samples: Samples) -> Floats:
     return np.where(unit > 0, unit, 1.0)
 
 
-def question(samples: Samples, claim: Implication, unit: Floats) -> Question:
-    """The rows of the regimes of a claim, and what it says of them."""
+def question(samples: Samples, claim: Implication, unit: Floats, covariates: Covariates | None = None) -> Question:
+    """The rows of the regimes of a claim, and what it says of them.
+
+    Covariates stand beside the variables and the claim is about none of them: what a regime contrast says of them
+    alone is left free, which is each regime's own law of covariates (docs/theory/covariates.md).
+    """
     exponents = claim.formula.exponents
     support = sorted(exponents)
     position = np.full(len(samples.design.train), -1, dtype=np.int64)
@@ -196,12 +201,17 @@ def question(samples: Samples, claim: Implication, unit: Floats) -> Question:
     rows = np.flatnonzero(position[samples.regime] >= 0)
     names = samples.design.model.variables
     tested = frozenset(names.index(v) for v in claim.variables) or frozenset(range(len(names)))
+    x = samples.x
+    if covariates is not None:
+        x, names = np.hstack([x, covariates.values]), (*names, *covariates.labels)
+        spread = covariates.values.std(axis=0)
+        unit = np.concatenate([unit, np.where(spread > 0, spread, 1.0)])
     active = samples.design.train.active_counts
     size = [(-abs(exponents[i]), int(active[i])) for i in support]
     return Question(
         position[samples.regime[rows]],
         np.array([int(exponents[i]) for i in support], dtype=np.float64),
-        samples.x[rows],
+        x[rows],
         unit,
         names,
         tested,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from scipy.stats import false_discovery_control
 
-from ifm_ident import Identifier, InputError, Model, Regimes, Status
+from ifm_ident import Design, Identifier, InputError, Model, Regimes, Status
 from ifm_ident.arrays import Ints
 from ifm_ident.design import Notation
 from ifm_ident.errors import nearest
@@ -24,6 +24,7 @@ from ifm_ident.solve import CriterionName
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 from ifm_learn.conformal.ranks import Alpha, read_alpha
+from ifm_learn.data.covariates import Covariates
 from ifm_learn.data.samples import Samples
 from ifm_learn.falsification._nothing import nothing_to_test
 from ifm_learn.falsification.bearing import untested
@@ -102,6 +103,7 @@ def falsify(
     replicates: int = REPLICATES,
     notation: Notation = "assignment",
     targets: Regimes | None = None,
+    adjusted_for: tuple[Design, Covariates] | None = None,
     watch: Callable[[Iterable[Implication], int], Iterable[Implication]] = lambda claims, total: claims,
 ) -> Falsification:
     """Tests of what the design claims of its own training densities.
@@ -111,6 +113,9 @@ def falsify(
     cross-fits the energy test averages. `p_adjusted` corrects over all findings. Every test has its own random
     stream, drawn from `seed` and the place of its claim. targets: regimes that the result says whether any claim
     bears on. Units of the samples are kept whole, and no test is made where they are too few for the level.
+    adjusted_for: the design with its covariates and their values, where `samples` are of the same design without
+    them (`ifm_learn.data.covariates.read_adjusted`): claims are then of densities given covariates, whatever the
+    laws of these are in every regime; by the score test only.
     watch: wraps the iteration over claims, to show progress.
 
     Raises InputError for an unknown test or correction, no test, an alpha that is no decimal in (0, 1), less than
@@ -145,11 +150,14 @@ def falsify(
         raise InputError(f"no test is asked for; name one or more of {', '.join(TESTS)}")
     model = samples.design.model
     sets = _pairs(model) if pairs else []
-    claims = implications(Identifier(samples.design, notation), criterion, sets)
+    design, covariates = adjusted_for or (samples.design, None)
+    if covariates is not None and "energy" in tests:
+        raise InputError("the energy test takes no account of covariates; take 'score' alone", argument="tests")
+    claims = implications(Identifier(design, notation), criterion, sets)
     unit = baseline_unit(samples)
     answers: list[tuple[Implication, int, TestName, Evidence]] = []
     for k, claim in enumerate(watch(claims, len(claims))):
-        asked = question(samples, claim, unit)
+        asked = question(samples, claim, unit, covariates)
         combination = sorted(claim.formula.exponents)[asked.combination]
         for name in dict.fromkeys(tests):
             rng = np.random.default_rng([seed, k, TESTS.index(name)])

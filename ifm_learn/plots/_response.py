@@ -44,10 +44,10 @@ def response(
 
     Dots are the means of rows of regimes that were run. Dashed and light: flagged `extrapolated`. Levels that are
     not identified leave a gap. levels: numbers to estimate at, by default 61 from the least to the largest listed
-    or run. outcome: a variable or outcome, by default the first.
-    data, energy, seed: as of `estimate_study`.
-    Raises InputError for an intervention whose levels are no numbers with a basis, an unknown outcome, and where no
-    level is identified.
+    or run. outcome: a variable or outcome, by default the first. data, energy, seed: as of `estimate_study`.
+
+    Raises InputError for an intervention whose levels are no numbers with a basis, an unknown outcome, and where
+    no level is identified.
 
     >>> from matplotlib.figure import Figure
     >>> study = Study.from_dict({

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,9 @@ from ifm_ident.design.spaces import Listed
 from ifm_ident.errors import InputError
 from ifm_ident.study.reading import _file_regimes
 from ifm_ident.study.reading._file_regimes import FileRegimes, listed_regimes
+from ifm_ident.study.reading._label_columns import Label
 from ifm_ident.study.reading._tables import read_regimes
+from ifm_ident.study.reading.label_conventions import LabelConvention
 
 NAMES = [f"g{i}" for i in range(9)]
 MODEL = Model(tuple(Intervention(name, (0, 1)) for name in NAMES), ("x",), (Factor("f", ("x",), tuple(NAMES)),))
@@ -123,3 +126,89 @@ def test_the_digest_is_of_the_file_and_how_it_is_read(tmp_path: Path) -> None:
     one, other = (listed_regimes(MODEL, path, name).space.digest for name in ("label", "other"))
     path.write_text(path.read_text() + "\nctrl,ctrl")
     assert len({one, other, listed_regimes(MODEL, path, "label").space.digest}) == 3
+
+
+def written(folder: Path, kind: str, columns: Mapping[str, Sequence[str | None]]) -> Path:
+    path = folder / f"t.{kind}"
+    if kind == "csv":
+        rows = zip(*columns.values(), strict=True)
+        path.write_text("".join(",".join(cell or "" for cell in row) + "\n" for row in [tuple(columns), *rows]))
+    else:
+        pq.write_table(
+            pa.table({n: pa.array(c, pa.string()) for n, c in columns.items()}), path, row_group_size=47
+        )
+    return path
+
+
+def require_same(model: Model, path: Path, label: Label, labels: LabelConvention | None = None) -> None:
+    """Streamed in tiny blocks and whole: the same regimes and remarks from any row on, or the same refusal."""
+    refusal = None
+    try:
+        whole = read_regimes(model, path, label, labels)
+    except InputError as error:
+        refusal = str(error)
+    if refusal is not None:
+        with pytest.raises(InputError) as caught:
+            [*listed_regimes(model, path, label, labels).space.chunks(64)]
+        assert str(caught.value) == refusal
+        return
+    found = listed_regimes(model, path, label, labels)
+    assert isinstance(found.space, FileRegimes)
+    assert (found.space.count, found.notes) == (len(whole.regimes), whole.notes)
+    for start, stop, size in SPANS[:3]:
+        chunks = [*found.space.chunks(size, start, stop)]
+        assert [regime for chunk in chunks for regime in chunk] == [*whole.regimes.take(slice(start, stop))]
+
+
+KINDS = pytest.mark.parametrize("kind", ["csv", "parquet"])
+
+
+@KINDS
+@pytest.mark.parametrize("label", ["label", ("one", "two"), None])
+@pytest.mark.parametrize("blank", [(299,), (0, 1), (40, 41, 42, 43, 44, 45, 46, 150, 290, 299), range(0, 300, 2)])
+def test_blank_rows_are_skipped_and_counted_as_in_a_small_table(
+    kind: str, label: Label, blank: Sequence[int], tmp_path: Path
+) -> None:
+    columns: dict[str, list[str | None]] = {"label": [*LABELS], "two": [None, "g1", "g2"] * 100}
+    columns["one"] = ["g3", None, "ctrl"] * 100
+    if label is None:
+        columns = {n: [(None, "0", "1")[RNG.randrange(3)] for _ in LABELS] for n in NAMES[:3]} | {
+            "g3": ["1"] * 300
+        }
+    for row in blank:
+        for column in columns.values():
+            column[row] = None if row % 2 else " "
+    require_same(MODEL, written(tmp_path, kind, columns), label)
+
+
+@KINDS
+def test_an_empty_label_beside_other_cells_is_refused(kind: str, tmp_path: Path) -> None:
+    require_same(MODEL, written(tmp_path, kind, {"n": ["1"] * 300, "label": [*LABELS[:299], None]}), "label")
+    require_same(MODEL, written(tmp_path, kind, {"label": [*LABELS[:299], None]}), "label")
+
+
+DOUBTFUL = ("A", "B", "A_B", "g1", "g1_g2", "C|D", "C", "D")
+
+
+@pytest.mark.parametrize(
+    "late", ["g1+ctrl", "NT", "g1_A", "B|C", "A_B+g1", "g1_g2+A", "A_B", "C|D", "B+B", "C,g1", "nonsense", "NA"]
+)
+@pytest.mark.parametrize("early", ["A_B", "C|D"])
+@pytest.mark.parametrize("labels", [None, LabelConvention("_"), LabelConvention(None, ("no",))])
+def test_how_labels_are_read_depends_on_the_whole_file(
+    early: str, late: str, labels: LabelConvention | None, tmp_path: Path
+) -> None:
+    late = f'"{late}"' if "," in late else late
+    model = Model(tuple(Intervention(n, (0, 1)) for n in DOUBTFUL), ("x",), (Factor("f", ("x",), DOUBTFUL),))
+    texts = [early] * 50 + ["ctrl"] * 30 + [late] + ["B"] * 19
+    require_same(model, written(tmp_path, "csv", {"label": texts, "n": ["1"] * 100}), "label", labels)
+
+
+def test_cells_of_two_columns_are_never_one_name(tmp_path: Path) -> None:
+    """What joins the cells is in no name, whatever the cells of a block hold."""
+    model = Model(tuple(Intervention(n, (0, 1)) for n in DOUBTFUL), ("x",), (Factor("f", ("x",), DOUBTFUL),))
+    labels = LabelConvention(None, ("a+b",))
+    columns = {"one": ["C"] * 299 + ["a+b"], "two": ["D"] * 300}
+    path = written(tmp_path, "csv", columns)
+    assert {*read_regimes(model, path, ("one", "two"), labels).regimes} == {((6, 1), (7, 1)), ((7, 1),)}
+    require_same(model, path, ("one", "two"), labels)

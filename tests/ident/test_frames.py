@@ -152,8 +152,8 @@ def test_an_index_is_no_column_and_says_what_to_do() -> None:
     frame = pd.DataFrame({"guide": ["A", "B"], "n": [3, 4]}).set_index("guide")
     with pytest.raises(InputError, match=r"no column 'guide'; it is the index of the frame: .*reset_index\(\)"):
         read_counts(BITS, frame, "guide")
-    regimes, counts, _ = read_counts(BITS, frame.reset_index(), "guide")
-    assert (list(regimes), counts.tolist()) == ([((0, 1),), ((1, 1),)], [3, 4])
+    found, counts = read_counts(BITS, frame.reset_index(), "guide")
+    assert (list(found.regimes), counts.tolist()) == ([((0, 1),), ((1, 1),)], [3, 4])
     shuffled = pd.DataFrame({"A": [0, 1]}, index=[1, 0])
     assert list(read_regimes(BITS, shuffled).regimes) == [(), ((0, 1),)]
 

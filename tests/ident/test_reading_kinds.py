@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ifm_ident.design.model import Factor, Intervention, Model
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.texts import look
 from ifm_ident.errors import InputError, nearest
+from ifm_ident.study.cost_tables import read_prices
 from ifm_ident.study.reading._table import RowError
 from ifm_ident.study.reading._tables import data_regimes, read_counts, read_regimes
 from ifm_ident.study.reading.label_conventions import LabelConvention
@@ -638,3 +640,15 @@ def test_controls_look_alike_too() -> None:
     ]
     with pytest.raises(InputError, match="reserved"):
         model_of("ctrl\u200b")
+
+
+def test_remarks_on_tables_of_samples_and_costs(tmp_path: Path) -> None:
+    text = text_of(["A", "B"], "train: [ctrl, A]\nsamples: {file: n.csv}")
+    study = loaded(tmp_path, text, n="A,B,n\n0,0,3\n1,,4\n,,\n")
+    assert [note.partition("n.csv: ")[2][:13] for note in study.notes] == ["1 row was ski", "1 empty cell "]
+    path = tmp_path / "cost.csv"
+    path.write_text("A,B,cost\n1,0,2\n0,1,3\n,,\n,,\n")
+    assert read_prices(study.model, path).of(Regimes.from_active([A], 2)).tolist() == [2]
+    path.write_text("A,B,cost\n1,0,2\n,,7\n0,1,3\n")
+    with pytest.raises(RowError, match="row 2: a cost and no regime"):
+        read_prices(study.model, path)

@@ -163,12 +163,12 @@ def test_missing_files_and_directories(tmp_path: Path) -> None:
 
 def test_counts(tmp_path: Path) -> None:
     path = write(tmp_path, "c.csv", "A,n,B\n1,20,0\n,5.0,1\n")
-    regimes, counts, rows = read_counts(BITS, path)
-    assert list(regimes) == [((0, 1),), ((1, 1),)]
-    assert (counts.tolist(), rows.tolist()) == ([20, 5], [1, 2])
+    found, counts = read_counts(BITS, path)
+    assert list(found.regimes) == [((0, 1),), ((1, 1),)]
+    assert (counts.tolist(), found.rows.tolist()) == ([20, 5], [0, 1])
     labelled = write(tmp_path, "l.csv", "n,regime,note\n3,A+B,hello\n")
     assert read_counts(BITS, labelled)[1].tolist() == [3]
-    assert list(read_counts(BITS, labelled, "regime")[0]) == [((0, 1), (1, 1))]
+    assert list(read_counts(BITS, labelled, "regime")[0].regimes) == [((0, 1), (1, 1))]
     table = pa.table({"label": ["A"], "n": [7.0]})
     assert read_counts(BITS, write(tmp_path, "c.parquet", table))[1].tolist() == [7]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +18,12 @@ import pyarrow.parquet as pq
 
 from ifm_ident.arrays import row_bounds
 from ifm_ident.design.model import Model
-from ifm_ident.design.regime_text import BASELINE
+from ifm_ident.design.notation import parse_labels
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import CHUNK, Listed, Space
 from ifm_ident.errors import InputError
 from ifm_ident.files import note_input
-from ifm_ident.study.reading._label_columns import Label
+from ifm_ident.study.reading._label_columns import Label, empty_cells, filled, skipped
 from ifm_ident.study.reading._other_formats import refuse_other_formats
 from ifm_ident.study.reading._table import RowError, Table, require_distinct
 from ifm_ident.study.reading._table_files import (
@@ -33,8 +35,8 @@ from ifm_ident.study.reading._table_files import (
     readable,
     require_utf8,
 )
-from ifm_ident.study.reading._tables import read_regimes, regime_columns, regimes_in
-from ifm_ident.study.reading.label_conventions import LabelConvention
+from ifm_ident.study.reading._tables import read_regimes, regime_columns, regimes_in, told
+from ifm_ident.study.reading.label_conventions import LabelConvention, has_doubtful_names
 
 LARGE_BYTES = 2**25
 """A text table of more bytes is read as it is asked for."""
@@ -59,8 +61,9 @@ def listed_regimes(
 ) -> SpaceTable:
     """The regimes of a table in its order: held in memory, or streamed from a large CSV, TSV or Parquet file.
 
-    Raises InputError as `read_regimes` does; a regime of a streamed file that cannot be read raises RowError when
-    its chunk is asked for, not before.
+    A large file is gone through once, so that rows that tell no regime are left out and labels are read as of a
+    small one. Raises InputError as `read_regimes` does; a regime of a streamed file that cannot be read raises
+    RowError when its chunk is asked for, not before.
     """
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
     if path is None or not _is_large(path):
@@ -69,7 +72,10 @@ def listed_regimes(
     note_input(path)
     rows: _Rows = _ParquetRows.of(path) if is_parquet(path) else _TextRows.of(path)
     column, notes = regime_columns(model, Table(path, rows.head), label)
-    return SpaceTable(FileRegimes(model, rows, column, labels), notes)
+    if labels is None and isinstance(column, str) and has_doubtful_names(model):
+        labels = _convention(model, rows, column)
+    space, told = _scanned(model, rows, column, labels)
+    return SpaceTable(space, (*told, *notes))
 
 
 def _is_large(path: Path) -> bool:
@@ -80,6 +86,15 @@ def _is_large(path: Path) -> bool:
         return path.stat().st_size > LARGE_BYTES
     with readable(path):
         return bool(pq.read_metadata(path).num_rows > LARGE_ROWS)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Where a block of a file begins: rows before it, its offset in bytes (of a text), and regimes before it."""
+
+    row: int = 0
+    offset: int = 0
+    regimes: int = 0
 
 
 class _Rows(Protocol):
@@ -94,26 +109,58 @@ class _Rows(Protocol):
         """Its columns, without rows."""
 
     @property
-    def count(self) -> int:
-        """The number of rows."""
+    def first(self) -> _Block:
+        """Where its rows begin."""
 
-    def blocks(self, start: int, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
-        """Blocks of rows, each with the number of rows before it; `start` lies in the first."""
+    def blocks(self, columns: Sequence[str], start: _Block) -> Iterator[tuple[_Block, pa.Table]]:
+        """Blocks of rows from where one began; regimes before them are not counted."""
+
+
+def _convention(model: Model, rows: _Rows, label: str) -> LabelConvention | None:
+    """How the labels of a file are written, which all of them tell: None if as in a study file."""
+    for _, data in rows.blocks([label], rows.first):
+        texts = Table(rows.path, data).texts(label)
+        try:
+            parse_labels(model, texts.filter(filled(texts)))
+        except InputError:
+            return LabelConvention()
+    return None
+
+
+def _scanned(
+    model: Model, rows: _Rows, label: Label, labels: LabelConvention | None
+) -> tuple[FileRegimes, tuple[str, ...]]:
+    """The regimes of a file, and remarks on its cells; every row is looked at, and its regime not yet read."""
+    flat = [field.name for field in rows.head.schema if not pa.types.is_nested(field.type)]
+    names = [label] if isinstance(label, str) else label or [name for name in flat if model.find(name) is not None]
+    whole = isinstance(label, str) and 1 < len(flat) == len(rows.head.column_names)
+    for columns in (names, flat) if whole else (names,):
+        blocks: list[_Block] = []
+        count = empty = total = 0
+        for at, data in rows.blocks(columns, rows.first):
+            blocks.append(dataclasses.replace(at, regimes=count))
+            kept, cells = told(model, Table(rows.path, data, untyped=not is_parquet(rows.path)), label)
+            count, empty, total = count + int(kept.sum()), empty + cells, total + len(kept)
+        if columns == flat or not empty:  # where a label is empty, it depends on the other cells of the row
+            break
+    space = FileRegimes(model, rows, label, labels, tuple(columns), tuple(blocks), count)
+    return space, (*skipped(rows.path, total - count), *(empty_cells(rows.path, empty) if label is None else ()))
 
 
 @dataclass(frozen=True, eq=False)
 class FileRegimes:
-    """The regimes of a file in its order, repeats included; `label` names the column of labels, if any."""
+    """The regimes of a file in its order, repeats included; `label` names the column or columns of labels, if any.
+
+    columns: those to read. starts: where the blocks of the file begin. count: the number of its regimes.
+    """
 
     model: Model
     rows: _Rows
     label: Label
     labels: LabelConvention | None
-
-    @property
-    def count(self) -> int:
-        """The number of rows of the file."""
-        return self.rows.count
+    columns: tuple[str, ...]
+    starts: tuple[_Block, ...]
+    count: int
 
     @cached_property
     def digest(self) -> str:
@@ -130,22 +177,22 @@ class FileRegimes:
         if start >= stop:
             return
         path, untyped = self.rows.path, not is_parquet(self.rows.path)
-        label = [self.label] if isinstance(self.label, str) else self.label
-        columns = label or [name for name in self.rows.head.column_names if self.model.find(name) is not None]
-        for first, data in self.rows.blocks(start, columns):
-            if first >= stop:
+        begin = self.starts[bisect_right(self.starts, start, key=lambda block: block.regimes) - 1]
+        before = begin.regimes
+        for at, data in self.rows.blocks(self.columns, begin):
+            kept = np.flatnonzero(told(self.model, Table(path, data, untyped=untyped), self.label)[0])
+            asked = kept[max(start - before, 0) : stop - before]
+            before += len(kept)
+            if len(asked):
+                part = data.slice(asked[0], asked[-1] + 1 - asked[0])
+                try:
+                    yield regimes_in(
+                        self.model, Table(path, part, untyped=untyped), self.label, self.labels
+                    ).regimes
+                except RowError as error:
+                    raise error.moved(at.row + int(asked[0])) from None
+            if before >= stop:
                 return
-            skipped = max(start - first, 0)
-            table = Table(path, data.slice(skipped, stop - first - skipped), untyped=untyped)
-            try:
-                found = regimes_in(self.model, table, self.label, self.labels)
-                if len(found.rows) < table.row_count:
-                    empty = int(np.argmax(np.append(found.rows, -1) != np.arange(len(found.rows) + 1)))
-                    what = f"in column {self.label!r} " if isinstance(self.label, str) else ""
-                    raise RowError(path, empty, f"the regime {what}is empty; write {BASELINE!r} for baseline")
-            except RowError as error:
-                raise error.moved(first + skipped) from None
-            yield found.regimes
 
 
 def _recut(batches: Iterable[Regimes], size: int) -> Iterator[Regimes]:
@@ -171,6 +218,7 @@ class _ParquetRows:
     path: Path
     head: pa.Table
     bounds: tuple[int, ...]
+    first: _Block = _Block()
 
     @classmethod
     def of(cls, path: Path) -> _ParquetRows:
@@ -179,61 +227,47 @@ class _ParquetRows:
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
             return cls(path, file.schema_arrow.empty_table(), tuple(row_bounds(sizes).tolist()))
 
-    @property
-    def count(self) -> int:
-        return self.bounds[-1]
-
-    def blocks(self, start: int, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
-        group = int(np.searchsorted(self.bounds, start, side="right")) - 1
+    def blocks(self, columns: Sequence[str], start: _Block) -> Iterator[tuple[_Block, pa.Table]]:
+        group = int(np.searchsorted(self.bounds, start.row, side="right")) - 1
         first = self.bounds[group]
         rows = max(1, min(CHUNK, _BATCH_CELLS // max(len(columns), 1)))
         with readable(self.path), pq.ParquetFile(self.path) as file:
             groups = [*range(group, len(self.bounds) - 1)]
             for batch in file.iter_batches(rows, row_groups=groups, columns=list(columns), use_threads=False):
-                if first + batch.num_rows > start:
-                    yield first, pa.Table.from_batches([batch]).select(list(columns))
+                skip = min(max(start.row - first, 0), batch.num_rows)
+                if skip < batch.num_rows:
+                    table = pa.Table.from_batches([batch.slice(skip)]).select(list(columns))
+                    yield _Block(first + skip), table
                 first += batch.num_rows
 
 
 @dataclass(frozen=True, eq=False)
 class _TextRows:
-    """A CSV or TSV file: `header` is the line that names the columns; blocks begin at `marks`, as (row, offset).
-
-    `end` is where the last row ends.
-    """
+    """A CSV or TSV file: `header` is the line that names the columns, `end` is where the last row ends."""
 
     path: Path
     head: pa.Table
     header: bytes
-    marks: tuple[tuple[int, int], ...]
+    first: _Block
     end: int
-    count: int
 
     @classmethod
     def of(cls, path: Path) -> _TextRows:
-        """Goes through all rows once: whatever is wrong with the table, not with its labels, raises here."""
         with readable(path):
             begin, end = _trimmed(path)
             first = next(_byte_blocks(path, begin, end))
             cut = _row_end(first, first.find(b"\n")) or len(first)
-            header, offset = first[:cut], begin + cut
             refuse_other_formats(path, first)
-            require_utf8(path, header)
-            head = parse_text(path, header)
-            marks, row = [(0, offset)], 0
-            for data in _byte_blocks(path, offset, end):
-                row += _parsed(path, header, data, row, offset).num_rows
-                offset += len(data)
-                marks.append((row, offset))
-        return cls(path, head, header, tuple(marks), end, row)
+            require_utf8(path, first[:cut])
+            return cls(path, parse_text(path, first[:cut]), first[:cut], _Block(offset=begin + cut), end)
 
-    def blocks(self, start: int, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
-        at = int(np.searchsorted([row for row, _ in self.marks], start, side="right")) - 1
-        row, offset = self.marks[at]
+    def blocks(self, columns: Sequence[str], start: _Block) -> Iterator[tuple[_Block, pa.Table]]:
+        """The blocks; whatever is wrong with the table, not with its labels, raises InputError."""
+        row, offset = start.row, start.offset
         with readable(self.path):
             for data in _byte_blocks(self.path, offset, self.end):
                 table = _parsed(self.path, self.header, data, row, offset)
-                yield row, table.select(list(columns))
+                yield _Block(row, offset), table.select(list(columns))
                 row, offset = row + table.num_rows, offset + len(data)
 
 

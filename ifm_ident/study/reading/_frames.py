@@ -33,15 +33,26 @@ def columns_table(name: str, columns: Iterable[tuple[object, Any]]) -> Table:
     data: dict[str, pa.ChunkedArray] = {}
     unreadable: dict[str, str] = {}
     for key, values in columns:
+        if not _is_text(column := str(key)):
+            raise InputError(f"{name}: the column {column!r} holds half of a character; rename it")
         try:
-            data[str(key)] = _arrow(values)
+            data[column] = _arrow(values)
         except _ValueRefused as refused:
-            unreadable[str(key)] = str(refused)
+            unreadable[column] = str(refused)
     lengths = {key: len(column) for key, column in data.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{key!r} {n:,}" for key, n in lengths.items())
         raise InputError(f"{name}: the columns are of unequal length ({shown[:200]})")
     return Table(name, pa.table(data), unreadable=unreadable)
+
+
+def _is_text(text: str) -> bool:
+    """Whether UTF-8 can hold it: half of a surrogate pair it cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _ValueRefused(Exception):
@@ -63,6 +74,10 @@ def _mixed(values: Iterable[Any]) -> pa.Array:
     texts: list[str | None] = []
     for row, value in enumerate(values):
         if isinstance(value, str):
+            if not _is_text(value):
+                raise _ValueRefused(
+                    f"holds {repr(value)[:40]} in row {row + 1}, half of a character; mend the text"
+                )
             texts.append(str(value))
         elif type(value).__name__ in _MISSING or (isinstance(value, float) and math.isnan(value)):
             texts.append(None)

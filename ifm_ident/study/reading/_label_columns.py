@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,15 +19,23 @@ Label = str | Sequence[str] | None
 _JOINERS = ("+", "|", ";", "&", "\x1f")
 
 
-def skipped(table: Table, count: int) -> tuple[str, ...]:
+def skipped(place: Path | str, count: int) -> tuple[str, ...]:
     """The remark on rows that tell no regime; none for no rows."""
     if not count:
         return ()
     rows = "1 row was" if count == 1 else f"{count:,} rows were"
-    return (f"{table.path}: {rows} skipped: every cell that could name an intervention is empty",)
+    return (f"{place}: {rows} skipped: every cell that could name an intervention is empty",)
 
 
-def _filled(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def empty_cells(place: Path | str, count: int) -> tuple[str, ...]:
+    """The remark on empty cells beside others; none for no cells."""
+    if not count:
+        return ()
+    cells = "1 empty cell was" if count == 1 else f"{count:,} empty cells were"
+    return (f"{place}: {cells} read as baseline",)
+
+
+def filled(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Which cells of a column of texts hold more than white space; a null does not."""
     return pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(column), ""), False)
 
@@ -39,20 +48,20 @@ def blank_rows(table: Table) -> NDArray[np.bool_]:
             break
         column = table.data.column(name)
         try:
-            filled = _filled(table.texts(name))
+            full = filled(table.texts(name))
         except InputError:  # of a type that is no text: what is not null is there
-            filled = column.is_valid()
-        blank &= ~filled.to_numpy().astype(bool)
+            full = column.is_valid()
+        blank &= ~full.to_numpy().astype(bool)
     return blank
 
 
-def joined_labels(table: Table, names: Sequence[str]) -> tuple[pa.ChunkedArray, str]:
-    """Several columns as one label a row, null where all are empty, and what joins their cells."""
+def joined_labels(table: Table, names: Sequence[str], known: Iterable[str] = ()) -> tuple[pa.ChunkedArray, str]:
+    """Several columns as one label a row, null where all are empty, and what joins them: in no known name."""
     columns = []
     for name in names:
         column = pc.utf8_trim_whitespace(table.texts(name))
-        columns.append(pc.if_else(_filled(column), column, pa.scalar(None, column.type)))
-    texts = [text for column in columns for text in column.unique().to_pylist() if text]
+        columns.append(pc.if_else(filled(column), column, pa.scalar(None, column.type)))
+    texts = [*known, *(text for column in columns for text in column.unique().to_pylist() if text)]
     joiner = next((sign for sign in _JOINERS if not any(sign in text for text in texts)), None)
     if joiner is None:
         raise InputError(

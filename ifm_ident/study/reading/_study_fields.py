@@ -123,9 +123,19 @@ def model_from(root: Node) -> Model:
     variables: tuple[str, ...] = ("x",)
     if "variables" in root.entries:
         variables = _names(root.entries["variables"], ("variables",), "a variable")
+    covariates: tuple[str, ...] = ()
+    if "covariates" in root.entries:
+        covariates = _names(root.entries["covariates"], ("covariates",), "a covariate")
+    randomised = root.entries.get("randomised")
+    if randomised is not None and randomised.kind != "bool":
+        raise InputError(
+            "`randomised` is true where treatment was assigned whatever the covariates are, else false; got "
+            f"{randomised.shown}",
+            ("randomised",),
+        )
     nodes = list_of(root.entries["factors"], ("factors",), "`factors`", "[{x: [x], sigma: [A]}]")
     factors = tuple(_factor(node, k, variables) for k, node in enumerate(nodes))
-    return Model(tuple(interventions), variables, factors)
+    return Model(tuple(interventions), variables, factors, covariates, bool(randomised and randomised.value))
 
 
 def _valued(name: str, node: Node) -> Intervention:
@@ -174,14 +184,15 @@ def _outcomes(data: Node, place: Place) -> tuple[str, ...] | Literal["all"]:
 
 def _factor(node: Node, k: int, variables: tuple[str, ...]) -> Factor:
     place: Place = ("factors", k)
-    require_keys(node, place, ("name", "x", "sigma"))
+    require_keys(node, place, ("name", "x", "sigma", "z"))
     if "sigma" not in node.entries:
         raise InputError("this factor has no key `sigma`; write sigma: [] if no intervention acts on it", place)
-    name, x = node.entries.get("name"), node.entries.get("x")
+    name, x, z = (node.entries.get(key) for key in ("name", "x", "z"))
     return Factor(
         f"f{k + 1}" if name is None else text_of(name, (*place, "name"), "the name of a factor"),
         variables if x is None else _names(x, (*place, "x"), "a variable"),
         _names(node.entries["sigma"], (*place, "sigma"), "an intervention"),
+        () if z is None else _names(z, (*place, "z"), "a covariate"),
     )
 
 
@@ -267,11 +278,13 @@ class FieldReader:
         try:
             table = table_of(self._source(node, place))
             file = table.path
-            regimes, counts, rows = read_counts(self.model, table, *self._labels(node, place))
+            listed, counts = read_counts(self.model, table, *self._labels(node, place))
         except RowError:
             raise
         except InputError as error:
             raise InputError(str(error), error.path or ("samples", "file")) from None
+        self.notes.extend(listed.notes)
+        regimes, rows = listed.regimes, listed.rows + 1
         first = regimes.first_equal(regimes)
         for row in np.flatnonzero(first != np.arange(len(first)))[:1]:
             raise RowError(file, int(rows[row]) - 1, f"repeats the regime of row {rows[first[row]]}; merge them")

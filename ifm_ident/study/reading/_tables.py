@@ -19,7 +19,7 @@ from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader, match
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.texts import is_missing, look_alike_words
 from ifm_ident.errors import InputError, nearest
-from ifm_ident.study.reading._label_columns import Label, blank_rows, joined_labels, skipped
+from ifm_ident.study.reading._label_columns import Label, blank_rows, empty_cells, filled, joined_labels, skipped
 from ifm_ident.study.reading._sources import table_of
 from ifm_ident.study.reading._table import RowError, Table
 from ifm_ident.study.reading.label_conventions import LabelConvention, read_labels
@@ -86,8 +86,8 @@ def regime_columns(model: Model, table: Table, label: Label) -> tuple[Label, tup
 
 def read_counts(
     model: Model, source: object, label: Label = None, labels: LabelConvention | None = None
-) -> tuple[Regimes, Ints, Ints]:
-    """The regimes of a table, their sample sizes (column `n`), and their rows, counted from 1.
+) -> tuple[RegimeTable, Ints]:
+    """The regimes of a table, and their sample sizes (column `n`).
 
     Raises InputError as `read_regimes` does, and RowError for an `n` that is no positive whole number.
     """
@@ -104,7 +104,7 @@ def read_counts(
         )
     column = label_column(model, table, label, extra=(COUNT_COLUMN,))
     found = regimes_in(model, table, column, labels)
-    return found.regimes, _counts(table, found.rows), found.rows + 1
+    return found, _counts(table, found.rows)
 
 
 def read_data_regimes(
@@ -225,19 +225,34 @@ def regimes_in(model: Model, table: Table, label: Label, labels: LabelConvention
     for position, (row, level) in enumerate(zip(rows, levels, strict=True)):
         position_of[cursor[row]], level_of[cursor[row]] = position, level
         cursor[row] += 1
-    notes = skipped(table, table.row_count - len(kept))
-    empty = len(columns) * len(kept) - int(given.sum())
-    if empty:
-        cells = "1 empty cell was" if empty == 1 else f"{empty:,} empty cells were"
-        notes += (f"{table.path}: {cells} read as baseline",)
+    notes = skipped(table.path, table.row_count - len(kept))
+    notes += empty_cells(table.path, len(columns) * len(kept) - int(given.sum()))
     return RegimeTable(Regimes(indptr, position_of, level_of, len(model)), "assignment", kept, notes)
+
+
+def told(model: Model, table: Table, label: Label) -> tuple[NDArray[np.bool_], int]:
+    """Which rows `regimes_in` keeps, shape (n,), and how many cells are empty: in them, or of the label column."""
+    if isinstance(label, str):
+        return ~blank_rows(table), table.row_count - int(pc.sum(filled(table.texts(label))).as_py() or 0)
+    if label is not None:
+        return np.logical_or.reduce([filled(table.texts(name)).to_numpy() for name in label]), 0
+    columns = _columns(model, table)
+    given = np.zeros(table.row_count, dtype=np.int64)
+    for name, column in columns.items():
+        texts = table.texts(column)
+        levels = [
+            level for level in map(str, model.interventions[model.position[name]].levels) if not level.strip()
+        ]
+        given += pc.or_(filled(texts), pc.is_in(texts, pa.array(levels, texts.type))).to_numpy().astype(bool)
+    kept: NDArray[np.bool_] = given > 0
+    return kept, len(columns) * int(kept.sum()) - int(given.sum())
 
 
 def _from_labels(model: Model, table: Table, label: Label, labels: LabelConvention | None) -> RegimeTable:
     several = not isinstance(label, str)
     if several:
         assert label is not None
-        column, joiner = joined_labels(table, label)
+        column, joiner = joined_labels(table, label, model.position)
         if labels is not None and labels.separator is not None:
             raise InputError(
                 f"{table.path}: each of the label columns {_quoted(list(label))} holds one intervention: leave "
@@ -250,7 +265,7 @@ def _from_labels(model: Model, table: Table, label: Label, labels: LabelConventi
         column = table.texts(str(label))
         what = f"column {label!r}"
         kept = np.flatnonzero(~blank_rows(table))
-    notes = skipped(table, table.row_count - len(kept))
+    notes = skipped(table.path, table.row_count - len(kept))
     if len(kept) < len(column):
         column = column.take(pa.array(kept))
     missing = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True)

@@ -309,6 +309,27 @@ class LabelReader:
         return InputError(f"{complaint if plain else said} (or {remedy})")
 
 
+def has_doubtful_names(model: Model) -> bool:
+    """Whether a label can be legal in a study file, and have another reading in the convention of a column.
+
+    >>> from ifm_ident.design.model import Factor, Intervention
+    >>> def of(*names: str) -> Model:
+    ...     return Model(tuple(Intervention(n, (0, 1)) for n in names), ("x",), (Factor("f", ("x",), names),))
+    >>> has_doubtful_names(of("A", "B", "A_C")), has_doubtful_names(of("A", "B", "A_B"))
+    (False, True)
+    """
+    reader = LabelReader(model)
+    if not all(letter.isdigit() for letter in RegimeReader(model).level_characters):
+        return True
+    for name in model.position:
+        if any(separator in name for separator in SEPARATORS):
+            try:
+                reader.read(name)
+            except InputError:
+                return True
+    return False
+
+
 _IN_NO_NAME = re.compile(r"[+,:\s]")
 
 
