@@ -1,18 +1,23 @@
 """The model, its regimes and how these are written: what everything else speaks of."""
 
+from ifm_ident.design.bases import exact, plain_number
 from ifm_ident.design.model import level_text, require_names
-from ifm_ident.design.notation import Notation, format_regime, format_regimes, parse_map
+from ifm_ident.design.notation import Notation, format_regime, format_regimes, parse_map, parse_regime
 from ifm_ident.design.regimes import Active, regime_map
-from ifm_ident.design.spaces import UpToOrder
+from ifm_ident.design.spaces import Listed, UpToOrder
 
 __all__ = [
     "Active",
+    "Listed",
     "Notation",
     "UpToOrder",
+    "exact",
     "format_regime",
     "format_regimes",
     "level_text",
     "parse_map",
+    "parse_regime",
+    "plain_number",
     "regime_map",
     "require_names",
 ]

@@ -15,10 +15,12 @@ from ifm_ident.show._notebook import (
 from ifm_ident.show.demonstration import example
 from ifm_ident.show.explanation import explain
 from ifm_ident.show.mathml import formula_mathml
+from ifm_ident.show.size_words import LARGE
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted, listed, remainders
 
 __all__ = [
+    "LARGE",
     "LONGEST",
     "ROWS",
     "TERMS",

@@ -94,6 +94,29 @@ def _cardinal(rows: list[list[Fraction]], width: int) -> list[list[Fraction]]:
     return change
 
 
+def _spread_first(one: Intervention, run: list[int]) -> list[int]:
+    """The levels run, first those between which the changed functions stay within -1 and 1 at all of them."""
+    order, left = list(run), True
+    while left:
+        made = _Functions(one, order)
+        values = {level: made.at(level) for level in run}
+        taken: dict[int, int] = {}
+        for level in order:
+            if _is_unit(values[level]):
+                taken.setdefault(values[level].index(1), level)
+        grown = ((abs(v), level, m) for level in run for m, v in enumerate(values[level]) if m in taken)
+        size, level, m = max(grown, default=(Fraction(0), 0, 0))
+        left = size > 1
+        if left:  # the determinant of the levels taken grows by the factor `size`: an end is reached
+            first = [level if other == taken[m] else other for other in taken.values()]
+            order = [*first, *(other for other in run if other not in first)]
+    return order
+
+
+def _is_unit(values: tuple[Fraction, ...]) -> bool:
+    return sum(1 for value in values if value) == 1 and 1 in values
+
+
 @dataclass(frozen=True, eq=False)
 class _Values:
     """The values of all levels known so far: level l of intervention i owns entries start[offset[i] + l], ....
@@ -116,7 +139,8 @@ class BasisIncidence(BaselineSystem):
     """Baseline coordinates where interventions have bases: one column for each (T, m) of docs/theory/doses.md.
 
     `rows` gives whole rows, each multiplied by its number of `scale`. `train` tells the levels that the changed
-    functions are made for; any regime has a row.
+    functions are made for, the first that serve; with `spread` those between which no value at a level run exceeds
+    1, which floats need. Any regime has a row.
 
     >>> from ifm_ident.design.bases import Basis
     >>> from ifm_ident.design.model import Factor
@@ -128,7 +152,7 @@ class BasisIncidence(BaselineSystem):
     [[1, 0, 1], [1, -3, 3]]
     """
 
-    def __init__(self, model: Model, factors: tuple[int, ...], train: Regimes) -> None:
+    def __init__(self, model: Model, factors: tuple[int, ...], train: Regimes, spread: bool = False) -> None:
         super().__init__(model, factors, train)
         inside = np.zeros(len(model), dtype=bool)
         for k in self._narrow:
@@ -137,7 +161,8 @@ class BasisIncidence(BaselineSystem):
         self._functions: dict[int, _Functions] = {}
         for i in np.flatnonzero(inside & model.valued).tolist():
             run = list(dict.fromkeys(train.level[train.position == i].tolist()))
-            self._functions[i] = _Functions(model.interventions[i], run)
+            one = model.interventions[i]
+            self._functions[i] = _Functions(one, _spread_first(one, run) if spread else run)
         self._kept: _Values | None = None
 
     def _function_counts(self, model: Model) -> Ints:
@@ -466,10 +491,37 @@ class WholeColumns:
         return rows, np.array(scales, dtype=np.int64)
 
 
-def incidence_of(model: Model, factors: tuple[int, ...], train: Regimes) -> BaselineSystem:
+def incidence_of(model: Model, factors: tuple[int, ...], train: Regimes, spread: bool = False) -> BaselineSystem:
     """The incidence system of some factors, of the kind that the model's levels ask for."""
-    kind = BasisIncidence if model.has_bases else BaselineSystem
-    return kind(model, factors, train)
+    return (
+        BasisIncidence(model, factors, train, spread) if model.has_bases else BaselineSystem(model, factors, train)
+    )
+
+
+def float_rows(incidence: BaselineSystem, regimes: Regimes) -> tuple[csr_array, Ints]:
+    """The rows of regimes as they are, shape (n, columns), each entry to 16 digits, and `unseen` as of `rows`.
+
+    >>> from ifm_ident.design.bases import Basis
+    >>> from ifm_ident.design.model import Factor
+    >>> dose = Intervention("dose", (0, 2, 3), Basis("poly", degree=1))
+    >>> model = Model((dose,), ("x",), (Factor("f", ("x",), ("dose",)),))
+    >>> system = incidence_of(model, (0,), Regimes.from_codes(np.array([[0], [1]])))
+    >>> float_rows(system, Regimes.from_codes(np.array([[1], [2]])))[0].toarray().tolist()
+    [[1.0, 1.0], [1.0, 1.5]]
+    """
+    if not isinstance(incidence, BasisIncidence):
+        rows, unseen = incidence.rows(regimes)
+        return csr_array(rows, dtype=np.float64), unseen
+    if incidence.fits(regimes).all():
+        rows, unseen = incidence.rows(regimes)
+        scale = np.repeat(incidence.scale(regimes), np.diff(rows.indptr))
+        return csr_array((rows.data / scale, rows.indices, rows.indptr), shape=rows.shape), unseen
+    made = [sorted(row.items()) for row in incidence.fraction_rows(regimes)]
+    values = np.array([float(value) for row in made for _, value in row])
+    columns = np.array([column for row in made for column, _ in row], dtype=np.int64)
+    indptr = row_bounds(np.array([len(row) for row in made], dtype=np.int64))
+    rows = csr_array((values, columns, indptr), shape=(len(made), incidence.columns))
+    return rows, incidence.unseen(regimes)
 
 
 def training_rows(model: Model, factors: tuple[int, ...], train: Regimes) -> csr_array:

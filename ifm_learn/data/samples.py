@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError
 from ifm_ident.arrays import Floats, Ints
-from ifm_ident.design import require_names
 from ifm_learn.checks import refuse_covariates
 from ifm_learn.data.columns import LARGEST
 from ifm_learn.data.scaling import Scaling
@@ -56,7 +55,6 @@ class Samples:
     outcomes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require_names(self.design.model, "estimates and tests from data")
         refuse_covariates(self.design.model, "what is fitted to samples")
         n, p = len(self.regime), len(self.design.model.variables)
         if self.x.shape != (n, p):

@@ -9,6 +9,10 @@ import numpy as np
 
 from ifm_ident import Design, Regimes
 from ifm_ident.arrays import Ints, row_bounds
+from ifm_ident.design import require_names
+
+ON_GRIDS = "densities with a table for each level, on a grid or by networks"
+"""What levels with values have not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +35,8 @@ class FactorCells:
 
     @classmethod
     def of(cls, design: Design) -> FactorCells:
-        """The cells of a design's training regimes."""
+        """The cells of a design's training regimes; InputError for levels with values."""
+        require_names(design.model, f"{ON_GRIDS}; take another energy")
         codes = design.train.take(design.distinct).codes()
         return cls(design, tuple(np.unique(codes[:, scope], axis=0) for scope in design.model.scopes))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 FLAGS = {
     "few_rows": "a training regime that the estimate rests on has fewer than 20 rows, or units, to fit",
-    "extrapolated": "the mean lies where hardly any row is: the form of the model decides there, not rows",
+    "extrapolated": "the mean lies where hardly any row is, or far from the levels run: the form of the model "
+    "decides there, not rows",
     "little_overlap": "few rows, re-weighted, are like rows of this regime",
     "misses_training": "no model gives back the means of the regimes that were run: no interval is printed",
     "outcome_shifts": "given x, the outcome differs between training regimes: put it among the variables",

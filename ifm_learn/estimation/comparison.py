@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 
 from ifm_ident import Identifier, IfmError, InputError, MissingExtraError, Regimes
 from ifm_ident.arrays import Floats
-from ifm_ident.design import Notation, format_regimes
+from ifm_ident.design import Notation, format_regimes, require_names
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 from ifm_learn.conformal.regimes import identified_when_left_out, without_regime
@@ -118,6 +118,7 @@ def compare_methods(
     ()
     """
     design, seed, energy = samples.design, checked_seed(seed), check_energy(energy)
+    require_names(design.model, "a comparison of methods, most of which know named levels only")
     if samples.outcomes:
         raise InputError(
             "a comparison ranks methods on one outcome; name it by `outcome` instead of `outcomes`",

@@ -16,6 +16,7 @@ import numpy as np
 
 from ifm_ident import Identification, Identifier, InputError, Regimes, Study
 from ifm_ident.arrays import Floats
+from ifm_ident.design import require_names
 from ifm_ident.implications import implications
 from ifm_ident.show import remainders
 from ifm_learn.conformal.ranks import Alpha, read_alpha
@@ -119,6 +120,8 @@ def estimate_study(
         raise InputError(
             f"sensitivity is of method 'ifm1', finite and not negative, got {sensitivity} with {method!r}"
         )
+    if not chosen.needs_identification:
+        require_names(study.model, f"the method {method!r}; take one of ifm1, dr and balance")
     in_tables = model is not None or sensitivity is not None or method in _BY_TABLES
     if in_tables:
         what = "model" if model is not None else "sensitivity" if sensitivity is not None else "method"
@@ -130,8 +133,11 @@ def estimate_study(
             "without model and sensitivity), and has no effects with joint errors; leave one out",
             argument="shrink",
         )
+    if shrink:
+        require_names(study.model, "shrink, which pulls towards effects of named levels")
     targets = targets_of_study(study)
     if study.covariates:
+        require_names(study.model, "adjusting for covariates")
         samples, covariates = read_adjusted(study, data, outcomes)
     else:
         samples = read_samples(study, data, outcomes=outcomes)
@@ -162,7 +168,9 @@ def estimate_study(
         density = model if chosen.needs_identification else None
         got = _by_estimator(study, held, targets, (method, level, seed), density, sensitivity, tell)
     beside = got.beside
-    if beside is None:
+    if study.model.has_bases:
+        beside = np.full(got.columns.mean.shape, np.nan)
+    elif beside is None:
         beside = (got.additive or Additive().fit(got.held.fitted)).predict(targets)
     return Estimates(
         name=study.name,
@@ -338,7 +346,7 @@ def _remainder(found: Identification) -> tuple[str, ...]:
 def _tested(found: Identification, columns: Columns) -> tuple[bool, ...]:
     """Whether a testable claim bears on every regime, flagged where none does; () where that takes too long."""
     design = found.design
-    if len(design.distinct) > MOST_CLAIMED or len(design.model.covers) > MOST_CLAIMED:
+    if design.model.has_bases or len(design.distinct) > MOST_CLAIMED or len(design.model.covers) > MOST_CLAIMED:
         return ()
     claims = implications(Identifier(design))
     alone = untested(design, claims, found)

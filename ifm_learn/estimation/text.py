@@ -91,12 +91,17 @@ def _columns(found: Estimates) -> tuple[str, ...]:
     mean = f"mean, {level} confidence"
     ratio = ("guarantee", "ess") if found.needs_identification and not found.covariates else ()
     units = () if found.covariates else (f"{level} of units",)
-    beside = ("additive",) if found.method != "additive" else ()
+    beside = ("additive",) if _compared(found) else ()
     effects = ("effect", "synergy") if found.effects else ()
     flags = ("flags",) if _flagged(found) else ()
     of = ("of",) if found.named else ()
     by = (str(found.covariates["by"]),) if found.groups else ()
     return ("regime", *by, *of, "status", mean, *units, *ratio, *beside, *effects, *flags)
+
+
+def _compared(found: Estimates) -> bool:
+    """Whether the additive baseline stands beside: it knows named levels only."""
+    return found.method != "additive" and not found.design.model.has_bases
 
 
 def _flagged(found: Estimates) -> set[str]:
@@ -121,7 +126,7 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
                 status,
                 _mean(found, row, k),
                 *_of_units(found, row, k),
-                *((number(found.additive[row, k]),) if found.method != "additive" else ()),
+                *((number(found.additive[row, k]),) if _compared(found) else ()),
                 *(_effects(found, row, k) if found.effects else ()),
                 *((" ".join(found.flags[row][k]),) if flagged else ()),
             )
@@ -255,7 +260,7 @@ def _notes(found: Estimates) -> Iterator[str]:
         yield "ess: effective sample size of the training rows, re-weighted to the regime."
     if found.effects:
         yield f"effect: the mean less that of the baseline; synergy: the mean less what {found.reference} expects."
-    if found.method != "additive":
+    if _compared(found):
         yield "additive: baseline plus the effects of single interventions, for a sober comparison."
 
 

@@ -63,6 +63,8 @@ def suggestions(samples: Samples, found: Falsification) -> tuple[Suggestion, ...
     ()
     """
     design = samples.design
+    if design.model.has_bases:
+        return ()
     wanted = _active_in_rejected(found, design)
     present = np.searchsorted(samples.present, samples.regime)
     terms = _singles(features(samples.x, _TERMS))

@@ -176,7 +176,7 @@ def falsify(
     )
     notes = tuple(_warnings(samples, claims, findings, level))
     found = Falsification(claims, level, seed, correction, findings, notes)
-    return found if targets is None else _about(found, targets)
+    return found if targets is None or model.has_bases else _about(found, targets)
 
 
 def fewest_units(level: Fraction) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ifm_ident import Design, InputError, Model, Regimes
 from ifm_ident.arrays import Floats
-from ifm_ident.solve import BaselineSystem
+from ifm_ident.solve import BaselineSystem, float_rows, incidence_of
 
 _RANK = 1e-9
 _OUTSIDE = 1e-7
@@ -57,7 +57,7 @@ class Coordinates:
 
     @cached_property
     def _system(self) -> BaselineSystem:
-        return BaselineSystem(self.design.model, self.factors, self._regimes)
+        return incidence_of(self.design.model, self.factors, self._regimes, spread=True)
 
     @cached_property
     def _regimes(self) -> Regimes:
@@ -69,7 +69,7 @@ class Coordinates:
         count = len(self._regimes)
         if not self.factors:
             return np.zeros(0), np.zeros((count, 0)), np.zeros(0), np.zeros((0, 0))
-        rows = self._system.rows(self._regimes)[0].toarray().astype(float)
+        rows = float_rows(self._system, self._regimes)[0].toarray()
         centre = rows.mean(axis=0)
         left, values, right = np.linalg.svd(rows - centre, full_matrices=False)
         kept = values > _RANK * max(float(values[0]) if len(values) else 0.0, 1.0)
@@ -103,10 +103,11 @@ class Coordinates:
         centre, _, values, right = self._decomposed
         if not self.factors:
             return np.zeros((len(regimes), 0))
-        rows, unseen = self._system.rows(regimes)
+        rows, unseen = float_rows(self._system, regimes)
         moved = rows.toarray() - centre
         found = moved @ right.T
-        wrong = (np.abs(moved - found @ right).max(axis=1, initial=0.0) > _OUTSIDE) | (unseen >= 0)
+        least = _OUTSIDE * np.maximum(np.abs(moved).max(axis=1, initial=0.0), 1.0)
+        wrong = (np.abs(moved - found @ right).max(axis=1, initial=0.0) > least) | (unseen >= 0)
         if wrong.any():
             names = ", ".join(self.design.model.factors[k].name for k in self.factors)
             raise InputError(

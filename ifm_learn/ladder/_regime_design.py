@@ -17,7 +17,7 @@ from scipy.sparse.linalg import splu
 
 from ifm_ident import InputError, Model, Regimes
 from ifm_ident.arrays import Floats, Ints
-from ifm_ident.solve import BaselineSystem
+from ifm_ident.solve import BaselineSystem, float_rows, incidence_of
 
 DENSE = 1500
 """Normal matrices of more columns than this are factored as sparse ones."""
@@ -57,8 +57,8 @@ combination of theirs); ask `ifm identify` first
     @classmethod
     def of(cls, model: Model, factors: tuple[int, ...], train: Regimes) -> RegimeDesign:
         """The coordinates of the factors (indices into `model.factors`) at the training regimes."""
-        system = BaselineSystem(model, factors, train)
-        every = csc_array(system.rows(train)[0], dtype=np.float64)
+        system = incidence_of(model, factors, train, spread=True)
+        every = csc_array(float_rows(system, train)[0])
         shown = np.flatnonzero(np.diff(every.indptr)).astype(np.int64)
         used = csr_array(every[:, shown])
         peeled, open_rows = _peel(used)
@@ -79,14 +79,15 @@ combination of theirs); ask `ifm identify` first
 
     def rows(self, regimes: Regimes) -> csr_array:
         """The kept coordinates of regimes, shape (r, rank); InputError names a regime that is not identified."""
-        every, unseen = self.system.rows(regimes)
-        columns = csc_array(every, dtype=np.float64)
+        every, unseen = float_rows(self.system, regimes)
+        columns = csc_array(every)
         rows = csr_array(columns[:, self.kept])
         known = np.zeros(self.system.columns, dtype=bool)
         known[self.kept] = known[self.lost] = True
         never = np.asarray(abs(columns[:, np.flatnonzero(~known)]).sum(axis=1)).ravel()
         apart = np.asarray(abs(rows @ self.mixing - columns[:, self.lost]).sum(axis=1)).ravel()
-        wrong = np.flatnonzero((unseen >= 0) | (never > 0) | (apart > 1e-6))
+        size = np.maximum(np.asarray(abs(columns).max(axis=1).todense()).ravel(), 1.0)
+        wrong = np.flatnonzero((unseen >= 0) | (never > 0) | (apart > 1e-6 * size))
         if len(wrong):
             raise InputError(
                 f"regime {int(wrong[0])} is not identified by the training regimes (its coordinates are no "

@@ -19,6 +19,7 @@ from ifm_learn.ladder._redraw import Units
 FOLDS, REPEATS = 5, 3
 MOST_LEFT_OUT = 12
 ERRORS = 2.0
+_TOLD = 0.8
 
 
 class RefitError(InputError):
@@ -139,7 +140,9 @@ def _leave_regimes_out(
 def spare_regimes(samples: Samples) -> list[int]:
     """Regimes present, by index among them, whose laws the other regimes identify.
 
-    They are those whose row, in the system of every variable, the other rows span: of leverage below 1.
+    They are those whose row, in the system of every variable, the other rows span: of leverage h below 1. Of
+    levels with values only those that the others tell well, the sum of their squared exponents, h / (1 - h), being
+    4 at most: how a model extrapolates to the outermost level says little of what lies between the levels.
 
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]}, "factors": [{"sigma": ["A"]},
@@ -148,8 +151,9 @@ def spare_regimes(samples: Samples) -> list[int]:
     [0, 1, 2, 3]
     """
     design = samples.design
+    most = _TOLD if design.model.has_bases else 1 - 1e-9
     spare = np.ones(len(samples.present), dtype=bool)
     for factors in design.model.covers:
         z = Coordinates(design, factors).train
-        spare &= (z**2).sum(axis=1) + 1 / len(z) < 1 - 1e-9
+        spare &= (z**2).sum(axis=1) + 1 / len(z) < most
     return np.flatnonzero(spare).tolist()

@@ -12,6 +12,7 @@ from scipy.stats import t as student
 
 from ifm_ident import InputError, Model, Regimes
 from ifm_ident.arrays import Floats
+from ifm_ident.design import require_names
 from ifm_learn.ladder._loewe import loewe
 
 Pair = tuple[int, int]
@@ -61,6 +62,7 @@ def needed(model: Model, asked: Regimes, reference: Reference = "additive") -> R
     every = [(), *asked]
     pairs = dict.fromkeys(pair for regime in asked for pair in regime)
     if reference == "loewe":
+        require_names(model, "the reference loewe; take additive, bliss or hsa")
         positions = dict.fromkeys(position for position, _ in pairs)
         pairs.update(dict.fromkeys((i, s) for i in positions for s in range(1, int(model.level_counts[i]))))
     every += [(pair,) for pair in pairs]
@@ -158,7 +160,7 @@ class _Table:
 
     def name(self, pair: Pair) -> str:
         one = self.model.interventions[pair[0]]
-        return f"{one.name}={one.levels[pair[1]]}"
+        return f"{one.name}={one.level(pair[1])}"
 
     def missing(self, regimes: Iterator[tuple[Pair, ...]]) -> str | None:
         """Which regime has no mean, in words."""

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from ifm_ident import Regimes
 from ifm_ident.arrays import Floats
+from ifm_ident.design import exact
+from ifm_ident.show import LARGE
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._rung_means import Asked, RungMeans
 
@@ -59,6 +62,24 @@ def enough_rows(rows: int) -> float:
 def clear_rows(samples: Samples) -> float:
     """Effective rows from which overlap is no matter: as many as a typical regime has, and enough for weights."""
     return max(enough_rows(len(samples)), float(np.median(samples.sizes[samples.present])))
+
+
+def beyond_levels(samples: Samples, regimes: Regimes) -> NDArray[np.bool_]:
+    """Which regimes have a level with a value outside the range of those that were run, shape (r,)."""
+    model, train = samples.design.model, samples.design.train.take(samples.present)
+    found = np.zeros(len(regimes), dtype=bool)
+    for i in np.flatnonzero(model.valued & model.relevant).tolist():
+        run, asked = np.zeros((2, max(len(train), len(regimes))), dtype=np.int64)
+        for levels, of in ((run, train), (asked, regimes)):
+            mine = of.position == i
+            levels[of.rows[mine]] = of.level[mine]
+        number = [exact(level) for level in model.interventions[i].known_levels]
+        known = [value for j in set(run[: len(train)].tolist()) if (value := number[j]) is not None]
+        for row, j in enumerate(asked[: len(regimes)].tolist()):
+            value = number[j]
+            if value is not None and known:
+                found[row] |= not min(known) <= value <= max(known)
+    return found
 
 
 def combined(
@@ -117,11 +138,14 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
         low, high = np.quantile(rows, [EDGE, 1 - EDGE], axis=0)
         digits = _ROUNDING * np.maximum(np.abs(low), np.abs(high))
         outside = (table.mean < low - digits) | (table.mean > high + digits)
+    far = np.zeros(len(exponents), dtype=bool)
+    if asked.samples.design.model.has_bases:
+        far = beyond_levels(asked.samples, asked.regimes) | (np.abs(exponents).sum(axis=1) > LARGE)
     between = (table.weights * (table.rung_means - table.mean) ** 2).sum(axis=0)
     within = np.where(used, table.weights * np.where(used, table.rung_errors, 0.0) ** 2, 0.0).sum(axis=0)
     flags = {
         "few_rows": np.broadcast_to(few, shape),
-        "extrapolated": outside & ~asked.run[:, None],
+        "extrapolated": (outside | far[:, None]) & ~asked.run[:, None],
         "little_overlap": thin & ~asked.run[:, None],
         "misses_training": np.isnan(table.low),
         "models_disagree": between > np.maximum(within, (_ROUNDING * np.abs(table.mean)) ** 2),

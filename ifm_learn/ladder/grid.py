@@ -20,7 +20,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.density.fit import PAD, SMOOTH, SMOOTH_RIDGE, fit_density
 from ifm_learn.density.model import DensityModel
-from ifm_learn.energies.cells import FactorCells
+from ifm_learn.energies.cells import ON_GRIDS, FactorCells
 from ifm_learn.energies.grid import BINS, Grid
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.fitting.fit import penalised
@@ -73,6 +73,8 @@ class GridRung:
 
     def unfit(self, samples: Samples) -> str | None:
         """Too few rows in most regimes, cliques too wide for exact inference, or too many coefficients."""
+        if samples.design.model.has_bases:
+            return f"not for levels with values yet: {ON_GRIDS}"
         typical = float(np.median(samples.sizes[samples.present]))
         if typical < FEWEST_ROWS:
             return f"half of the regimes have {typical:g} rows or fewer where a grid needs {FEWEST_ROWS}"

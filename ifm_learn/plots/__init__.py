@@ -9,6 +9,7 @@ from ifm_learn.plots._coverage import coverage_by_regime
 from ifm_learn.plots._estimates import estimates
 from ifm_learn.plots._falsification import effects, p_values
 from ifm_learn.plots._regimes import regime_errors
+from ifm_learn.plots._response import response
 from ifm_learn.plots._sensitivity import sensitivity
 from ifm_learn.plots._support import support
 
@@ -20,6 +21,7 @@ __all__ = [
     "intervals",
     "p_values",
     "regime_errors",
+    "response",
     "sensitivity",
     "support",
 ]

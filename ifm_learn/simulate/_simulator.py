@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError, Model, Regimes, Study
 from ifm_ident.arrays import Floats, Ints
+from ifm_ident.design import require_names
 from ifm_learn.data.samples import Samples
 
 Function = Callable[[Floats], Floats]
@@ -56,6 +57,7 @@ class Simulator(ABC):
         design = source.design if isinstance(source, Study) else source
         if design.model != self.model:
             raise InputError("the design is of another model than the simulator; simulate with its own model")
+        require_names(design.model, "simulations")
         counts = np.zeros(len(design.train), dtype=np.int64)
         if isinstance(sizes, int):
             counts[design.distinct] = sizes
