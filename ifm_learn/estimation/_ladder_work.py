@@ -357,7 +357,7 @@ class LadderMixture:
         found = []
         for k in self.ladder.chosen:
             logs = self.ladder.laws[k].log_densities(x, both)
-            live = np.isfinite(logs[:, :m][:, self.sizes > 0]).any(axis=1)
+            live = np.asarray(np.isfinite(logs[:, :m][:, self.sizes > 0]).any(axis=1))
             train = np.where(live[:, None], logs[:, :m], 0.0)
             weights = balance_log_weights(logs[:, m:], train, self.sizes)
             found.append(np.where(live[:, None], weights, np.nan))

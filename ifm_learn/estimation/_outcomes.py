@@ -141,7 +141,7 @@ def _turn(left: Floats, x: Floats, regime: Ints, unit: Ints) -> float:
             squares.append(float(sums @ sums) / total**2)
             free.append(count - 2)
         found.append(_unequal(np.array(slopes), np.array(squares), np.array(free, dtype=float)))
-    return min(1.0, x.shape[1] * min(found))
+    return float(min(1.0, x.shape[1] * min(found)))
 
 
 def _unequal(values: Floats, squares: Floats, free: Floats) -> float:

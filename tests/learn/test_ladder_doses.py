@@ -52,7 +52,7 @@ BASES: dict[str, tuple[dict[str, Any], Columns]] = {
 def surface(basis: dict[str, Any], together: bool, levels: tuple[float, ...] = RUN, **more: Any) -> Study:
     """A partner and a dose, at all levels each, in one factor or two."""
     return Study.from_dict({
-        "interventions": {"partner": [0, 1], "dose": {"levels": list(levels), "basis": basis, **more}},
+        "interventions": {"partner": [0, 1], "dose": {"levels": list(levels), "basis": basis} | more},
         "variables": ["x"],
         "factors": [{"sigma": ["partner", "dose"]}] if together else [{"sigma": ["partner"]}, {"sigma": ["dose"]}],
         "train": [{"partner": p, "dose": s} for p in (0, 1) for s in levels],
