@@ -168,4 +168,4 @@ def test_what_is_not_there_yet_is_said(ifm: Run, study: str, tmp_path: Path) -> 
     data.write_text("dose,time,x\n" + "0,0,1.5\n1,0,2.5\n2,0,2.0\n0,6,1.0\n" * 5)
     estimate = ifm("estimate", study, "--data", str(data), "--energy", "grid", code=2)
     assert "not for levels with values yet" in estimate.stderr
-    assert "dose=0.5" in ifm("estimate", study, "--data", str(data), "--energy", "normal", "-q").stdout
+    assert "dose=0.5" in ifm("estimate", study, "--data", str(data), "--energy", "normal").stdout
