@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 
 import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # test processes, side by side, share the cores
+
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # as in a shell's background, which what tests start would inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NEEDS = {"ifm_learn.energies._deep": "jax"}
 

@@ -272,7 +272,10 @@ main()
         assert process.stdout is not None
         assert process.stdout.readline() == b"solving\n"
         process.send_signal(sent)
-        _, err = process.communicate(timeout=30)
+        try:
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 128 + sent
     assert err.count(b"\n") == 1
     assert contents(place) == before
