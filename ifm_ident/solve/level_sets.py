@@ -71,7 +71,7 @@ def identified_levels(
     Raises InputError for an unknown intervention, one without a basis, and an unknown criterion.
 
     >>> import numpy as np
-    >>> from ifm_ident.design.model import Factor, Intervention
+    >>> from ifm_ident.design.model import Factor, Intervention, Model
     >>> dose = Intervention("dose", (0, 2), Basis("poly", degree=2))
     >>> model = Model((dose,), ("x",), (Factor("f", ("x",), ("dose",)),))
     >>> identifier = Identifier(Design(model, Regimes.from_codes(np.array([[0], [1]]))))
