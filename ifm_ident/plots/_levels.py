@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,8 @@ ALONG = 121
 ACROSS = 41
 """So many levels are looked at on each side of a surface."""
 
-_STRIP = 0.93
+_STRIP, _CLEAR = 1.06, 20
+"""Where the response line runs, of the height of the axes, and the points that the title leaves it."""
 
 
 def has_numbers(one: Intervention) -> bool:
@@ -75,10 +76,10 @@ def level_line(
     if top > LARGE:
         ax.axhline(LARGE, color=canvas.FAINT, linewidth=0.8, linestyle=":")
     _strip(ax, found, float(low), float(high), values, answers.status)
-    ax.set_ylim(0, top / 0.85)
+    ax.set_ylim(0, top / 0.95)
     ax.set_xlim(float(low), float(high))
     kind = "least sum|q|" if answers.least else "sum|q|"
-    canvas.tidy(ax, canvas.plain(f"{name}, all else as in {regime}", 60), canvas.plain(name), kind)
+    canvas.tidy(ax, canvas.plain(f"{name}, all else as in {regime}", 60), canvas.plain(name), kind, _CLEAR)
     keys = [canvas.Key("run", canvas.INK, marker="o", edge=canvas.INK)]
     if found.intervals:
         keys.append(canvas.Key("identified", canvas.BLUE, line="-", width=4.5))
@@ -93,19 +94,17 @@ def level_line(
 def _strip(
     ax: Axes, found: LevelSet, low: float, high: float, values: list[Fraction], status: tuple[int, ...]
 ) -> None:
-    """The response line at the top of the axes."""
-    across = ax.get_xaxis_transform()
+    """The response line, above the axes: it is no value of theirs."""
+    above: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False}
     if not found.whole:
-        ax.plot([low, high], [_STRIP] * 2, color=canvas.RED, linewidth=1.2, linestyle=":", transform=across)
+        ax.plot([low, high], [_STRIP] * 2, color=canvas.RED, linewidth=1.2, linestyle=":", **above)
     for begin, end in found.intervals:
         ends = [low if begin is None else max(low, float(begin)), high if end is None else min(high, float(end))]
-        ax.plot(ends, [_STRIP] * 2, color=canvas.BLUE, linewidth=4.5, solid_capstyle="butt", transform=across)
+        ax.plot(ends, [_STRIP] * 2, color=canvas.BLUE, linewidth=4.5, solid_capstyle="butt", **above)
     near = [root.near for root in found.points]
-    ax.plot(near, [_STRIP] * len(near), marker="D", linestyle="none", color=canvas.BLUE, transform=across)
+    ax.plot(near, [_STRIP] * len(near), marker="D", linestyle="none", color=canvas.BLUE, **above)
     run = [float(v) for v, s in zip(values, status, strict=True) if s == Status.OBSERVED]
-    ax.plot(
-        run, [_STRIP] * len(run), marker="o", linestyle="none", color=canvas.INK, markersize=6, transform=across
-    )
+    ax.plot(run, [_STRIP] * len(run), marker="o", linestyle="none", color=canvas.INK, markersize=6, **above)
 
 
 def level_surface(

@@ -221,10 +221,10 @@ def bare(ax: Axes) -> None:
         spine.set_visible(False)
 
 
-def tidy(ax: Axes, title: str = "", x: str = "", y: str = "") -> None:
-    """Title and axis names in ink, the frame open above and on the right."""
+def tidy(ax: Axes, title: str = "", x: str = "", y: str = "", above: float | None = None) -> None:
+    """Title, `above` so many points, and axis names in ink, the frame open above and on the right."""
     if title:
-        ax.set_title(title, fontsize=10, color=INK, loc="left", parse_math=False)
+        ax.set_title(title, fontsize=10, color=INK, loc="left", pad=above, parse_math=False)
     for name, setter in ((x, ax.set_xlabel), (y, ax.set_ylabel)):
         if name:
             setter(name, fontsize=9, color=INK, parse_math=False)
