@@ -212,3 +212,32 @@ def test_cells_of_two_columns_are_never_one_name(tmp_path: Path) -> None:
     path = written(tmp_path, "csv", columns)
     assert {*read_regimes(model, path, ("one", "two"), labels).regimes} == {((6, 1), (7, 1)), ((7, 1),)}
     require_same(model, path, ("one", "two"), labels)
+
+
+def test_a_long_text_that_many_rows_share_is_measured_before_it_is_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_file_regimes, "_BATCH_CELLS", 10_000)
+    path = tmp_path / "t.parquet"
+    label = pa.DictionaryArray.from_arrays(pa.array([0] * 6000, pa.int32()), pa.array(["x" * 100_000]))
+    pq.write_table(pa.table({"label": label.cast(pa.string())}), path)
+    assert path.stat().st_size < 20_000
+    with pytest.raises(InputError, match=r"t\.parquet, decompressed.* 600,000,000"):
+        listed_regimes(MODEL, path, "label")
+
+
+def test_a_long_category_is_measured_before_it_is_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_file_regimes, "_BATCH_CELLS", 2**24)
+    label = pa.DictionaryArray.from_arrays(pa.array([0] * 2**21, pa.int32()), pa.array(["x" * 100_000]))  # 200 GB
+    pq.write_table(pa.table({"label": label}), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"a cell of the column 'label'.* 100,000"):
+        listed_regimes(MODEL, tmp_path / "t.parquet", "label")
+
+
+def test_texts_that_arrow_cannot_keep_as_a_dictionary(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    encoding = {"label": "DELTA_BYTE_ARRAY"}
+    pq.write_table(pa.table({"label": LABELS}), path, use_dictionary=False, column_encoding=encoding)
+    require_equal(path, "label")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +35,7 @@ from ifm_ident.study.reading._table_files import (
     parse_text,
     readable,
     require_utf8,
+    unfolded,
 )
 from ifm_ident.study.reading._tables import read_regimes, regime_columns, regimes_in, told
 from ifm_ident.study.reading.label_conventions import LabelConvention, has_doubtful_names
@@ -46,6 +48,8 @@ LARGE_ROWS = 2**20
 
 _BLOCK_BYTES = 2**24
 _BATCH_CELLS = 2**24
+_PLAIN_ROWS = 2**12
+"""Rows at a time of texts that cannot be measured before they are written out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,14 +235,32 @@ class _ParquetRows:
         group = int(np.searchsorted(self.bounds, start.row, side="right")) - 1
         first = self.bounds[group]
         rows = max(1, min(CHUNK, _BATCH_CELLS // max(len(columns), 1)))
-        with readable(self.path), pq.ParquetFile(self.path) as file:
-            groups = [*range(group, len(self.bounds) - 1)]
-            for batch in file.iter_batches(rows, row_groups=groups, columns=list(columns), use_threads=False):
+        with readable(self.path):
+            for batch in self._batches([*range(group, len(self.bounds) - 1)], list(columns), rows):
                 skip = min(max(start.row - first, 0), batch.num_rows)
                 if skip < batch.num_rows:
-                    table = pa.Table.from_batches([batch.slice(skip)]).select(list(columns))
-                    yield _Block(first + skip), table
+                    yield _Block(first + skip), batch.slice(skip).select(list(columns))
                 first += batch.num_rows
+
+    def _batches(self, groups: list[int], columns: list[str], rows: int) -> Iterator[pa.Table]:
+        """Rows of some row groups; a long text that many rows share is measured before it is written out."""
+        schema = self.head.schema
+        texts = [name for name in columns if pa.types.is_string(schema.field(name).type)]
+        with pq.ParquetFile(self.path, read_dictionary=texts) as file:
+            batches = file.iter_batches(rows, row_groups=groups, columns=columns, use_threads=False)
+            try:
+                first = [*itertools.islice(batches, 1)]
+            except OSError:  # an encoding that arrow cannot keep as a dictionary
+                pass
+            else:
+                for batch in itertools.chain(first, batches):
+                    yield unfolded(self.path, pa.Table.from_batches([batch]), schema, texts)
+                return
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(
+                min(rows, _PLAIN_ROWS), row_groups=groups, columns=columns, use_threads=False
+            ):
+                yield pa.Table.from_batches([batch])
 
 
 @dataclass(frozen=True, eq=False)

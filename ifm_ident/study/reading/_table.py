@@ -90,15 +90,21 @@ class Table:
         if pa.types.is_boolean(kind):
             remedy = "write its levels as the study does, as text or as the numbers 0 and 1"
         elif _is_text(kind) or pa.types.is_null(kind) or _is_number(kind):
+            if pa.types.is_dictionary(column.type) and _is_text(kind):  # measured before it is written out
+                for chunk in column.chunks:
+                    self._require_short(name, chunk.dictionary)
             texts = column.cast(pa.large_string())
-            longest = pc.max(pc.utf8_length(texts)).as_py() or 0
-            require_within("label", longest, f"{self.path}: a cell of the column {name!r}")
+            self._require_short(name, texts)
             return texts
         elif pa.types.is_temporal(kind):
             remedy = "write its levels as text"
         else:
             remedy = "levels and labels are text or numbers"
         raise InputError(f"{self.path}: the column {name!r} holds values of type {kind}; {remedy}")
+
+    def _require_short(self, name: str, texts: pa.Array | pa.ChunkedArray) -> None:
+        longest = pc.max(pc.utf8_length(texts)).as_py() or 0
+        require_within("label", longest, f"{self.path}: a cell of the column {name!r}")
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:

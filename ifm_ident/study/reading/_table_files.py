@@ -68,7 +68,7 @@ def _read_parquet(path: Path, nested: dict[str, str]) -> pa.Table:
         file = pq.ParquetFile(source, read_dictionary=texts)
         _require_small(path, file.metadata, len(names))
         try:
-            return _unfolded(path, file.read(names, use_threads=False), schema, texts)
+            return unfolded(path, file.read(names, use_threads=False), schema, texts)
         except (OSError, pa.ArrowNotImplementedError):  # an encoding that arrow cannot keep as a dictionary
             source.seek(0)
             return _in_batches(path, pq.ParquetFile(source), names)
@@ -93,7 +93,7 @@ def _require_small(path: Path, metadata: pq.FileMetaData, columns: int) -> None:
     require_within("file", size, f"{path}, decompressed")
 
 
-def _unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) -> pa.Table:
+def unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) -> pa.Table:
     """The table with its texts written out, where they are within the limit: a long text is stored once."""
     size = 0
     for name in texts:
