@@ -79,7 +79,7 @@ def level_line(
     ax.set_ylim(0, top / 0.95)
     ax.set_xlim(float(low), float(high))
     kind = "least sum|q|" if answers.least else "sum|q|"
-    canvas.tidy(ax, canvas.plain(f"{name}, all else as in {regime}", 60), canvas.plain(name), kind, _CLEAR)
+    canvas.tidy(ax, canvas.plain(f"{name}, all else as in {regime}", 60), canvas.plain(name), kind, above=_CLEAR)
     keys = [canvas.Key("run", canvas.INK, marker="o", edge=canvas.INK)]
     if found.intervals:
         keys.append(canvas.Key("identified", canvas.BLUE, line="-", width=4.5))

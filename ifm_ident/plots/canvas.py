@@ -221,7 +221,7 @@ def bare(ax: Axes) -> None:
         spine.set_visible(False)
 
 
-def tidy(ax: Axes, title: str = "", x: str = "", y: str = "", above: float | None = None) -> None:
+def tidy(ax: Axes, title: str = "", x: str = "", y: str = "", *, above: float | None = None) -> None:
     """Title, `above` so many points, and axis names in ink, the frame open above and on the right."""
     if title:
         ax.set_title(title, fontsize=10, color=INK, loc="left", pad=above, parse_math=False)
