@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ifm_ident.show.demonstration import EXAMPLES
@@ -32,6 +34,26 @@ def test_what_does_not_hold_is_named(capfdbinary: pytest.CaptureFixture[bytes], 
     status, out, _ = run(capfdbinary, "verify", str(file))
     assert status == 1
     assert "8 results checked: 1 of them do not hold\nresult 7 (" in out
+
+
+def test_a_claim_that_leaves_out_a_variable_does_not_hold(
+    capfdbinary: pytest.CaptureFixture[bytes], folder: Path
+) -> None:
+    """Rows removed from a CSV take a formula with them, and so do terms removed from Parquet."""
+    study, file = str(folder / "conditional.yaml"), folder / "result.csv"
+    run(capfdbinary, "identify", study, "--test", "111", "--format", "csv", "-o", str(file))
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if ",x2," not in line))
+    status, out, _ = run(capfdbinary, "verify", str(file), "--study", study)
+    assert (status, out.splitlines()[1]) == (1, "result 0 (111): there is no formula of x2")
+    file = folder / "result.parquet"
+    run(capfdbinary, "identify", study, "--test", "111", "--format", "parquet", "-o", str(file))
+    table = pq.read_table(file)
+    terms = [term for term in table["terms"][0].as_py() if term["variable"] != "x2"]
+    place = table.column_names.index("terms")
+    pq.write_table(table.set_column(place, table.field(place), pa.array([terms], table["terms"].type)), file)
+    status, out, _ = run(capfdbinary, "verify", str(file), "--study", study)
+    assert (status, out.splitlines()[1]) == (1, "result 0 (111): there is no formula of x2")
 
 
 def test_a_result_about_another_study(folder: Path) -> None:
