@@ -107,6 +107,12 @@ def test_errors_are_those_of_heteroscedasticity_consistent_covariances() -> None
     row = np.array([at[name] for name in robust.model.exog_names])
     means = Adjusted.fit("normal", model, (0, 1), train, place, z, y).means(target, z.values)
     np.testing.assert_allclose(means.se, np.sqrt(row @ robust.cov_params().to_numpy() @ row), rtol=1e-9)
+    both = Regimes.from_codes(np.array([[0, 0], [1, 1]]))
+    means = Adjusted.fit("normal", model, (0, 1), train, place, z, y).means(both, z.values)
+    away = np.array([at[name] * (name in ("A", "B", "A:age")) for name in robust.model.exog_names])
+    np.testing.assert_allclose(means.difference, [0.0, away @ robust.params], rtol=1e-9, atol=1e-12)
+    wanted = np.sqrt(away @ robust.cov_params().to_numpy() @ away)
+    np.testing.assert_allclose(means.difference_se, [0.0, wanted], rtol=1e-9, atol=1e-12)
     unit = np.arange(len(y)) // 4
     fitted = Adjusted.fit("normal", model, (0, 1), train, place, z, y, unit)
     x, e = robust.model.exog, robust.resid.to_numpy()
