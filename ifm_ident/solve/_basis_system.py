@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident.answer.certificate import KernelCertificate
 from ifm_ident.answer.identification import JOINT, Terms
 from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
@@ -21,7 +20,7 @@ from ifm_ident.solve.basis_incidence import BasisIncidence, FractionRow, WholeCo
 from ifm_ident.solve.exact._rationals import RationalSpace
 from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.exact.rowspace import RowSpace
-from ifm_ident.solve.system import System
+from ifm_ident.solve.system import System, Witnesses
 
 
 class BasisSystem(System):
@@ -144,32 +143,14 @@ class BasisSystem(System):
         found = _together(parts, len(targets))
         return found.solvable, self.terms_of(found)
 
-    def refuse(self, targets: Regimes) -> tuple[Ints, list[KernelCertificate]]:
-        """Certificates for targets that have no formula: each target's index, shape (n,), and the list."""
-        unseen = self.incidence.unseen(targets)
-        index = np.empty(len(targets), dtype=np.int64)
-        found: dict[KernelCertificate, int] = {}
-        for t in np.flatnonzero(unseen >= 0).tolist():
-            k, shown = int(unseen[t]), dict(targets[t])
-            cell = (k, tuple(shown.get(i, 0) for i in self.design.model.scopes[k].tolist()))
-            index[t] = found.setdefault(KernelCertificate(self.block, ((cell, 1),)), len(found))
+    def _witnesses(self, targets: Regimes) -> tuple[Ints, list[Witnesses]]:
         short, long = self._parts(targets)
-        for rows in (short, long):
-            if not len(rows):
-                continue
-            chosen = targets.take(rows)
-            if rows is short:
-                which, vectors = self.space.separate(self.incidence.rows(chosen)[0])
-            else:
-                which, vectors = self._rationals.separate(self.incidence.fraction_rows(chosen))
-            place = [
-                found.setdefault(
-                    KernelCertificate(self.block, tuple(self.incidence.to_cells(vector).items())), len(found)
-                )
-                for vector in vectors
-            ]
-            index[rows] = np.array(place, dtype=np.int64)[which]
-        return index, list(found)
+        parts: list[Witnesses] = []
+        if len(short):
+            parts.append((short, *self.space.separate(self.incidence.rows(targets.take(short))[0])))
+        if len(long):
+            parts.append((long, *self._rationals.separate(self.incidence.fraction_rows(targets.take(long)))))
+        return self.incidence.unseen(targets), parts
 
 
 def _together(parts: list[tuple[Ints, Solutions]], count: int) -> Solutions:

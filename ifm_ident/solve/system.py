@@ -24,6 +24,9 @@ from ifm_ident.solve.incidence import BaselineSystem
 _NUMBERED = 60
 """Regimes are told apart by number where there are at most 2^60; running sums may wrap, their differences not."""
 
+Witnesses = tuple[Ints, Ints, list[dict[int, int]]]
+"""Some targets, the index of the vector that refuses each, and the vectors, column to weight."""
+
 
 class System:
     """The incidence system of some factors on a design's distinct training regimes, factored once.
@@ -106,24 +109,30 @@ class System:
 
     def refuse(self, targets: Regimes) -> tuple[Ints, list[KernelCertificate]]:
         """Certificates for targets that have no formula: each target's index, shape (n,), and the list."""
-        rows, unseen = self.incidence.rows(targets)
+        unseen, parts = self._witnesses(targets)
         index = np.empty(len(targets), dtype=np.int64)
         found: dict[KernelCertificate, int] = {}
         for t in np.flatnonzero(unseen >= 0).tolist():
             k, shown = int(unseen[t]), dict(targets[t])
             cell = (k, tuple(shown.get(i, 0) for i in self.design.model.scopes[k].tolist()))
             index[t] = found.setdefault(KernelCertificate(self.block, ((cell, 1),)), len(found))
-        seen = unseen < 0
-        if seen.any():
-            which, vectors = self.space.separate(take_rows(rows, seen))
+        for rows, which, vectors in parts:
             place = [
                 found.setdefault(
                     KernelCertificate(self.block, tuple(self.incidence.to_cells(vector).items())), len(found)
                 )
                 for vector in vectors
             ]
-            index[seen] = np.array(place, dtype=np.int64)[which]
+            index[rows] = np.array(place, dtype=np.int64)[which]
         return index, list(found)
+
+    def _witnesses(self, targets: Regimes) -> tuple[Ints, list[Witnesses]]:
+        """For every target the factor of a cell that training lacks, or -1; of the others vectors that tell."""
+        rows, unseen = self.incidence.rows(targets)
+        seen = np.asarray(unseen < 0)
+        if not seen.any():
+            return unseen, []
+        return unseen, [(np.flatnonzero(seen), *self.space.separate(take_rows(rows, seen)))]
 
     def terms_of(self, found: Solutions) -> Terms:
         """Solutions as terms: training indices as written, positive exponents before negative ones in a row."""
