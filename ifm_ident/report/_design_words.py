@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ MOST = 200
 """At most this many rows of each table."""
 
 _DENSE = 2**26
+_LONG = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,19 @@ def intervention_part(design: Design) -> Part:
     rows = []
     for one, names in zip(model.interventions[:MOST], held, strict=False):
         base, *others = map(level_text, one.levels)
-        rows.append((one.name, base, _some(others, 12), _some(names, 6) or "none"))
+        known = "" if one.basis is None else f"; basis {_plainly(one.basis.plain())}"
+        rows.append((one.name, base, _some(others, 12) + known, _some(names, 6) or "none"))
     return Part(tuple(rows), len(model))
+
+
+def _plainly(mapping: dict[str, object]) -> str:
+    """As in a study file, cut where it is long.
+
+    >>> _plainly({"spline": {"knots": [0, 1, 2], "degree": 2}})
+    'spline: {knots: [0, 1, 2], degree: 2}'
+    """
+    text = json.dumps(mapping, ensure_ascii=False).replace('"', "")[1:-1]
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
 def factor_part(design: Design) -> Part:

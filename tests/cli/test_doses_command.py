@@ -120,6 +120,7 @@ def test_explanations_and_pages_know_levels_with_values(ifm: Run, study: str, tm
     page = tmp_path / "page.html"
     ifm("report", study, "-o", str(page))
     assert "Along the levels of dose" in page.read_text()
+    assert "; basis poly: 2" in page.read_text()
     assert "3 of 12" not in ifm("identify", study, "--summary").stdout
 
 
