@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # test processes, side by side, share the cores
 
@@ -14,6 +15,9 @@ if (
     signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 ):  # as in a shell's background, which what tests start would inherit
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("untimed", deadline=None)  # examples are judged by what they give, not by how busy it is
+settings.load_profile("untimed")
 
 NEEDS = {"ifm_learn.energies._deep": "jax"}
 

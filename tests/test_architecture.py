@@ -499,6 +499,7 @@ def test_coverage_is_of_intervals() -> None:
 
 def test_nothing_names_a_machine_path() -> None:
     suspicious = re.compile(r"/(work|farm|root|home)/[a-z]")
+    environments = {path.parent for path in ROOT.glob("*/pyvenv.cfg")}
     for path in sorted(ROOT.rglob("*.py")) + sorted(ROOT.rglob("*.md")) + sorted(ROOT.rglob("*.yaml")):
-        if ".venv" not in path.parts and path != Path(__file__).resolve():
+        if environments.isdisjoint(path.parents) and path != Path(__file__).resolve():
             assert not suspicious.search(path.read_text(encoding="utf-8")), path

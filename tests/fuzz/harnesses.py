@@ -477,7 +477,8 @@ def _spoilt(array: Any, choices: Choices) -> Any:
     if kind == 2 or not array.size or array.dtype.kind not in "fiu":
         return np.array(choices.pick(("", "x", "{}")))
     if kind == 3:
-        return array.astype(choices.pick(("int8", "float16", "complex128", "str", "float32", "bool")))
+        with np.errstate(invalid="ignore", over="ignore"):
+            return array.astype(choices.pick(("int8", "float16", "complex128", "str", "float32", "bool")))
     flat = array.astype(float).ravel().copy()
     flat[choices.below(len(flat))] = choices.pick(
         (-1.0, 0.0, 7.5, 200.0, *([np.nan, np.inf, -np.inf, 1e308, 1e-308] * (kind < 6)))
