@@ -209,10 +209,12 @@ def _misses(found: Floats, error: Floats, asked: Asked) -> NDArray[np.bool_]:
     """Whether some regime's mean is off by more than sampling error, all regimes and functions allowed for.
 
     The variance of the difference is what the rows' own mean has more of it than the law's, if that is right
-    (Hausman 1978); a quarter is the least, for laws that are not efficient. error: the law's, shape (d, k).
+    (Hausman 1978); a quarter is the least, for laws that are not efficient. error: the law's, shape (d, k). Rows
+    that are all equal, five zeros say, do not tell their mean exactly.
     """
     counts = asked.units.counts
-    gap = np.sqrt(np.maximum(asked.error**2 - error**2, asked.error**2 / 4))
+    own = np.maximum(asked.error, asked.unseen)
+    gap = np.sqrt(np.maximum(own**2 - error**2, own**2 / 4))
     sure = np.isfinite(asked.error) & (counts[:, None] > 1)
     tests = max(int(sure.sum()), 1)
     bound = student.ppf(1 - _MISS / (2 * tests), np.maximum(counts - 1, 1))[:, None]
