@@ -5,6 +5,7 @@ from ifm_ident.planning.drop import Droppable, droppable
 from ifm_ident.planning.optimal_runs import OptimalRuns, c_optimal
 from ifm_ident.planning.planner import Plan, plan
 from ifm_ident.planning.prices import AddedUp, Listed, OneEach
+from ifm_ident.planning.random_units import RandomUnits, random_units
 from ifm_ident.planning.samples import allocate
 from ifm_ident.planning.single import Singles, single_regimes
 
@@ -16,10 +17,12 @@ __all__ = [
     "OneEach",
     "OptimalRuns",
     "Plan",
+    "RandomUnits",
     "Singles",
     "allocate",
     "c_optimal",
     "droppable",
     "plan",
+    "random_units",
     "single_regimes",
 ]
