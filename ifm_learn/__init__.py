@@ -2,7 +2,7 @@
 
 >>> import ifm_learn
 >>> sorted(name for name in ifm_learn.__all__ if name.startswith("Ifm"))
-['Ifm1', 'Ifm2', 'Ifm3']
+['Ifm1', 'Ifm2', 'Ifm3', 'IfmRegressor']
 >>> ifm_learn.nonsense
 Traceback (most recent call last):
 ...
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ifm_learn.density.model import DensityModel
     from ifm_learn.estimation.comparison import compare_methods
     from ifm_learn.estimation.of_study import estimate_study
+    from ifm_learn.estimation.regressor import IfmRegressor
     from ifm_learn.falsification.testing import falsify
     from ifm_learn.outcome.balance import Balance
     from ifm_learn.outcome.doubly_robust import DoublyRobust
@@ -45,6 +46,7 @@ __all__ = [
     "Ifm1",
     "Ifm2",
     "Ifm3",
+    "IfmRegressor",
     "Samples",
     "compare_methods",
     "estimate_study",
@@ -65,6 +67,7 @@ _HOMES = {
     "Ifm1": "ifm_learn.outcome.ifm1",
     "Ifm2": "ifm_learn.outcome.ifm2",
     "Ifm3": "ifm_learn.outcome.ifm3",
+    "IfmRegressor": "ifm_learn.estimation.regressor",
     "Samples": "ifm_learn.data.samples",
     "compare_methods": "ifm_learn.estimation.comparison",
     "estimate_study": "ifm_learn.estimation.of_study",

@@ -23,11 +23,11 @@ from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes
 from ifm_ident.errors import InputError
 from ifm_ident.planning.candidates import Candidates
+from ifm_ident.planning.dosages import Dosage, random_units
 from ifm_ident.planning.drop import droppable
 from ifm_ident.planning.optimal_runs import c_optimal
 from ifm_ident.planning.planner import plan
 from ifm_ident.planning.prices import OneEach
-from ifm_ident.planning.random_units import Dosage, random_units
 from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.search import Watch
 from ifm_ident.planning.single import single_regimes

@@ -10,10 +10,10 @@ from ifm_ident.answer.exact_text import exponent_text
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes, regime_map
+from ifm_ident.planning.dosages import RandomUnits
 from ifm_ident.planning.drop import Droppable
 from ifm_ident.planning.optimal_runs import OptimalRuns
 from ifm_ident.planning.planner import Plan
-from ifm_ident.planning.random_units import RandomUnits
 from ifm_ident.planning.samples import variance_factor
 from ifm_ident.planning.single import Singles
 from ifm_ident.results.documents import Listing, document

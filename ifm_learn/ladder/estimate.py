@@ -75,10 +75,11 @@ def beyond_levels(samples: Samples, regimes: Regimes) -> NDArray[np.bool_]:
             levels[of.rows[mine]] = of.level[mine]
         number = [exact(level) for level in model.interventions[i].known_levels]
         known = [value for j in set(run[: len(train)].tolist()) if (value := number[j]) is not None]
-        for row, j in enumerate(asked[: len(regimes)].tolist()):
-            value = number[j]
-            if value is not None and known:
-                found[row] |= not min(known) <= value <= max(known)
+        if not known:
+            continue
+        low, high = min(known), max(known)
+        outside = np.array([value is not None and not low <= value <= high for value in number])
+        found |= outside[asked[: len(regimes)]]
     return found
 
 
