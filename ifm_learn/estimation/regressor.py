@@ -131,8 +131,10 @@ class IfmRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if not known.all() and self.unidentified == "raise":
             worst = int(np.flatnonzero(~known)[0])
             row = int(np.flatnonzero(back == worst)[0]) + 1
+            notation = "assignment" if self.study is None else self.study.notation
             raise InputError(
-                f"{format_regime(self.model_, asked[worst])} is not identified by the {len(self.design_.train)} "
+                f"{format_regime(self.model_, asked[worst], notation)} is not identified by the "
+                f"{len(self.design_.train)} "
                 f'regimes fitted to (row {row} of X); leave it out, or set unidentified="nan"'
             )
         mean, error = np.full((2, len(asked)), np.nan)
