@@ -140,7 +140,7 @@ RATES = {
     "fewer counts": ("count", (-0.8, -0.7)),
     "clumped counts": ("clumped", (-0.7, -0.5)),
 }
-"""Of one variable near the end of its range: its law, and the step of the canonical parameter of each intervention."""
+"""Of one variable near the end of its range: its law, and what each intervention adds to the parameter."""
 
 SHARES, COUNTS = (0.02, 0.05, 0.2, 0.5), (0.1, 1.0, 5.0)
 

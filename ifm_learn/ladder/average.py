@@ -126,7 +126,7 @@ class Ladder:
     def interval(
         self, regimes: Regimes, values: Floats, mean: Floats, se: Floats, freedom: Floats, alpha: float
     ) -> tuple[Floats, Floats]:
-        """Ends for means of the values of rows, (n, k), that were found another way: each (r, k), in their range."""
+        """Ends for means of the values of rows, (n, k), that were found another way; each (r, k)."""
         asked = Asked.of(self.samples, self.units, regimes, None, values)
         return interval(asked, self.exponents(regimes), mean, se, freedom, alpha)
 

@@ -55,7 +55,7 @@ class Ranges:
             if least < most and bool(((column == least) | (column == most)).all()):
                 low[j], high[j], lumped[j] = least, most, True
                 continue
-            if scaling is not None and scaling.log[j] or least * unit[j] + shift[j] < -_WHOLE:
+            if (scaling is not None and scaling.log[j]) or least * unit[j] + shift[j] < -_WHOLE:
                 continue
             raw = column * unit[j] + shift[j]
             whole = bool((np.abs(raw - np.round(raw)) < _WHOLE).all())
