@@ -70,6 +70,10 @@ class Ranges:
         """Of columns that may lie anywhere."""
         return cls(np.full(columns, -np.inf), np.full(columns, np.inf), np.zeros(columns, dtype=bool))
 
+    def lumped_alone(self) -> Ranges:
+        """Without those of positive numbers."""
+        return Ranges(np.where(self.lumped, self.low, -np.inf), self.high, self.lumped)
+
     def inside(self, means: Floats) -> NDArray[np.bool_]:
         """Which means, shape (..., k), columns that are lumped can have."""
         slack = _WHOLE * (np.where(np.isfinite(self.high), self.high, 1.0 + np.abs(self.low)) - self.low)
