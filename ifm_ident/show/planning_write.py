@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from ifm_ident.answer.exact_text import exponent_text
+from ifm_ident.answer.exact_text import exponent_text, size_text
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes, regime_map
@@ -18,7 +18,6 @@ from ifm_ident.planning.samples import variance_factor
 from ifm_ident.planning.single import Singles
 from ifm_ident.results.documents import Listing, document
 from ifm_ident.show._aligned import aligned
-from ifm_ident.show.size_words import size_text
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted, listed
 from ifm_ident.study.study import Study

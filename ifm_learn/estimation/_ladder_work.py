@@ -190,6 +190,15 @@ class LadderWork:
             return self.regression.residuals
         return self.regression.left_everywhere(self.samples)
 
+    def answer(self, found: Identification) -> LadderEstimate:
+        """Means of regimes that are all identified, of every target, by the way that answers the study."""
+        joint = np.isin(found.criterion, (Criterion.JOINT, Criterion.NONE))
+        if self.several is not None:
+            return self._of_several(found.targets, np.flatnonzero(joint))
+        if self.wider is not None and joint.all():
+            return self._by_wider(found.targets)
+        return self.estimate(found.targets)
+
     def effects(self, found: Identification, reference: Reference) -> list[list[dict[str, Any]]]:
         """Differences from the baseline and synergies, for every regime and target, with intervals."""
         wanted = needed(found.design.model, found.targets, reference)
