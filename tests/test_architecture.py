@@ -34,7 +34,7 @@ FLOORS = {
         results
         parts
         show verification
-        plots
+        explore plots
         report
         commands
         _views cli
