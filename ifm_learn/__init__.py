@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ifm_learn.simulate.cyclic import CyclicSystem
     from ifm_learn.simulate.discrete import DiscreteIFM
     from ifm_learn.simulate.gaussian import GaussianIFM
+    from ifm_learn.suggestion.suggester import Suggester
 
 __all__ = [
     "Balance",
@@ -46,6 +47,7 @@ __all__ = [
     "Ifm2",
     "Ifm3",
     "Samples",
+    "Suggester",
     "compare_methods",
     "estimate_study",
     "falsify",
@@ -66,6 +68,7 @@ _HOMES = {
     "Ifm2": "ifm_learn.outcome.ifm2",
     "Ifm3": "ifm_learn.outcome.ifm3",
     "Samples": "ifm_learn.data.samples",
+    "Suggester": "ifm_learn.suggestion.suggester",
     "compare_methods": "ifm_learn.estimation.comparison",
     "estimate_study": "ifm_learn.estimation.of_study",
     "falsify": "ifm_learn.falsification.testing",
