@@ -21,7 +21,7 @@ except ImportError:
 MOST_REGIMES = 800
 """Of more regimes that were run no process is fitted: it takes the cube of their number."""
 
-_JITTER = 1e-10
+_JITTER, _ROUNDING = 1e-10, 1e-11
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class Process:
             + WhiteKernel(0.05, (1e-6, 10.0))
         )
         fitted = GaussianProcessRegressor(
-            kernel, alpha=variance / scale**2 + _JITTER, n_restarts_optimizer=1, random_state=seed
+            kernel, alpha=variance / scale**2 + _JITTER, random_state=seed
         )
         y = (means - centre) / scale
         with warnings.catch_warnings():
@@ -87,10 +87,15 @@ class Process:
         rows = one_hot(self.columns, regimes)
         cross = self._kernel(rows, self.inputs)
         covariance = self._kernel(rows) - cross @ self.root @ cross.T
-        values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-        found: Floats = (vectors * np.sqrt(np.maximum(values, 0))) @ normal.T
+        covariance[np.diag_indices(len(rows))] += _ROUNDING * max(float(np.trace(covariance)), 1.0)
+        try:
+            root = np.linalg.cholesky(covariance)
+        except np.linalg.LinAlgError:
+            values, vectors = np.linalg.eigh(covariance)
+            root = vectors * np.sqrt(np.maximum(values, 0))
         mean = self.centre + self.scale * (cross @ self.solved)
-        return mean + self.scale * found.T
+        found: Floats = mean + self.scale * (normal @ root.T)
+        return found
 
 
 def one_hot(columns: tuple[int, ...], regimes: Regimes) -> Floats:

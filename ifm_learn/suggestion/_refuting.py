@@ -28,8 +28,8 @@ _NOTHING = 1e-9
 def denied(model: Model, regimes: Regimes, known: dict[Active, int] | None = None) -> tuple[csr_array, dict[Active, int]]:
     """Which joint effects that no factor allows each regime holds, shape (r, effects), and their columns.
 
-    An effect is of two levels off baseline whose interventions share no factor, or of three where each two share
-    one and no factor holds all. With `known` columns others are left out.
+    An effect is of a level whose intervention is in no factor, of two levels off baseline whose interventions
+    share none, or of three where each two share one and no factor holds all. With `known` columns others are left out.
 
     >>> from ifm_ident import Factor, Intervention
     >>> bits = tuple(Intervention(name, (0, 1)) for name in "ABC")
@@ -54,7 +54,8 @@ def denied(model: Model, regimes: Regimes, known: dict[Active, int] | None = Non
     columns = {} if known is None else known
     rows, places = [], []
     for row, active in enumerate(regimes):
-        effects = [two for two in itertools.combinations(active, 2) if not allowed((two[0][0], two[1][0]))]
+        effects: list[Active] = [(one,) for one in active if not allowed((one[0],))]
+        effects += [two for two in itertools.combinations(active, 2) if not allowed((two[0][0], two[1][0]))]
         if len(active) <= _MOST_ACTIVE:
             effects += [
                 three

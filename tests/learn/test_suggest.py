@@ -290,9 +290,9 @@ def test_regimes_that_are_not_identified_have_no_score_but_what_they_unlock() ->
     train = ["000", "100", "010", "001"]
     found = Suggester(pairs(train), few(train)).ask(8)
     assert found.names()[0] == "101"  # A and C share no factor
-    assert found.identified.tolist() == [True, False, False]
+    assert found.identified.tolist() == [True, False, False, False]
     assert np.isnan(found.score[1:]).all()
-    for row in (1, 2):  # by brute force: run it, and count
+    for row in (1, 2, 3):  # by brute force: run it, and count
         more = pairs([*train, found.names()[row]])
         now = [one.status.word for one in more.identify()]
         assert found.unlocks[row] == sum(word != "not_identified" for word in now) - 5
@@ -343,7 +343,7 @@ TABLE = {"A": [0, 0, 0, 1, 1, 1], "u": [0.0, 0.1, 0.3, 1, 1.2, 1.3], "v": [1, 2,
         ({"goal": "max:3"}, "takes no number"),
         ({"goal": 3}, "a goal is a text"),
         ({"goal": "learn", "acquisition": "ei"}, "is for the goals max and min"),
-        ({"acquisition": "ie"}, "did you mean ei"),
+        ({"acquisition": "ie"}, "unknown acquisition 'ie'"),
         ({"model": "gp"}, "unknown model"),
         ({"goal": "refute", "model": "process"}, "is about the factors"),
         ({"goal": "refute", "repeats": True}, "refutes no factor"),
@@ -376,9 +376,10 @@ def test_refusals_of_data_and_outcomes(tmp_path: Path) -> None:
     for batch in (0, -1, 1.5, True):
         with pytest.raises(InputError, match="a batch is a whole number"):
             Suggester(study(), rows(SINGLES)).ask(batch)  # type: ignore[arg-type]
+    dose = {"interventions": {"d": {"levels": [0, 1, 2], "basis": {"poly": 1}}}, "factors": [{"sigma": ["d"]}]}
+    line = Study.from_dict({**dose, "variables": ["y"], "train": [{"d": 0}, {"d": 1}]})
     with pytest.raises(InputError, match="nothing that could be run would refute"):
-        Suggester(pairs(["000", "100", "010", "001", "110"]), few(["000", "100", "010", "001", "110"]), goal="refute",
-                  candidates=["011"], model="factors").ask()  # fmt: skip
+        Suggester(line, {"d": [0, 0, 1, 1], "y": [0.0, 0.1, 1.0, 1.2]}, goal="refute").ask()
     suggester = Suggester(study(), rows(SINGLES))
     with pytest.raises(InputError, match="there is no column 'y'"):
         suggester.tell({"A": [1]})
