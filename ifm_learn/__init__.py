@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ifm_learn.simulate.cyclic import CyclicSystem
     from ifm_learn.simulate.discrete import DiscreteIFM
     from ifm_learn.simulate.gaussian import GaussianIFM
+    from ifm_learn.suggestion.suggester import Suggester
 
 __all__ = [
     "Balance",
@@ -49,6 +50,7 @@ __all__ = [
     "Ifm3",
     "IfmRegressor",
     "Samples",
+    "Suggester",
     "compare_methods",
     "estimate_study",
     "falsify",
@@ -71,6 +73,7 @@ _HOMES = {
     "Ifm3": "ifm_learn.outcome.ifm3",
     "IfmRegressor": "ifm_learn.estimation.regressor",
     "Samples": "ifm_learn.data.samples",
+    "Suggester": "ifm_learn.suggestion.suggester",
     "compare_methods": "ifm_learn.estimation.comparison",
     "estimate_study": "ifm_learn.estimation.of_study",
     "falsify": "ifm_learn.falsification.testing",

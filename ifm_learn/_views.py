@@ -13,4 +13,8 @@ VIEWS = {
     "ifm_learn.falsification.testing.Falsification arrow": "ifm_learn.falsification._view.findings_table",
     "ifm_learn.falsification.testing.Falsification html": "ifm_learn.falsification._view.findings_html",
     "ifm_learn.falsification.testing.Falsification text": "ifm_learn.falsification._view.findings_text",
+    "ifm_learn.suggestion.suggestions.Suggestions arrow": "ifm_learn.suggestion.write.arrow_table",
+    "ifm_learn.suggestion.suggestions.Suggestions html": "ifm_learn.suggestion.write.short_html",
+    "ifm_learn.suggestion.suggestions.Suggestions json": "ifm_learn.suggestion.write.mapping",
+    "ifm_learn.suggestion.suggestions.Suggestions text": "ifm_learn.suggestion.write.short_text",
 }

@@ -52,6 +52,7 @@ FLOORS = {
         conformal
         falsification
         estimation
+        suggestion
         simulate
         experiments
         plots
