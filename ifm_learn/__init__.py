@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ifm_learn.density.model import DensityModel
     from ifm_learn.estimation.comparison import compare_methods
     from ifm_learn.estimation.of_study import estimate_study
+    from ifm_learn.factors.choosing import choose_factors
     from ifm_learn.falsification.testing import falsify
     from ifm_learn.outcome.balance import Balance
     from ifm_learn.outcome.doubly_robust import DoublyRobust
@@ -46,6 +47,7 @@ __all__ = [
     "Ifm2",
     "Ifm3",
     "Samples",
+    "choose_factors",
     "compare_methods",
     "estimate_study",
     "falsify",
@@ -66,6 +68,7 @@ _HOMES = {
     "Ifm2": "ifm_learn.outcome.ifm2",
     "Ifm3": "ifm_learn.outcome.ifm3",
     "Samples": "ifm_learn.data.samples",
+    "choose_factors": "ifm_learn.factors.choosing",
     "compare_methods": "ifm_learn.estimation.comparison",
     "estimate_study": "ifm_learn.estimation.of_study",
     "falsify": "ifm_learn.falsification.testing",
