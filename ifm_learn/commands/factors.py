@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -38,6 +38,14 @@ from ifm_learn.factors.write import csv_lines, json_lines, text_lines
 )
 @click.option(
     "--level", default="0.05", show_default=True, metavar="DECIMAL", help="The false discovery rate allowed."
+)
+@click.option(
+    "--rung",
+    type=click.Choice(["auto", "linear", "quadratic", "splines"]),
+    default="auto",
+    show_default=True,
+    help="What interventions may do to a variable: auto lets them shift it and change its spread, or more where rows "
+    "say so; linear only shifts, which finds more and is wrong where spread changes.",
 )
 @click.option("--keep", is_flag=True, help="Drop nothing that the study has.")
 @click.option(
@@ -78,6 +86,7 @@ def command(
     pairs: bool,
     candidates: Path | None,
     level: str,
+    rung: Literal["auto", "linear", "quadratic", "splines"],
     keep: bool,
     resamples: int,
     seed: int,
@@ -111,6 +120,7 @@ def command(
             wanted,
             level,
             drop=not keep,
+            rung=rung,
             seed=seed,
             resamples=resamples,
             time_limit=time_limit,

@@ -9,13 +9,14 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from scipy.stats import false_discovery_control
 
 from ifm_ident import Design, Factor, InputError, Study
 from ifm_ident.design import format_regimes, require_names
+from ifm_ident.errors import nearest
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 from ifm_learn.conformal.ranks import Alpha, read_alpha
@@ -127,6 +128,7 @@ def choose_factors(
     level: Alpha = "0.05",
     *,
     drop: bool = True,
+    rung: Rung | Literal["auto"] = "auto",
     seed: int = 0,
     resamples: int = RESAMPLES,
     time_limit: float | None = None,
@@ -139,9 +141,11 @@ def choose_factors(
     a list of factors or maps with `sigma` and `x`. A candidate is added where its p-value, adjusted, is at most
     `level` and its held-out gain is above one standard error. A term of the study is dropped (unless not `drop`)
     where neither holds though a shift of half a standard deviation would have been found; its parts stay. What exact
-    ranks say cannot be told is neither, with the regimes that would tell. resamples: halves of the
-    units that the tests are made on again; 0 for none. time_limit: in seconds, by forecast. say: is told the forecast. Same
-    seed, same result.
+    ranks say cannot be told is neither, with the regimes that would tell. rung: how logits depend on x: "quadratic",
+    which auto takes unless held-out rows speak for "splines"; "linear" finds more where all that interventions do is
+    to shift, and is wrong where they change spread. resamples: halves of the
+    units that the tests are made on again; 0 for none. time_limit: in seconds, by forecast. say: is told the
+    forecast. Same seed, same result.
 
     Raises InputError for a level that is no decimal in (0, 1), unknown names, levels with values, one training
     regime only, and a forecast above the limit.
@@ -166,24 +170,24 @@ def choose_factors(
     model = study.model
     require_names(model, "choosing factors")
     asked = _asked(study, candidates)
-    _check(samples, resamples, time_limit)
+    _check(samples, rung, resamples, time_limit)
     exact = decide(study.design, (*asked.candidates, *present(model)))
-    rung = _rung(study.design, samples, asked.candidates, seed)
+    by: Rung = _rung(study.design, samples, asked.candidates, seed) if rung == "auto" else rung
     warnings = [*samples.notes]
-    resamples = _forecast(exact, samples, rung, resamples, time_limit, say, warnings)
+    resamples = _forecast(exact, samples, by, resamples, time_limit, say, warnings)
     few = {h: why for h in exact.hypotheses if (why := _too_few(h, samples, alpha))}
     evidence: dict[Hypothesis, TermEvidence] = {}
     for one in watch(exact.hypotheses, len(exact.hypotheses), "candidate"):
         if one not in few:
-            found = one.term(samples, rung).evidence()
+            found = one.term(samples, by).evidence()
             if found is None:
                 few[one] = "rows are too few for the coefficients of all else"
             else:
                 evidence[one] = found
     adjusted = _adjusted({one: found.p_value for one, found in evidence.items()})
     significant = {one for one, p in adjusted.items() if Fraction(p) <= alpha}
-    gains = _gains(study.design, samples, rung, evidence, significant, seed, watch)
-    shares = _stability(exact, samples, rung, alpha, seed, resamples, few, watch)
+    gains = _gains(study.design, samples, by, evidence, significant, seed, watch)
+    shares = _stability(exact, samples, by, alpha, seed, resamples, few, watch)
     judged = _Judged(exact, few, evidence, adjusted, significant, gains, shares, drop)
     new = tuple(_finding(one, judged, study) for one in asked.candidates)
     chosen = _slimmest(new)
@@ -195,7 +199,7 @@ def choose_factors(
         dataclasses.replace(study, design=design),
         study,
         findings,
-        rung,
+        by,
         alpha,
         seed,
         len(samples),
@@ -216,7 +220,9 @@ def _asked(study: Study, candidates: Pairs | Iterable[object]) -> Asked:
     return given_candidates(model, candidates)
 
 
-def _check(samples: Samples, resamples: int, time_limit: float | None) -> None:
+def _check(samples: Samples, rung: str, resamples: int, time_limit: float | None) -> None:
+    if rung not in ("auto", *get_args(Rung)):
+        raise InputError(f"unknown rung {rung!r}; {nearest(rung, ('auto', *get_args(Rung)))}", argument="rung")
     if len(samples.present) < 2:
         raise InputError(
             "there is one training regime: nothing is compared with it, and no factor can be told; run a regime "

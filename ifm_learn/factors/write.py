@@ -22,7 +22,12 @@ COLUMNS = (
 _HEAD = ("together", "on", "verdict", "gain", "se", "p", "adjusted", "stability")
 _INDENT = "  "
 _ROWS = 60
-_WORDS = {"quadratic": "tilts by lines, squares and products", "splines": "tilts by splines and products"}
+_WORDS = {
+    "linear": "linear tilts",
+    "quadratic": "quadratic tilts",
+    "splines": "spline tilts",
+}
+"""How logits depend on x."""
 
 
 def json_lines(found: ChosenFactors) -> Iterator[str]:

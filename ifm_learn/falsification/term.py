@@ -24,7 +24,7 @@ from ifm_learn.falsification._contrast import Block, fit, free_basis, informatio
 from ifm_learn.falsification._features import Features, features
 from ifm_learn.falsification.score import two_forms
 
-Rung = Literal["quadratic", "splines"]
+Rung = Literal["linear", "quadratic", "splines"]
 Mask = NDArray[np.bool_]
 
 FOLDS = 5
@@ -277,7 +277,7 @@ class _Fit:
 
 
 def tilt_features(x: Floats, rung: Rung) -> Features:
-    """Lines, squares and products of the variables, or their splines; columns bent beyond three sds.
+    """Lines of the variables, with squares and products, or splines and products; bent beyond three sds.
 
     >>> found = tilt_features(np.random.default_rng(0).normal(size=(50, 2)), "quadratic")
     >>> found.values.shape, found.order.tolist()
@@ -294,12 +294,13 @@ def tilt_features(x: Floats, rung: Rung) -> Features:
     for v in range(x.shape[1]):
         z = np.clip(_standard(x[:, v]), -_CLIP, _CLIP)
         lines.append(z)
-        if rung == "quadratic" and z.any():
-            columns = [z] if len(np.unique(z)) < 3 else [z, z**2]
+        if rung != "splines" and z.any():
+            columns = [z] if len(np.unique(z)) < 3 or rung == "linear" else [z, z**2]
             values += [_standard(one)[:, None] for one in columns]
             variables += [frozenset([v])] * len(columns)
             linear += [True, False][: len(columns)]
-    for a, b in itertools.combinations([v for v, z in enumerate(lines) if z.any()], 2):
+    varies = [v for v, z in enumerate(lines) if z.any() and rung != "linear"]
+    for a, b in itertools.combinations(varies, 2):
         values.append(_standard(lines[a] * lines[b])[:, None])
         variables.append(frozenset([a, b]))
         linear.append(False)
