@@ -85,7 +85,9 @@ def genes(seed: int) -> Game:
             scores[min(row["id1"], row["id2"]), max(row["id1"], row["id2"])].append(float(row["score"]))
     control = "negative"
     single = {
-        (a if b == control else b): float(np.mean(v)) for (a, b), v in scores.items() if (a == control) != (b == control)
+        (a if b == control else b): float(np.mean(v))
+        for (a, b), v in scores.items()
+        if (a == control) != (b == control)
     }
     names = sorted(single)
     place = {name: i for i, name in enumerate(names)}
@@ -181,7 +183,10 @@ def _suggester(game: Game, method: str, seed: int) -> Suggester:
             "interventions": {name: [0, 1] for name in names},
             "variables": ["y"],
             "factors": game.factors,
-            "train": [{n: int(c) for n, c in zip(names, row, strict=True) if c} for row in np.unique(game.codes[game.start], axis=0)],
+            "train": [
+                {n: int(c) for n, c in zip(names, row, strict=True) if c}
+                for row in np.unique(game.codes[game.start], axis=0)
+            ],
             "test": {"order": 2},
         }
     )

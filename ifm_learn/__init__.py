@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ifm_learn.estimation.comparison import compare_methods
     from ifm_learn.estimation.of_study import estimate_study
     from ifm_learn.estimation.regressor import IfmRegressor
+    from ifm_learn.factors.choosing import choose_factors
     from ifm_learn.falsification.testing import falsify
     from ifm_learn.outcome.balance import Balance
     from ifm_learn.outcome.doubly_robust import DoublyRobust
@@ -51,6 +52,7 @@ __all__ = [
     "IfmRegressor",
     "Samples",
     "Suggester",
+    "choose_factors",
     "compare_methods",
     "estimate_study",
     "falsify",
@@ -74,6 +76,7 @@ _HOMES = {
     "IfmRegressor": "ifm_learn.estimation.regressor",
     "Samples": "ifm_learn.data.samples",
     "Suggester": "ifm_learn.suggestion.suggester",
+    "choose_factors": "ifm_learn.factors.choosing",
     "compare_methods": "ifm_learn.estimation.comparison",
     "estimate_study": "ifm_learn.estimation.of_study",
     "falsify": "ifm_learn.falsification.testing",

@@ -51,6 +51,7 @@ FLOORS = {
         outcome
         conformal
         falsification
+        factors
         estimation
         suggestion
         simulate

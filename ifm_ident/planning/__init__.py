@@ -8,6 +8,7 @@ from ifm_ident.planning.planner import Plan, plan
 from ifm_ident.planning.prices import AddedUp, Listed, OneEach
 from ifm_ident.planning.samples import allocate
 from ifm_ident.planning.single import Singles, single_regimes
+from ifm_ident.planning.telling import dimensions_told, incidence_rows, mixed_with, regimes_that_tell, without
 
 __all__ = [
     "AddedUp",
@@ -21,8 +22,13 @@ __all__ = [
     "Singles",
     "allocate",
     "c_optimal",
+    "dimensions_told",
     "droppable",
+    "incidence_rows",
+    "mixed_with",
     "plan",
     "random_units",
+    "regimes_that_tell",
     "single_regimes",
+    "without",
 ]

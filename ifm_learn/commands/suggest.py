@@ -49,7 +49,10 @@ _LINES: dict[str, Callable[[Suggestions], Iterator[str]]] = {
     help="What may be suggested: all (the default), order:2, file:PATH, or a regime. Repeatable.",
 )
 @click.option(
-    "--targets", multiple=True, metavar="SPEC", help="With learn: regimes to learn of, instead of the study's test."
+    "--targets",
+    multiple=True,
+    metavar="SPEC",
+    help="With learn: regimes to learn of, instead of the study's test.",
 )
 @click.option(
     "--cost",
@@ -88,9 +91,14 @@ _LINES: dict[str, Callable[[Suggestions], Iterator[str]]] = {
     help="How densities are modelled by the factors, as in `ifm estimate`.",
 )
 @click.option(
-    "--noise", type=float, metavar="SD", help="The standard deviation of a row, where it is known (one row a regime)."
+    "--noise",
+    type=float,
+    metavar="SD",
+    help="The standard deviation of a row, where it is known (one row a regime).",
 )
-@click.option("--rows", type=float, metavar="N", help="Rows of a run, for learn and refute.  [default: the median]")
+@click.option(
+    "--rows", type=float, metavar="N", help="Rows of a run, for learn and refute.  [default: the median]"
+)
 @click.option(
     "--interaction",
     type=float,
