@@ -2,7 +2,7 @@
 
 >>> import ifm_learn
 >>> sorted(name for name in ifm_learn.__all__ if name.startswith("Ifm"))
-['Ifm1', 'Ifm2', 'Ifm3']
+['Ifm1', 'Ifm2', 'Ifm3', 'IfmRegressor']
 >>> ifm_learn.nonsense
 Traceback (most recent call last):
 ...
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ifm_learn.density.model import DensityModel
     from ifm_learn.estimation.comparison import compare_methods
     from ifm_learn.estimation.of_study import estimate_study
+    from ifm_learn.estimation.regressor import IfmRegressor
+    from ifm_learn.factors.choosing import choose_factors
     from ifm_learn.falsification.testing import falsify
     from ifm_learn.outcome.balance import Balance
     from ifm_learn.outcome.doubly_robust import DoublyRobust
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from ifm_learn.simulate.cyclic import CyclicSystem
     from ifm_learn.simulate.discrete import DiscreteIFM
     from ifm_learn.simulate.gaussian import GaussianIFM
+    from ifm_learn.suggestion.suggester import Suggester
 
 __all__ = [
     "Balance",
@@ -46,7 +49,10 @@ __all__ = [
     "Ifm1",
     "Ifm2",
     "Ifm3",
+    "IfmRegressor",
     "Samples",
+    "Suggester",
+    "choose_factors",
     "compare_methods",
     "estimate_study",
     "falsify",
@@ -67,7 +73,10 @@ _HOMES = {
     "Ifm1": "ifm_learn.outcome.ifm1",
     "Ifm2": "ifm_learn.outcome.ifm2",
     "Ifm3": "ifm_learn.outcome.ifm3",
+    "IfmRegressor": "ifm_learn.estimation.regressor",
     "Samples": "ifm_learn.data.samples",
+    "Suggester": "ifm_learn.suggestion.suggester",
+    "choose_factors": "ifm_learn.factors.choosing",
     "compare_methods": "ifm_learn.estimation.comparison",
     "estimate_study": "ifm_learn.estimation.of_study",
     "falsify": "ifm_learn.falsification.testing",
