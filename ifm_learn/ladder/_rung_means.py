@@ -157,7 +157,10 @@ class Asked:
             odds = np.where(two, rate / np.maximum(1 - rate, 1e-300), rate)
             product = np.exp(exponents @ np.log(np.maximum(odds, 1e-300)))
             product = np.where(two, product / (1 + product), product)
-        return np.nan_to_num(2.0 * product * self.size, nan=np.inf)
+            known = 1 / ((m + 1) * rate) + np.where(two, 1 / ((m + 1) * (1 - rate)), 0.0)
+        # what the other regimes' rates err by, in logarithms, adds to it
+        others = exponents**2 @ np.where(self.bare == 0, known, 0.0)
+        return np.nan_to_num(2.0 * product * (1 + others) * self.size, nan=np.inf)
 
     @cached_property
     def both(self) -> Regimes:

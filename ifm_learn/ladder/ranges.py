@@ -67,7 +67,7 @@ class Ranges:
                 low[j], high[j], sure[j], lumped[j] = least, most, True, True
                 continue
             raw = column * unit[j] + shift[j]
-            slack = _ROUNDING * float(np.abs(raw).max()) + _DIGITS * abs(shift[j])
+            slack = _DIGITS * (float(np.abs(raw).max()) + abs(shift[j]))
             if (scaling is not None and scaling.log[j]) or raw.min() < -slack:
                 continue
             low[j] = 0.0 - shift[j] / unit[j]
@@ -115,7 +115,8 @@ class Ranges:
 
     def at_end(self, own: Floats) -> Floats:
         """Where all rows of a regime, with means `own` of shape (d, k), are at one end: -1 low, 1 high, else 0."""
-        slack = _ROUNDING * np.where(np.isfinite(self.low), np.abs(self.low) + 1.0, 1.0)
+        slack = _DIGITS * np.where(np.isfinite(self.low), np.abs(self.low), 0.0)
+        slack = slack + _ROUNDING * np.where(np.isfinite(self.high), self.high - self.low, 0.0)
         low = self.lumped & (own <= self.low + slack)
         return np.where(low, -1.0, np.where(self.lumped & (own >= self.high - slack), 1.0, 0.0))
 
