@@ -24,7 +24,7 @@ from ifm_ident.solve.level_sets import LevelSet, identified_levels
 from ifm_ident.study._screens import FactorLike, factor_maps, read_screen
 from ifm_ident.study.reading._file_regimes import listed_regimes
 from ifm_ident.study.reading._nodes import Node, Place, node_from_plain
-from ifm_ident.study.reading._study_fields import DataSpec, FieldReader, model_from, require_keys, text_of
+from ifm_ident.study.reading._study_fields import DataSpec, FieldReader, model_from, require_keys, text_of, x_columns
 from ifm_ident.study.reading._table import RowError
 from ifm_ident.study.reading._tables import read_data_regimes
 from ifm_ident.study.reading._yaml_nodes import read_yaml
@@ -463,7 +463,7 @@ def _study(root: Node, folder: Path, path: Path | None) -> Study:
     name = text_of(entries["name"], ("name",), "`name`") if "name" in entries else default
     model = model_from(root)
     fields = FieldReader(RegimeReader(model), folder)
-    data = fields.data(entries["data"]) if "data" in entries else None
+    data = fields.data(entries["data"], x_columns(root)) if "data" in entries else None
     train_notation: Notation | None
     if entries["train"].kind == "str" and entries["train"].value == "data":
         train, train_notation = fields.train_of_data(data)

@@ -199,7 +199,8 @@ def read_adjusted(
         return read_samples(plain, data), Covariates((), np.empty((0, 0)))  # says that there is no table
     source = Path(source) if isinstance(source, (str, os.PathLike)) else source
     wanted = (*study.model.variables, *study.covariates, *filter(None, (spec.outcome,)))
-    table = table_of(source, (*wanted, *(spec.outcomes if isinstance(spec.outcomes, tuple) else ())))
+    several = spec.outcomes if isinstance(spec.outcomes, tuple) else ()
+    table = table_of(source, (*wanted, *several), at=spec.x, layer=spec.layer, normalise=spec.normalise)
     for name in study.covariates:
         try:
             table.column(name)

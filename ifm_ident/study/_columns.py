@@ -1,0 +1,192 @@
+"""What the columns of a table nobody prepared look like: their values, and what their names suggest."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ifm_ident.arrays import Ints
+from ifm_ident.design.texts import is_missing, look
+from ifm_ident.errors import InputError
+from ifm_ident.study.reading._table import Table
+from ifm_ident.study.reading.label_conventions import is_known_control
+
+UNITS = frozenset(
+    "mouse mice rat animal patient subject participant plant fish individual organoid well dish flask embryo".split()
+)
+COVARIATES = frozenset(
+    "plate batch donor replicate rep block day run lane site lab center centre sex age chip slide cage litter".split()
+)
+OUTCOMES = frozenset(
+    "outcome response y viability yield survival growth score readout signal fitness len length call titer titre "
+    "activity phenotype confluence rgr auc".split()
+)
+DOSES = frozenset("dose doses dosage conc concentration time hour hours day days temperature temp pct".split())
+LABELS = frozenset(
+    (
+        "label regime perturbation perturbations perturbation_name perturbation_label condition condition_name guide "
+        "guides guide_id guide_ids guide_identity sgrna grna gene target_gene gene_target perturbed_gene"
+    ).split()
+)
+CELLS = frozenset(
+    (
+        "phase leiden louvain cluster clusters cell_type celltype cell_line umap tsne n_genes n_genes_by_counts "
+        "total_counts n_counts ncounts ngenes nperts percent_mito percent_ribo pct_counts_mt pct_counts_mito s_score "
+        "g2m_score size_factor size_factors log1p_total_counts log1p_n_genes_by_counts doublet_score n_cells"
+    ).split()
+)
+"""Names that scanpy, pertpy and scPerturb give to what is computed from the cells themselves."""
+
+_ROW_NAMES = frozenset(("index", "id", "row", "rownames", "unnamed: 0", "barcode", "cell", "cell_id", "cell_barcode", "x1"))
+_CONTROLS = frozenset(
+    "vehicle dmso wt wildtype untreated mock pbs placebo saline scramble scrambled water safetargeting aavs1 "
+    "unstimulated unstim notreatment notreat negative neg baseline empty nodrug".split()
+)
+_MOST_TEXTS = 20_000
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+
+
+def is_control(text: str) -> bool:
+    """Whether a text is a usual name of what was not treated; a word for a missing value never is.
+
+    >>> [is_control(text) for text in ("DMSO", "wild-type", "NegCtrl0", "None", "NA", "A")]
+    [True, True, True, False, False, False]
+    """
+    plain = re.sub("[-_ ]", "", look(text)).casefold()
+    return not is_missing(text) and (is_known_control(text) or plain in _CONTROLS)
+
+
+def words_in(name: str) -> list[str]:
+    """The words of a column's name, in lower case.
+
+    >>> words_in("MouseID"), words_in("drug_dose (uM)"), words_in("nPerts")
+    (['mouse', 'id'], ['drug', 'dose', 'u', 'm'], ['n', 'perts'])
+    """
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column: its distinct texts as they come, `codes` of each row, shape (n,), -1 where nothing stands.
+
+    values: the number that each text writes, None where one writes none (but for missing ones). missing: how many
+    cells are blank or a word for it; first_missing: the first such row. typed: whether the column has a type of
+    text. reason: why it cannot be read.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    codes: Ints
+    values: tuple[float, ...] | None
+    missing: int
+    first_missing: int
+    typed: bool
+    reason: str = ""
+
+    @classmethod
+    def of(cls, table: Table, name: str) -> Column:
+        """The column of a table; one that cannot be read has the reason."""
+        nothing = np.zeros(0, dtype=np.int64)
+        try:
+            texts = table.texts(name)
+        except InputError as error:
+            return cls(name, (), nothing, None, 0, -1, True, str(error))
+        encoded = texts.combine_chunks().dictionary_encode()
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        found = encoded.dictionary.to_pylist()
+        lost = np.array([is_missing(text) for text in found] + [True])
+        gone = lost[codes]
+        values = _numbers([text for text in found if not is_missing(text)])
+        if values is not None:
+            order = iter(values)
+            values = tuple(math.nan if is_missing(text) else next(order) for text in found)
+        return cls(
+            name,
+            tuple(found),
+            codes,
+            values,
+            int(gone.sum()),
+            int(np.argmax(gone)) if gone.any() else -1,
+            not table.by_value(name),
+        )
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every cell that is not missing writes a finite number, and one does."""
+        return self.values is not None and any(not math.isnan(value) for value in self.values)
+
+    @property
+    def by_value(self) -> bool:
+        """Whether levels may be written as numbers."""
+        return self.numeric and not self.typed
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Its distinct texts but for blank ones and words for a missing value."""
+        return tuple(text for text in self.texts if not is_missing(text))
+
+    @property
+    def blank_only(self) -> bool:
+        """Whether what is missing is blank, not a word for it."""
+        return all(not text.strip() for text in self.texts if is_missing(text))
+
+    @property
+    def key(self) -> str:
+        """The name as tables of names have it."""
+        return re.sub("[- .]+", "_", self.name.strip()).casefold()
+
+    def named(self, names: frozenset[str]) -> bool:
+        """Whether the name is one of these, or has at most three words of which one is."""
+        found = [word for word in words_in(self.name) if not word.isdigit()]
+        return self.key in names or (len(found) <= 3 and any(word in names for word in found))
+
+    @property
+    def names_rows(self) -> bool:
+        """Whether it only numbers or names the rows."""
+        each = len(self.texts) == len(self.codes) > 1
+        whole = self.values is not None and self.values == tuple(range(int(self.values[0]), int(self.values[0]) + len(self.values)))
+        return not self.name or (each and (self.key in _ROW_NAMES or whole or not self.numeric))
+
+    def as_levels(self) -> list[str | int | float]:
+        """Its levels, the guessed baseline first: a usual name of the control or of none, else the least.
+
+        Numbers that are one value under several texts come once.
+        """
+        if self.by_value:
+            assert self.values is not None
+            numbers = sorted({value for value in self.values if not math.isnan(value)})
+            return [int(value) if value.is_integer() and abs(value) < 2**53 else value for value in numbers]
+        if self.numeric:
+            assert self.values is not None
+            pairs = sorted((v, text) for v, text in zip(self.values, self.texts, strict=True) if not math.isnan(v))
+            return [text for _, text in pairs]
+        return sorted(dict.fromkeys(self.words), key=lambda text: (not is_control(text), text not in _NOTHING, text))
+
+    def blocks(self) -> str:
+        """How rows of one prefix belong together, where each text is PREFIX_NUMBER; "" else."""
+        if self.numeric or len(self.texts) != len(self.codes):
+            return ""
+        parts = [re.fullmatch(r"(.+?)[-_.][0-9]+", text) for text in self.texts]
+        if not all(parts):
+            return ""
+        heads = {part[1] for part in parts if part}
+        return self.texts[0].rpartition("_")[0] if 1 < len(heads) <= len(self.texts) // 2 else ""
+
+
+_NOTHING = frozenset(("0", "no", "No", "NO", "-", "false", "False", "FALSE", "low", "Low", "absent", "off"))
+
+
+def _numbers(texts: list[str]) -> tuple[float, ...] | None:
+    """The finite numbers that texts write; None where one writes none."""
+    try:
+        found = pc.utf8_trim_whitespace(pa.array(texts, pa.large_string())).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    values = tuple(found.to_pylist())
+    return values if all(value is not None and math.isfinite(value) for value in values) else None
