@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -100,12 +101,16 @@ class Column:
         encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
         found = encoded.dictionary.to_pylist()
-        lost = np.array([is_missing(text) for text in found] + [True])
+        values = _numbers(found)
+        if values is not None and found:
+            lost = np.array([False] * len(found) + [True])
+        else:
+            lost = np.array([is_missing(text) for text in found] + [True])
+            some = _numbers([text for text, gone in zip(found, lost, strict=False) if not gone])
+            if some is not None:
+                order = iter(some)
+                values = tuple(math.nan if gone else next(order) for gone in lost[:-1].tolist())
         gone = lost[codes]
-        values = _numbers([text for text in found if not is_missing(text)])
-        if values is not None:
-            order = iter(values)
-            values = tuple(math.nan if is_missing(text) else next(order) for text in found)
         return cls(
             name,
             tuple(found),
@@ -119,14 +124,14 @@ class Column:
     @property
     def numeric(self) -> bool:
         """Whether every cell that is not missing writes a finite number, and one does."""
-        return self.values is not None and any(not math.isnan(value) for value in self.values)
+        return self.values is not None and not all(map(math.isnan, self.values))
 
     @property
     def by_value(self) -> bool:
         """Whether levels may be written as numbers."""
         return self.numeric and not self.typed
 
-    @property
+    @cached_property
     def words(self) -> tuple[str, ...]:
         """Its distinct texts but for blank ones and words for a missing value."""
         return tuple(text for text in self.texts if not is_missing(text))
@@ -149,11 +154,15 @@ class Column:
     @property
     def names_rows(self) -> bool:
         """Whether it only numbers or names the rows."""
-        each = len(self.texts) == len(self.codes) > 1
-        whole = self.values is not None and self.values == tuple(range(int(self.values[0]), int(self.values[0]) + len(self.values)))
-        return not self.name or (each and (self.key in _ROW_NAMES or whole or not self.numeric))
+        if not self.name:
+            return True
+        if not len(self.texts) == len(self.codes) > 1:
+            return False
+        counted = self.values is not None and bool((np.diff(self.values) == 1).all())
+        return self.key in _ROW_NAMES or counted or not self.numeric
 
-    def as_levels(self) -> list[str | int | float]:
+    @cached_property
+    def levels(self) -> list[str | int | float]:
         """Its levels, the guessed baseline first: a usual name of the control or of none, else the least.
 
         Numbers that are one value under several texts come once.
@@ -166,7 +175,12 @@ class Column:
             assert self.values is not None
             pairs = sorted((v, text) for v, text in zip(self.values, self.texts, strict=True) if not math.isnan(v))
             return [text for _, text in pairs]
-        return sorted(dict.fromkeys(self.words), key=lambda text: (not is_control(text), text not in _NOTHING, text))
+        return sorted(self.words, key=lambda text: (not _says_none(text), text))
+
+    @property
+    def baseline_by_name(self) -> bool:
+        """Whether the first level says by its name that nothing was done."""
+        return not self.numeric and _says_none(str(self.levels[0]))
 
     def blocks(self) -> str:
         """How rows of one prefix belong together, where each text is PREFIX_NUMBER; "" else."""
@@ -176,10 +190,14 @@ class Column:
         if not all(parts):
             return ""
         heads = {part[1] for part in parts if part}
-        return self.texts[0].rpartition("_")[0] if 1 < len(heads) <= len(self.texts) // 2 else ""
+        return parts[0][1] if parts[0] and 1 < len(heads) <= len(self.texts) // 2 else ""
 
 
 _NOTHING = frozenset(("0", "no", "No", "NO", "-", "false", "False", "FALSE", "low", "Low", "absent", "off"))
+
+
+def _says_none(text: str) -> bool:
+    return is_control(text) or text in _NOTHING
 
 
 def _numbers(texts: list[str]) -> tuple[float, ...] | None:

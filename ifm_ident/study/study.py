@@ -27,7 +27,7 @@ from ifm_ident.study.reading._nodes import Node, Place, node_from_plain
 from ifm_ident.study.reading._study_fields import DataSpec, FieldReader, model_from, require_keys, text_of, x_columns
 from ifm_ident.study.reading._table import RowError
 from ifm_ident.study.reading._tables import read_data_regimes
-from ifm_ident.study.reading._yaml_nodes import read_yaml
+from ifm_ident.study.reading._yaml_nodes import parse_yaml, read_yaml
 from ifm_ident.views import Prose, view
 
 if TYPE_CHECKING:
@@ -449,6 +449,21 @@ def load(path: str | Path) -> Study:
         raise
     except InputError as error:
         raise InputError(f"{path}:{root.line_of(error.path)}: {error}", error.path) from None
+
+
+def study_of_text(text: str, folder: Path, name: str) -> Study:
+    """The study that a text of YAML or JSON writes, files relative to a folder; `name` stands in errors.
+
+    >>> study_of_text("interventions: {A: [0, 1]}\nfactors: [{sigma: [A]}]\ntrain: [ctrl, A]", Path(), "a text").name
+    'study'
+    """
+    root = parse_yaml(text, name)
+    try:
+        return _study(root, folder, None)
+    except RowError:
+        raise
+    except InputError as error:
+        raise InputError(f"{name}:{root.line_of(error.path)}: {error}", error.path) from None
 
 
 def _words(place: Place) -> str:
