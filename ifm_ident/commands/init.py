@@ -16,13 +16,24 @@ from ifm_ident.commands._options import Output, files, limit_option, output_opti
     "--from-graph",
     metavar="FILE",
     shell_complete=files,
-    help="Instead of a table: a directed graph in GraphML (.graphml), DOT (.dot, .gv), dagitty text (.txt, .dagitty) or "
+    help="Instead of a table: a directed graph in GraphML (.graphml), DOT (.dot, .gv), dagitty "
+    "text (.txt, .dagitty) or "
     "BIF (.bif).",
 )
-@click.option("--label", multiple=True, metavar="COLUMN", help="The column of labels such as A+B. Repeatable: one intervention each.")
+@click.option(
+    "--label",
+    multiple=True,
+    metavar="COLUMN",
+    help="The column of labels such as A+B. Repeatable: one intervention each.",
+)
 @click.option("--control", multiple=True, metavar="TEXT", help="What means baseline in labels. Repeatable.")
 @click.option("--separator", metavar="TEXT", help="What joins interventions in labels.")
-@click.option("--intervention", multiple=True, metavar="COLUMN", help="A column that is an intervention, in place of guesses. Repeatable.")
+@click.option(
+    "--intervention",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column that is an intervention, in place of guesses. Repeatable.",
+)
 @click.option("--outcome", metavar="COLUMN", help="The column of the outcome.")
 @click.option("--pairs", is_flag=True, help="Also a factor for each pair of interventions that was run.")
 @output_option
@@ -47,8 +58,8 @@ def command(
     """A first study file from a table that nobody prepared, or from a graph; every guess is a comment in it.
 
     A table (CSV, TSV, Parquet, .h5ad) gives its interventions and levels, the regimes that were run, variables and
-    the outcome, and one factor an intervention. A graph gives one factor for each variable with its parents. Without
-    -o the file goes to standard output.
+    the outcome, and one factor an intervention. A graph gives one factor for each variable with its parents.
+    Without -o the file goes to standard output.
     """
     if (table is None) == (from_graph is None):
         raise click.UsageError("Name a TABLE, or a graph with --from-graph, and not both.", ctx)
@@ -57,7 +68,13 @@ def command(
     if from_graph is not None:
         from ifm_ident.study.graph_studies import study_text_of_graph
 
-        for name, given in (("--label", label), ("--control", control), ("--separator", separator), ("--outcome", outcome), ("--pairs", pairs)):
+        for name, given in (
+            ("--label", label),
+            ("--control", control),
+            ("--separator", separator),
+            ("--outcome", outcome),
+            ("--pairs", pairs),
+        ):
             if given:
                 raise click.UsageError(f"{name} is for a table; a graph has none.", ctx)
         text, estimable, counted = study_text_of_graph(from_graph, intervention), False, ""

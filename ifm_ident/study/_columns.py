@@ -17,37 +17,43 @@ from ifm_ident.errors import InputError
 from ifm_ident.study.reading._table import Table
 from ifm_ident.study.reading.label_conventions import is_known_control
 
-UNITS = frozenset(
-    "mouse mice rat animal patient subject participant plant fish individual organoid well dish flask embryo".split()
-)
-COVARIATES = frozenset(
-    "plate batch donor replicate rep block day run lane site lab center centre sex age chip slide cage litter".split()
-)
-OUTCOMES = frozenset(
-    "outcome response y viability yield survival growth score readout signal fitness len length call titer titre "
-    "activity phenotype confluence rgr auc".split()
-)
-DOSES = frozenset("dose doses dosage conc concentration time hour hours day days temperature temp pct".split())
-LABELS = frozenset(
-    (
-        "label regime perturbation perturbations perturbation_name perturbation_label condition condition_name guide "
-        "guides guide_id guide_ids guide_identity sgrna grna gene target_gene gene_target perturbed_gene"
-    ).split()
-)
-CELLS = frozenset(
-    (
-        "phase leiden louvain cluster clusters cell_type celltype cell_line umap tsne n_genes n_genes_by_counts "
-        "total_counts n_counts ncounts ngenes nperts percent_mito percent_ribo pct_counts_mt pct_counts_mito s_score "
-        "g2m_score size_factor size_factors log1p_total_counts log1p_n_genes_by_counts doublet_score n_cells"
-    ).split()
-)
+UNITS = frozenset((
+    "mouse", "mice", "rat", "animal", "patient", "subject", "participant", "plant", "fish", "individual",
+    "organoid", "well", "dish", "flask", "embryo",
+))  # fmt: skip
+COVARIATES = frozenset((
+    "plate", "batch", "donor", "replicate", "rep", "block", "day", "run", "lane", "site", "lab", "center",
+    "centre", "sex", "age", "chip", "slide", "cage", "litter",
+))  # fmt: skip
+OUTCOMES = frozenset((
+    "outcome", "response", "y", "viability", "yield", "survival", "growth", "score", "readout", "signal",
+    "fitness", "len", "length", "call", "titer", "titre", "activity", "phenotype", "confluence", "rgr", "auc",
+))  # fmt: skip
+DOSES = frozenset((
+    "dose", "doses", "dosage", "conc", "concentration", "time", "hour", "hours", "day", "days", "temperature",
+    "temp", "pct",
+))  # fmt: skip
+LABELS = frozenset((
+    "label", "regime", "perturbation", "perturbations", "perturbation_name", "perturbation_label", "condition",
+    "condition_name", "guide", "guides", "guide_id", "guide_ids", "guide_identity", "sgrna", "grna", "gene",
+    "target_gene", "gene_target", "perturbed_gene",
+))  # fmt: skip
+CELLS = frozenset((
+    "phase", "leiden", "louvain", "cluster", "clusters", "cell_type", "celltype", "cell_line", "umap", "tsne",
+    "n_genes", "n_genes_by_counts", "total_counts", "n_counts", "ncounts", "ngenes", "nperts", "percent_mito",
+    "percent_ribo", "pct_counts_mt", "pct_counts_mito", "s_score", "g2m_score", "size_factor", "size_factors",
+    "log1p_total_counts", "log1p_n_genes_by_counts", "doublet_score", "n_cells",
+))  # fmt: skip
 """Names that scanpy, pertpy and scPerturb give to what is computed from the cells themselves."""
 
-_ROW_NAMES = frozenset(("index", "id", "row", "rownames", "unnamed: 0", "barcode", "cell", "cell_id", "cell_barcode", "x1"))
-_CONTROLS = frozenset(
-    "vehicle dmso wt wildtype untreated mock pbs placebo saline scramble scrambled water safetargeting aavs1 "
-    "unstimulated unstim notreatment notreat negative neg baseline empty nodrug".split()
-)
+_ROW_NAMES = frozenset((
+    "index", "id", "row", "rownames", "unnamed: 0", "barcode", "cell", "cell_id", "cell_barcode", "x1",
+))  # fmt: skip
+_CONTROLS = frozenset((
+    "vehicle", "dmso", "wt", "wildtype", "untreated", "mock", "pbs", "placebo", "saline", "scramble",
+    "scrambled", "water", "safetargeting", "aavs1", "unstimulated", "unstim", "notreatment", "notreat",
+    "negative", "neg", "baseline", "empty", "nodrug",
+))  # fmt: skip
 _MOST_TEXTS = 20_000
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 

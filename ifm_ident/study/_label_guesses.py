@@ -23,8 +23,27 @@ _MOST_NAMED = 2000
 _MOST_CONTROLS = 20
 _MOLAR = {"fm": -15, "pm": -12, "nm": -9, "um": -6, "mm": -3}
 _MASS = {"pg/ml": -12, "ng/ml": -9, "ug/ml": -6, "mg/ml": -3}
-_OTHER = ("mg/kg", "ug/kg", "U/ml", "IU/ml", "pg", "ng", "ug", "mg", "Gy", "hrs", "hr", "h", "min", "days", "d", "%")
-_UNITS = "|".join(re.escape(unit) for unit in ("fM", "pM", "nM", "uM", "mM", "M", "pg/ml", "ng/ml", "ug/ml", "mg/ml", *_OTHER))
+_OTHER = (
+    "mg/kg",
+    "ug/kg",
+    "U/ml",
+    "IU/ml",
+    "pg",
+    "ng",
+    "ug",
+    "mg",
+    "Gy",
+    "hrs",
+    "hr",
+    "h",
+    "min",
+    "days",
+    "d",
+    "%",
+)
+_UNITS = "|".join(
+    re.escape(unit) for unit in ("fM", "pM", "nM", "uM", "mM", "M", "pg/ml", "ng/ml", "ug/ml", "mg/ml", *_OTHER)
+)
 _DOSE = re.compile(
     rf"(?P<drug>.*[^\s_:@(-])[\s_:@(-]+(?P<number>[0-9]+(\.[0-9]+)?(e[-+]?[0-9]{{1,3}})?)\s?(?P<unit>{_UNITS})\)?",
     re.IGNORECASE,
@@ -54,8 +73,8 @@ def guess_labels(
 ) -> LabelGuess:
     """The interventions of a column of labels, or of several that hold one intervention each.
 
-    separator, control: as the user gave them, None and () to find them. zero: a column that counts the perturbations
-    of a row, such as scPerturb's nperts. Raises InputError and RowError as `read_screen` does.
+    separator, control: as the user gave them, None and () to find them. zero: a column that counts the
+    perturbations of a row, such as scPerturb's nperts. Raises InputError and RowError as `read_screen` does.
     """
     notes: dict[str, list[str]] = defaultdict(list)
     parts = _cells(table, columns)
@@ -65,7 +84,9 @@ def guess_labels(
         notes[""] += [f"control: the label of the rows where {zero.name} is 0"] * bool(controls)
     if not controls:
         raise InputError(
-            f"{table.path}: no label of {_quoted(columns)} means baseline: ctrl, control, non-targeting, NT, DMSO, "
+            f"{table.path}: no label of {_quoted(columns)} means baseline: ctrl, "
+            f"control, "
+            f"non-targeting, NT, DMSO, "
             f"vehicle, wt, untreated and their like were looked for among {_some(parts)}; name the one that does",
             argument="control",
         )
@@ -131,7 +152,7 @@ def _labels_of_zero(table: Table, column: str, zero: Column) -> tuple[str, ...]:
 def _doses(
     parts: Sequence[str], notes: dict[str, list[str]]
 ) -> tuple[dict[str, tuple[str, Fraction, str]], list[str], dict[str, dict[str, str]]]:
-    """For texts that are a drug at a dose: a name, the number and its unit; those of dose 0; drugs with their texts."""
+    """For texts that are a drug at a dose a name, the number and its unit; those of dose 0; drugs with texts."""
     of: dict[str, list[tuple[str, Fraction, str]]] = defaultdict(list)
     single = [text for text in parts if len(_BETWEEN.split(text)) == 1]
     bare = []
@@ -200,7 +221,13 @@ def _whole_names(
             whole = texts[error.index]
             name = legal_name(whole)
             known = {*texts, *names.values(), *added.values()}
-            if "+" in whole or name == whole or whole in added or len(added) >= _MOST_NAMED or separator is not None:
+            if (
+                "+" in whole
+                or name == whole
+                or whole in added
+                or len(added) >= _MOST_NAMED
+                or separator is not None
+            ):
                 break
             while name in known:
                 name += "_"
@@ -210,7 +237,9 @@ def _whole_names(
     if added:
         shown = ", ".join(f"{text!r} as {name}" for text, name in list(added.items())[:_SHOWN])
         more = f" and {len(added) - _SHOWN:,} more" if len(added) > _SHOWN else ""
-        notes[""].append(f"read whole, since no other label holds their pieces: {shown}{more}; else give a separator")
+        notes[""].append(
+            f"read whole, since no other label holds their pieces: {shown}{more}; else give a separator"
+        )
     return added
 
 
@@ -222,7 +251,11 @@ def _as_mask(table: Table) -> object:
 
 def _asked(error: InputError) -> InputError:
     """The refusal with the arguments that this reader has."""
-    words = re.sub(r",? or interventions=\[\.\.\.\]| or, for the baseline, control=.*|, or say with control=.*", "", str(error))
+    words = re.sub(
+        r",? or interventions=\[\.\.\.\]| or, for the baseline, control=.*|, or say with control=.*",
+        "",
+        str(error),
+    )
     argument = "separator" if "separator=" in words else "control" if "control" in words else ""
     found = RowError.__new__(RowError) if isinstance(error, RowError) else InputError.__new__(InputError)
     InputError.__init__(found, words, error.path, argument)

@@ -29,7 +29,11 @@ def scalar(value: object) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     text = str(value)
-    if _PLAIN.fullmatch(text) and text.casefold() not in _OTHER_YAML and scalar_from_text(text, 0, None).kind == "str":
+    if (
+        _PLAIN.fullmatch(text)
+        and text.casefold() not in _OTHER_YAML
+        and scalar_from_text(text, 0, None).kind == "str"
+    ):
         return text
     return "".join(map(_escaped, json.dumps(text, ensure_ascii=False)))
 
@@ -99,4 +103,3 @@ def comment(words: str, indent: str = "") -> list[str]:
         else:
             line = f"{line} {word}" if line else word
     return [f"{indent}# {one}" for one in [*lines, line]]
-

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from ifm_ident.arrays import Ints
 from ifm_ident.design.model import legal_name
-from ifm_ident.errors import InputError, nearest
+from ifm_ident.errors import InputError
 from ifm_ident.study._columns import CELLS, COVARIATES, DOSES, LABELS, OUTCOMES, UNITS, Column
 from ifm_ident.study._label_guesses import guess_labels
-from ifm_ident.study._yaml_text import block, comment, flow, scalar
+from ifm_ident.study._yaml_text import block, comment, flow
 from ifm_ident.study.reading._anndata_files import embeddings, gene_names
 from ifm_ident.study.reading._sources import open_table
 from ifm_ident.study.reading._table import RowError, Table
@@ -53,15 +53,15 @@ def first_study(
     pairs: bool = False,
     folder: str | Path | None = None,
 ) -> FirstStudy:
-    """A first study of a table (CSV, TSV, Parquet, .h5ad), guessed from names and values, with each guess a comment.
+    """A first study of a table (CSV, TSV, Parquet, .h5ad), each guess a comment.
 
-    label, control, separator: the column of labels (or several, of one intervention each), the texts in it that mean
-    baseline, and what joins interventions. interventions: the columns that are interventions, in place of guesses;
-    outcome: the column of the outcome. pairs: a factor for every pair of interventions that some regime has, beside
-    one for each intervention. folder: where the study file will stand, from which it names the table.
+    label, control, separator: the column of labels (or several, of one intervention each), the texts in it that
+    mean baseline, and what joins interventions. interventions: the columns that are interventions, in place of
+    guesses; outcome: the column of the outcome. pairs: a factor for every pair of interventions that some regime
+    has, beside one for each intervention. folder: where the study file will stand, from which it names the table.
 
-    The result is deterministic and reads back. Raises InputError and RowError for a table that cannot be read, or in
-    which no intervention is found.
+    The result is deterministic and reads back. Raises InputError and RowError for a table that cannot be read, or
+    in which no intervention is found.
 
     >>> import tempfile
     >>> table = Path(tempfile.mkdtemp()) / "runs.csv"
@@ -69,7 +69,7 @@ def first_study(
     >>> found = first_study(table)
     >>> found.study
     Study 'runs': 2 interventions, 2 factors, 5 training regimes, 6 test regimes
-    >>> print(found.study.identify()[3])
+    >>> print(found.study.identify()[4])
     p(drug_A=1,dose_B=1) ∝ p(drug_A=1) p(dose_B=1) / p(ctrl)
     """
     source = Path(path)
@@ -191,22 +191,31 @@ class _Draft:
                 raise RowError(
                     self.path,
                     int(np.argmax(one.codes == one.texts.index(text))),
-                    f"{text!r} in the column {one.name!r} reads as a missing value, which is no level; write what was "
+                    f"{text!r} in the column {one.name!r} reads as a missing value, which is no level; "
+                    f"write "
+                    f"what was "
                     "done, or remove the row",
                 )
-            self.say("interventions", f"{one.name!r} is left out: {one.missing:,} cells are missing (row {one.first_missing + 1})")
+            self.say(
+                "interventions",
+                f"{one.name!r} is left out: {one.missing:,} cells are missing (row {one.first_missing + 1})",
+            )
         for one in found:
             if one.name not in lost:
                 self._take(one)
         if not given:
             self.say(
                 "interventions",
-                "columns of few levels, one intervention each; one that was measured belongs under variables, one that "
+                "columns of few levels, one intervention each; one that was measured belongs "
+                "under "
+                "variables, one that "
                 "was there before treatment under covariates",
             )
         if not self.interventions:
             raise InputError(
-                f"{self.path}: no column looks like an intervention: 0 and 1, a few levels, doses, or labels such as "
+                f"{self.path}: no column looks like an intervention: 0 and 1, a few levels, "
+                f"doses, or "
+                f"labels such as "
                 f"A+B; the columns are {_listed(self.table.names)}; name those that are, or the column of labels",
                 argument="intervention",
             )
@@ -228,7 +237,10 @@ class _Draft:
         if name != one.name:
             self.say(key, f"the column {one.name!r}")
         if valued:
-            self.say(key, "levels with values, straight lines between those run; also {poly: 2}, {hill: {ec50: 1, n: 1}}")
+            self.say(
+                key,
+                "levels with values, straight lines between those run; also {poly: 2}, {hill: {ec50: 1, n: 1}}",
+            )
         if levels != [0, 1]:
             why = "the least" if one.numeric else "by its name" if one.baseline_by_name else "first in order"
             self.say(key, f"baseline: {levels[0]!r}, {why}; if it is another, put that first")
@@ -241,7 +253,10 @@ class _Draft:
         for one in [one for one in found if not one.numeric and len(one.levels) > 2]:
             others = [other for other in found if other is not one]
             if len(others) > 1 and _groups([one]) == _groups(others) == _groups(found):
-                self.say("interventions", f"{one.name!r} is left out: it says again what {_listed([o.name for o in others])} say")
+                self.say(
+                    "interventions",
+                    f"{one.name!r} is left out: it says again what {_listed([o.name for o in others])} say",
+                )
                 found = others
         if len(found) <= _MOST_GUESSED or all(_is_binary(one) for one in found):
             return found
@@ -250,7 +265,10 @@ class _Draft:
         before = [one for one in found if outcomes and order.index(one.name) < order.index(outcomes[0].name)]
         if 1 <= len(before) <= _MOST_GUESSED:
             rest = [one.name for one in found if one not in before]
-            self.say("interventions", f"columns of few levels before {outcomes[0].name!r}; after it, and left out: {_listed(rest)}")
+            self.say(
+                "interventions",
+                f"columns of few levels before {outcomes[0].name!r}; after it, and left out: {_listed(rest)}",
+            )
             return before
         raise InputError(
             f"{self.path}: {len(found)} columns have few levels and could be interventions "
@@ -263,7 +281,12 @@ class _Draft:
         left = [one for one in self.columns.values() if one.name not in self.used]
         for one in left:
             if one.reason:
-                self.say("variables", f"{one.name!r} is left out: it {one.reason.partition(' holds ')[1].strip() or 'cannot be read:'} {one.reason.partition(' holds ')[2] or one.reason}")
+                self.say(
+                    "variables",
+                    f"{one.name!r} is left out: it "
+                    f"{one.reason.partition(' holds ')[1].strip() or 'cannot be read:'} "
+                    f"{one.reason.partition(' holds ')[2] or one.reason}",
+                )
         left = [one for one in left if not one.reason and not one.names_rows]
         self._find_units(left)
         self._find_covariates([one for one in left if one.name not in self.used])
@@ -274,23 +297,41 @@ class _Draft:
             self._find_variables([one for one in left if one.numeric and not one.named(CELLS)])
 
     def _find_units(self, left: Sequence[Column]) -> None:
-        units = [one for one in left if one.named(UNITS) and not one.missing and 1 < len(one.texts) < len(one.codes)]
+        units = [
+            one for one in left if one.named(UNITS) and not one.missing and 1 < len(one.texts) < len(one.codes)
+        ]
         units.sort(key=lambda one: len(one.texts))
         for one in units[:1]:
             apart = [
                 other.name
                 for other in left
-                if other is not one and other.named(frozenset({"plate", "batch", "donor"})) and _groups([one, other]) > len(one.texts)
+                if other is not one
+                and other.named(frozenset({"plate", "batch", "donor"}))
+                and _groups([one, other]) > len(one.texts)
             ]
             if apart:
-                self.say("unit", f"{one.name!r} looks like a unit, but its values come under several of {_listed(apart)}: if these are different units, add a column that names each once, and write it here as unit")
+                self.say(
+                    "unit",
+                    f"{one.name!r} looks like a unit, but its values come under several of {_listed(apart)}: "
+                    f"if these are different units, add a column that names each once, and write it here as "
+                    f"unit",
+                )
             else:
                 self.data["unit"] = one.name
-                self.say("unit", f"rows of one {one.name!r} belong together: by its name" + _else([other.name for other in units[1:]]))
+                self.say(
+                    "unit",
+                    f"rows of one {one.name!r} belong together: by its name"
+                    + _else([other.name for other in units[1:]]),
+                )
             self.used |= {one.name}
         for one in self.columns.values():
             if one.name not in self.used and not one.reason and (head := one.blocks()):
-                self.say("unit", f"{one.name!r} is another text in every row, such as {one.texts[0]!r}: if rows of one {head!r} belong together, add a column of what stands before the number, and name it here as unit")
+                self.say(
+                    "unit",
+                    f"{one.name!r} is another text in every row, such as {one.texts[0]!r}: if rows of one "
+                    f"{head!r} belong together, add a column of what stands before the number, and name it "
+                    f"here as unit",
+                )
                 break
 
     def _find_covariates(self, left: Sequence[Column]) -> None:
@@ -306,22 +347,34 @@ class _Draft:
             elif levels < 2:
                 why = "it has one value"
             elif one.numeric and levels > 2 and not one.named(frozenset({"age"})):
-                why = f"its {levels} values are numbers, which would be taken as such: write texts (p1, p2) to make them categories"
+                why = (
+                    f"its {levels} values are numbers, which would be taken as such: write texts (p1, "
+                    f"p2) to "
+                    f"make them categories"
+                )
             elif levels > 30 and not one.numeric:
                 why = f"it has {levels} values"
             else:
                 alone = _in_one_group(done, one.codes)
                 if alone * 4 > len(np.unique(done)):
-                    why = f"{alone} of {len(np.unique(done))} regimes were run at one value of it only, so little tells it from what was done"
+                    why = (
+                        f"{alone} of {len(np.unique(done))} regimes were run at one value of it only, so "
+                        f"little "
+                        f"tells it from what was done"
+                    )
             if why:
                 self.say("covariates", f"{one.name!r} is left out: {why}")
             else:
                 self.covariates.append(one.name)
-                self.say("covariates", f"{one.name!r}: by its name; only what was there before treatment may stand here")
+                self.say(
+                    "covariates", f"{one.name!r}: by its name; only what was there before treatment may stand here"
+                )
 
     def _regimes(self) -> Ints:
         """The regime of every row, as far as columns tell."""
-        columns = [self.columns[name] for name in self.used if name in self.columns and name != self.data.get("unit")]
+        columns = [
+            self.columns[name] for name in self.used if name in self.columns and name != self.data.get("unit")
+        ]
         _, found = np.unique(np.stack([one.codes for one in columns], axis=1), axis=0, return_inverse=True)
         regimes: Ints = found.ravel().astype(np.int64)
         return regimes
@@ -335,19 +388,42 @@ class _Draft:
             if named and len(whole) > 1:
                 self.outcome = named[0]
                 self.say("data", f"outcome: {named[0]!r}, by its name{_else(named[1:])}")
-            texts = [one for one in self.columns.values() if not one.reason and not one.numeric and one.named(OUTCOMES) and one.name not in self.used]
+            texts = [
+                one
+                for one in self.columns.values()
+                if not one.reason and not one.numeric and one.named(OUTCOMES) and one.name not in self.used
+            ]
             for one in texts[:1]:
-                self.say("data", f"{one.name!r} may be the outcome, and holds text ({_listed(one.words[:3])}): write numbers, such as 0 and 1, to estimate it")
+                self.say(
+                    "data",
+                    f"{one.name!r} may be the outcome, and holds text ({_listed(one.words[:3])}): "
+                    f"write "
+                    f"numbers, such as 0 and 1, to estimate it",
+                )
         elif self.outcome not in [one.name for one in whole]:
-            raise InputError(f"{self.path}: the outcome {self.outcome!r} is no column of numbers without gaps that has no other part; name another", argument="outcome")
+            raise InputError(
+                f"{self.path}: the outcome {self.outcome!r} is no column of numbers without gaps that "
+                f"has "
+                f"no other part; name another",
+                argument="outcome",
+            )
         names = [one.name for one in whole if one.name != self.outcome and one.name not in self.interventions]
-        if not names and self.outcome is not None:  # one column of numbers is a variable: its own mean is estimated
+        if (
+            not names and self.outcome is not None
+        ):  # one column of numbers is a variable: its own mean is estimated
             names, self.outcome = [self.outcome], None
-            self.say("variables", "the one column of numbers; without an outcome the variables themselves are estimated")
+            self.say(
+                "variables", "the one column of numbers; without an outcome the variables themselves are estimated"
+            )
         if gaps:
             self.say("variables", f"left out, for cells are missing: {_listed(gaps)}")
         if len(names) > _MOST_VARIABLES:
-            self.say("variables", f"the first {_MOST_VARIABLES} of {len(names):,} columns of numbers; others: {_listed(names[_MOST_VARIABLES:])}")
+            self.say(
+                "variables",
+                f"the first {_MOST_VARIABLES} of {len(names):,} columns of numbers; "
+                f"others: "
+                f"{_listed(names[_MOST_VARIABLES:])}",
+            )
         elif len(names) > 1:
             self.say("variables", "the columns of numbers that have no other part")
         self.variables = names[:_MOST_VARIABLES]
@@ -355,7 +431,7 @@ class _Draft:
             self.data["outcome"] = self.outcome
 
     def _find_expression(self) -> None:
-        """Variables of an AnnData: principal components if there are any, with all genes as outcomes; else genes."""
+        """Variables of an AnnData: principal components with all genes as outcomes; without any, genes."""
         genes = [name for name in gene_names(self.path) or () if name not in self.interventions]
         obsm, layers = embeddings(self.path)
         counts = next((name for name in ("counts", "raw_counts") if name in layers), None)
@@ -364,23 +440,38 @@ class _Draft:
         if pca is not None:
             width = max(1, min(_MOST_COMPONENTS, obsm[pca], rows // 5))
             self.data["x"] = f"obsm/{pca}[:{width}]"
-            self.say("data", f"x, the variables: the first {width} of {obsm[pca]} columns of {pca!r}; the smallest regime has {rows} rows")
+            self.say(
+                "data",
+                f"x, the variables: the first {width} of {obsm[pca]} columns of {pca!r}; the "
+                f"smallest "
+                f"regime has {rows} rows",
+            )
             if genes and self.outcome is None:
                 self.data["outcomes"] = "all"
                 self.say("data", f"outcomes: all {len(genes):,} genes that are no intervention; or list some")
             elif self.outcome is not None:
                 self.data["outcome"] = self.outcome
         elif genes:
-            best, values = _most_varied(self.path, genes, counts)
+            best = _most_varied(self.path, genes, counts)
             self.data["x"] = [f"X:{name}" for name in best]
-            self.say("data", f"x, the variables: the {len(best)} genes of most variance of {len(genes):,}; principal components (scanpy's X_pca in obsm) would say more")
+            self.say(
+                "data",
+                f"x, the variables: the {len(best)} genes of most variance of {len(genes):,}; "
+                f"principal "
+                f"components (scanpy's X_pca in obsm) would say more",
+            )
             if self.outcome is not None:
                 self.data["outcome"] = self.outcome
         if counts is not None or (genes and _are_counts(self.path, genes)):
             if counts is not None:
                 self.data["layer"] = counts
             self.data["normalise"] = "log1p_cpm"
-            self.say("data", f"{'the layer ' + repr(counts) if counts else 'X'} holds counts; normalise makes them log(1 + counts per million)")
+            self.say(
+                "data",
+                f"{'the layer ' + repr(counts) if counts else 'X'} holds counts; normalise makes "
+                f"them "
+                f"log(1 + counts per million)",
+            )
 
     def written(self, pairs: bool) -> FirstStudy:
         """The file: first without comments, to count its regimes, then with them."""
@@ -400,12 +491,26 @@ class _Draft:
         if pairs:
             plain["factors"] += self._pairs(study, plain["factors"])
         few, most = int(sizes.min()), int(sizes.max())
-        counted = f"{len(sizes):,} regimes in {int(sizes.sum()):,} rows, {f'{few:,}' if few == most else f'{few:,} to {most:,}'} each"
+        counted = (
+            f"{len(sizes):,} regimes in {int(sizes.sum()):,} rows, "
+            f"{f'{few:,}' if few == most else f'{few:,} to {most:,}'} "
+            f"each"
+        )
         self.notes.setdefault("train", []).insert(0, counted)
         if few == 1 and most == 1 and len(sizes) > 1:
             self.say("train", "no regime was run twice: nothing tells the noise of one row")
-        self.say("factors", "what acts together; one factor an intervention is the strongest assumption: each acts separately on the density")
-        self.say("factors", "one more for each pair that was run" if pairs else "where two may interact, write sigma: [A, B]; init --pairs does so for each pair that was run")
+        self.say(
+            "factors",
+            "what acts together; one factor an intervention is the strongest assumption: each "
+            "acts "
+            "separately on the density",
+        )
+        self.say(
+            "factors",
+            "one more for each pair that was run"
+            if pairs
+            else "where two may interact, write sigma: [A, B]; init --pairs does so for each pair that was run",
+        )
         text = "\n".join([*_head(self.path), *_lines(plain, self.notes)]) + "\n"
         return FirstStudy(text, self._read(text), bool(self.variables or "x" in self.data), counted)
 
@@ -427,7 +532,10 @@ class _Draft:
         for order in (2, 1):
             count = sum(space.count for space in study.with_test(f"order:{order}").test)
             if count <= _MOST_TESTED:
-                self.say("test", f"at most {order} off baseline, and what was run: {count:,}; all are {_readable(every)}")
+                self.say(
+                    "test",
+                    f"at most {order} off baseline, and what was run: {count:,}; all are {_readable(every)}",
+                )
                 return {"order": order}
         self.say("test", f"one at a time; all are {_readable(every)}")
         return {"order": 1}
@@ -435,7 +543,12 @@ class _Draft:
     def _pairs(self, study: Study, factors: Sequence[dict[str, object]]) -> list[dict[str, object]]:
         names = [one.name for one in study.model.interventions]
         found = sorted(
-            {(i, j) for regime in study.design.train for k, (i, _) in enumerate(regime) for j, _ in regime[k + 1 :]}
+            {
+                (i, j)
+                for regime in study.design.train
+                for k, (i, _) in enumerate(regime)
+                for j, _ in regime[k + 1 :]
+            }
         )
         if not found:
             self.say("factors", "no regime has two interventions")
@@ -448,7 +561,10 @@ class _Draft:
         return pairs
 
 
-_LABEL_ORDER = {name: k for k, name in enumerate(("label", "regime", "perturbation", "condition", "guide_identity", "guide_id"))}
+_LABEL_ORDER = {
+    name: k
+    for k, name in enumerate(("label", "regime", "perturbation", "condition", "guide_identity", "guide_id"))
+}
 
 
 def _factor(name: str, sigma: list[str]) -> dict[str, object]:
@@ -456,7 +572,9 @@ def _factor(name: str, sigma: list[str]) -> dict[str, object]:
 
 
 def _head(path: Path) -> list[str]:
-    return comment(f"A first study of {path.name}, guessed from its columns: read every line, and change what is not so.")
+    return comment(
+        f"A first study of {path.name}, guessed from its columns: read every line, and change what is not so."
+    )
 
 
 def _lines(plain: dict[str, Any], notes: dict[str, list[str]]) -> Iterator[str]:
@@ -535,13 +653,13 @@ def _in_one_group(regimes: Ints, codes: Ints) -> int:
     return int((np.bincount(pairs[:, 0]) == 1).sum())
 
 
-def _most_varied(path: Path, genes: Sequence[str], layer: str | None) -> tuple[list[str], None]:
+def _most_varied(path: Path, genes: Sequence[str], layer: str | None) -> list[str]:
     """The genes of most variance among the first of a file, in order of their names in it."""
     some = [f"X:{name}" for name in genes[:2000]]
     table = open_table(path, some, layer)
     spread = [float(pc.variance(table.data.column(name)).as_py() or 0.0) for name in some]
     best = sorted(sorted(range(len(some)), key=lambda i: (-spread[i], i))[:_MOST_VARIABLES])
-    return [genes[i] for i in best if spread[i] > 0] or [genes[0]], None
+    return [genes[i] for i in best if spread[i] > 0] or [genes[0]]
 
 
 def _are_counts(path: Path, genes: Sequence[str]) -> bool:

@@ -43,9 +43,10 @@ def anndata_table(
     """The obs of an AnnData, or of the .h5ad file at a path, as a table; of X just the `columns` asked for.
 
     A name in `columns` that is a column of obs is read there, otherwise from X by its var name: only these
-    columns are made dense, and of a file nothing else is read. A name may say where it is, as `obs:batch`, `obs/batch`,
-    `X:KLF1` or `obsm/X_pca[0]`; it must where obs and var both have it. layer: what is read in place of X.
-    normalise: `log1p_cpm` makes counts of X (or the layer) to logarithms of 1 + counts per million of the cell.
+    columns are made dense, and of a file nothing else is read. A name may say where it is, as `obs:batch`,
+    `obs/batch`, `X:KLF1` or `obsm/X_pca[0]`; it must where obs and var both have it. layer: what is read in place
+    of X. normalise: `log1p_cpm` makes counts of X (or the layer) to logarithms of 1 + counts per million of the
+    cell.
 
     Raises InputError for a file that cannot be read, an unknown or ambiguous name, negative counts, and
     MissingExtraError where anndata is not installed.
@@ -65,7 +66,9 @@ def anndata_table(
     """
     with ExitStack() as stack:
         name = str(source) if isinstance(source, Path) else "the AnnData"
-        parts = _Parts.of_file(source, stack, columns, layer) if isinstance(source, Path) else _Parts.of(source, layer)
+        parts = (
+            _Parts.of_file(source, stack, columns, layer) if isinstance(source, Path) else _Parts.of(source, layer)
+        )
         table = frame_table(parts.obs)
         texts = np.asarray(parts.var_names, dtype=object)
         places = {column: _place(name, column, table.names, texts) for column in columns}
@@ -121,7 +124,9 @@ class _Parts:
         return cls(source.obs, source.var_names, x, source.obsm)
 
     @classmethod
-    def of_file(cls, path: Path, stack: ExitStack, columns: Sequence[str] = (), layer: str | None = None) -> _Parts:
+    def of_file(
+        cls, path: Path, stack: ExitStack, columns: Sequence[str] = (), layer: str | None = None
+    ) -> _Parts:
         """The parts of a file; nothing else of it is read, and no link is followed."""
         try:
             import h5py
@@ -159,7 +164,9 @@ class _Parts:
         if len(shape) != 2 or hasattr(array, "columns"):
             raise InputError(f"{name}: obsm/{key} is no array of two axes; name one such as X_pca")
         if column >= shape[1]:
-            raise InputError(f"{name}: obsm/{key} has {shape[1]} columns, and column {column} is asked for (from 0)")
+            raise InputError(
+                f"{name}: obsm/{key} has {shape[1]} columns, and column {column} is asked for (from 0)"
+            )
         return _dense(array[:, column]).ravel()
 
 
@@ -171,10 +178,11 @@ def _layer(name: str, layers: Any, layer: str) -> str:
 
 
 def embeddings(source: object) -> tuple[dict[str, int], tuple[str, ...]]:
-    """The arrays in obsm of an AnnData or the .h5ad file at a path, with their widths, and the names of its layers.
+    """The widths of the arrays in obsm of an AnnData or of an .h5ad file, and the names of its layers.
 
     >>> import anndata
-    >>> cells = anndata.AnnData(np.zeros((3, 2)), obsm={"X_pca": np.zeros((3, 5))}, layers={"counts": np.zeros((3, 2))})
+    >>> x = np.zeros((3, 2))
+    >>> cells = anndata.AnnData(x, obsm={"X_pca": np.zeros((3, 5))}, layers={"counts": x})
     >>> embeddings(cells)
     ({'X_pca': 5}, ('counts',))
     """
@@ -203,7 +211,8 @@ def _totals(name: str, x: Any) -> NDArray[np.float64]:
         stored = part.data if hasattr(part, "toarray") else np.asarray(part)
         if stored.size and not (np.isfinite(stored).all() and stored.min() >= 0):
             raise InputError(
-                f"{name}: counts are finite and not negative, and these are not; name the layer of counts, or leave "
+                f"{name}: counts are finite and not negative, and these are not; name the layer of "
+                f"counts, or leave "
                 "`normalise` out"
             )
         sums = np.asarray(part.sum(axis=1), dtype=np.float64).ravel()

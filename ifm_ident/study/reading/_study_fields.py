@@ -160,8 +160,14 @@ def x_columns(root: Node) -> tuple[tuple[str, str], ...]:
     if node is None:
         return ()
     place: Place = ("data", "x")
-    listed = [text_of(node, place, "`x`")] if node.kind != "seq" else list(_names(node, place, "where a variable stands"))
-    given = _names(root.entries["variables"], ("variables",), "a variable") if "variables" in root.entries else None
+    listed = (
+        [text_of(node, place, "`x`")]
+        if node.kind != "seq"
+        else list(_names(node, place, "where a variable stands"))
+    )
+    given = (
+        _names(root.entries["variables"], ("variables",), "a variable") if "variables" in root.entries else None
+    )
     found: list[tuple[str, str]] = []
     for text in listed:
         found += _standing(text, place, None if given is None or len(listed) > 1 else len(given))
@@ -328,6 +334,8 @@ class FieldReader:
         A repeated training regime has its size at its first index and 0 at the others, as sizes of repeats add up.
         """
         place: Place = ("samples",)
+        if node.kind == "seq":
+            return self._listed_samples(node, train)
         if node.kind != "table":
             require_keys(node, place, _TABLE_KEYS, required=("file",))
         try:
@@ -353,6 +361,30 @@ class FieldReader:
         sizes: Ints = np.where(once, counts[found], 0)
         return sizes
 
+    def _listed_samples(self, node: Node, train: Regimes) -> Ints:
+        """The sizes as a list, one for each training regime as written; 0 where a regime is repeated."""
+        if len(node.items) != len(train):
+            raise InputError(
+                f"`samples` lists {len(node.items):,} sizes, and `train` {len(train):,} regimes; list one "
+                f"for each",
+                ("samples",),
+            )
+        first = train.first_equal(train)
+        sizes = np.zeros(len(train), dtype=np.int64)
+        for i, item in enumerate(node.items):
+            least = 1 if first[i] == i else 0
+            if item.kind != "int" or not least <= cast(int, item.value) < 10**18:
+                raise InputError(
+                    f"a sample size is a whole number of {least} or more, got {item.shown}", ("samples", i)
+                )
+            if not least and item.value:
+                raise InputError(
+                    f"training regime {i + 1} repeats regime {first[i] + 1}, which has its samples; write 0 here",
+                    ("samples", i),
+                )
+            sizes[i] = item.value
+        return sizes
+
     def data(self, node: Node, x: tuple[tuple[str, str], ...] = ()) -> DataSpec:
         """The data table's description; the file itself is not looked at. x: where variables stand."""
         place: Place = ("data",)
@@ -370,7 +402,8 @@ class FieldReader:
         layer, normalise = (node.entries.get(key) for key in ("layer", "normalise"))
         if normalise is not None and (normalise.kind != "str" or normalise.value not in NORMALISED):
             raise InputError(
-                f"unknown normalisation {normalise.shown}; {nearest(normalise.raw, NORMALISED)}", (*place, "normalise")
+                f"unknown normalisation {normalise.shown}; {nearest(normalise.raw, NORMALISED)}",
+                (*place, "normalise"),
             )
         if scale is not None and (scale.kind != "str" or scale.value not in _SCALES):
             raise InputError(f"unknown scale {scale.shown}; {nearest(scale.raw, _SCALES)}", (*place, "scale"))

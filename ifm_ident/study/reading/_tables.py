@@ -185,7 +185,8 @@ def _ignored(table: Table, others: Sequence[str]) -> tuple[str, ...]:
 def columns_of(model: Model, names: Sequence[str], place: Path | str) -> dict[str, str]:
     """The column of each intervention that has one; two columns for one are refused.
 
-    A column whose name no intervention can have, such as `drug A`, is the one of `drug_A` where no column is called so.
+    A column whose name no intervention can have, such as `drug A`, is the one of `drug_A` where no column is
+    called so.
 
     >>> from ifm_ident.design.model import Factor, Intervention
     >>> model = Model((Intervention("drug_A", (0, 1)),), ("x",), (Factor("f", ("x",), ("drug_A",)),))
