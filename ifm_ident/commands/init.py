@@ -66,7 +66,7 @@ def command(
     out = Output("yaml", output, force, quiet)
     folder = Path(output).parent if output is not None else Path()
     if from_graph is not None:
-        from ifm_ident.study.graph_studies import study_text_of_graph
+        from ifm_ident.study.first_graph_study import study_text_of_graph
 
         for name, given in (
             ("--label", label),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ifm_ident.arrays import Ints
+from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regimes
-from ifm_ident.design.regime_text import RegimeReader
+from ifm_ident.design.regime_text import Notation, RegimeReader
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes, Space, UpToOrder
 from ifm_ident.errors import InputError
@@ -16,15 +19,24 @@ from ifm_ident.study.reading._file_regimes import FileRegimes
 from ifm_ident.study.reading._study_fields import DataSpec
 from ifm_ident.study.reading.label_conventions import LabelConvention
 
-if TYPE_CHECKING:
-    from ifm_ident.study.study import Study
-
 _MOST_LISTED = 1_000_000
 
 
-def study_text(study: Study, folder: Path) -> str:
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """What is written of a study: see `Study`."""
+
+    name: str
+    design: Design
+    notation: Notation
+    test: tuple[Space, ...]
+    data: DataSpec | None
+    samples: Ints | None
+
+
+def study_text(study: Saved, folder: Path) -> str:
     """The study file; files that it names are relative to `folder`, but for those named by a whole path."""
-    model = study.model
+    model = study.design.model
     plain: dict[str, Any] = {
         "name": study.name,
         "interventions": {one.name: one.written for one in model.interventions},
@@ -47,23 +59,26 @@ def study_text(study: Study, folder: Path) -> str:
     return "".join(f"{line}\n" for key, value in plain.items() for line in block(key, value))
 
 
-def _regimes(study: Study, regimes: Regimes) -> list[object]:
+def _regimes(study: Saved, regimes: Regimes) -> list[object]:
     """Each regime as text in the study's notation, or as a map where the text could be read otherwise."""
-    reader, found = RegimeReader(study.model), list[object]()
-    texts = format_regimes(study.model, regimes, study.notation).to_pylist()
+    reader, found = RegimeReader(study.design.model), list[object]()
+    texts = format_regimes(study.design.model, regimes, study.notation).to_pylist()
     for regime, text in zip(regimes, texts, strict=True):
         try:
             same = reader.read(text) == (regime, study.notation) or (not regime and reader.read(text)[0] == regime)
         except InputError:
             same = False
-        levels = {study.model.interventions[i].name: study.model.interventions[i].level(k) for i, k in regime}
+        levels = {
+            study.design.model.interventions[i].name: study.design.model.interventions[i].level(k)
+            for i, k in regime
+        }
         found.append(text if same else levels)
     return found
 
 
-def _test(study: Study, folder: Path) -> object:
+def _test(study: Saved, folder: Path) -> object:
     """`all`, an order, a file, or a list of regimes."""
-    spaces: tuple[Space, ...] = study.test
+    spaces = study.test
     if len(spaces) == 1:
         only = spaces[0]
         if isinstance(only, AllRegimes):
@@ -75,12 +90,13 @@ def _test(study: Study, folder: Path) -> object:
             if only.label is not None:
                 named["label"] = only.label
             return named | ({"labels": _labels(only.labels)} if only.labels is not None else {})
-    if study.target_count > _MOST_LISTED:
+    count = sum(space.count for space in spaces)
+    if count > _MOST_LISTED:
         raise InputError(
-            f"{study.target_count:,} test regimes of several kinds are too many to list (limit {_MOST_LISTED:,}); "
+            f"{count:,} test regimes of several kinds are too many to list (limit {_MOST_LISTED:,}); "
             "save the study with one of them"
         )
-    return _regimes(study, Regimes.concatenate([*study.targets()]))
+    return _regimes(study, Regimes.concatenate([chunk for space in spaces for chunk in space.chunks()]))
 
 
 def _data(spec: DataSpec, folder: Path) -> dict[str, object]:

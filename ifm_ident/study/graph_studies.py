@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +15,6 @@ from ifm_ident.errors import InputError, MissingExtraError, nearest
 from ifm_ident.files import note_input
 from ifm_ident.limits import read_bytes, require_regular
 from ifm_ident.study._graph_texts import MOST_NODES, GraphText, bif_graph, dagitty_graph
-from ifm_ident.study._yaml_text import block, comment, flow
 from ifm_ident.study.reading.missing_files import missing_file
 
 if TYPE_CHECKING:
@@ -104,12 +105,15 @@ def _dot(path: Path, text: str) -> GraphText:
         raise MissingExtraError("pydot", "graphs") from None
     if len(text) > _MOST_DOT:
         raise InputError(f"{path}: {len(text):,} characters of DOT (limit {_MOST_DOT:,}); save it as GraphML")
+    said = io.StringIO()
     try:
-        graphs = pydot.graph_from_dot_data(text)
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            graphs = pydot.graph_from_dot_data(text)
     except Exception:  # pydot raises whatever its parser meets
         graphs = None
     if not graphs:
-        raise InputError(f"{path}: this is not DOT; write digraph {{ A -> B }}")
+        at = re.search(r"line:([0-9]+)", said.getvalue())
+        raise InputError(f"{path}{f':{at[1]}' if at else ''}: this is not DOT; write digraph {{ A -> B }}")
     if len(graphs) > 1:
         raise InputError(f"{path}: there are {len(graphs)} graphs; keep one")
     if graphs[0].get_type() != "digraph":
@@ -412,43 +416,3 @@ def _of_factor_graph(graph: Any) -> GraphStudy:
         else:
             (found.variables if kind == "variable" else found.covariates).append(name)
     return found
-
-
-def study_text_of_graph(path: str | Path, interventions: Sequence[str] = ()) -> str:
-    """A first study file of the graph in a file, as text; every guess is a comment.
-
-    Raises InputError that starts with the file, as `read_graph` and `study_of_graph` do.
-    """
-    from ifm_ident.study.study import study_of_text
-
-    path = Path(path)
-    graph = read_graph(path)
-    try:
-        found = study_of_graph(graph, interventions)
-    except InputError as error:
-        raise InputError(f"{path}: {error}", error.path, error.argument) from None
-    lines = comment(f"A first study of the graph {path.name}: read every line, and change what is not so.")
-    plain: dict[str, Any] = {"name": path.stem, **found.plain()}
-    notes = {
-        "factors": ["one for each variable with its parents", *found.notes.get("factors", ())],
-        "train": ["what was run is not in a graph: the baseline and every intervention alone; write what was"],
-        "interventions": ["the first level is the baseline", *found.notes.get("interventions", ())],
-    }
-    for key, value in plain.items():
-        for words in notes.get(key, ()):
-            lines += comment(words)
-        if key == "factors":
-            lines += ["factors:", *(f"  - {flow(factor)}" for factor in value)]
-        elif key == "interventions":
-            lines += [
-                "interventions:",
-                *(line for name, levels in value.items() for line in block(name, levels, "  ")),
-            ]
-        else:
-            lines += block(key, value)
-    lines += comment(
-        "data: {file: cells.csv}   a table with a column for every variable and intervention, to estimate"
-    )
-    text = "\n".join(lines) + "\n"
-    study_of_text(text, Path(), str(path))
-    return text

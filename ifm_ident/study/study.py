@@ -462,9 +462,10 @@ class Study:
         (True, [1, 2, 1])
         """
         from ifm_ident.files import open_output
-        from ifm_ident.study._saving import study_text
+        from ifm_ident.study._saving import Saved, study_text
 
-        text = study_text(self, Path(path).parent)
+        saved = Saved(self.name, self.design, self.notation, self.test, self.data, self.samples)
+        text = study_text(saved, Path(path).parent)
         with open_output(path, force) as stream:
             stream.write(text.encode())
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -316,3 +317,57 @@ def _columns_of(x: Any, index: Ints) -> NDArray[np.float64]:
 def _dense(part: Any) -> NDArray[np.float64]:
     part = part.toarray() if hasattr(part, "toarray") else part
     return np.asarray(part.compute() if hasattr(part, "compute") else part, dtype=np.float64)
+
+
+def new_anndata(
+    x: NDArray[np.float64],
+    obs: Mapping[str, Sequence[object]],
+    names: tuple[Sequence[str], Sequence[str]],
+    layers: Mapping[str, NDArray[np.float64]],
+    uns: Mapping[str, object],
+) -> Any:
+    """An AnnData of numbers: `names` of the rows and of the columns, made unique as anndata does.
+
+    x and each of the layers have shape (rows, columns). Raises MissingExtraError where anndata is not installed.
+
+    >>> found = new_anndata(np.ones((2, 1)), {"n": [1, 2]}, (["A", "A"], ["y"]), {"lower": np.zeros((2, 1))}, {})
+    >>> list(found.obs_names), found.layers["lower"].tolist()
+    (['A', 'A-1'], [[0.0], [0.0]])
+    """
+    try:
+        import anndata
+        import pandas as pd
+    except ImportError:
+        raise MissingExtraError("anndata", "anndata") from None
+    rows, columns = (pd.Index(_unique(kept), dtype=object) for kept in names)
+    found = anndata.AnnData(
+        x, obs=pd.DataFrame(dict(obs), index=rows), var=pd.DataFrame(index=columns), uns=dict(uns)
+    )
+    for name, values in layers.items():
+        found.layers[name] = values
+    return found
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """The names, a repeated one with `-1`, `-2` and so on behind it."""
+    taken, found, seen = set(names), list[str](), dict[str, int]()
+    for name in names:
+        new = name
+        while name in seen and new in taken:
+            seen[name] += 1
+            new = f"{name}-{seen[name]}"
+        seen.setdefault(name, 0)
+        taken.add(new)
+        found.append(new)
+    return found
+
+
+def anndata_bytes(found: Any) -> bytes:
+    """The .h5ad file of an AnnData."""
+    import h5py
+    from anndata.io import write_elem
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        write_elem(file, "/", found)
+    return buffer.getvalue()
