@@ -47,7 +47,7 @@ CELLS = frozenset((
 """Names that scanpy, pertpy and scPerturb give to what is computed from the cells themselves."""
 
 _ROW_NAMES = frozenset((
-    "index", "id", "row", "rownames", "unnamed: 0", "barcode", "cell", "cell_id", "cell_barcode", "x1",
+    "index", "id", "row", "rownames", "unnamed: 0", "barcode", "cell", "cell_id", "cell_barcode",
 ))  # fmt: skip
 _CONTROLS = frozenset((
     "vehicle", "dmso", "wt", "wildtype", "untreated", "mock", "pbs", "placebo", "saline", "scramble",
@@ -165,7 +165,8 @@ class Column:
         if not len(self.texts) == len(self.codes) > 1:
             return False
         counted = self.values is not None and bool((np.diff(self.values) == 1).all())
-        return self.key in _ROW_NAMES or counted or not self.numeric
+        whole = self.values is not None and all(value.is_integer() for value in self.values)
+        return (self.key in _ROW_NAMES and whole) or counted or not self.numeric
 
     @cached_property
     def levels(self) -> list[str | int | float]:

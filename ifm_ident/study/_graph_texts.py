@@ -150,10 +150,8 @@ def _statement(tokens: _Tokens, found: GraphText) -> None:
         for a in left:
             for b in right:
                 if sign == "--":
-                    raise InputError(
-                        f"{tokens.path}:{line}: the edge {a} -- {b} has no direction; write {a} -> {b} or {a} "
-                        f"<- {b}"
-                    )
+                    words = f"the edge of {a} and {b} has no direction; write {a} -> {b} or {b} -> {a}"
+                    raise InputError(f"{tokens.path}:{line}: {words}")
                 if sign == "<->":
                     found.hidden.append((a, b))
                 else:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import pyarrow as pa
+
 from ifm_ident.design.bases import plain_number
 from ifm_ident.design.model import legal_name
 from ifm_ident.errors import InputError
@@ -174,7 +176,7 @@ def _doses(
             notes[""].append(f"{drug} {why}, so each of its labels is an intervention of its own")
             continue
         common = Counter(unit for _, _, unit in doses).most_common()
-        unit = min(name for name, count in common if count == common[0][1])
+        unit = max((_power(name), name) for name, count in common if count == common[0][1])[1]
         dosed[drug] = {}
         for k, (text, number, written) in enumerate(sorted(doses)):
             value = number * Fraction(10) ** (_power(written) - _power(unit))
@@ -209,7 +211,7 @@ def _whole_names(
     """Names for labels that hold what names cannot and fall into no others: each is read whole."""
     if not isinstance(columns, str):
         return {}
-    column = table.texts(columns).filter(~_as_mask(table))
+    column = table.texts(columns).filter(pa.array(~blank_rows(table)))
     texts = [text.strip() for text in column.unique().to_pylist() if text is not None and text.strip()]
     added: dict[str, str] = {}
     while True:
@@ -241,12 +243,6 @@ def _whole_names(
             f"read whole, since no other label holds their pieces: {shown}{more}; else give a separator"
         )
     return added
-
-
-def _as_mask(table: Table) -> object:
-    import pyarrow as pa
-
-    return pa.array(blank_rows(table))
 
 
 def _asked(error: InputError) -> InputError:

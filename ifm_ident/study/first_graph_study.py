@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ifm_ident.errors import InputError
+from ifm_ident.study._graph_studies import read_graph, study_of_graph
 from ifm_ident.study._yaml_text import block, comment, flow
-from ifm_ident.study.graph_studies import read_graph, study_of_graph
 from ifm_ident.study.study import study_of_text
 
 

@@ -176,7 +176,7 @@ class _Draft:
                 continue
             rows = len(one.codes)
             most = _MOST_DOSES if one.numeric and one.named(DOSES) else 6 if one.numeric else _MOST_LEVELS
-            many = 4 if one.numeric and not _is_whole(one) else 2
+            many = 8 if one.numeric and not _is_whole(one) else 2
             if levels <= most and (levels == 2 or rows >= levels * many or one.named(DOSES)):
                 found.append(one)
         return found
@@ -245,7 +245,12 @@ class _Draft:
             why = "the least" if one.numeric else "by its name" if one.baseline_by_name else "first in order"
             self.say(key, f"baseline: {levels[0]!r}, {why}; if it is another, put that first")
         if one.missing:
-            self.say(key, f"{one.missing:,} empty cells are read as baseline (row {one.first_missing + 1})")
+            self.say(
+                key,
+                f"{one.missing:,} cells are empty (row {one.first_missing + 1}): read as baseline, or, "
+                f"where a row is "
+                "empty in every intervention, skipped",
+            )
 
     def _chosen(self) -> list[Column]:
         """The candidates, less one that says again what the others say; InputError for too many."""

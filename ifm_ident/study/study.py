@@ -407,7 +407,7 @@ class Study:
         ...
         ifm_ident.errors.InputError: a study is made of a directed graph of networkx, or a factor graph, got a Graph
         """  # noqa: E501
-        from ifm_ident.study.graph_studies import study_of_graph
+        from ifm_ident.study._graph_studies import study_of_graph
 
         plain: dict[str, object] = {"name": name, **study_of_graph(graph, interventions).plain()}
         plain |= {key: value for key, value in (("train", train), ("test", test)) if value is not None}
@@ -427,7 +427,7 @@ class Study:
         >>> list(study.sigma_graph().edges(data="factors"))
         [('A', 'B', ('f1',)), ('B', 'C', ('f2',))]
         """
-        from ifm_ident.study.graph_studies import sigma_graph
+        from ifm_ident.study._graph_studies import sigma_graph
 
         return sigma_graph(self.model)
 
@@ -442,7 +442,7 @@ class Study:
         >>> list(graph.edges()), Study.from_graph(graph).model == study.model
         ([(('sigma', 'A'), ('f', 'A')), (('x', 'x'), ('f', 'A'))], True)
         """
-        from ifm_ident.study.graph_studies import factor_graph
+        from ifm_ident.study._graph_studies import factor_graph
 
         return factor_graph(self.model)
 
