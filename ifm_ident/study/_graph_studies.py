@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +108,8 @@ def _dot(path: Path, text: str) -> GraphText:
         raise InputError(f"{path}: {len(text):,} characters of DOT (limit {_MOST_DOT:,}); save it as GraphML")
     said = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyparsing renames its functions
             graphs = pydot.graph_from_dot_data(text)
     except Exception:  # pydot raises whatever its parser meets
         graphs = None

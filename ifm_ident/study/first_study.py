@@ -133,7 +133,7 @@ class _Draft:
             if len(names) > 1 and len({self._first_words(name) for name in names}) < len(names) + 1:
                 self.say("data", f"the columns {_listed(names)} hold one intervention each: by their names")
                 return tuple(names)
-        named = [one for one in texts if one.key in LABELS and not one.names_rows]
+        named = [one for one in texts if one.key in LABELS and one.name]
         others = [one for one in self._candidates() if one.key not in LABELS]
         for one in sorted(named, key=lambda one: (_LABEL_ORDER.get(one.key, 9), self.table.names.index(one.name))):
             if self.is_anndata or len(one.words) > _MOST_LEVELS or not others or _joined(one):
@@ -177,7 +177,7 @@ class _Draft:
             rows = len(one.codes)
             most = _MOST_DOSES if one.numeric and one.named(DOSES) else 6 if one.numeric else _MOST_LEVELS
             many = 8 if one.numeric and not _is_whole(one) else 2
-            if levels <= most and (levels == 2 or rows >= levels * many or one.named(DOSES)):
+            if levels <= most and (_is_binary(one) or rows >= levels * many or one.named(DOSES)):
                 found.append(one)
         return found
 
@@ -481,8 +481,8 @@ class _Draft:
     def written(self, pairs: bool) -> FirstStudy:
         """The file: first without comments, to count its regimes, then with them."""
         plain: dict[str, Any] = {"name": self.path.stem, "interventions": self.interventions}
-        if self.variables:
-            plain["variables"] = self.variables
+        if self.variables or "x" in self.interventions:
+            plain["variables"] = self.variables or ["density"]
         if self.covariates:
             plain["covariates"] = self.covariates
         plain["factors"] = [_factor(name, [name]) for name in self.interventions]

@@ -47,7 +47,9 @@ CONVENTIONS: dict[str, tuple[str, dict[str, list[Any]], int]] = {
     "labels with +": (
         rows("perturbation,x", "ctrl,1.1", "A,2.2", "B,3.3", "A+B,4.4"), {"A": [0, 1], "B": [0, 1]}, 4,
     ),
-    "GEARS": (rows("condition,x", "ctrl,1.1", "A+ctrl,2.2", "ctrl+B,3.3", "A+B,4.4"), {"A": [0, 1], "B": [0, 1]}, 4),
+    "GEARS": (
+        rows("condition,x", "ctrl,1.1", "A+ctrl,2.2", "ctrl+B,3.3", "A+B,4.4"), {"A": [0, 1], "B": [0, 1]}, 4,
+    ),
     "Norman": (
         rows("guide_identity,x", "NegCtrl0_NegCtrl0,1.1", "A_NegCtrl0,2.2", "NegCtrl1_B,3.3", "A_B,4.4"),
         {"A": [0, 1], "B": [0, 1]},

@@ -1,5 +1,7 @@
 """Studies from graphs and graphs of studies, and saved studies that read back equal."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import itertools
@@ -75,8 +77,7 @@ def test_cycles_are_factors_too_and_are_said(tmp_path: Path) -> None:
 
 
 def test_hidden_causes_are_summed_out_as_enumeration_says() -> None:
-    """sum_u p(u) p(a | u; s) p(b | a, u) as a function: its one factor is over a, b and s, and no smaller ones
-    are."""
+    """sum_u p(u) p(a | u; s) p(b | a, u) is one factor over a, b and s."""
     rng = np.random.default_rng(0)
     graph = nx.DiGraph([("U", "A"), ("U", "B"), ("A", "B"), ("s", "A"), ("B", "C")])
     graph.nodes["U"]["latent"] = True
@@ -181,7 +182,7 @@ STUDIES: dict[str, dict[str, Any]] = {
         "factors": [{"sigma": ["A"]}],
         "train": ["ctrl", "A"],
         "data": {"file": "c.h5ad", "x": ["obsm/X_pca[:3]", "obs/s", "G"], "layer": "l", "normalise": "log1p_cpm"},
-        "samples": {"A": [0, 1], "n": [3, 4]},
+        "samples": [3, 4],
     },
 }  # fmt: skip
 
@@ -202,9 +203,7 @@ def test_a_saved_study_reads_back_equal(tmp_path: Path, name: str) -> None:
             [{k: str(study.model.interventions[k].level(v)) for k, v in r} for r in rs] for rs in (one, other)
         ]
         assert texts[0] == [{k: str(again.model.interventions[k].level(v)) for k, v in r} for r in one]
-        assert len(
-            texts[1]
-        ) == len(texts[0])
+        assert len(texts[1]) == len(texts[0])
     assert again.identify().counts() == study.identify().counts()
     if study.data is None:
         assert again.data is None
