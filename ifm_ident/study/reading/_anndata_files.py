@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from ifm_ident.arrays import Ints
 from ifm_ident.errors import InputError, MissingExtraError, nearest
 from ifm_ident.limits import require_regular, require_within
+from ifm_ident.study.reading._anndata_sizes import require_matrix, require_own, require_small
 from ifm_ident.study.reading._frames import frame_table
 from ifm_ident.study.reading._table import Table
 from ifm_ident.study.reading.missing_files import missing_file
@@ -83,10 +83,12 @@ def anndata_table(
         if wanted:
             if parts.x is None:
                 raise InputError(f"{name}: there is no X, and obs has no column {next(iter(wanted))!r}")
-            require_within("cells", int(parts.x.shape[0]) * len(wanted), name)
-            values = _columns_of(parts.x, np.array(list(wanted.values()), dtype=np.int64))
-            if normalise is not None:
-                values = np.log1p(values / (_totals(name, parts.x)[:, None] / 1e6))
+            require_within("cells", len(parts.obs) * len(wanted), name)
+            with parts.reading():
+                x = parts.matrix(len(texts))
+                values = _columns_of(x, np.array(list(wanted.values()), dtype=np.int64))
+                if normalise is not None:
+                    values = np.log1p(values / (_totals(name, x)[:, None] / 1e6))
             for k, column in enumerate(wanted):
                 data[column] = pa.chunked_array([np.ascontiguousarray(values[:, k])])
     path = source if isinstance(source, Path) else name
@@ -111,12 +113,13 @@ def gene_names(source: object) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """What is read of an AnnData: obs, the var names, X or a layer (maybe still on disk) and obsm."""
+    """What is read of an AnnData: obs, the var names, X or a layer (maybe on disk), obsm; `path` of a file."""
 
     obs: Any
     var_names: Any
     x: Any
     obsm: Any
+    path: Path | None = None
 
     @classmethod
     def of(cls, source: Any, layer: str | None = None) -> _Parts:
@@ -131,30 +134,44 @@ class _Parts:
         """The parts of a file; nothing else of it is read, and no link is followed."""
         try:
             import h5py
-            from anndata.io import read_elem, sparse_dataset
+            from anndata.io import read_elem
         except ImportError:
             raise MissingExtraError("anndata", "anndata") from None
         require_regular(path)
         if not path.exists():
             raise missing_file(path, (path.suffix.lower(),))
-        try:
+        with _read(path):
             file = stack.enter_context(h5py.File(path, "r"))
             embedded = any(column.startswith("obsm/") for column in columns)
             places = ("obs", "var", "X" if layer is None else "layers", *(("obsm",) if embedded else ()))
-            _require_own(path, file, places)
-            var = file["var"]
-            index = var.attrs.get("_index", "_index")
-            _require_small(path, file["obs"], var[index])
-            obs, var_names = read_elem(file["obs"]), read_elem(var[index])
+            require_own(path, file, places)
+            obs, var = file["obs"], file["var"]
+            index = var[var.attrs.get("_index", "_index")]
+            require_small(path, obs, index, var)
+            obs, var_names = read_elem(obs), read_elem(index)
+            if len(getattr(obs, "shape", ())) != 2 or np.ndim(var_names) != 1:
+                raise InputError(f"{path}: obs is no table, or var has no names; write the file anew")
             layers = file.get("layers", {})
             x = file.get("X") if layer is None else layers[_layer(str(path), layers, layer)]
-            x = sparse_dataset(x) if isinstance(x, h5py.Group) else x
-            return cls(obs, var_names, x, file.get("obsm", {}) if embedded else {})
-        except InputError:
-            raise
-        except (OSError, KeyError, AttributeError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"{path}: this is no .h5ad file that anndata can read ({reason})") from None
+            return cls(obs, var_names, x, file.get("obsm", {}) if embedded else {}, path)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What reading of the file raises, as InputError."""
+        if self.path is None:
+            yield
+        else:
+            with _read(self.path):
+                yield
+
+    def matrix(self, width: int) -> Any:
+        """X or the layer; that of a file, which may say of itself what is not so, is looked at first."""
+        if self.path is None:
+            return self.x
+        from anndata.io import sparse_dataset
+
+        require_matrix(self.path, self.x, (len(self.obs), width))
+        return self.x if hasattr(self.x, "dtype") else sparse_dataset(self.x)
 
     def embedded(self, name: str, key: str, column: int) -> NDArray[np.float64]:
         """A column of an array in obsm, shape (n,)."""
@@ -168,106 +185,22 @@ class _Parts:
             raise InputError(
                 f"{name}: obsm/{key} has {shape[1]} columns, and column {column} is asked for (from 0)"
             )
-        return _dense(array[:, column]).ravel()
+        with self.reading():
+            if self.path is not None:
+                require_matrix(self.path, array, (len(self.obs), int(shape[1])))
+            return _dense(array[:, column]).ravel()
 
 
-def _layer(name: str, layers: Any, layer: str) -> str:
-    if layer not in layers:
-        known = nearest(layer, list(layers)) if len(layers) else "there is none: leave `layer` out"
-        raise InputError(f"{name}: there is no layer {layer!r}; {known}")
-    return layer
-
-
-def embeddings(source: object) -> tuple[dict[str, int], tuple[str, ...]]:
-    """The widths of the arrays in obsm of an AnnData or of an .h5ad file, and the names of its layers.
-
-    >>> import anndata
-    >>> x = np.zeros((3, 2))
-    >>> cells = anndata.AnnData(x, obsm={"X_pca": np.zeros((3, 5))}, layers={"counts": x})
-    >>> embeddings(cells)
-    ({'X_pca': 5}, ('counts',))
-    """
-    with ExitStack() as stack:
-        if isinstance(source, Path):
-            import h5py
-
-            file = stack.enter_context(h5py.File(source, "r"))
-            _require_own(source, file, ("obsm", "layers"))
-            obsm, layers = file.get("obsm", {}), file.get("layers", {})
-        else:
-            obsm, layers = source.obsm, source.layers  # type: ignore[attr-defined]
-        shapes = {str(key): tuple(getattr(obsm[key], "shape", ())) for key in obsm}
-        return {key: int(shape[1]) for key, shape in shapes.items() if len(shape) == 2}, tuple(map(str, layers))
-
-
-def _totals(name: str, x: Any) -> NDArray[np.float64]:
-    """The sum of every row of counts, shape (n,); InputError for what is no count and for rows without any."""
-    n, width = x.shape
-    by_column = getattr(x, "format", "") == "csc"
-    step = max(1, _BLOCK_CELLS // max(int(n if by_column else width), 1))
-    found = np.zeros(n)
-    for start in range(0, width if by_column else n, step):
-        part = x[:, start : start + step] if by_column else x[start : start + step]
-        part = part.compute() if hasattr(part, "compute") else part
-        stored = part.data if hasattr(part, "toarray") else np.asarray(part)
-        if stored.size and not (np.isfinite(stored).all() and stored.min() >= 0):
-            raise InputError(
-                f"{name}: counts are finite and not negative, and these are not; name the layer of "
-                f"counts, or leave "
-                "`normalise` out"
-            )
-        sums = np.asarray(part.sum(axis=1), dtype=np.float64).ravel()
-        if by_column:
-            found += sums
-        else:
-            found[start : start + step] = sums
-    empty = np.flatnonzero(found == 0)
-    if len(empty):
-        raise InputError(f"{name}, row {empty[0] + 1}: the cell has no counts to normalise by; remove it")
-    return found
-
-
-def _require_own(path: Path, file: Any, names: Sequence[str]) -> None:
-    """Raise InputError where a part of a file is elsewhere: by a link, in other files, as a view of others."""
-    import h5py
-
-    waiting = [(file, name) for name in names]
-    seen = set()
-    while waiting:
-        group, name = waiting.pop()
-        link = group.get(name, getlink=True)
-        if link is None:
-            continue
-        at = f"{group.name.rstrip('/')}/{name}"
-        other = ""
-        if not isinstance(link, h5py.HardLink):
-            other = f"is a link to {getattr(link, 'filename', '')}{link.path!r}"
-        elif (found := h5py.h5o.get_info(group.id, name.encode())).type == h5py.h5o.TYPE_DATASET:
-            dataset = group[name]
-            other = "is kept in other files" if dataset.external else ""
-            other = "is a view of other data sets" if dataset.is_virtual else other
-        elif found.type == h5py.h5o.TYPE_GROUP and found.addr not in seen:
-            seen.add(found.addr)
-            waiting += [(group[name], child) for child in group[name]]
-        if other:
-            raise InputError(f"{path}: {at} {other}, and only what is in the file itself is read; write it whole")
-
-
-def _require_small(path: Path, obs: Any, index: Any) -> None:
-    """Raise InputError where obs or the names of var are larger than the limits."""
-    sizes: list[tuple[str, int, int]] = []
-
-    def look(name: str, found: Any) -> None:
-        if hasattr(found, "shape"):
-            sizes.append((name, math.prod(found.shape), found.dtype.itemsize))
-
-    obs.visititems(look)
-    look("", index)
-    columns = {name.partition("/")[0] for name, _, _ in sizes}
-    require_within("rows", max(size for _, size, _ in sizes), path)
-    require_within("columns", len(columns), path)
-    require_within("cells", sum(size for _, size, _ in sizes), path)
-    require_within("file", sum(size * width for _, size, width in sizes), f"{path}, decompressed")
+@contextmanager
+def _read(path: Path) -> Iterator[None]:
+    """Whatever HDF5, anndata and scipy have to say against a file, as InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path}: this is no .h5ad file that anndata can read ({reason})") from None
 
 
 def _place(
@@ -304,14 +237,80 @@ def _place(
     return int(found[0])
 
 
+def _layer(name: str, layers: Any, layer: str) -> str:
+    if layer not in layers:
+        known = nearest(layer, list(layers)) if len(layers) else "there is none: leave `layer` out"
+        raise InputError(f"{name}: there is no layer {layer!r}; {known}")
+    return layer
+
+
+def embeddings(source: object) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The widths of the arrays in obsm of an AnnData or of an .h5ad file, and the names of its layers.
+
+    >>> import anndata
+    >>> x = np.zeros((3, 2))
+    >>> cells = anndata.AnnData(x, obsm={"X_pca": np.zeros((3, 5))}, layers={"counts": x})
+    >>> embeddings(cells)
+    ({'X_pca': 5}, ('counts',))
+    """
+    with ExitStack() as stack:
+        if isinstance(source, Path):
+            import h5py
+
+            with _read(source):
+                file = stack.enter_context(h5py.File(source, "r"))
+                require_own(source, file, ("obsm", "layers"))
+                obsm, layers = file.get("obsm", {}), file.get("layers", {})
+        else:
+            obsm, layers = source.obsm, source.layers  # type: ignore[attr-defined]
+        shapes = {str(key): tuple(getattr(obsm[key], "shape", ())) for key in obsm}
+        return {key: int(shape[1]) for key, shape in shapes.items() if len(shape) == 2}, tuple(map(str, layers))
+
+
+def _totals(name: str, x: Any) -> NDArray[np.float64]:
+    """The sum of every row of counts, shape (n,); InputError for what is no count and for rows without any."""
+    n, width = x.shape
+    by_column = getattr(x, "format", "") == "csc"
+    step = max(1, _BLOCK_CELLS // max(int(n if by_column else width), 1))
+    found = np.zeros(n)
+    for start in range(0, width if by_column else n, step):
+        part = _legal(x[:, start : start + step] if by_column else x[start : start + step])
+        part = part.compute() if hasattr(part, "compute") else part
+        stored = part.data if hasattr(part, "toarray") else np.asarray(part)
+        if stored.size and not (np.isfinite(stored).all() and stored.min() >= 0):
+            raise InputError(
+                f"{name}: counts are finite and not negative, and these are not; name the layer of "
+                f"counts, or leave "
+                "`normalise` out"
+            )
+        sums = np.asarray(part.sum(axis=1), dtype=np.float64).ravel()
+        if by_column:
+            found += sums
+        else:
+            found[start : start + step] = sums
+    empty = np.flatnonzero(found == 0)
+    if len(empty):
+        raise InputError(f"{name}, row {empty[0] + 1}: the cell has no counts to normalise by; remove it")
+    return found
+
+
 def _columns_of(x: Any, index: Ints) -> NDArray[np.float64]:
     """Some columns of X as a dense array, shape (n, k); X may be dense or sparse, in memory or on disk."""
-    if isinstance(x, np.ndarray) or hasattr(x, "tocsr") or getattr(x, "format", "") == "csc":
+    if isinstance(x, np.ndarray) or hasattr(x, "tocsr"):
         return _dense(x[:, index])
     n, width = x.shape
+    if getattr(x, "format", "") == "csc":
+        return _dense(_legal(x[:, index]))
     step = max(1, _BLOCK_CELLS // max(int(width), 1))
-    parts = [_dense(x[start : start + step][:, index]) for start in range(0, n, step)]
+    parts = [_dense(_legal(x[start : start + step])[:, index]) for start in range(0, n, step)]
     return np.concatenate(parts) if parts else np.zeros((0, len(index)))
+
+
+def _legal(part: Any) -> Any:
+    """A part of X from a file; ValueError for indices outside of it, which scipy would follow out of memory."""
+    if hasattr(part, "check_format"):
+        part.check_format(full_check=True)
+    return part
 
 
 def _dense(part: Any) -> NDArray[np.float64]:
