@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -493,8 +494,9 @@ class _Draft:
         sizes = study.sample_sizes()
         assert sizes is not None
         plain["test"] = self._test(study)
+        found = _pairs(study)
         if pairs:
-            plain["factors"] += self._pairs(study, plain["factors"])
+            plain["factors"] += [_factor(":".join(pair), list(pair)) for pair in found]
         few, most = int(sizes.min()), int(sizes.max())
         counted = (
             f"{len(sizes):,} regimes in {int(sizes.sum()):,} rows, "
@@ -512,9 +514,12 @@ class _Draft:
         )
         self.say(
             "factors",
-            "one more for each pair that was run"
+            "no regime has two interventions"
+            if not found
+            else f"one more for each of the {len(found):,} pairs that were run"
             if pairs
-            else "where two may interact, write sigma: [A, B]; init --pairs does so for each pair that was run",
+            else "where two may interact, write sigma: [A, B]; init --pairs does so for each of the "
+            f"{len(found):,} pairs that were run",
         )
         text = "\n".join([*_head(self.path), *_lines(plain, self.notes)]) + "\n"
         return FirstStudy(text, self._read(text), bool(self.variables or "x" in self.data), counted)
@@ -545,31 +550,18 @@ class _Draft:
         self.say("test", f"one at a time; all are {_readable(every)}")
         return {"order": 1}
 
-    def _pairs(self, study: Study, factors: Sequence[dict[str, object]]) -> list[dict[str, object]]:
-        names = [one.name for one in study.model.interventions]
-        found = sorted(
-            {
-                (i, j)
-                for regime in study.design.train
-                for k, (i, _) in enumerate(regime)
-                for j, _ in regime[k + 1 :]
-            }
-        )
-        if not found:
-            self.say("factors", "no regime has two interventions")
-        taken = {str(factor["name"]) for factor in factors}
-        pairs = []
-        for i, j in found:
-            name = f"{names[i]}:{names[j]}"
-            assert name not in taken
-            pairs.append(_factor(name, [names[i], names[j]]))
-        return pairs
-
 
 _LABEL_ORDER = {
     name: k
     for k, name in enumerate(("label", "regime", "perturbation", "condition", "guide_identity", "guide_id"))
 }
+
+
+def _pairs(study: Study) -> list[tuple[str, str]]:
+    """The pairs of interventions that some training regime has, in order."""
+    names = [one.name for one in study.model.interventions]
+    found = {pair for regime in study.design.train for pair in combinations([i for i, _ in regime], 2)}
+    return [(names[i], names[j]) for i, j in sorted(found)]
 
 
 def _factor(name: str, sigma: list[str]) -> dict[str, object]:

@@ -100,7 +100,7 @@ def read_samples(
     genes = gene_names(source) if spec.outcomes == "all" else None
     several = () if spec.outcomes == "all" else spec.outcomes
     if genes is not None:
-        several = _without_part(study, spec, genes, known)
+        several = without_part(study, spec, genes, known)
     wanted = (*variables, *([spec.outcome] if spec.outcome else []), *several)
     table = table_of(source, wanted, at=spec.x, layer=spec.layer, normalise=spec.normalise)
     for name in variables:
@@ -115,7 +115,7 @@ def read_samples(
     for v, name in enumerate(variables):
         x[:, v] = numbers(table, name, kept, log=bool(logs[v]))
     if spec.outcomes == "all" and genes is None:
-        several = tuple(numeric_columns(table, _without_part(study, spec, table.data.column_names, known)))
+        several = tuple(numeric_columns(table, without_part(study, spec, table.data.column_names, known)))
     if spec.outcomes and not several:
         raise InputError(
             f"{table.path}: `outcomes: all` finds no numeric column without another part; name the outcomes"
@@ -149,7 +149,7 @@ def _texts(value: object) -> bool:
     return isinstance(value, Sequence) and all(isinstance(text, str) for text in value)
 
 
-def _without_part(study: Study, spec: DataSpec, names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+def without_part(study: Study, spec: DataSpec, names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
     """The columns that are neither intervention, label, variable, unit nor known otherwise."""
     parts = {*known, *study.model.variables, *study.model.position, *spec.label_columns, spec.unit}
     parts |= {place for _, place in spec.x}

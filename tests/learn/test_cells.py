@@ -12,6 +12,7 @@ import scipy.sparse
 
 from ifm_ident import InputError, Study, load
 from ifm_learn import estimate_study
+from ifm_learn.data.covariates import read_adjusted
 from ifm_learn.data.reading import read_samples
 from tests.cli.running import run
 
@@ -193,3 +194,16 @@ def test_the_key_x_reads_back(tmp_path: Path) -> None:
         "data: {file: c.h5ad, x: 'obsm/X_pca[:2]', layer: logs}\n"
     )
     assert load(file).model.variables == ("X_pca-0", "X_pca-1")
+
+
+def test_all_genes_are_outcomes_beside_covariates_too() -> None:
+    found = cells()
+    found.obs["batch"] = ["p", "q"] * 30
+    asked = Study.from_dict({
+        "interventions": {"A": [0, 1], "B": [0, 1]}, "covariates": ["batch"],
+        "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["ctrl", "A", "B"],
+        "data": {"file": "c.h5ad", "label": "perturbation", "x": "obsm/X_pca[:1]", "outcomes": "all"},
+    })  # fmt: skip
+    samples, covariates = read_adjusted(asked, found)
+    assert samples.outcomes == tuple(f"g{j}" for j in range(7))
+    assert covariates.labels == ["batch=q"]
