@@ -33,6 +33,12 @@ DOSES = frozenset((
     "dose", "doses", "dosage", "conc", "concentration", "time", "hour", "hours", "day", "days", "temperature",
     "temp", "pct",
 ))  # fmt: skip
+PERTURBATIONS = frozenset((
+    "regime", "perturbation", "perturbations", "perturbation_name", "perturbation_label", "guide", "guides",
+    "guide_id", "guide_ids", "guide_identity", "sgrna", "grna", "target_gene", "gene_target", "perturbed_gene",
+))  # fmt: skip
+"""Names of columns that hold labels whatever else is there."""
+
 LABELS = frozenset((
     "label", "regime", "perturbation", "perturbations", "perturbation_name", "perturbation_label", "condition",
     "condition_name", "guide", "guides", "guide_id", "guide_ids", "guide_identity", "sgrna", "grna", "gene",
@@ -96,11 +102,12 @@ class Column:
     reason: str = ""
 
     @classmethod
-    def of(cls, table: Table, name: str) -> Column:
-        """The column of a table; one that cannot be read has the reason."""
+    def of(cls, table: Table, name: str, rows: Ints) -> Column:
+        """The column of a table in these rows, ascending; one that cannot be read has the reason."""
         nothing = np.zeros(0, dtype=np.int64)
         try:
             texts = table.texts(name)
+            texts = texts if len(rows) == len(texts) else texts.take(pa.array(rows))
         except InputError as error:
             return cls(name, (), nothing, None, 0, -1, True, str(error))
         encoded = texts.combine_chunks().dictionary_encode()
@@ -123,7 +130,7 @@ class Column:
             codes,
             values,
             int(gone.sum()),
-            int(np.argmax(gone)) if gone.any() else -1,
+            int(rows[np.argmax(gone)]) if gone.any() else -1,
             not table.by_value(name),
         )
 
@@ -162,7 +169,7 @@ class Column:
         """Whether it only numbers or names the rows."""
         if not self.name:
             return True
-        if not len(self.texts) == len(self.codes) > 1:
+        if not len(self.texts) == len(self.codes) > 2:
             return False
         counted = self.values is not None and bool((np.diff(self.values) == 1).all())
         whole = self.values is not None and all(value.is_integer() for value in self.values)

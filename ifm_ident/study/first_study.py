@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from ifm_ident.arrays import Ints
 from ifm_ident.design.model import legal_name
 from ifm_ident.errors import InputError
-from ifm_ident.study._columns import CELLS, COVARIATES, DOSES, LABELS, OUTCOMES, UNITS, Column
+from ifm_ident.study._columns import CELLS, COVARIATES, DOSES, LABELS, OUTCOMES, PERTURBATIONS, UNITS, Column
 from ifm_ident.study._label_guesses import guess_labels
 from ifm_ident.study._yaml_text import block, comment, flow
 from ifm_ident.study.reading._anndata_files import embeddings, gene_names
+from ifm_ident.study.reading._label_columns import blank_rows
 from ifm_ident.study.reading._sources import open_table
 from ifm_ident.study.reading._table import RowError, Table
 from ifm_ident.study.study import Study, study_of_text
@@ -109,7 +110,8 @@ class _Draft:
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.columns = {name: Column.of(self.table, name) for name in self.table.names}
+        rows = np.flatnonzero(~blank_rows(self.table))  # spreadsheets leave some at the end
+        self.columns = {name: Column.of(self.table, name, rows) for name in self.table.names}
         self.data["file"] = _relative(self.path, self.folder)
         self.is_anndata = self.path.suffix.lower() == ".h5ad"
 
@@ -137,7 +139,8 @@ class _Draft:
         named = [one for one in texts if one.key in LABELS and one.name]
         others = [one for one in self._candidates() if one.key not in LABELS]
         for one in sorted(named, key=lambda one: (_LABEL_ORDER.get(one.key, 9), self.table.names.index(one.name))):
-            if self.is_anndata or len(one.words) > _MOST_LEVELS or not others or _joined(one):
+            sure = self.is_anndata or one.key in PERTURBATIONS or not others
+            if sure or len(one.words) > _MOST_LEVELS or _joined(one):
                 rest = [other.name for other in named if other is not one]
                 self.say("data", f"{one.name!r} holds the labels: by its name" + _else(rest))
                 return (one.name,)
@@ -163,6 +166,15 @@ class _Draft:
             for one in words:
                 self.say(f"interventions.{name}" if name else "data", one)
         self.used |= {*columns}
+        other = [one for one in self._candidates() if one.name not in self.used]
+        if other:
+            self.say(
+                "interventions",
+                f"columns of few levels beside the labels, left out: {_listed([o.name for o in other])}",
+            )
+        if any(one.numeric and one.named(DOSES) for one in other):
+            self.say("interventions", "a dose in a column of its own is not read: write labels such as A_10uM")
+        self.used |= {one.name for one in other if not one.numeric or one.named(DOSES)}
         self.say("interventions", "one for each that labels name; 0 is without, 1 with it")
 
     def _candidates(self) -> list[Column]:
@@ -212,12 +224,14 @@ class _Draft:
                 "variables, one that "
                 "was there before treatment under covariates",
             )
+        unread = [one for one in self.columns.values() if one.reason]
         if not self.interventions:
             raise InputError(
                 f"{self.path}: no column looks like an intervention: 0 and 1, a few levels, "
                 f"doses, or "
                 f"labels such as "
-                f"A+B; the columns are {_listed(self.table.names)}; name those that are, or the column of labels",
+                f"A+B; the columns are {_listed(self.table.names)}; name those that are, or the column of labels"
+                + "".join(f" ({one.reason.removeprefix(f'{self.path}: ')})" for one in unread[:1]),
                 argument="intervention",
             )
 
@@ -516,10 +530,10 @@ class _Draft:
             "factors",
             "no regime has two interventions"
             if not found
-            else f"one more for each of the {len(found):,} pairs that were run"
+            else f"one more for each pair that was run: {len(found):,}"
             if pairs
-            else "where two may interact, write sigma: [A, B]; init --pairs does so for each of the "
-            f"{len(found):,} pairs that were run",
+            else "where two may interact, write sigma: [A, B]; init --pairs does so for every pair that was run: "
+            f"{len(found):,}",
         )
         text = "\n".join([*_head(self.path), *_lines(plain, self.notes)]) + "\n"
         return FirstStudy(text, self._read(text), bool(self.variables or "x" in self.data), counted)

@@ -155,6 +155,31 @@ def test_missing_words_are_no_baseline_and_no_control(tmp_path: Path, word: str)
     assert len(written(tmp_path, given).design.train) == 3
 
 
+def test_rows_that_spreadsheets_leave_are_no_gaps(tmp_path: Path) -> None:
+    path = table(tmp_path, rows("A,B,viability", "0,0,", "1,0,", "0,1,") + ",,\n,,\n")
+    study = written(tmp_path, first_study(path))
+    assert study.model.variables == ("viability",)
+    assert study.sample_sizes().sum() == 12  # type: ignore[union-attr]
+
+
+def test_a_dose_beside_the_labels_is_left_out_and_said(tmp_path: Path) -> None:
+    """As scPerturb has it: `x0` is what `nperts` says has no perturbation."""
+    text = rows("perturbation,nperts,dose_value,s1", "x0,0,0,", "A,1,1,", "A,1,10,", "B,1,5,")
+    found = first_study(table(tmp_path, text))
+    study = written(tmp_path, found)
+    assert levels(study) == {"A": [0, 1], "B": [0, 1]}
+    assert study.model.variables == ("s1",)
+    assert "'dose_value'" in found.text
+
+
+def test_booleans_are_named_as_what_they_are(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"treated": [True, False] * 10, "z": np.arange(20) * 0.7}).to_parquet(path)
+    with pytest.raises(InputError, match="'treated' holds values of type bool"):
+        first_study(path)
+
+
 HOPELESS = {
     "": "empty",
     "A,B\n": "no rows",
