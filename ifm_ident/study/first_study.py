@@ -96,7 +96,7 @@ def first_study(
 
 @dataclass(eq=False)
 class _Draft:
-    """The study as far as it is guessed: values under keys, and comments."""
+    """The study as far as it is guessed: values under keys, comments, and the columns that tell interventions."""
 
     table: Table
     path: Path
@@ -108,6 +108,7 @@ class _Draft:
     notes: dict[str, list[str]] = field(default_factory=dict)
     outcome: str | None = None
     used: set[str] = field(default_factory=set)
+    telling: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         rows = np.flatnonzero(~blank_rows(self.table))  # spreadsheets leave some at the end
@@ -166,6 +167,7 @@ class _Draft:
             for one in words:
                 self.say(f"interventions.{name}" if name else "data", one)
         self.used |= {*columns}
+        self.telling += columns
         other = [one for one in self._candidates() if one.name not in self.used]
         if other:
             self.say(
@@ -246,6 +248,7 @@ class _Draft:
         if name in ("ctrl", "all"):
             raise InputError(f"{self.path}: an intervention cannot be called {name!r}; rename the column")
         self.used.add(one.name)
+        self.telling.append(one.name)
         valued = one.by_value and len(levels) > 2 and one.named(DOSES)
         self.interventions[name] = {"levels": levels, "basis": {"hat": levels}} if valued else levels
         key = f"interventions.{name}"
@@ -392,12 +395,9 @@ class _Draft:
 
     def _regimes(self) -> Ints:
         """The regime of every row, as far as columns tell."""
-        columns = [
-            self.columns[name] for name in self.used if name in self.columns and name != self.data.get("unit")
-        ]
-        _, found = np.unique(np.stack([one.codes for one in columns], axis=1), axis=0, return_inverse=True)
-        regimes: Ints = found.ravel().astype(np.int64)
-        return regimes
+        columns = [self.columns[name].codes for name in self.telling]
+        found: Ints = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+        return found
 
     def _find_variables(self, left: Sequence[Column]) -> None:
         """Columns of numbers: the outcome by its name, all others as variables."""
