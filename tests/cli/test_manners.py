@@ -118,7 +118,7 @@ def test_the_completion_script_that_help_names_is_made(capfdbinary: pytest.Captu
     ("arguments", "said"),
     [
         (["identfy", "s.json"], "'identfy'; did you mean identify?"),
-        (["xyzzy"], "legal: demo, identify"),
+        (["xyzzy"], "legal: demo, init"),
         (["plan", "{study}", "--budgte", "3"], "--budget"),
         (["identify", "{study}", "--criterion", "joined"], "'joint'"),
         (["explain", "{study}", "--regime", "a+B"], "did you mean A?"),
