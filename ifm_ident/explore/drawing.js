@@ -105,7 +105,7 @@ function formulaPicture(lead, terms, names, given) {
     : element("span", { class: "above" }, over.length ? over : "1");
   const more = terms.length > MOST_TERMS ? element("span", { class: "quiet" }, ` · ${terms.length - MOST_TERMS} more densities`) : null;
   const label = `${lead.spoken} is proportional to ${spoken(terms, names)}`;
-  return element("div", { class: "formula", role: "img", "aria-label": label }, element("span", { class: "lead" }, lead.shown, element("span", { class: "sign" }, "∝")), body, more);
+  return element("div", { class: "formula", role: "img", "aria-label": label }, element("span", { class: "lead" }, lead.shown, " ", element("span", { class: "sign" }, "∝")), body, more);
 }
 
 /** The rows of a formula, cell by cell: what they add up to is the target's row. */
@@ -230,8 +230,12 @@ function treePicture(tree, names, asks) {
     const [from, to] = [corner(places[parent]), corner(places[i])];
     const [x1, y1, x2, y2] = [from[0] + wide, from[1] + tall / 2, to[0], to[1] + tall / 2];
     made.append(svg("path", { d: `M${x1} ${y1} C${x1 + gap / 2} ${y1} ${x2 - gap / 2} ${y2} ${x2} ${y2}`, class: "edge" }));
+    if (!separators[i]) {
+      made.lastChild.classList.add("fill");
+      return;
+    }
     const label = svg("text", { x: x2 - gap / 2, y: (y1 + y2) / 2 - 7, class: "separator", "text-anchor": "middle" });
-    label.textContent = separators[i] || "∅";
+    label.textContent = separators[i];
     made.append(label);
   });
   tree.cliques.forEach((clique, i) => {

@@ -308,7 +308,7 @@ class Reader {
       node.items.push(this.flow());
       this.space();
       if (this.here === ":") this.refuse("a map in a list stands in braces: {key: value}");
-      this.separate("]");
+      this.separate("]", start);
     }
     this.at += 1;
     return node;
@@ -332,19 +332,20 @@ class Reader {
       const value = empty ? plainScalar("", this.line()) : this.flow();
       node.entries.set(key.text, { ...value, keyLine: key.line });
       this.space();
-      this.separate("}");
+      this.separate("}", start);
     }
     this.at += 1;
     return node;
   }
 
-  separate(close) {
+  separate(close, start) {
     if (this.here === ",") {
       this.at += 1;
       this.space();
       if (this.here === ",") this.refuse("two commas without a value between them");
     } else if (this.here !== close) {
-      this.refuse(this.here === "" ? `${close} is missing at the end` : `, or ${close} is due here; got ${this.rest()}`);
+      if (this.here === "") this.refuse(`this ${this.text[start]} is never closed`, start);
+      this.refuse(`, or ${close} is due here; got ${this.rest()}`);
     }
   }
 
