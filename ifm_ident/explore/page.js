@@ -103,7 +103,11 @@ function setLevels(i, text) {
     complain(new StudyError(fault), `levels-${i}`);
     return;
   }
-  const moved = old.levels.map((level) => levels.findIndex((one) => one.text === level.text));
+  const before = old.levels.map((level) => level.text);
+  const moved = before.map((text, code) => { // by its text; else a new text in its place is its new name
+    const found = levels.findIndex((level) => level.text === text);
+    return found < 0 && code < levels.length && !before.includes(levels[code].text) ? code : found;
+  });
   const keep = (codes) => moved[codes[i]] >= 0;
   const recode = (codes) => replaced(codes, i, moved[codes[i]]);
   const test = study.test.kind === "list" ? { ...study.test, rows: study.test.rows.filter(keep).map(recode) } : study.test;
