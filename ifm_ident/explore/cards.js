@@ -146,6 +146,11 @@ function error(key) {
   return page.message && page.message.key === key ? element("p", { class: "error", id: `${key}-error`, role: "alert" }, visible(page.message.text)) : null;
 }
 
+/** What a field holds: what was typed where that was refused, else what the study says. */
+function typed(key, value) {
+  return page.message && page.message.key === key ? page.message.typed : value;
+}
+
 function trainingCard(view) {
   const { study, answer, target } = view;
   const used = new Map();
@@ -168,7 +173,7 @@ function trainingCard(view) {
       event.preventDefault();
       addTraining(event.target.elements.regime.value);
     } }, element("label", { class: "unseen", for: "add-regime" }, "Another training regime"),
-    element("input", { id: "add-regime", name: "regime", "data-key": "add-regime", placeholder: `such as ${short(view.targetName, 20)}`, autocomplete: "off", spellcheck: "false", "aria-describedby": "add-regime-error" }),
+    element("input", { id: "add-regime", name: "regime", "data-key": "add-regime", placeholder: `such as ${short(view.targetName, 20)}`, value: typed("add-regime", ""), autocomplete: "off", spellcheck: "false", "aria-describedby": "add-regime-error" }),
     element("button", { type: "submit" }, "Add"),
     off ? button(`Drop ${off} left out`, () => editStudy({ train: study.train.filter((row) => row.on) }), { "data-key": "drop" }) : null), error("add-regime"));
 }
@@ -194,10 +199,10 @@ function members(names, own, verb, label, k, part) {
   const chips = (many ? own : names.map((_, i) => i)).map(toggle);
   const list = part === "sigma" ? "every-intervention" : "every-variable";
   const choice = many ? element("input", {
-    class: "more", list, placeholder: "add…", "aria-label": `Add to ${label}`, "data-key": `more-${k}-${part}`, autocomplete: "off", spellcheck: "false",
+    class: "more", list, value: typed(`more-${k}-${part}`, ""), placeholder: "add…", "aria-label": `Add to ${label}`, "data-key": `more-${k}-${part}`, autocomplete: "off", spellcheck: "false",
     onchange: (event) => {
       const i = names.indexOf(event.target.value.trim());
-      if (i < 0) complain(new StudyError(`there is no ${quote(event.target.value.trim())} to add`), `more-${k}-${part}`);
+      if (i < 0) complain(new StudyError(`there is no ${quote(event.target.value.trim())} to add`), `more-${k}-${part}`, event.target.value);
       else if (!own.includes(i)) toggleMember(k, part, i);
     },
   }) : null;
@@ -216,7 +221,7 @@ function nameField(key, label, value, commit) {
 function interventionsCard(study) {
   const rows = study.interventions.map((one, i) => element("li", { class: "row" },
     nameField(`intervention-${i}`, `Name of intervention ${i + 1}`, one.name, (name) => editStudy({ interventions: replaced(study.interventions, i, { ...one, name }) })),
-    element("input", { class: "levels", value: one.levels.map((level) => level.text).join(", "), "aria-label": `Levels of ${one.name}, the baseline first`, "data-key": `levels-${i}`, autocomplete: "off", spellcheck: "false", onchange: (event) => setLevels(i, event.target.value) }),
+    element("input", { class: "levels", value: typed(`levels-${i}`, levelsShown(one.levels)), "aria-label": `Levels of ${one.name}, the baseline first`, "data-key": `levels-${i}`, autocomplete: "off", spellcheck: "false", onchange: (event) => setLevels(i, event.target.value) }),
     button("×", () => removeIntervention(i), { class: "remove", "aria-label": `Remove intervention ${one.name}`, "data-key": `remove-intervention-${i}` }), error(`levels-${i}`)));
   return card("Interventions", "levels, the baseline first", element("ul", { class: "interventions", "data-scroll": "interventions" }, rows),
     button("Add an intervention", addIntervention, { "data-key": "add-intervention" }),
@@ -272,10 +277,10 @@ function mapCard(view) {
   const { map } = view;
   const unseen = map.regimes.length - map.counts[0];
   const identified = map.counts[1] + map.counts[2];
-  const note = unseen ? `${identified.toLocaleString("en")} of ${counted(unseen, "unseen regime")} ${identified === 1 ? "is" : "are"} identified` : "all of them were run";
+  const note = unseen ? `${identified.toLocaleString("en")} of ${counted(unseen, "unseen regime")}${map.whole ? "" : " drawn here"} ${identified === 1 ? "is" : "are"} identified` : "all of them were run";
   const legend = element("ul", { class: "legend" }, VERDICTS.map(({ words }, number) => (map.counts[number]
     ? element("li", {}, element("span", { class: `cell c${number}`, "aria-hidden": "true" }), `${words} (${map.counts[number].toLocaleString("en")})`) : null)));
-  const cut = map.whole ? null : element("p", { class: "quiet" }, `The first ${map.regimes.length.toLocaleString("en")} of ${map.total.toLocaleString("en")} regimes, by the number of interventions off baseline.`);
+  const cut = map.whole ? null : element("p", { class: "quiet" }, `The first ${map.regimes.length.toLocaleString("en")} of ${countText(map.total)} regimes, by the number of interventions off baseline.`);
   const drawn = drawnMap(view);
   if (drawn.card === undefined) { // stays where it is from then on: to lay a thousand cells out again takes longer than all else
     drawn.card = card("All regimes", note, drawn.holder);

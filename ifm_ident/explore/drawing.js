@@ -112,19 +112,22 @@ function formulaPicture(lead, terms, names, given) {
 function sumTable(design, study, block, factors, terms, regime, names, targetName) {
   const used = terms.slice(0, 24);
   const cells = [];
+  const moved = [];
   for (const k of factors) {
     const keys = new Map();
     for (const row of [...used.map(([train]) => design.train[train]), regime]) {
       const levels = design.factors[k].sigma.map((i) => row[i]);
       keys.set(levels.join(), levels);
     }
+    if (keys.size < 2 && factors.length > 4) continue; // one cell throughout says nothing, where there are many
+    moved.push(k);
     for (const levels of [...keys.values()].sort(compareLists)) cells.push({ factor: k, levels });
   }
   if (cells.length > MOST_CELLS || terms.length > used.length) return null;
   const shows = (row, { factor, levels }) => design.factors[factor].sigma.every((i, j) => row[i] === levels[j]);
   const levelNames = ({ factor, levels }) => design.factors[factor].sigma.map((i, j) => study.interventions[i].levels[levels[j]].text);
   const first = (i) => (i === 0 || cells[i].factor !== cells[i - 1].factor ? "first" : "");
-  const groups = factors.map((k) => [k, cells.filter((cell) => cell.factor === k).length]);
+  const groups = moved.map((k) => [k, cells.filter((cell) => cell.factor === k).length]);
   const head = element("thead", {},
     element("tr", {}, element("td", { colspan: 2 }), groups.map(([k, span]) => element("th", { colspan: span, scope: "colgroup", class: "first" }, short(study.factors[k].name, 16)))),
     element("tr", {}, element("th", { scope: "col" }, "q"), element("th", { scope: "col" }, "regime"),
@@ -144,6 +147,12 @@ function sumTable(design, study, block, factors, terms, regime, names, targetNam
     cells.map((cell, i) => element("td", { class: `cell ${first(i)}` }, shows(regime, cell) ? "1" : "0")));
   return element("table", { class: "sum" }, element("caption", { class: "unseen" }, "The rows of the formula's regimes, times their exponents, add up to the row of the target"),
     head, element("tbody", {}, body), element("tfoot", {}, foot));
+}
+
+/** A count that may be very long: 1,024, or about 1.4 × 10^45. */
+function countText(count) {
+  const text = String(count);
+  return text.length > 15 ? `about ${text[0]}.${text[1]} × 10^${text.length - 1}` : count.toLocaleString("en");
 }
 
 /** Powers of two as text: 2, 1/2, 2^(-30). */

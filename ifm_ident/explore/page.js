@@ -74,23 +74,44 @@ function addTraining(text) {
     if (train.some((row) => row.on && compareLists(row.codes, codes) === 0)) throw new StudyError(`${text.trim()} is in the training already`);
     toggleTraining(codes);
   } catch (error) {
-    complain(error, "add-regime");
+    complain(error, "add-regime", text);
   }
 }
 
-function complain(error, key) {
+function complain(error, key, typed) {
   if (!(error instanceof StudyError)) throw error;
-  page.message = { key, text: error.message };
+  page.message = { key, text: error.message, typed };
   render();
 }
 
-/** Levels as typed, "0, 1" or "low, high"; numbers stay numbers. */
+/** Levels as typed, "0, 1" or "low, high"; numbers stay numbers, and quotes hold a comma. */
 function levelsTyped(text) {
-  return text.split(",").map((part) => part.trim()).filter(Boolean).map((part) => {
-    const quotes = part.match(/^"(.*)"$/);
-    if (quotes) return { text: quotes[1], kind: "str" };
+  const parts = text.match(/\s*"(?:[^"\\]|\\.)*"\s*(?=,|$)|[^,]+/g) || [];
+  return parts.map((part) => part.trim()).filter(Boolean).map((part) => {
+    try {
+      if (part.startsWith('"')) return { text: JSON.parse(part), kind: "str" };
+    } catch {
+      return { text: part, kind: "str" };
+    }
     const node = plainScalar(part, 0);
-    return ["int", "float"].includes(node.kind) && node.text !== "inf" ? { text: node.text, kind: node.kind } : { text: part, kind: "str" };
+    const number = ["int", "float"].includes(node.kind) && node.text !== "inf";
+    return { text: number ? node.text : part, kind: number ? node.kind : "str" };
+  });
+}
+
+/** Levels as a field shows them, such that they are read back from it. */
+function levelsShown(levels) {
+  return levels.map(({ text, kind }) => {
+    const [again] = levelsTyped(text);
+    return again && again.text === text && again.kind === kind && levelsTyped(text).length === 1 ? text : quote(text);
+  }).join(", ");
+}
+
+/** Where each of some texts went: by itself, else to a new text in its place, which is its new name; -1 for nowhere. */
+function renamed(before, after) {
+  return before.map((text, i) => {
+    const found = after.indexOf(text);
+    return found < 0 && i < after.length && !before.includes(after[i]) ? i : found;
   });
 }
 
@@ -100,14 +121,10 @@ function setLevels(i, text) {
   const levels = levelsTyped(text);
   const fault = levelFault(levels, old.name);
   if (fault) {
-    complain(new StudyError(fault), `levels-${i}`);
+    complain(new StudyError(fault), `levels-${i}`, text);
     return;
   }
-  const before = old.levels.map((level) => level.text);
-  const moved = before.map((text, code) => { // by its text; else a new text in its place is its new name
-    const found = levels.findIndex((level) => level.text === text);
-    return found < 0 && code < levels.length && !before.includes(levels[code].text) ? code : found;
-  });
+  const moved = renamed(old.levels.map((level) => level.text), levels.map((level) => level.text));
   const keep = (codes) => moved[codes[i]] >= 0;
   const recode = (codes) => replaced(codes, i, moved[codes[i]]);
   const test = study.test.kind === "list" ? { ...study.test, rows: study.test.rows.filter(keep).map(recode) } : study.test;
@@ -156,8 +173,8 @@ function removeIntervention(i) {
 function setVariables(text) {
   const { study } = page.now;
   const names = text.split(",").map((part) => part.trim()).filter(Boolean);
-  const moved = study.variables.map((name) => names.indexOf(name));
-  const fresh = names.map((name, v) => v).filter((v) => !study.variables.includes(names[v]));
+  const moved = renamed(study.variables, names);
+  const fresh = names.map((_, v) => v).filter((v) => !moved.includes(v));
   const factors = study.factors.map((factor, k) => {
     const kept = factor.x.map((v) => moved[v]).filter((v) => v >= 0);
     const x = k === 0 ? [...kept, ...fresh] : kept;

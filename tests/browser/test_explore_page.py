@@ -72,6 +72,7 @@ def test_what_is_edited_is_what_python_reads(browser: Any, poster: Study, tmp_pa
         page.get_by_label("Another training regime").fill("11")
         page.keyboard.press("Enter")
         assert "3 intervention(s)" in page.locator("#add-regime-error").inner_text()
+        assert page.get_by_label("Another training regime").input_value() == "11"
         page.get_by_role("button", name="Add an intervention").click()
         page.get_by_label("Levels of s1").fill("none, low, 2.50")
         page.keyboard.press("Tab")

@@ -92,6 +92,15 @@ def test_the_examples_are_read_from_their_own_text(engine: Any, tmp_path: Path, 
     assert design_here(loaded(found["text"], tmp_path)) == found["design"]
 
 
+def test_levels_are_read_back_from_their_field(engine: Any) -> None:
+    levels = [
+        {"text": text, "kind": kind}
+        for text, kind in (("0", "int"), ("1", "str"), ("2.5", "float"), ("a, b", "str"), ('say "no"', "str"))
+    ]
+    levels += [{"text": text, "kind": "str"} for text in ("low", " padded ", "\\", '"', "x,", "null")]
+    assert engine.evaluate("(levels) => levelsTyped(levelsShown(levels))", levels) == levels
+
+
 HEAD = "interventions: {A: [0, 1], B: [0, 1]}\nfactors: [{sigma: [A]}, {sigma: [B]}]\n"
 
 REFUSED = {
