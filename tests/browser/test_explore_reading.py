@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.errors import InputError
+from ifm_ident.study.reading._nodes import Node
+from ifm_ident.study.reading._yaml_nodes import read_yaml
 from ifm_ident.study.study import load
 from tests.browser.explored import EXAMPLES, design_here, loaded
 
@@ -90,6 +93,72 @@ def test_the_examples_are_read_from_their_own_text(engine: Any, tmp_path: Path, 
     found = read_here(engine, path.read_text(encoding="utf-8"))
     assert found["design"] == design_here(load(path))
     assert design_here(loaded(found["text"], tmp_path)) == found["design"]
+
+
+BITS = [
+    *" \n:,[]{}\"'#a0-.\\!|>?~é%@=+",
+    "  ",
+    "- ",
+    ": ",
+    " #",
+    "&x",
+    "*x",
+    "null",
+    "1e3",
+    "0x1F",
+    "---",
+    "\n  ",
+    "\n- ",
+]
+
+
+def changed(rng: random.Random, text: str) -> str:
+    """A text with one to three small faults."""
+    for _ in range(rng.randint(1, 3)):
+        place, taken = rng.randint(0, len(text)), rng.choice((0, 0, 1, 2))
+        text = text[:place] + rng.choice(BITS) + text[place + taken :]
+    return text
+
+
+def plain(node: Node) -> object:
+    """A tree as the page would show it: texts as they are, all else with its kind."""
+    if node.kind == "map":
+        return {key: plain(one) for key, one in node.entries.items()}
+    if node.kind == "seq":
+        return [plain(one) for one in node.items]
+    return node.value if node.kind == "str" else {node.kind: node.raw}
+
+
+def test_the_page_reads_no_yaml_otherwise_than_python(engine: Any, tmp_path: Path) -> None:
+    """Of texts with faults: what the page takes is what Python takes; it may refuse more."""
+    rng = random.Random(20)
+    seeds = [path.read_text(encoding="utf-8") for path in sorted(EXAMPLES.glob("*.yaml"))] + [*STUDIES.values()]
+    texts = [changed(rng, rng.choice(seeds)) for _ in range(600)]
+    found = engine.evaluate(
+        """(texts) => {
+          const plain = (node) => node.kind === "map"
+            ? Object.fromEntries([...node.entries].map(([key, one]) => [key, plain(one)]))
+            : node.kind === "seq" ? node.items.map(plain)
+            : node.kind === "str" ? node.text : { [node.kind]: node.raw };
+          return texts.map((text) => {
+            try {
+              return plain(readText(text));
+            } catch (error) {
+              if (!(error instanceof StudyError)) throw error;
+              return null;
+            }
+          });
+        }""",
+        texts,
+    )
+    path = tmp_path / "study.yaml"
+    taken = 0
+    for text, ours in zip(texts, found, strict=True):
+        if ours is not None:
+            path.write_text(text, encoding="utf-8")
+            assert plain(read_yaml(path)) == ours, text
+            taken += 1
+    assert 100 < taken < 500
 
 
 def test_levels_are_read_back_from_their_field(engine: Any) -> None:
