@@ -51,7 +51,9 @@ FLOORS = {
         outcome
         conformal
         falsification
+        factors
         estimation
+        suggestion
         simulate
         experiments
         plots
