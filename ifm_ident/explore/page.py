@@ -18,7 +18,7 @@ from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes, UpToOrder
 from ifm_ident.errors import InputError
-from ifm_ident.inert import json_escaped
+from ifm_ident.inert import json_escaped, visible
 from ifm_ident.solve.incidence import BaselineSystem
 from ifm_ident.study.study import Study
 
@@ -58,7 +58,7 @@ def explore_page(study: Study) -> str:
     return string.Template(_source("page.html")).substitute(
         hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         version=html.escape(version("ifm-ident")),
-        title=html.escape(" ".join(study.name.split())),
+        title=html.escape(visible(" ".join(study.name.split()))),
         style=_source("page.css"),
         study=embedded.replace("<", "\\u003c"),
         script=script,
