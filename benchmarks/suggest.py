@@ -1,4 +1,4 @@
-"""Does `ifm suggest` reach the best regime sooner than its peers? Simple regret on truths of its own and on gene pairs.
+"""Does `ifm suggest` reach the best regime sooner than its peers? Simple regret on own truths and on gene pairs.
 
 python benchmarks/suggest.py run RESULTS.jsonl [--truths pairs,saturation,wrong] [--seeds 0:30] [--methods ...]
 IFM_DATA=folder python benchmarks/suggest.py run RESULTS.jsonl --truths genes --seeds 0:10
@@ -37,7 +37,7 @@ RULES = ("suggest-thompson", "suggest-quantile", "factors-ei", "process-ei")
 
 @dataclass(frozen=True, eq=False)
 class Game:
-    """Regimes as codes (r, d), their means and one measurement of each; `start` are run first (repeats allowed)."""
+    """Regimes as codes (r, d), their means and one measurement of each; `start` are run first, repeats too."""
 
     codes: Ints
     mean: Floats
@@ -78,14 +78,16 @@ def own(truth: str, seed: int) -> Game:
 
 
 def genes(seed: int) -> Game:
-    """Growth scores of gene pairs, replayed: singles (pairs with the negative control) and 1% of pairs run first."""
+    """Growth scores of gene pairs, replayed: singles (with the negative control) and 1% of pairs run first."""
     scores: dict[tuple[str, str], list[float]] = defaultdict(list)
     with (Path(os.environ["IFM_DATA"]) / "gene-pairs" / "norman_gamma.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             scores[min(row["id1"], row["id2"]), max(row["id1"], row["id2"])].append(float(row["score"]))
     control = "negative"
     single = {
-        (a if b == control else b): float(np.mean(v)) for (a, b), v in scores.items() if (a == control) != (b == control)
+        (a if b == control else b): float(np.mean(v))
+        for (a, b), v in scores.items()
+        if (a == control) != (b == control)
     }
     names = sorted(single)
     place = {name: i for i, name in enumerate(names)}
@@ -181,7 +183,10 @@ def _suggester(game: Game, method: str, seed: int) -> Suggester:
             "interventions": {name: [0, 1] for name in names},
             "variables": ["y"],
             "factors": game.factors,
-            "train": [{n: int(c) for n, c in zip(names, row, strict=True) if c} for row in np.unique(game.codes[game.start], axis=0)],
+            "train": [
+                {n: int(c) for n, c in zip(names, row, strict=True) if c}
+                for row in np.unique(game.codes[game.start], axis=0)
+            ],
             "test": {"order": 2},
         }
     )

@@ -30,8 +30,8 @@ _LINES: dict[str, Callable[[Suggestions], Iterator[str]]] = {
     default="max",
     show_default=True,
     metavar="GOAL",
-    help="max or min: the largest or smallest mean. hit:0.8: a mean of 0.8 or more. learn: least mean variance over "
-    "--targets. refute: most power against the factors.",
+    help="max or min: the largest or smallest mean. hit:0.8: a mean of 0.8 or more. learn: least mean "
+    "variance over --targets. refute: most power against the factors.",
 )
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Regimes to suggest.")
 @click.option("--outcome", metavar="NAME", help="A column or a variable; needed where the study leaves several.")
@@ -49,7 +49,10 @@ _LINES: dict[str, Callable[[Suggestions], Iterator[str]]] = {
     help="What may be suggested: all (the default), order:2, file:PATH, or a regime. Repeatable.",
 )
 @click.option(
-    "--targets", multiple=True, metavar="SPEC", help="With learn: regimes to learn of, instead of the study's test."
+    "--targets",
+    multiple=True,
+    metavar="SPEC",
+    help="With learn: regimes to learn of, instead of the study's test.",
 )
 @click.option(
     "--cost",
@@ -88,9 +91,14 @@ _LINES: dict[str, Callable[[Suggestions], Iterator[str]]] = {
     help="How densities are modelled by the factors, as in `ifm estimate`.",
 )
 @click.option(
-    "--noise", type=float, metavar="SD", help="The standard deviation of a row, where it is known (one row a regime)."
+    "--noise",
+    type=float,
+    metavar="SD",
+    help="The standard deviation of a row, where it is known (one row a regime).",
 )
-@click.option("--rows", type=float, metavar="N", help="Rows of a run, for learn and refute.  [default: the median]")
+@click.option(
+    "--rows", type=float, metavar="N", help="Rows of a run, for learn and refute.  [default: the median]"
+)
 @click.option(
     "--interaction",
     type=float,
@@ -138,9 +146,9 @@ def command(
 ) -> None:
     """Which regimes to run next, for the best outcome, to learn, or to refute the factors.
 
-    The score is by draws of the candidates' means, from refits on redrawn rows, for identified regimes; of others it
-    is said how many candidates a run of them would identify (`unlocks`). Rows of regimes that are not in `train` do
-    not count: write `train: data` to take all.
+    The score is by draws of the candidates' means, from refits on redrawn rows, for identified regimes; of
+    others it is said how many candidates a run of them would identify (`unlocks`). Rows of regimes that are not
+    in `train` do not count: write `train: data` to take all.
     """
     out = Output(output_format, output, force, quiet)
     asked = load_study(study, quiet)

@@ -69,7 +69,9 @@ class Question:
     @property
     def rows_of_a_run(self) -> float:
         """Rows that a run brings."""
-        return float(np.median(self.samples.sizes[self.samples.present])) if self.rows is None else float(self.rows)
+        return (
+            float(np.median(self.samples.sizes[self.samples.present])) if self.rows is None else float(self.rows)
+        )
 
 
 def answer(asked: Question, batch: int) -> Suggestions:
@@ -129,7 +131,9 @@ def _drawn(asked: Question, identifier: Identifier, pool: Pool, warnings: list[s
             every = len(targets)
             targets = _identified(identifier, targets)
             if len(targets) < every:
-                warnings.append(f"{every - len(targets):,} of {every:,} targets are not identified and do not count")
+                warnings.append(
+                    f"{every - len(targets):,} of {every:,} targets are not identified and do not count"
+                )
         if not len(targets):
             raise InputError(
                 "no target is identified: there is nothing to learn of; name others, or run what `ifm plan` says",
@@ -151,9 +155,7 @@ def _drawn(asked: Question, identifier: Identifier, pool: Pool, warnings: list[s
     return kept, _Drawn(one[:, known], two, three, four, running)
 
 
-def _chosen(
-    asked: Question, pool: Pool, drawn: _Drawn, batch: int, warnings: list[str]
-) -> tuple[Ints, Floats]:
+def _chosen(asked: Question, pool: Pool, drawn: _Drawn, batch: int, warnings: list[str]) -> tuple[Ints, Floats]:
     """Places in the pool, in order, and their scores."""
     if not len(pool.regimes):
         return np.empty(0, dtype=np.int64), np.empty(0)
@@ -198,7 +200,8 @@ def _refuting(asked: Question, pool: Pool, drawn: _Drawn, cost: Floats, warnings
     )
     if not len(joint):
         raise InputError(
-            "no candidate has a joint formula: a run of none would be told beforehand; run what `ifm plan` says first",
+            "no candidate has a joint formula: a run of none would be told beforehand; run what `ifm plan` says "
+            "first",
             argument="goal",
         )
     model = Discrepancies.of(
@@ -217,8 +220,8 @@ def _refuting(asked: Question, pool: Pool, drawn: _Drawn, cost: Floats, warnings
     bears = model.bearing
     if not bears.any():
         raise InputError(
-            "no candidate rests on an effect that the factors deny: nothing that could be run would refute them; take "
-            "other candidates",
+            "no candidate rests on an effect that the factors deny: nothing that could be run would refute them; "
+            "take other candidates",
             argument="candidates",
         )
     if model.left_out:
@@ -334,13 +337,19 @@ def _suggestions(
         nothing = np.full(len(left), np.nan)
         mean, low, high, scores = (np.concatenate([part, nothing]) for part in (mean, low, high, scores))
         rest = np.flatnonzero(others.first_equal(regimes) < 0)[:UNLOCKING]
-        others, gains, prices = others.take(rest), *(tuple(part[i] for i in rest.tolist()) for part in (gains, prices))
+        others, gains, prices = (
+            others.take(rest),
+            *(tuple(part[i] for i in rest.tolist()) for part in (gains, prices)),
+        )
     if len(regimes) < batch:
         warnings.append(f"{counted(len(regimes), 'regime')} of {batch} asked for: no more candidates are left")
     compared = asked.chosen.compared
     left_out = {}
     if compared is not None and len(compared.regimes):
-        left_out = {"regimes": len(compared.regimes), **dict(zip(("factors", "process"), compared.errors, strict=True))}
+        left_out = {
+            "regimes": len(compared.regimes),
+            **dict(zip(("factors", "process"), compared.errors, strict=True)),
+        }
     beliefs = asked.chosen.beliefs
     return Suggestions(
         name=asked.study.name,

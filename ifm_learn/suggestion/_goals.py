@@ -40,13 +40,17 @@ class Goal:
         ifm_ident.errors.InputError: the goal 'hit' needs the mean to be reached; write it after a colon: hit:0.8
         """
         if not isinstance(text, str):
-            raise InputError(f"a goal is a text, got {text!r:.60}; write one of {', '.join(GOALS)}", argument="goal")
+            raise InputError(
+                f"a goal is a text, got {text!r:.60}; write one of {', '.join(GOALS)}", argument="goal"
+            )
         kind, colon, rest = text.strip().partition(":")
         if kind not in get_args(Kind):
             raise InputError(f"unknown goal {text!r:.60}; {nearest(kind, get_args(Kind))}", argument="goal")
         if kind != "hit":
             if colon:
-                raise InputError(f"the goal {kind!r} takes no number, got {text!r:.60}; write {kind}", argument="goal")
+                raise InputError(
+                    f"the goal {kind!r} takes no number, got {text!r:.60}; write {kind}", argument="goal"
+                )
             return cls(kind)  # type: ignore[arg-type]
         if not rest.strip():
             raise InputError(

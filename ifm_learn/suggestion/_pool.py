@@ -1,4 +1,4 @@
-"""The candidates: which of them may be run, which have a mean, and the few of very many that are looked at closely."""
+"""The candidates: which of them may be run, which have a mean, and the few of very many to look at."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def require_some(pool: Pool, unlocking: int) -> None:
     ]
     words = ", ".join(f"{n:,} {what}" for n, what in reasons if n)
     raise InputError(
-        f"of {told.candidates:,} candidates none is left: {words or 'there are none'}; allow more of them, or take "
-        "other candidates",
+        f"of {told.candidates:,} candidates none is left: {words or 'there are none'}; allow more of them, or "
+        "take other candidates",
         argument="candidates",
     )

@@ -25,11 +25,14 @@ _MOST_ACTIVE = 12
 _NOTHING = 1e-9
 
 
-def denied(model: Model, regimes: Regimes, known: dict[Active, int] | None = None) -> tuple[csr_array, dict[Active, int]]:
+def denied(
+    model: Model, regimes: Regimes, known: dict[Active, int] | None = None
+) -> tuple[csr_array, dict[Active, int]]:
     """Which joint effects that no factor allows each regime holds, shape (r, effects), and their columns.
 
     An effect is of a level whose intervention is in no factor, of two levels off baseline whose interventions
-    share none, or of three where each two share one and no factor holds all. With `known` columns others are left out.
+    share none, or of three where each two share one and no factor holds all. With `known` columns others are
+    left out.
 
     >>> from ifm_ident import Factor, Intervention
     >>> bits = tuple(Intervention(name, (0, 1)) for name in "ABC")

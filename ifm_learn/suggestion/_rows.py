@@ -29,7 +29,9 @@ def samples_of(
         found = read_samples(study, data, outcome=outcome, scale=scale)
     except InputError as error:
         if outcome is not None and "no column" in str(error):
-            raise InputError(f"{error} (the outcome; variables are {', '.join(variables)})", argument="outcome") from None
+            raise InputError(
+                f"{error} (the outcome; variables are {', '.join(variables)})", argument="outcome"
+            ) from None
         raise
     if found.outcomes:
         raise InputError(

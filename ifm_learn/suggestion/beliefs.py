@@ -155,7 +155,13 @@ class Chosen:
 
 
 def choose_beliefs(
-    posterior: Posterior | None, samples: Samples, column: int, model: ModelName, seed: int, count: int, noise: float | None = None
+    posterior: Posterior | None,
+    samples: Samples,
+    column: int,
+    model: ModelName,
+    seed: int,
+    count: int,
+    noise: float | None = None,
 ) -> Chosen:
     """By the factors, unless a process errs less at regimes left out, or is asked for."""
     if model == "factors":
@@ -191,7 +197,9 @@ def choose_beliefs(
         f"Gaussian process {by_process:.3g}"
     )
     if compared.prefers_process:
-        return Chosen(ByProcess(process, seed, count, scatter), "process", f"a Gaussian process: {detail}", compared)
+        return Chosen(
+            ByProcess(process, seed, count, scatter), "process", f"a Gaussian process: {detail}", compared
+        )
     return Chosen(ByFactors(posterior), "factors", f"the factors: {detail}", compared)
 
 

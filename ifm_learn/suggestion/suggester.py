@@ -10,7 +10,6 @@ from typing import get_args
 import numpy as np
 
 from ifm_ident import Design, InputError, Regimes, Study
-from ifm_ident.arrays import Ints
 from ifm_ident.errors import nearest
 from ifm_ident.planning import AddedUp, Candidates, Listed, OneEach
 from ifm_ident.study import data_regimes, read_regimes, table_of
@@ -97,14 +96,23 @@ class Suggester:
         self.acquisition: Acquisition | None = checked_acquisition(acquisition, self.goal)
         self.seed = checked_seed(seed)
         if model not in get_args(ModelName):
-            raise InputError(f"unknown model {model!r:.60}; {nearest(str(model), get_args(ModelName))}", argument="model")
+            raise InputError(
+                f"unknown model {model!r:.60}; {nearest(str(model), get_args(ModelName))}", argument="model"
+            )
         if self.goal.kind == "refute" and model == "process":
-            raise InputError("the goal refute is about the factors; take the model 'factors' or 'auto'", argument="model")
+            raise InputError(
+                "the goal refute is about the factors; take the model 'factors' or 'auto'", argument="model"
+            )
         for name, value in {"noise": noise, "rows": rows, "interaction": interaction, "screen": screen}.items():
             if value is not None and not (0 < value < np.inf):
                 raise InputError(f"{name} is a finite number above 0, got {value!r}", argument=name)
         self.model: ModelName = "factors" if self.goal.kind == "refute" else model
-        self.energy, self.noise, self.rows, self.interaction = check_energy(energy), noise, rows, float(interaction)
+        self.energy, self.noise, self.rows, self.interaction = (
+            check_energy(energy),
+            noise,
+            rows,
+            float(interaction),
+        )
         self.screen, self.time_limit = int(screen), time_limit
         self.repeats = self.goal.kind == "learn" if repeats is None else repeats
         self.study, self._say = study, say or (lambda _: None)
@@ -120,8 +128,14 @@ class Suggester:
         self._forbidden = study.with_test(forbid, "forbid").test if forbid else ()
         for name in (same,) if isinstance(same, str) else same:
             if name not in study.model.position:
-                raise InputError(f"same: unknown intervention {name!r:.60}; {nearest(name, study.model.position)}", argument="same")
-        self._same = np.array(sorted({study.model.position[name] for name in ((same,) if isinstance(same, str) else same)}), dtype=np.int64)
+                raise InputError(
+                    f"same: unknown intervention {name!r:.60}; {nearest(name, study.model.position)}",
+                    argument="same",
+                )
+        self._same = np.array(
+            sorted({study.model.position[name] for name in ((same,) if isinstance(same, str) else same)}),
+            dtype=np.int64,
+        )
         self.samples, self.column, self.outcome = samples_of(study, data, outcome, self.goal.kind)
         self._asked_for = outcome
         self.pending = self._regimes_of(pending)
@@ -177,7 +191,9 @@ class Suggester:
                     seed=self.seed,
                 )
                 self._say("comparing models at regimes left out")
-            self._chosen = choose_beliefs(posterior, self.samples, self.column, self.model, self.seed, DRAWS, self.noise)
+            self._chosen = choose_beliefs(
+                posterior, self.samples, self.column, self.model, self.seed, DRAWS, self.noise
+            )
         return self._chosen
 
     def _spaces_of(self, candidates: str | Sequence[str]) -> Study:
@@ -190,7 +206,8 @@ class Suggester:
             if "too many" not in str(error):
                 raise
             self.notes.append(
-                "all regimes are too many to go through: candidates are the study's test regimes (`candidates` names others)"
+                "all regimes are too many to go through: candidates are the study's test regimes "
+                "(`candidates` names others)"
             )
             return self.study
         return every

@@ -13,7 +13,17 @@ import pyarrow as pa
 
 from ifm_ident.design import format_regimes, regime_map
 from ifm_ident.results import Listing, csv_line, document
-from ifm_ident.show import aligned, code, counted, html_table, shortened, text_table, warning_lines, warnings_html, wrapped
+from ifm_ident.show import (
+    aligned,
+    code,
+    counted,
+    html_table,
+    shortened,
+    text_table,
+    warning_lines,
+    warnings_html,
+    wrapped,
+)
 from ifm_learn.suggestion.suggestions import Suggestions
 
 SCHEMA = "ifm-suggestion/1"
@@ -100,7 +110,9 @@ def csv_lines(found: Suggestions) -> Iterator[str]:
     """One line a regime of the batch; missing numbers are empty."""
     yield csv_line(COLUMNS)
     for entry in arrow_table(found).to_pylist():
-        yield csv_line("true" if value is True else "false" if value is False else value for value in entry.values())
+        yield csv_line(
+            "true" if value is True else "false" if value is False else value for value in entry.values()
+        )
 
 
 def arrow_table(found: Suggestions) -> pa.Table:
@@ -168,7 +180,14 @@ def _heading(found: Suggestions) -> str:
 
 def _columns(found: Suggestions) -> tuple[str, ...]:
     unlocks = ("unlocks",) if found.unlocks.any() else ()
-    return ("regime", _SCORES[found.rule], "mean", "90% interval", *(("cost",) if _priced(found) else ()), *unlocks)
+    return (
+        "regime",
+        _SCORES[found.rule],
+        "mean",
+        "90% interval",
+        *(("cost",) if _priced(found) else ()),
+        *unlocks,
+    )
 
 
 def _priced(found: Suggestions) -> bool:

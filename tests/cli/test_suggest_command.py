@@ -80,7 +80,7 @@ def test_table_and_csv(ifm: Ifm, study: Path, tmp_path: Path) -> None:
     assert "16 candidates: 5 run already." in out
     text = ifm(study, "--format", "csv", "--batch", 2, "--quiet")[1].splitlines()
     assert text[0] == ",".join(COLUMNS)
-    assert text[1].startswith("1101,")
+    assert text[1].startswith('"A=1,B=1,D=1",')
     assert text[1].endswith(",1.0,true,0")
     assert ifm(study, "-o", tmp_path / "out.txt")[2].endswith("out.txt: 1 regime to run next\n")
     assert ifm(study, "-o", tmp_path / "out.txt")[0] == 2
@@ -96,7 +96,14 @@ def test_costs_pending_forbidden_and_same(ifm: Ifm, study: Path, tmp_path: Path)
     table(tmp_path / "running.csv", {name: [int(c)] for name, c in zip("ABCD", best[0], strict=True)})
     assert best[0] not in regimes("--batch", 9, "--pending", tmp_path / "running.csv")
     assert regimes("--forbid", best[0]) == regimes("--pending", tmp_path / "running.csv", "--acquisition", "mean")
-    assert set(regimes("--batch", 9, "--candidates", "order:2")) == {"1100", "1010", "1001", "0110", "0101", "0011"}
+    assert set(regimes("--batch", 9, "--candidates", "order:2")) == {
+        "1100",
+        "1010",
+        "1001",
+        "0110",
+        "0101",
+        "0011",
+    }
     (tmp_path / "cost.csv").write_text("A,B,C,D,cost\n1,1,0,0,1\n1,1,0,1,1000\n0,1,0,1,1\n")
     assert regimes("--cost", tmp_path / "cost.csv", "--batch", 1) == ["1100"]
     (tmp_path / "cost.csv").write_text("A,B,C,D,cost\n1,1,0,0,1\n1,1,0,1,1\n0,1,0,1,1\n")

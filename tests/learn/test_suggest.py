@@ -52,9 +52,7 @@ def test_a_batch_of_improvements_is_the_greedy_choice_of_joint_ones(draws: np.nd
     found = rules.improvement(some, np.zeros(2_000), 3, ONES)
     taken: list[int] = []
     for _ in range(3):
-        joint = {
-            j: np.maximum(some[:, [*taken, j]].max(axis=1), 0).mean() for j in range(6) if j not in taken
-        }
+        joint = {j: np.maximum(some[:, [*taken, j]].max(axis=1), 0).mean() for j in range(6) if j not in taken}
         taken.append(max(joint, key=lambda j: joint[j]))
     assert found.chosen.tolist() == taken
     assert found.worth == pytest.approx(np.maximum(some[:, taken].max(axis=1), 0).mean())
@@ -70,7 +68,8 @@ def test_probabilities_of_passing_are_normal_tails(draws: np.ndarray) -> None:
 def test_thompson_draws_the_best_of_draws(draws: np.ndarray) -> None:
     some = draws[:5_000]
     first = [
-        int(rules.thompson(some, np.zeros(5_000), 1, ONES, np.random.default_rng(i)).chosen[0]) for i in range(2_000)
+        int(rules.thompson(some, np.zeros(5_000), 1, ONES, np.random.default_rng(i)).chosen[0])
+        for i in range(2_000)
     ]
     share = np.bincount(some.argmax(axis=1), minlength=6) / 5_000
     assert np.bincount(first, minlength=6) / 2_000 == pytest.approx(share, abs=0.05)
