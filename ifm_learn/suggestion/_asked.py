@@ -31,6 +31,9 @@ MOST_TARGETS = 2_000
 MOST_UNLOCKING = 2**22
 """Of more candidates it is not looked at what runs would identify."""
 
+CHUNK = 16_384
+"""Candidates that are looked at together."""
+
 _LIKELY = (Status.OBSERVED, Status.IDENTIFIED)
 _LOW, _HIGH = 0.05, 0.95
 _FAR = 2.0
@@ -81,7 +84,7 @@ def answer(asked: Question, batch: int) -> Suggestions:
     beliefs = asked.chosen.beliefs
     asked.say("going through the candidates")
     pool = gather(
-        asked.spaces.targets(),
+        asked.spaces.targets(CHUNK),
         asked.allowed,
         identifier,
         asked.pending,
@@ -89,7 +92,8 @@ def answer(asked: Question, batch: int) -> Suggestions:
         repeats=asked.repeats,
         identified_only=beliefs.needs_identification,
         same=asked.same,
-        keep=asked.screen,
+        keep=max(asked.screen, batch),
+        batch=batch,
     )
     asked.say("what other runs would identify")
     unlocking = _unlocking(asked, pool.counted, max(UNLOCKING, batch), warnings)
@@ -342,7 +346,10 @@ def _suggestions(
             *(tuple(part[i] for i in rest.tolist()) for part in (gains, prices)),
         )
     if len(regimes) < batch:
-        warnings.append(f"{counted(len(regimes), 'regime')} of {batch} asked for: no more candidates are left")
+        alike = " at these levels" if len(asked.same) else ""
+        warnings.append(
+            f"{counted(len(regimes), 'regime')} of {batch} asked for: no more candidates are left{alike}"
+        )
     compared = asked.chosen.compared
     left_out = {}
     if compared is not None and len(compared.regimes):

@@ -96,11 +96,11 @@ class LeftOut:
 
     @property
     def prefers_process(self) -> bool:
-        """Whether the factors err more than the process does."""
+        """Whether the factors' squared errors are larger by more than a standard error of the difference."""
         if len(self.regimes) < FEWEST:
             return False
-        by_factors, by_process = self.errors
-        return by_factors > by_process
+        more = self.factors**2 - self.process**2
+        return bool(more.mean() > more.std(ddof=1) / np.sqrt(len(more)))
 
 
 @one_thread()

@@ -84,7 +84,8 @@ class Suggester:
         test regimes where these are too many to go through), targets the study's test regimes. cost: a table of
         costs. pending: a table of regimes that are running. same: interventions at one level within a batch.
         repeats: whether regimes that were run are candidates; by default for `learn` only. model: `factors`,
-        `process` (a Gaussian process), or `auto`, which of them errs less at regimes left out. energy, time_limit:
+        `process` (a Gaussian process), or `auto`, the factors unless these err clearly more at
+        regimes left out. energy, time_limit:
         as of `estimate_study`. noise: the standard deviation of a row, where it is known. rows: of a run, by
         default the median over training regimes. interaction: for `refute`, how large effects that the factors
         deny might be, in standard deviations of a row. screen: of how many candidates draws are made.
