@@ -81,7 +81,8 @@ _LINES: dict[str, Callable[[Suggestions], Iterator[str]]] = {
     type=click.Choice(get_args(ModelName)),
     default="auto",
     show_default=True,
-    help="factors; a Gaussian process over level names, process; or auto: the factors unless they err more at regimes left out.",
+    help="factors; a Gaussian process over level names, process; or auto: the factors unless they clearly err "
+    "more at regimes left out.",
 )
 @click.option(
     "--energy",
