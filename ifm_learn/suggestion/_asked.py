@@ -190,6 +190,7 @@ def _rule(asked: Question, pool: Pool, drawn: _Drawn, cost: Floats, warnings: li
         return lambda which, count: rules.thompson(
             draws[:, which], best, count, cost[which], stream(asked.seed, f"thompson {asked.turn}")
         )
+    named: dict[str, Callable[[Floats, Floats, int, Floats], rules.Batch]]
     named = {"ei": rules.improvement, "quantile": rules.quantile, "mean": rules.greedy}
     rule = named[asked.acquisition or "ei"]
     return lambda which, count: rule(draws[:, which], best, count, cost[which])
@@ -328,7 +329,9 @@ def _suggestions(
     low, high = np.quantile(drawn.candidates[:, chosen], [_LOW, _HIGH], axis=0)
     identified = pool.identified[chosen].astype(bool)
     unlocks = np.zeros(len(chosen), dtype=np.int64)
-    others, gains, prices = Regimes.from_active([], width), (), ()
+    others = Regimes.from_active([], width)
+    gains: tuple[int, ...] = ()
+    prices: tuple[Fraction, ...] = ()
     if unlocking is not None:
         others, gains, prices = unlocking.regimes, unlocking.gains, unlocking.costs
         where = regimes.first_equal(others)
@@ -341,17 +344,15 @@ def _suggestions(
         nothing = np.full(len(left), np.nan)
         mean, low, high, scores = (np.concatenate([part, nothing]) for part in (mean, low, high, scores))
         rest = np.flatnonzero(others.first_equal(regimes) < 0)[:UNLOCKING]
-        others, gains, prices = (
-            others.take(rest),
-            *(tuple(part[i] for i in rest.tolist()) for part in (gains, prices)),
-        )
+        at = rest.tolist()
+        others, gains, prices = others.take(rest), tuple(gains[i] for i in at), tuple(prices[i] for i in at)
     if len(regimes) < batch:
         alike = " at these levels" if len(asked.same) else ""
         warnings.append(
             f"{counted(len(regimes), 'regime')} of {batch} asked for: no more candidates are left{alike}"
         )
     compared = asked.chosen.compared
-    left_out = {}
+    left_out: dict[str, float] = {}
     if compared is not None and len(compared.regimes):
         left_out = {
             "regimes": len(compared.regimes),

@@ -167,7 +167,8 @@ def choose_beliefs(
     if model == "factors":
         assert posterior is not None
         return Chosen(ByFactors(posterior), "factors", "the factors, as asked", None)
-    process, scatter, why = None, 0.0, ""
+    process: Process | None = None
+    scatter, why = 0.0, ""
     if samples.design.model.has_bases:
         why = "levels with values have no process here"
     elif len(samples.present) > MOST_REGIMES:

@@ -125,7 +125,7 @@ class Suggester:
         self.notes: list[str] = []
         self._spaces = self._spaces_of(candidates)
         self._targets = study.with_test(targets, "targets") if targets else study
-        self._prices: Prices = study.prices(cost)  # type: ignore[assignment]
+        self._prices = study.prices(cost)
         self._forbidden = study.with_test(forbid, "forbid").test if forbid else ()
         for name in (same,) if isinstance(same, str) else same:
             if name not in study.model.position:
