@@ -174,7 +174,7 @@ def _rule(asked: Question, pool: Pool, drawn: _Drawn, cost: Floats, warnings: li
     if goal.kind == "refute":
         return _refuting(asked, pool, drawn, cost, warnings)
     if goal.kind == "learn":
-        noise = np.full(len(cost), _row_variance(asked) / asked.rows_of_a_run)
+        noise = np.full(len(cost), asked.chosen.beliefs.row_variance / asked.rows_of_a_run)
         running = drawn.pending if drawn.pending.shape[1] else None
         return lambda which, count: rules.learning(
             drawn.candidates[:, which], drawn.targets, count, cost[which], noise[which], running
@@ -248,13 +248,6 @@ def _posterior(asked: Question) -> Posterior:
     return beliefs.posterior
 
 
-def _row_variance(asked: Question) -> float:
-    beliefs = asked.chosen.beliefs
-    if isinstance(beliefs, ByFactors):
-        return beliefs.posterior.row_variance
-    return beliefs.row_variance
-
-
 def _looks(asked: Question, identifier: Identifier, regimes: Regimes, cost: Ints) -> Floats:
     """How good candidates look by moments alone, for their cost; nan where these are not known."""
     beliefs, found = asked.chosen.beliefs, np.full(len(regimes), np.nan)
@@ -297,6 +290,21 @@ def _unlocking(asked: Question, told: Counted, count: int, warnings: list[str]) 
     )
 
 
+def _gain(asked: Question, regime: Regimes) -> int:
+    """How many candidates one regime would identify."""
+    prices = ListedPrices(regime, np.ones(1, dtype=np.int64), Fraction(1))
+    several = len(asked.study.model.covers) > 1
+    found = single_regimes(
+        asked.samples.design,
+        asked.spaces.targets,
+        Candidates(asked.study.model, prices),
+        "conditional" if several else "joint",
+        count=1,
+        booked=asked.pending,
+    )
+    return sum(found.gains)
+
+
 def _offered(asked: Question) -> Candidates | None:
     """The candidates as a plan takes them, without those that are running."""
     allowed, spaces = asked.allowed, asked.spaces.test
@@ -336,6 +344,8 @@ def _suggestions(
         others, gains, prices = unlocking.regimes, unlocking.gains, unlocking.costs
         where = regimes.first_equal(others)
         unlocks = np.where(where >= 0, np.array([*gains, 0])[where], 0)
+        for row in np.flatnonzero(~identified & (where < 0)).tolist():  # a process has suggested these
+            unlocks[row] = _gain(asked, regimes.take(np.array([row])))
         left = _to_fill(asked, regimes, others, batch)
         regimes = Regimes.concatenate([regimes, others.take(left)])
         cost += [prices[i] for i in left.tolist()]
@@ -397,4 +407,5 @@ def _to_fill(asked: Question, regimes: Regimes, others: Regimes, batch: int) -> 
     if open_places <= 0 or not len(at):
         return at[:0]
     groups = group_of(Regimes.concatenate([regimes, others.take(at)]), asked.same)
-    return at[groups[len(regimes) :] == groups[0]][:open_places]
+    found: Ints = at[groups[len(regimes) :] == groups[0]][:open_places]
+    return found

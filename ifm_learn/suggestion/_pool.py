@@ -11,9 +11,6 @@ from ifm_ident import Identifier, InputError, Regimes, Status
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.planning import Candidates
 
-SCREEN = 2_000
-"""As many candidates as draws are made of, of those that look best by a linear model."""
-
 _LIKELY = (Status.OBSERVED, Status.IDENTIFIED)
 
 Score = Callable[[Regimes, Ints], Floats]

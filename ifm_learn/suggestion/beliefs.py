@@ -38,6 +38,10 @@ class Beliefs(Protocol):
     def needs_identification(self) -> bool:
         """Whether only identified regimes have a mean."""
 
+    @property
+    def row_variance(self) -> float:
+        """The variance of a row within its regime."""
+
 
 @dataclass(frozen=True, eq=False)
 class ByFactors:
@@ -50,9 +54,14 @@ class ByFactors:
         """By least squares, of jointly identified regimes; InputError for others."""
         linear = self.posterior.linear
         spread = self.posterior.coefficients - self.posterior.coefficients.mean(axis=0)
-        root = np.linalg.qr(spread / np.sqrt(len(spread)), mode="r")
         rows = linear.design.rows(regimes)
-        return linear.means(regimes)[:, 0], np.sqrt(np.square(rows @ root.T).sum(axis=1))
+        variance = rows.multiply(rows @ (spread.T @ spread / len(spread))).sum(axis=1)
+        return linear.means(regimes)[:, 0], np.sqrt(np.maximum(np.asarray(variance).ravel(), 0))
+
+    @property
+    def row_variance(self) -> float:
+        """Of the rows within their regimes."""
+        return self.posterior.row_variance
 
     def draws(self, regimes: Regimes) -> Floats:
         """By the ladder."""

@@ -19,10 +19,12 @@ from ifm_learn.ladder.rungs import check_energy
 from ifm_learn.randomness import checked_seed, one_thread
 from ifm_learn.suggestion._asked import Question, answer
 from ifm_learn.suggestion._goals import Acquisition, Goal, checked_acquisition
-from ifm_learn.suggestion._pool import SCREEN
 from ifm_learn.suggestion._rows import samples_of, together
 from ifm_learn.suggestion.beliefs import Chosen, ModelName, choose_beliefs
 from ifm_learn.suggestion.suggestions import Suggestions
+
+SCREEN = 2_000
+"""As many candidates as draws are made of, of those that look best by a linear model."""
 
 ACQUISITIONS = get_args(Acquisition)
 Say = Callable[[str], None]

@@ -299,6 +299,20 @@ def test_regimes_that_are_not_identified_have_no_score_but_what_they_unlock() ->
     assert [entry["interval"] for entry in json.loads("\n".join(json_lines(found)))["results"]][1:] == [None] * 3
 
 
+def test_a_process_scores_all_and_says_what_they_unlock() -> None:
+    train = ["000", "100", "010", "001"]
+    found = Suggester(pairs(train), few(train), model="process").ask(4)
+    assert np.isfinite(found.score).all()
+    assert sorted(found.names()) == ["011", "101", "110", "111"]
+    assert dict(zip(found.names(), found.unlocks.tolist(), strict=True)) == {
+        "101": 0,
+        "110": 1,
+        "011": 1,
+        "111": 1,
+    }
+    assert found.identified.tolist() == [name == "101" for name in found.names()]
+
+
 def test_factors_that_err_more_give_way_to_a_process() -> None:
     every = ["".join(code) for code in itertools.product("01", repeat=4)]
     table = rows(every[:12], 2, noise=0.02)
