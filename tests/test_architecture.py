@@ -34,7 +34,7 @@ FLOORS = {
         results
         parts
         show verification
-        plots
+        explore plots
         report
         commands
         _views cli
@@ -51,6 +51,7 @@ FLOORS = {
         outcome
         conformal
         falsification
+        factors
         estimation
         suggestion
         simulate

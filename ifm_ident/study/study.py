@@ -27,7 +27,7 @@ from ifm_ident.study.reading._nodes import Node, Place, node_from_plain
 from ifm_ident.study.reading._study_fields import DataSpec, FieldReader, model_from, require_keys, text_of
 from ifm_ident.study.reading._table import RowError
 from ifm_ident.study.reading._tables import read_data_regimes
-from ifm_ident.study.reading._yaml_nodes import read_yaml
+from ifm_ident.study.reading._yaml_nodes import parse_yaml, read_yaml
 from ifm_ident.views import Prose, view
 
 if TYPE_CHECKING:
@@ -451,7 +451,15 @@ def load(path: str | Path) -> Study:
     ifm_ident.errors.InputError: no-such-study.yaml: there is no such file
     """
     path = Path(path)
-    root = read_yaml(path)
+    return _checked(read_yaml(path), path)
+
+
+def read_text(text: str, path: Path) -> Study:
+    """The study of a text, read as if it stood in the file `path`; InputError as for `load`."""
+    return _checked(parse_yaml(text, str(path)), path)
+
+
+def _checked(root: Node, path: Path) -> Study:
     try:
         return _study(root, path.parent, path)
     except RowError:
