@@ -2,7 +2,7 @@
 
 python benchmarks/suggest.py run RESULTS.jsonl [--truths pairs,saturation,wrong] [--seeds 0:30] [--methods ...]
 IFM_DATA=folder python benchmarks/suggest.py run RESULTS.jsonl --truths genes --seeds 0:10
-python benchmarks/suggest.py report RESULTS.jsonl        (writes suggest.md and suggest.png beside this file)
+python benchmarks/suggest.py report RESULTS.jsonl        (prints the tables of suggest.md, draws suggest.png)
 
 `run` adds what is not in the file yet, a line a truth, method and seed. Needs `pip install bayesian-optimization`.
 """
@@ -274,7 +274,6 @@ def report(rows: list[dict]) -> None:
     lines = []
     for truth in [name for name in TRUTHS if name in found]:
         lines += [f"## {TITLES[truth]}", "", _table_of(found[truth], cpu[truth]), ""]
-    (HERE / "suggest-tables.md").write_text("\n".join(lines), encoding="utf-8")
     picture({truth: found[truth] for truth in TRUTHS if truth in found})
     print("\n".join(lines))
 
@@ -316,7 +315,10 @@ def picture(found: dict[str, dict[str, dict[int, list[float]]]]) -> None:
             if method not in methods:
                 continue
             curves = np.array(list(methods[method].values()))
-            mean, error = curves.mean(axis=0), curves.std(axis=0, ddof=1) / np.sqrt(len(curves))
+            mean, error = (
+                curves.mean(axis=0),
+                curves.std(axis=0, ddof=min(len(curves) - 1, 1)) / np.sqrt(len(curves)),
+            )
             ax.plot(range(len(mean)), mean, color=colour, linestyle=line, marker="o", markersize=3)
             ax.fill_between(range(len(mean)), mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
         ax.set_ylim(bottom=0)
