@@ -1,7 +1,8 @@
 """How often `choose_factors` adds what does not act, finds what does, and names the right variables.
 
-Run `python benchmarks/factors.py null power scope units curse data -o benchmarks` (about half an hour on one core; any of these
-parts by itself; `data` needs IFM_DATA): tables in `factors.md`, the power curves in `factors.png`.
+Run `python benchmarks/factors.py null power scope units curse data -o benchmarks` (a quarter of an hour on one core;
+any of these parts by itself; `data` needs IFM_DATA): tables in `factors.md`, the power curves in `factors.png`. Cells
+that are done stand in `.factors.json` and are not done again; `--seconds 30` stops after so much work.
 
 Null studies have A and B in separate factors, in truth; four regimes, ctrl, A, B and A+B. Rows are drawn from a pool of
 400,000 that is re-weighted by the truth's tilts (`truths.py`), so that the null holds exactly, whatever the shape.
@@ -14,6 +15,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import binom, norm
@@ -64,6 +66,20 @@ def drawn(kind: str, rows: int, rng: np.random.Generator, shift: float = 0.0, ic
     return study, Samples(study.design, regime, np.concatenate(x), unit=np.concatenate(unit) if each > 1 else None)
 
 
+CELLS: dict[str, object] = {}
+BUDGET = [float("inf"), Path()]
+
+
+def cell(key: str, work: Callable[[], Any]) -> Any:
+    """What `work` gives, remembered; no new work once the seconds allowed are over."""
+    if key not in CELLS:
+        if time.process_time() > BUDGET[0]:
+            raise SystemExit(f"stopped before {key}")
+        CELLS[key] = work()
+        BUDGET[1].write_text(json.dumps(CELLS))
+    return CELLS[key]
+
+
 def chosen(study: Study, samples: Samples, **how: object) -> ChosenFactors:
     return choose_factors(study, samples, resamples=0, **how)  # type: ignore[arg-type]
 
@@ -88,28 +104,32 @@ def null_part() -> list[str]:
         "| --- | --- | --- | --- | --- |",
     ]
     for kind, words in KINDS.items():
-        cells, count = [], 0
-        for rows in (10, 50, 200):
-            any_added = any_p = 0
-            for seed in range(STUDIES):
-                study, samples = drawn(kind, rows, np.random.default_rng([seed, rows]))
-                found = chosen(study, samples, seed=seed)
-                new = [one for one in found.findings if not one.candidate.present]
-                count = len(new)
-                any_added += bool(added(found))
-                any_p += any((one.p_adjusted if one.p_adjusted is not None else 1.0) <= 0.05 for one in new)
-            cells.append(f"{any_added / STUDIES:.1%} ({any_p / STUDIES:.1%})")
-        lines.append(f"| {words} | {count} | {' | '.join(cells)} |")
-        print(lines[-1], flush=True)
-    cells = []
-    for rows in (10, 50, 200):
-        hits = 0
-        for seed in range(STUDIES):
-            hits += bool(added(chosen(*full(rows, np.random.default_rng([seed, rows, 7])), seed=seed)))
-        cells.append(f"{hits / STUDIES:.1%}")
+        shares = [cell(f"null {kind} {rows}", lambda k=kind, n=rows: null_cell(k, n)) for rows in (10, 50, 200)]
+        cells = (f"{one / STUDIES:.1%} ({p / STUDIES:.1%})" for _, one, p in shares)
+        lines.append(f"| {words} | {shares[0][0]} | {' | '.join(cells)} |")
+    shares = [cell(f"null full {rows}", lambda n=rows: full_cell(n)) for rows in (10, 50, 200)]
+    cells = (f"{one / STUDIES:.1%}" for one in shares)
     lines.append(f"| three interventions, full 2 x 2 x 2, two correlated normals | 9 | {' | '.join(cells)} |")
-    print(lines[-1], flush=True)
     return [*lines, ""]
+
+
+def null_cell(kind: str, rows: int) -> list[int]:
+    """How many candidates, in how many studies one was added, and in how many one had so small a p-value."""
+    count = any_added = any_p = 0
+    for seed in range(STUDIES):
+        study, samples = drawn(kind, rows, np.random.default_rng([seed, rows]))
+        found = chosen(study, samples, seed=seed)
+        new = [one for one in found.findings if not one.candidate.present]
+        count = len(new)
+        any_added += bool(added(found))
+        any_p += any((one.p_adjusted if one.p_adjusted is not None else 1.0) <= 0.05 for one in new)
+    return [count, any_added, any_p]
+
+
+def full_cell(rows: int) -> int:
+    return sum(
+        bool(added(chosen(*full(rows, np.random.default_rng([seed, rows, 7])), seed=seed))) for seed in range(STUDIES)
+    )
 
 
 EIGHT = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
@@ -144,18 +164,22 @@ def power_part() -> tuple[list[str], dict[str, dict[str, list[float]]]]:
     for kind in ("near", "gamma"):
         for rung in ("auto", "linear"):
             for rows in (10, 50, 200):
-                shares = []
-                for shift in SHIFTS:
-                    hits = 0
-                    for seed in range(POWER_STUDIES):
-                        study, samples = drawn(kind, rows, np.random.default_rng([seed, rows, 1]), shift)
-                        pair = [{"sigma": ["A", "B"]}]
-                        hits += bool(added(chosen(study, samples, candidates=pair, rung=rung, seed=seed)))
-                    shares.append(hits / POWER_STUDIES)
+                shares = [
+                    cell(f"power {kind} {rung} {rows} {shift}", lambda a=(kind, rung, rows, shift): power_cell(*a))
+                    for shift in SHIFTS
+                ]
                 curves.setdefault(f"{KINDS[kind]}, {rung}", {})[str(rows)] = shares
                 lines.append(f"| {KINDS[kind]} | {rung} | {rows} | " + " | ".join(f"{s:.0%}" for s in shares) + " |")
-                print(lines[-1], flush=True)
-    return [*lines, ""], curves
+        return [*lines, ""], curves
+
+
+def power_cell(kind: str, rung: str, rows: int, shift: float) -> float:
+    hits = 0
+    for seed in range(POWER_STUDIES):
+        study, samples = drawn(kind, rows, np.random.default_rng([seed, rows, 1]), shift)
+        pair = [{"sigma": ["A", "B"]}]
+        hits += bool(added(chosen(study, samples, candidates=pair, rung=rung, seed=seed)))
+    return hits / POWER_STUDIES
 
 
 def scope_part() -> list[str]:
@@ -167,23 +191,26 @@ def scope_part() -> list[str]:
         "| rows a regime | shift | x0 found | on x0 alone | x1 too | another pair | a term that acts dropped |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    acts = {("A",): {"x0"}, ("B",): {"x0", "x1"}, ("C",): {"x1"}}
     for rows in (20, 50, 200):
         for shift in (0.8,):
-            tally = np.zeros(5)
-            for seed in range(POWER_STUDIES):
-                found = chosen(*full(rows, np.random.default_rng([seed, rows, 3]), shift), seed=seed)
-                pairs = {f.sigma: set(f.x) for f in found.factors if len(f.sigma) > 1}
-                own = pairs.get(("A", "B"), set())
-                lost = any(
-                    one.verdict == "dropped" and set(one.candidate.x) & acts[one.candidate.sigma]
-                    for one in found.findings
-                )
-                tally += ["x0" in own, own == {"x0"}, "x1" in own, bool(pairs.keys() - {("A", "B")}), lost]
-            cells = " | ".join(f"{share:.0%}" for share in tally / POWER_STUDIES)
+            tally = cell(f"scope {rows} {shift}", lambda a=(rows, shift): scope_cell(*a))
+            cells = " | ".join(f"{share:.0%}" for share in tally)
             lines.append(f"| {rows} | {shift:g} sd | {cells} |")
-            print(lines[-1], flush=True)
     return [*lines, ""]
+
+
+def scope_cell(rows: int, shift: float) -> list[float]:
+    acts = {("A",): {"x0"}, ("B",): {"x0", "x1"}, ("C",): {"x1"}}
+    tally = np.zeros(5)
+    for seed in range(POWER_STUDIES):
+        found = chosen(*full(rows, np.random.default_rng([seed, rows, 3]), shift), seed=seed)
+        pairs = {f.sigma: set(f.x) for f in found.factors if len(f.sigma) > 1}
+        own = pairs.get(("A", "B"), set())
+        lost = any(
+            one.verdict == "dropped" and set(one.candidate.x) & acts[one.candidate.sigma] for one in found.findings
+        )
+        tally += ["x0" in own, own == {"x0"}, "x1" in own, bool(pairs.keys() - {("A", "B")}), lost]
+    return [float(share) for share in tally / POWER_STUDIES]
 
 
 def units_part() -> list[str]:
@@ -198,17 +225,26 @@ def units_part() -> list[str]:
     ]
     for kind in ("near", "gamma", "block2"):
         for units, each in ((8, 10), (20, 10)):
-            hits = np.zeros(2)
-            for seed in range(STUDIES):
-                study, samples = drawn(kind, units * each, np.random.default_rng([seed, units]), 0.0, 0.3, each)
-                bare = Samples(samples.design, samples.regime, samples.x)
-                hits += [bool(added(chosen(study, one, seed=seed))) for one in (samples, bare)]
+            hits = cell(f"units {kind} {units}", lambda a=(kind, units, each): units_cell(*a))
             lines.append(f"| {KINDS[kind]} | {units} x {each} | " + " | ".join(f"{h / STUDIES:.1%}" for h in hits) + " |")
-            print(lines[-1], flush=True)
     return [*lines, ""]
 
 
+def units_cell(kind: str, units: int, each: int) -> list[int]:
+    hits = np.zeros(2, dtype=int)
+    for seed in range(STUDIES):
+        study, samples = drawn(kind, units * each, np.random.default_rng([seed, units]), 0.0, 0.3, each)
+        bare = Samples(samples.design, samples.regime, samples.x)
+        hits += [bool(added(chosen(study, one, seed=seed))) for one in (samples, bare)]
+    return [int(one) for one in hits]
+
+
 def curse_part() -> list[str]:
+    lines: list[str] = cell("curse", curse_cell)
+    return lines
+
+
+def curse_cell() -> list[str]:
     """Coverage of 90% intervals after choosing: of the effect that was found, and of a regime that was not run."""
     count, rows, shift = 200, 50, 0.6
     train = ["000", "100", "010", "001", "110"]
@@ -281,6 +317,11 @@ def summary(found: ChosenFactors) -> str:
 
 
 def data_part() -> list[str]:
+    lines: list[str] = cell("data", data_cell)
+    return lines
+
+
+def data_cell() -> list[str]:
     import os
 
     import pandas as pd
@@ -390,16 +431,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="+", choices=ORDER)
     parser.add_argument("-o", type=Path, default=Path("benchmarks"))
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="of work")
     given = parser.parse_args()
-    kept = given.o / ".factors.json"
-    done: dict[str, list[str]] = json.loads(kept.read_text()) if kept.exists() else {}
+    BUDGET[:] = [given.seconds, given.o / ".factors.json"]
+    if BUDGET[1].exists():
+        CELLS.update(json.loads(BUDGET[1].read_text()))
+    done: dict[str, list[str]] = {}
     for part in given.parts:
         if part == "power":
             done["power"], curves = power_part()
             picture(curves, given.o / "factors.png")
         else:
             done[part] = PARTS[part]()
-        kept.write_text(json.dumps(done))
     head = [
         "# `ifm factors` on truths of its own and on data",
         "",

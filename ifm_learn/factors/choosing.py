@@ -452,15 +452,14 @@ def _within(found: Finding, added: Sequence[Candidate]) -> Finding:
 def _slimmest(findings: Sequence[Finding]) -> list[Candidate]:
     """The candidates added, each set of interventions on the variables where it was found.
 
-    One on several variables at once stands only where none of these by itself was found, or where its gain is above
-    that of the best of them by one standard error.
+    One on several variables at once stands only where none of these by itself was found: each of those is tested
+    given the other variables, and says more.
     """
     added = [one for one in findings if one.verdict == "added"]
     kept: dict[tuple[str, ...], set[str]] = {}
     for one in added:
         own = [o for o in added if o.candidate.sigma == one.candidate.sigma]
-        smaller = [o for o in own if set(o.candidate.x) < set(one.candidate.x)]
-        if smaller and (one.gain or 0.0) <= sum(o.gain or 0.0 for o in smaller) + (one.error or 0.0):
+        if any(set(o.candidate.x) < set(one.candidate.x) for o in own):
             continue
         kept.setdefault(one.candidate.sigma, set()).update(one.candidate.x)
     order: dict[str, None] = {}

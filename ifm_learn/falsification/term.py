@@ -154,6 +154,8 @@ class Term:
         if found is None:
             return None
         blocks, term = self._blocks(found)
+        if not len(term.columns):
+            return None
         theta = fit(found.values, self.label, blocks)
         chance = np.exp(log_softmax(found.values @ theta, axis=1))
         every = [*blocks, term]
@@ -177,13 +179,18 @@ class Term:
             end = begin + len(block.columns) * block.basis.shape[1]
             terms -= _scores(found.values, self.label, fitted.chance, block, fitted.across[begin:end])
             begin = end
+        sums, m = terms.sum(axis=0), len(self.base)
+        middle = np.zeros((m, terms.shape[1]))
+        np.add.at(middle, self.label, terms)
+        # without the term every regime's mean is 0; with it, they are what is looked for, no noise
+        terms -= (middle / np.bincount(self.label, minlength=m)[:, None])[self.label]
         summed = np.zeros((self.independent, terms.shape[1]))
         np.add.at(summed, self.together, terms)
         inflate = self.independent / max(self.independent - known, 1)
         lines = found.linear[term.columns] & (found.order[term.columns] == 1)
         leading = np.repeat(lines, self.more.shape[1])
-        _, p_value = two_forms(summed, leading, self._signs, inflate)
-        return TermEvidence(p_value, *self._effects(summed, fitted.sharp, leading, inflate))
+        _, p_value = two_forms(summed, leading, self._signs, inflate, sums)
+        return TermEvidence(p_value, *self._effects(sums, summed, fitted.sharp, leading, inflate))
 
     @cached_property
     def _signs(self) -> Floats | None:
@@ -196,13 +203,13 @@ class Term:
         return drawn
 
     def _effects(
-        self, summed: Floats, sharp: Floats, leading: Mask, inflate: float
+        self, sums: Floats, summed: Floats, sharp: Floats, leading: Mask, inflate: float
     ) -> tuple[dict[str, float], dict[str, float]]:
         """One step from no term, along shifts, of every variable: and its standard error."""
         inverse = np.linalg.pinv(sharp[np.ix_(leading, leading)], rcond=1e-8, hermitian=True)
         steps = summed[:, leading] @ inverse
         d = self.more.shape[1]
-        size, error = steps.sum(axis=0).reshape(-1, d), np.sqrt(inflate * (steps**2).sum(axis=0)).reshape(-1, d)
+        size, error = (sums[leading] @ inverse).reshape(-1, d), np.sqrt(inflate * (steps**2).sum(axis=0)).reshape(-1, d)
         places = [next(iter(held)) for held in self._lines]
         ratio = [_within(self.x[:, v], self.label) / max(self.x[:, v].std(), 1e-300) for v in places]
         best = np.argmax(np.abs(size) / np.maximum(error, 1e-300), axis=1)
