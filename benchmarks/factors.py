@@ -1,11 +1,13 @@
 """How often `choose_factors` adds what does not act, finds what does, and names the right variables.
 
-Run `python benchmarks/factors.py null power scope units curse data -o benchmarks` (a quarter of an hour on one core;
-any of these parts by itself; `data` needs IFM_DATA): tables in `factors.md`, the power curves in `factors.png`. Cells
-that are done stand in `.factors.json` and are not done again; `--seconds 30` stops after so much work.
+Run `python benchmarks/factors.py null power scope units curse data -o benchmarks` (a quarter of an hour on one
+core; any of these parts by itself; `data` needs IFM_DATA): tables in `factors.md`, the power curves in
+`factors.png`. Cells that are done stand in `.factors.json` and are not done again; `--seconds 30` stops after
+so much work.
 
-Null studies have A and B in separate factors, in truth; four regimes, ctrl, A, B and A+B. Rows are drawn from a pool of
-400,000 that is re-weighted by the truth's tilts (`truths.py`), so that the null holds exactly, whatever the shape.
+Null studies have A and B in separate factors, in truth; four regimes, ctrl, A, B and A+B. Rows are drawn from a
+pool of 400,000 that is re-weighted by the truth's tilts (`truths.py`), so that the null holds exactly, whatever
+the shape.
 """
 
 from __future__ import annotations
@@ -21,9 +23,7 @@ import numpy as np
 from scipy.stats import binom, norm
 from truths import _pool
 
-
 from ifm_ident import Regimes, Study
-from ifm_ident.arrays import Floats
 from ifm_learn import Samples, choose_factors, load_sachs, read_samples
 from ifm_learn.factors.choosing import ChosenFactors
 from ifm_learn.ladder.normal import Normal
@@ -38,7 +38,9 @@ KINDS = {
 STUDIES, POWER_STUDIES = 60, 40
 
 
-def cross(names: Sequence[str], interventions: str = "AB", regimes: Sequence[str] = ("00", "10", "01", "11")) -> Study:
+def cross(
+    names: Sequence[str], interventions: str = "AB", regimes: Sequence[str] = ("00", "10", "01", "11")
+) -> Study:
     return Study.from_dict(
         {
             "interventions": {name: [0, 1] for name in interventions},
@@ -51,7 +53,8 @@ def cross(names: Sequence[str], interventions: str = "AB", regimes: Sequence[str
 
 def drawn(kind: str, rows: int, rng: np.random.Generator, shift: float = 0.0, icc: float = 0.0, each: int = 1):
     """A study and its samples; `shift`: a tilt of A+B that moves x0 by so many sds (for a normal); rows of a unit, `each` of
-    them, share a normal score with correlation `icc`."""
+    them, share a normal score with correlation `icc`.
+    """
     pool, laws, _ = _pool(kind)
     study = cross([f"x{v}" for v in range(pool.shape[1])])
     x, unit = [], []
@@ -59,7 +62,9 @@ def drawn(kind: str, rows: int, rng: np.random.Generator, shift: float = 0.0, ic
         if shift and i == 3:
             w = np.diff(law, prepend=0.0) * np.exp(shift * pool[:, 0] / pool[:, 0].std())
             law = np.cumsum(w) / w.sum()
-        score = np.sqrt(icc) * rng.normal(size=(rows // each, 1)) + np.sqrt(1 - icc) * rng.normal(size=(rows // each, each))
+        score = np.sqrt(icc) * rng.normal(size=(rows // each, 1)) + np.sqrt(1 - icc) * rng.normal(
+            size=(rows // each, each)
+        )
         x.append(pool[np.minimum(np.searchsorted(law, norm.cdf(score).ravel()), len(pool) - 1)])
         unit.append(np.repeat(np.arange(rows // each) + 10_000 * i, each))
     regime = np.repeat(np.arange(4), [len(part) for part in x])
@@ -128,7 +133,8 @@ def null_cell(kind: str, rows: int) -> list[int]:
 
 def full_cell(rows: int) -> int:
     return sum(
-        bool(added(chosen(*full(rows, np.random.default_rng([seed, rows, 7])), seed=seed))) for seed in range(STUDIES)
+        bool(added(chosen(*full(rows, np.random.default_rng([seed, rows, 7])), seed=seed)))
+        for seed in range(STUDIES)
     )
 
 
@@ -169,7 +175,9 @@ def power_part() -> tuple[list[str], dict[str, dict[str, list[float]]]]:
                     for shift in SHIFTS
                 ]
                 curves.setdefault(f"{KINDS[kind]}, {rung}", {})[str(rows)] = shares
-                lines.append(f"| {KINDS[kind]} | {rung} | {rows} | " + " | ".join(f"{s:.0%}" for s in shares) + " |")
+                lines.append(
+                    f"| {KINDS[kind]} | {rung} | {rows} | " + " | ".join(f"{s:.0%}" for s in shares) + " |"
+                )
         return [*lines, ""], curves
 
 
@@ -226,7 +234,9 @@ def units_part() -> list[str]:
     for kind in ("near", "gamma", "block2"):
         for units, each in ((8, 10), (20, 10)):
             hits = cell(f"units {kind} {units}", lambda a=(kind, units, each): units_cell(*a))
-            lines.append(f"| {KINDS[kind]} | {units} x {each} | " + " | ".join(f"{h / STUDIES:.1%}" for h in hits) + " |")
+            lines.append(
+                f"| {KINDS[kind]} | {units} x {each} | " + " | ".join(f"{h / STUDIES:.1%}" for h in hits) + " |"
+            )
     return [*lines, ""]
 
 
@@ -347,7 +357,9 @@ def data_cell() -> list[str]:
     frame = pd.DataFrame({"unit": mouse})
     for name, column in zip("GTB", ("Genotype", "Treatment", "Behavior"), strict=True):
         values = sorted(table[column].unique())
-        frame[name] = (table[column] == values[1]).astype(int) if name != "G" else (table[column] != "Control").astype(int)
+        frame[name] = (
+            (table[column] == values[1]).astype(int) if name != "G" else (table[column] != "Control").astype(int)
+        )
     proteins = [c for c in table.columns[1:78] if table[c].notna().mean() > 0.98]
     tally: dict[str, int] = {}
     bare: dict[str, int] = {}
@@ -379,10 +391,14 @@ def data_cell() -> list[str]:
 
 def hcs(wells) -> str:
     drugs = [c for c in wells.columns if set(wells[c].unique()) <= {0, 1}]
-    rest = [c for c in wells.columns if c not in drugs and c != "plate" and np.issubdtype(wells[c].dtype, np.number)]
+    rest = [
+        c for c in wells.columns if c not in drugs and c != "plate" and np.issubdtype(wells[c].dtype, np.number)
+    ]
     values = wells[rest].to_numpy(float)
     base = (wells[drugs].sum(axis=1) == 0).to_numpy()
-    values = (values - values[base].mean(axis=0)) / np.where(values[base].std(axis=0) > 0, values[base].std(axis=0), 1)
+    values = (values - values[base].mean(axis=0)) / np.where(
+        values[base].std(axis=0) > 0, values[base].std(axis=0), 1
+    )
     _, _, axes = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
     score = (values - values[base].mean(axis=0)) @ axes[0]
     frame = wells[drugs].assign(x=score)
@@ -391,7 +407,10 @@ def hcs(wells) -> str:
             "interventions": {name: [0, 1] for name in drugs},
             "variables": ["x"],
             "factors": [{"sigma": [name]} for name in drugs],
-            "train": [{d: 1 for d, on in zip(drugs, row, strict=True) if on} for row in dict.fromkeys(map(tuple, wells[drugs].to_numpy().tolist()))],
+            "train": [
+                {d: 1 for d, on in zip(drugs, row, strict=True) if on}
+                for row in dict.fromkeys(map(tuple, wells[drugs].to_numpy().tolist()))
+            ],
         }
     )
     found = choose_factors(study, read_samples(study, frame), resamples=0)

@@ -15,7 +15,7 @@ from ifm_ident.study.reading._yaml_nodes import list_under, read_yaml
 from ifm_ident.study.study import Study, load, read_text
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
-_WORDS = frozenset("true false null yes no on off y n".split())
+_WORDS = frozenset(["true", "false", "null", "yes", "no", "on", "off", "y", "n"])
 
 
 def with_factors(path: Path, factors: Sequence[Factor], *, anew: bool = False) -> str:
@@ -83,9 +83,14 @@ def written_with_factors(study: Study, factors: Sequence[Factor], target: Path) 
             found = read_text(text, study.path)
         except InputError:
             continue
-        if found.model.factors == tuple(factors) and replace(found.model, factors=study.model.factors) == study.model:
+        if (
+            found.model.factors == tuple(factors)
+            and replace(found.model, factors=study.model.factors) == study.model
+        ):
             return text
-    raise InputError(f"{study.path}: cannot write `factors` into this text; write each factor out, without aliases")
+    raise InputError(
+        f"{study.path}: cannot write `factors` into this text; write each factor out, without aliases"
+    )
 
 
 def listed_factors(path: Path) -> list[object]:

@@ -170,12 +170,16 @@ def _parts(one: object, k: int, model: Model) -> tuple[tuple[str, ...], tuple[st
                 raise InputError(f"candidates[{k}]: unknown key {key!r}; {nearest(str(key), ('sigma', 'x'))}")
         sigma, x = one.get("sigma"), one.get("x", model.variables)
     else:
-        raise InputError(f"candidates[{k}]: a candidate is a map such as {{sigma: [A, B], x: [x1]}}, got {one!r:.60}")
+        raise InputError(
+            f"candidates[{k}]: a candidate is a map such as {{sigma: [A, B], x: [x1]}}, got {one!r:.60}"
+        )
     for key, names in (("sigma", sigma), ("x", x)):
         if isinstance(names, str) or not isinstance(names, Sequence) or not names:
             raise InputError(f"candidates[{k}].{key}: a list of names such as [A, B] is due, got {names!r:.60}")
         if not all(isinstance(name, str) for name in names):
-            raise InputError(f"candidates[{k}].{key}: names are texts, got {list(names)!r:.60}; put them in quotes")
+            raise InputError(
+                f"candidates[{k}].{key}: names are texts, got {list(names)!r:.60}; put them in quotes"
+            )
     return tuple(sigma or ()), tuple(x or ())
 
 

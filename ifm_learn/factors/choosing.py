@@ -188,7 +188,8 @@ def choose_factors(
     significant = {one for one, p in adjusted.items() if Fraction(p) <= alpha}
     gains = _gains(study.design, samples, by, evidence, significant, seed, watch)
     shares = _stability(exact, samples, by, alpha, seed, resamples, few, watch)
-    judged = _Judged(exact, few, evidence, adjusted, significant, gains, shares, drop)
+    plain = _by_lines(evidence, significant, samples, by, alpha)
+    judged = _Judged(exact, few, evidence, adjusted, significant, gains, shares, plain, drop)
     new = tuple(_finding(one, judged, study) for one in asked.candidates)
     chosen = _slimmest(new)
     old = (_within(_finding(one, judged, study), chosen) for one in present(model))
@@ -244,7 +245,9 @@ def _rung(design: Design, samples: Samples, candidates: Sequence[Candidate], see
     near = np.sort(np.argsort(train.active_counts, kind="stable")[:16]).astype(np.int64)
     every = Candidate((), model.variables)
     asked = Hypothesis((every,), near, np.ones((len(near), 1)), np.zeros((len(near), 0)))
-    base = base_of(model, train, dataclasses.replace(asked, members=()), scopes_on(model, model.variables, candidates))
+    base = base_of(
+        model, train, dataclasses.replace(asked, members=()), scopes_on(model, model.variables, candidates)
+    )
     scores = []
     for rung in ("quadratic", "splines"):
         scores.append(asked.term(samples, rung, base).score(stream(seed, "factors rung")))
@@ -312,6 +315,27 @@ def _adjusted(p_values: dict[Hypothesis, float]) -> dict[Hypothesis, float]:
             values = false_discovery_control([p_values[one] for one in some], method="bh").tolist()
             found |= dict(zip(some, values, strict=True))
     return found
+
+
+def _by_lines(
+    evidence: dict[Hypothesis, TermEvidence],
+    significant: set[Hypothesis],
+    samples: Samples,
+    by: Rung,
+    alpha: Fraction,
+) -> dict[Hypothesis, float]:
+    """Candidates that are significant only by lines: their adjusted p-values among all candidates by lines."""
+    if by == "linear":
+        return {}
+    p_values = {}
+    for one in evidence:
+        if not one.members[0].present and one not in significant:
+            found = one.term(samples, "linear").evidence()
+            if found is not None:
+                p_values[one] = found.p_value
+        elif not one.members[0].present:
+            p_values[one] = evidence[one].p_value
+    return {one: p for one, p in _adjusted(p_values).items() if Fraction(p) <= alpha and one not in significant}
 
 
 def _gains(
@@ -384,6 +408,7 @@ class _Judged:
     significant: set[Hypothesis]
     gains: dict[Hypothesis, tuple[float, float]]
     shares: dict[Hypothesis, float]
+    plain: dict[Hypothesis, float]
     drop: bool
 
 
@@ -415,7 +440,14 @@ def _finding(candidate: Candidate, judged: _Judged, study: Study) -> Finding:
             else "no training regime shows it beside what the factors tell"
         )
         return Finding(
-            candidate, kept, chosen, **numbers, why=why, mixed=untold.mixed, regimes=tuple(names), least=untold.least
+            candidate,
+            kept,
+            chosen,
+            **numbers,
+            why=why,
+            mixed=untold.mixed,
+            regimes=tuple(names),
+            least=untold.least,
         )
     one = own[0]
     if one in judged.few:
@@ -427,6 +459,11 @@ def _finding(candidate: Candidate, judged: _Judged, study: Study) -> Finding:
         if significant and better:
             return Finding(candidate, "added", True, **numbers)
         why = "the held-out gain is within one standard error" if significant else ""
+        if one in judged.plain:
+            why = (
+                f"it would be, were interventions known to shift variables and to leave their spread alone (rung "
+                f"linear: adjusted p {judged.plain[one]:.2g})"
+            )
         return Finding(candidate, "not added", False, **numbers, why=why)
     if significant or better:
         return Finding(candidate, "kept", True, **numbers)
@@ -466,4 +503,3 @@ def _slimmest(findings: Sequence[Finding]) -> list[Candidate]:
     for one in findings:
         order.update(dict.fromkeys(one.candidate.x))
     return [Candidate(sigma, tuple(v for v in order if v in x)) for sigma, x in kept.items()]
-

@@ -84,17 +84,19 @@ def text_lines(found: ChosenFactors) -> Iterator[str]:
         _INDENT,
     )
     yield ""
-    shown = [*found.findings[:_ROWS]]
-    yield from (f"{_INDENT}{line}" for line in aligned([_HEAD, *map(_cells, shown)]))
-    if len(found) > len(shown):
-        yield f"{_INDENT}... {len(found) - len(shown):,} more: --format csv has all of them"
+    told = [one for one in found.findings if one.verdict != "not told"]
+    shown = told[:_ROWS]
+    if shown:
+        yield from aligned([_HEAD, *map(_cells, shown)], _INDENT)
+    if len(told) > len(shown):
+        yield f"{_INDENT}... {len(told) - len(shown):,} more: --format csv has all of them"
     yield ""
     for one in found.findings:
         if one.verdict == "added":
             yield from wrapped(_effects(one), _INDENT)
     yield from _untold_lines(found)
     for one in found.findings:
-        if one.why and not one.regimes and one.verdict != "not told":
+        if one.why and not one.regimes and not one.why.startswith("too few rows"):
             yield from wrapped(f"{one.candidate.words}: {one.verdict}, {one.why}", _INDENT)
     yield from wrapped("Looked for: " + "; ".join(found.searched) + ".", _INDENT)
     yield ""
@@ -120,13 +122,21 @@ def _effects(one: Finding) -> str:
 
 
 def _untold_lines(found: ChosenFactors) -> Iterator[str]:
+    """What cannot be told, one paragraph for candidates of the same interventions, reason and regimes."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
     for one in found.findings:
         if one.regimes:
-            fewest = "" if one.least else ", which is enough and may be more than needed"
-            more = f" None of them: p {one.p_value:.2g}." if one.p_value is not None else ""
-            yield from wrapped(
-                f"{one.candidate.words}: {one.why}.{more} Measure {' and '.join(one.regimes)} to tell{fewest}", _INDENT
-            )
+            groups.setdefault((one.candidate.sigma, one.why, one.regimes, one.least, one.p_value), []).append(one)
+    for some in groups.values():
+        one = some[0]
+        fewest = "" if one.least else ", which is enough and may be more than needed"
+        more = f" That none of these act: p {one.p_value:.2g}." if one.p_value is not None else ""
+        where = "; ".join(", ".join(other.candidate.x) for other in some)
+        yield from wrapped(
+            f"{' and '.join(one.candidate.sigma)} on {where}: {one.why}.{more} Measure {' and '.join(one.regimes)} "
+            f"to tell{fewest}",
+            _INDENT,
+        )
     few: dict[str, list[str]] = {}
     for one in found.findings:
         if one.why.startswith("too few rows"):
@@ -161,7 +171,8 @@ def verdict(found: ChosenFactors) -> str:
 def table(found: ChosenFactors) -> pa.Table:
     """One row a candidate."""
     rows: list[dict[str, Any]] = [
-        _entry(one) | {"effect": [{"variable": v, "shift": one.effect[v], "se": one.effect_error[v]} for v in one.effect]}
+        _entry(one)
+        | {"effect": [{"variable": v, "shift": one.effect[v], "se": one.effect_error[v]} for v in one.effect]}
         for one in found.findings
     ]
     effect = pa.list_(pa.struct([("variable", pa.string()), ("shift", pa.float64()), ("se", pa.float64())]))

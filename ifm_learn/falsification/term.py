@@ -209,7 +209,10 @@ class Term:
         inverse = np.linalg.pinv(sharp[np.ix_(leading, leading)], rcond=1e-8, hermitian=True)
         steps = summed[:, leading] @ inverse
         d = self.more.shape[1]
-        size, error = (sums[leading] @ inverse).reshape(-1, d), np.sqrt(inflate * (steps**2).sum(axis=0)).reshape(-1, d)
+        size, error = (
+            (sums[leading] @ inverse).reshape(-1, d),
+            np.sqrt(inflate * (steps**2).sum(axis=0)).reshape(-1, d),
+        )
         places = [next(iter(held)) for held in self._lines]
         ratio = [_within(self.x[:, v], self.label) / max(self.x[:, v].std(), 1e-300) for v in places]
         best = np.argmax(np.abs(size) / np.maximum(error, 1e-300), axis=1)

@@ -72,7 +72,9 @@ def factors(found: ChosenFactors, ax: Axes | None = None) -> Axes:
     ax.set_axisbelow(True)
     used = [word for word in _LOOKS if any(one.verdict == word for one in shown)]
     keys = [
-        canvas.Key(word, _LOOKS[word][0] if _LOOKS[word][2] else "white", marker=_LOOKS[word][1], edge=_LOOKS[word][0])
+        canvas.Key(
+            word, _LOOKS[word][0] if _LOOKS[word][2] else "white", marker=_LOOKS[word][1], edge=_LOOKS[word][0]
+        )
         for word in used
     ]
     canvas.legend(ax, keys, bbox_to_anchor=(0.5, -0.46 / max(canvas.inches(ax)[1], 0.5)))

@@ -59,7 +59,9 @@ def test_the_same_factors_give_the_same_file_but_for_a_lone_dash(tmp_path: Path)
 def test_lists_in_brackets_and_json_are_written_as_they_are(tmp_path: Path, end: str) -> None:
     flow = 'interventions: {A: [0, 1], B: [0, 1]}\nvariables: [x1, x2]\nfactors: [{sigma: [A]}, {sigma: [B]}]\ntrain: ["00"]\n'
     _, text = written(tmp_path, flow.replace("\n", end), NEW)
-    assert text == flow.replace("\n", end).replace("{sigma: [B]}]", "{sigma: [B]}, {name: A_B, x: [x2], sigma: [A, B]}]")
+    assert text == flow.replace("\n", end).replace(
+        "{sigma: [B]}]", "{sigma: [B]}, {name: A_B, x: [x2], sigma: [A, B]}]"
+    )
     mapping = {
         "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x1", "x2"],
         "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["00"],

@@ -292,5 +292,11 @@ def list_under(text: str, key: str, file: str) -> tuple[int, int, int, bool, lis
         own = isinstance(value, yaml.SequenceNode) and value.start_mark.index > name.end_mark.index
         if name.value == key and own:
             places = [(item.start_mark.index, item.end_mark.index) for item in value.value]
-            return value.start_mark.index, value.end_mark.index, value.start_mark.column, bool(value.flow_style), places
+            return (
+                value.start_mark.index,
+                value.end_mark.index,
+                value.start_mark.column,
+                bool(value.flow_style),
+                places,
+            )
     raise InputError(f"{file}: `{key}` is not written out as a list; write it so, without an alias")
