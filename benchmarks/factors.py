@@ -52,8 +52,10 @@ def cross(
 
 
 def drawn(kind: str, rows: int, rng: np.random.Generator, shift: float = 0.0, icc: float = 0.0, each: int = 1):
-    """A study and its samples; `shift`: a tilt of A+B that moves x0 by so many sds (for a normal); rows of a unit, `each` of
-    them, share a normal score with correlation `icc`.
+    """A study and its samples.
+
+    shift: a tilt of A+B that moves x0 by so many sds (for a normal). `each` rows of a unit share a normal
+    score with correlation `icc`.
     """
     pool, laws, _ = _pool(kind)
     study = cross([f"x{v}" for v in range(pool.shape[1])])
@@ -103,7 +105,8 @@ def null_part() -> list[str]:
         f"## False additions, {STUDIES} null studies a cell",
         "",
         f"Share of studies with any addition at a false discovery rate of 0.05; above {limit(STUDIES):.0%} would "
-        "contradict that it is 5% (99%). In brackets the share with any adjusted p-value of 0.05 or less, before the held-out gain is asked.",
+        "contradict that it is 5% (99%). In brackets the share with any adjusted "
+        "p-value of 0.05 or less, before the held-out gain is asked.",
         "",
         "| truth | candidates | 10 rows | 50 rows | 200 rows |",
         "| --- | --- | --- | --- | --- |",
@@ -160,8 +163,9 @@ def power_part() -> tuple[list[str], dict[str, dict[str, list[float]]]]:
     lines = [
         f"## Power, {POWER_STUDIES} studies a cell",
         "",
-        "Share of studies that add A and B together on x0; in A+B a tilt moves x0 by so many sds. `linear` assumes that "
-        "interventions only shift.",
+        "Share of studies that add A and B together on x0; in A+B a tilt moves x0 by so many sds. "
+        "`linear` assumes "
+        "that interventions only shift.",
         "",
         "| truth | rung | rows a regime | " + " | ".join(f"{shift:g} sd" for shift in SHIFTS) + " |",
         "| --- | --- | --- |" + " --- |" * len(SHIFTS),
@@ -194,7 +198,8 @@ def scope_part() -> list[str]:
     lines = [
         f"## Which variables, {POWER_STUDIES} studies a row",
         "",
-        "Full 2 x 2 x 2 of A, B, C on two correlated normals; A and B act together on x0 alone (given x1). Nine candidates.",
+        "Full 2 x 2 x 2 of A, B, C on two correlated normals; A and B act together on x0 alone (given x1). Nine "
+        "candidates.",
         "",
         "| rows a regime | shift | x0 found | on x0 alone | x1 too | another pair | a term that acts dropped |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -225,8 +230,9 @@ def units_part() -> list[str]:
     lines = [
         f"## Units, {STUDIES} null studies a cell",
         "",
-        "Rows of one unit have correlation 0.3 (of normal scores). Share of studies with any addition, with `unit` said and "
-        "not said.",
+        "Rows of one unit have correlation 0.3 (of normal scores). Share of studies with any addition, "
+        "with `unit` "
+        "said and not said.",
         "",
         "| truth | units a regime x rows | units said | not said |",
         "| --- | --- | --- | --- |",
@@ -303,8 +309,9 @@ def curse_cell() -> list[str]:
     return [
         f"## What choosing costs, {count} studies",
         "",
-        f"One normal variable, {rows} rows a regime; ctrl, A, B, C, A+B run; A and B together shift by {shift} sd; found in "
-        f"{found_count[0] / count:.0%} of studies. Nominal 90% intervals.",
+        f"One normal variable, {rows} rows a regime; ctrl, A, B, C, A+B run; A and B together shift by "
+        f"{shift} sd; "
+        f"found in {found_count[0] / count:.0%} of studies. Nominal 90% intervals.",
         "",
         "| | same rows | new rows | factors known |",
         "| --- | --- | --- | --- |",
@@ -341,8 +348,9 @@ def data_cell() -> list[str]:
     begun = time.process_time()
     samples = load_sachs("icam2-blocks", leave_out=["Raf", "Mek"], data_home=home)
     study = Study("Sachs", samples.design, "label", (), ())
-    found = choose_factors(study, samples, [{"sigma": [i.name], "x": [v]} for i in samples.design.model.interventions
-        for v in samples.design.model.variables if not any(i.name in f.sigma and v in f.x for f in samples.design.model.factors)][:500], resamples=4)  # fmt: skip
+    model = samples.design.model
+    single = [{"sigma": [i.name], "x": [v]} for i in model.interventions for v in model.variables]
+    found = choose_factors(study, samples, single, resamples=4)
     names = [one.candidate.words for one in found.findings if one.verdict == "added"]
     lines += [
         f"**Sachs, ICAM-2 and five inhibitors, without Raf and Mek** ({len(samples):,} cells, "
@@ -376,7 +384,9 @@ def data_cell() -> list[str]:
                 if unit and one.verdict == "added":
                     hits.append(f"{'+'.join(one.candidate.sigma)} on {protein}")
     lines += [
-        f"**Mice** (72 mice x 15 rows, 2 x 2 x 2; {len(proteins[:24])} proteins, one at a time): with mice as units pairs are added "
+        f"**Mice** (72 mice x 15 rows, 2 x 2 x 2; {len(proteins[:24])} proteins, one at a time): with "
+        f"mice as units "
+        f"pairs are added "
         f"{sum(v for k, v in tally.items() if k.endswith(' added'))} times of "
         f"{3 * len(proteins[:24])} ({'; '.join(hits[:6])}); rows taken as independent, "
         f"{sum(v for k, v in bare.items() if k.endswith(' added'))} times.",
@@ -414,7 +424,10 @@ def hcs(wells) -> str:
         }
     )
     found = choose_factors(study, read_samples(study, frame), resamples=0)
-    return f"**hcs** ({len(wells)} wells, {len(drugs)} drugs, first principal score of {len(rest)} features): {summary(found)}."
+    return (
+        f"**hcs** ({len(wells)} wells, {len(drugs)} drugs, first principal score of {len(rest)} features): "
+        f"{summary(found)}."
+    )
 
 
 def picture(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
@@ -426,8 +439,8 @@ def picture(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
         for k, rows in enumerate(("10", "50", "200")):
             for rung, line in (("auto", "-"), ("linear", ":")):
                 ax.plot(
-                    SHIFTS, curves[f"{KINDS[kind]}, {rung}"][rows], line, color=canvas.SERIES[k], marker=canvas.MARKERS[k],
-                    markersize=5, label=f"{rows} rows" if rung == "auto" else None,
+                    SHIFTS, curves[f"{KINDS[kind]}, {rung}"][rows], line, color=canvas.SERIES[k],
+                    marker=canvas.MARKERS[k], markersize=5, label=f"{rows} rows" if rung == "auto" else None,
                 )  # fmt: skip
         ax.axhline(0.05, color=canvas.INK, linewidth=0.8, linestyle="--")
         canvas.tidy(ax, KINDS[kind], "shift of A+B beyond the factors, sd")
@@ -465,7 +478,9 @@ def main() -> None:
     head = [
         "# `ifm factors` on truths of its own and on data",
         "",
-        "Made by `python benchmarks/factors.py null power scope units curse data -o benchmarks`. The level is 0.05 throughout.",
+        "Made by `python benchmarks/factors.py null power scope units curse data -o benchmarks`. The "
+        "level is 0.05 "
+        "throughout.",
         "",
     ]
     text = "\n".join([*head, *(line for part in ORDER for line in done.get(part, []))])

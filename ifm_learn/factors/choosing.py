@@ -1,4 +1,4 @@
-"""Which factors the data support: candidates tested, scored on held-out rows, and asked again of halves of the rows.
+"""Which factors the data support: candidates tested, scored on held-out rows, asked again of halves.
 
 Theory: docs/theory/factors.md.
 """
@@ -53,8 +53,8 @@ class Finding:
     in nats a row, beside all else that is chosen, and its standard error over rows or units. p_value: of no such
     term; p_adjusted: by Benjamini and Hochberg's false discovery rate, candidates to add and the study's own terms
     apart. effect: for every variable the shift in sds within regimes, with its standard error. shift: what would
-    be found 8 times in 10. stability: the share of halves of the units that find it. Of a candidate that is not told:
-    why, which others it is mixed with, and regimes to run; least: proven that fewer are not enough. Where
+    be found 8 times in 10. stability: the share of halves of the units that find it. Of a candidate that is not
+    told: why, which others it is mixed with, and regimes to run; least: proven that fewer are not enough. Where
     several are mixed, p_value is of none of them acting. None where there is no such number.
     """
 
@@ -137,15 +137,15 @@ def choose_factors(
 ) -> ChosenFactors:
     """Which factors rows support, starting from those of the study.
 
-    candidates: "measured" (single interventions where they do not act yet, and pairs run together), "all" pairs, or
-    a list of factors or maps with `sigma` and `x`. A candidate is added where its p-value, adjusted, is at most
-    `level` and its held-out gain is above one standard error. A term of the study is dropped (unless not `drop`)
-    where neither holds though a shift of half a standard deviation would have been found; its parts stay. What exact
-    ranks say cannot be told is neither, with the regimes that would tell. rung: how logits depend on x: "quadratic",
-    which auto takes unless held-out rows speak for "splines"; "linear" finds more where all that interventions do is
-    to shift, and is wrong where they change spread. resamples: halves of the
-    units that the tests are made on again; 0 for none. time_limit: in seconds, by forecast. say: is told the
-    forecast. Same seed, same result.
+    candidates: "measured" (single interventions where they do not act yet, and pairs run together), "all"
+    pairs, or a list of factors or maps with `sigma` and `x`. A candidate is added where its p-value, adjusted,
+    is at most `level` and its held-out gain is above one standard error. A term of the study is dropped
+    (unless not `drop`) where neither holds though a shift of half a standard deviation would have been found;
+    its parts stay. What exact ranks say cannot be told is neither, with the regimes that would tell. rung: how
+    logits depend on x: "quadratic", which auto takes unless held-out rows speak for "splines"; "linear" finds
+    more where all that interventions do is to shift, and is wrong where they change spread. resamples: halves
+    of the units that the tests are made on again; 0 for none. time_limit: in seconds, by forecast. say: is
+    told the forecast. Same seed, same result.
 
     Raises InputError for a level that is no decimal in (0, 1), unknown names, levels with values, one training
     regime only, and a forecast above the limit.
@@ -294,8 +294,8 @@ def _forecast(
     if time_limit is not None and whole > time_limit:
         if tests + gains > time_limit:
             raise InputError(
-                f"choosing takes about {tests + gains:.0f} s without resamples, more than the {time_limit:g} s allowed; "
-                "allow more, or list fewer candidates",
+                f"choosing takes about {tests + gains:.0f} s without resamples, more than the {time_limit:g} s "
+                "allowed; allow more, or list fewer candidates",
                 argument="time_limit",
             )
         fits = int((time_limit - tests - gains) / per) // 2 * 2
@@ -307,7 +307,7 @@ def _forecast(
 
 
 def _adjusted(p_values: dict[Hypothesis, float]) -> dict[Hypothesis, float]:
-    """Benjamini and Hochberg's adjusted p-values; candidates to add, and the study's own terms, each by themselves."""
+    """Benjamini and Hochberg's adjusted p-values: candidates to add and the study's own terms apart."""
     found: dict[Hypothesis, float] = {}
     for own in (False, True):
         some = [one for one in p_values if one.members[0].present == own]

@@ -15,7 +15,8 @@ from ifm_learn.factors.choosing import ChosenFactors, Finding
 
 SCHEMA = "ifm-factors/1"
 COLUMNS = (
-    "sigma", "x", "present", "verdict", "chosen", "gain", "se", "p_value", "p_adjusted", "stability", "shift", "why",
+    "sigma", "x", "present", "verdict", "chosen", "gain", "se", "p_value", "p_adjusted", "stability", "shift",
+    "why",
     "mixed_with", "regimes", "least", "variable", "effect", "effect_se",
 )  # fmt: skip
 
@@ -133,8 +134,8 @@ def _untold_lines(found: ChosenFactors) -> Iterator[str]:
         more = f" That none of these act: p {one.p_value:.2g}." if one.p_value is not None else ""
         where = "; ".join(", ".join(other.candidate.x) for other in some)
         yield from wrapped(
-            f"{' and '.join(one.candidate.sigma)} on {where}: {one.why}.{more} Measure {' and '.join(one.regimes)} "
-            f"to tell{fewest}",
+            f"{' and '.join(one.candidate.sigma)} on {where}: {one.why}.{more} Measure "
+            f"{' and '.join(one.regimes)} to tell{fewest}",
             _INDENT,
         )
     few: dict[str, list[str]] = {}
@@ -179,7 +180,8 @@ def table(found: ChosenFactors) -> pa.Table:
     texts, number = pa.list_(pa.string()), pa.float64()
     schema = pa.schema(
         [
-            ("sigma", texts), ("x", texts), ("present", pa.bool_()), ("verdict", pa.string()), ("chosen", pa.bool_()),
+            ("sigma", texts), ("x", texts), ("present", pa.bool_()), ("verdict", pa.string()),
+            ("chosen", pa.bool_()),
             ("gain", number), ("se", number), ("p_value", number), ("p_adjusted", number), ("stability", number),
             ("effect", effect), ("shift", number), ("why", pa.string()), ("mixed_with", texts), ("regimes", texts),
             ("least", pa.bool_()),

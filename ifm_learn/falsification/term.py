@@ -1,4 +1,4 @@
-"""Whether a term is missing from a model: the efficient score of regime contrast, and what it gains on held-out rows.
+"""Whether a term is missing from a model: the efficient score of regime contrast, and its gain on held-out rows.
 
 A contrast of regimes is fitted without the term: its logits are lines, squares and products (or splines) of the
 variables, with coefficients over regimes in the span of what may act. The score of the term's coefficients, less

@@ -57,7 +57,10 @@ def test_the_same_factors_give_the_same_file_but_for_a_lone_dash(tmp_path: Path)
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_lists_in_brackets_and_json_are_written_as_they_are(tmp_path: Path, end: str) -> None:
-    flow = 'interventions: {A: [0, 1], B: [0, 1]}\nvariables: [x1, x2]\nfactors: [{sigma: [A]}, {sigma: [B]}]\ntrain: ["00"]\n'
+    flow = (
+        "interventions: {A: [0, 1], B: [0, 1]}\nvariables: [x1, x2]\n"
+        'factors: [{sigma: [A]}, {sigma: [B]}]\ntrain: ["00"]\n'
+    )
     _, text = written(tmp_path, flow.replace("\n", end), NEW)
     assert text == flow.replace("\n", end).replace(
         "{sigma: [B]}]", "{sigma: [B]}, {name: A_B, x: [x2], sigma: [A, B]}]"

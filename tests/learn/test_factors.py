@@ -73,7 +73,7 @@ def test_what_does_not_act_is_added_no_more_often_than_the_level(rows: int) -> N
 
 
 def test_what_acts_strongly_is_added() -> None:
-    """1.5 sd, known to within 0.42 by 60 rows a regime, is found in 94 of 100: fewer than 19 of 25 have chance 1e-3."""
+    """1.5 sd, known to within 0.42 by 60 rows a regime, is found in 94 of 100."""
     assert times_added(1.5, 25, 60) >= binom.ppf(0.001, 25, 0.94)
 
 
