@@ -24,7 +24,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.factors._questions import Exact, Hypothesis, base_of, decide, scopes_on
 from ifm_learn.factors._study import chosen_model
 from ifm_learn.factors.candidates import Asked, Candidate, Pairs, default_candidates, given_candidates, present
-from ifm_learn.falsification.term import Rung, TermEvidence
+from ifm_learn.falsification.term import MOST_FITTED, Rung, TermEvidence
 from ifm_learn.falsification.testing import fewest_units
 from ifm_learn.randomness import checked_seed, one_thread, stream
 
@@ -286,7 +286,7 @@ def _forecast(
         m, k = len(one.base), np.linalg.matrix_rank(one.base)
         own = min(len(one.members[0].x) * (lines // p + p), lines + p * (p - 1) / 2)
         size = (m - 1) * (1 + lines + p * (p - 1) / 2 - own) + own * k
-        size = min(size, len(samples) / 2.5)
+        size = min(size, len(samples) / 2.5, MOST_FITTED)
         once += _NEWTON * 2.0 * len(samples) * size**2 / _FLOPS + 0.01
     tests, gains = once, 6 * once
     per = once / 2

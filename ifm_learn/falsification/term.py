@@ -31,6 +31,9 @@ FOLDS = 5
 ROWS_PER_COEFFICIENT = 2.5
 """With fewer rows (units) for each coefficient that is fitted, features are left out, and then the test."""
 
+MOST_FITTED = 200
+"""Features are left out too where there would be more coefficients than this: time grows with their square."""
+
 _TESTED_SHARE = 5
 """With fewer rows (units) for each direction tested, only shifts are tested."""
 
@@ -123,7 +126,9 @@ class Term:
         keep = np.ones(len(order), dtype=bool)
         for drop in [np.zeros(len(order), dtype=bool), *drops]:
             keep &= ~drop | (order == 0)
-            if self._fitted(touching[keep], order[keep]) * ROWS_PER_COEFFICIENT <= self.independent:
+            fitted = self._fitted(touching[keep], order[keep])
+            last = drop is drops[-1]
+            if (last or fitted <= MOST_FITTED) and fitted * ROWS_PER_COEFFICIENT <= self.independent:
                 held = tuple(itertools.compress(found.variables, keep.tolist()))
                 return Features(found.values[:, keep], held, found.linear[keep])
         return None
