@@ -17,6 +17,7 @@ from scipy.stats import false_discovery_control
 from ifm_ident import Design, Factor, InputError, Study
 from ifm_ident.design import format_regimes, require_names
 from ifm_ident.errors import nearest
+from ifm_ident.show import listed
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 from ifm_learn.conformal.ranks import Alpha, read_alpha
@@ -24,7 +25,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.factors._questions import Exact, Hypothesis, base_of, decide, scopes_on
 from ifm_learn.factors._study import chosen_model
 from ifm_learn.factors.candidates import Asked, Candidate, Pairs, default_candidates, given_candidates, present
-from ifm_learn.falsification.term import MOST_FITTED, Rung, TermEvidence
+from ifm_learn.falsification.term import MOST_FITTED, Rung, TermEvidence, varies
 from ifm_learn.falsification.testing import fewest_units
 from ifm_learn.randomness import checked_seed, one_thread, stream
 
@@ -179,9 +180,10 @@ def choose_factors(
     evidence: dict[Hypothesis, TermEvidence] = {}
     for one in watch(exact.hypotheses, len(exact.hypotheses), "candidate"):
         if one not in few:
-            found = one.term(samples, by).evidence()
+            term = one.term(samples, by)
+            found = term.evidence()
             if found is None:
-                few[one] = "rows are too few for the coefficients of all else"
+                few[one] = term.refusal
             else:
                 evidence[one] = found
     adjusted = _adjusted({one: found.p_value for one, found in evidence.items()})
@@ -259,7 +261,10 @@ def _rung(design: Design, samples: Samples, candidates: Sequence[Candidate], see
 
 def _too_few(one: Hypothesis, samples: Samples, alpha: Fraction) -> str:
     """Why a hypothesis is not tested: "" where it is."""
-    chosen = samples.present[one.regimes]
+    chosen, names = samples.present[one.regimes], samples.design.model.variables
+    rows = np.isin(samples.regime, chosen)
+    if not any(varies(samples.x[rows, names.index(v)]) for v in one.members[0].x):
+        return f"{listed(one.members[0].x, 3)} {'does' if len(one.members[0].x) == 1 else 'do'} not vary"
     if samples.units is not None:
         counts, need = samples.units.counts()[one.regimes], fewest_units(alpha)
         if counts.min() < need:
@@ -451,7 +456,7 @@ def _finding(candidate: Candidate, judged: _Judged, study: Study) -> Finding:
         )
     one = own[0]
     if one in judged.few:
-        return Finding(candidate, kept, chosen, why=f"too few rows: {judged.few[one]}")
+        return Finding(candidate, kept, chosen, why=f"not tested: {judged.few[one]}")
     significant = one in judged.significant
     gain, error = judged.gains.get(one, (0.0, 0.0))
     better = gain > error

@@ -97,7 +97,7 @@ def text_lines(found: ChosenFactors) -> Iterator[str]:
             yield from wrapped(_effects(one), _INDENT)
     yield from _untold_lines(found)
     for one in found.findings:
-        if one.why and not one.regimes and not one.why.startswith("too few rows"):
+        if one.why and not one.regimes and not one.why.startswith("not tested"):
             yield from wrapped(f"{one.candidate.words}: {one.verdict}, {one.why}", _INDENT)
     yield from wrapped("Looked for: " + "; ".join(found.searched) + ".", _INDENT)
     yield ""
@@ -140,7 +140,7 @@ def _untold_lines(found: ChosenFactors) -> Iterator[str]:
         )
     few: dict[str, list[str]] = {}
     for one in found.findings:
-        if one.why.startswith("too few rows"):
+        if one.why.startswith("not tested"):
             few.setdefault(one.why, []).append(one.candidate.words)
     for why, names in few.items():
         yield from wrapped(f"{listed(names, 6)}: {why}", _INDENT)

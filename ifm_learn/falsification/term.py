@@ -31,6 +31,9 @@ FOLDS = 5
 ROWS_PER_COEFFICIENT = 2.5
 """With fewer rows (units) for each coefficient that is fitted, features are left out, and then the test."""
 
+LEAST_SHARED = 1.0
+"""Rows of each regime, by their chance to be of another one, that a test takes; else form alone would decide."""
+
 MOST_FITTED = 200
 """Features are left out too where there would be more coefficients than this: time grows with their square."""
 
@@ -172,10 +175,22 @@ class Term:
         sharp = whole[known:, known:] - whole[known:, :known] @ across
         return _Fit(found, blocks, term, chance, across, sharp)
 
-    def evidence(self) -> TermEvidence | None:
-        """The score test of the term, deterministic; None where rows are too few for it."""
+    @cached_property
+    def refusal(self) -> str:
+        """Why rows say nothing of the term, in words; "" where they do."""
         fitted = self._fit
         if fitted is None:
+            return "rows are too few for the coefficients of all else"
+        own = fitted.chance[np.arange(len(self.label)), self.label]
+        shared = np.bincount(self.label, 1 - own, minlength=len(self.base))
+        if shared[np.abs(fitted.term.basis).max(axis=1) > _RANK].min() < LEAST_SHARED:
+            return "a regime that it takes has no rows where another has some"
+        return ""
+
+    def evidence(self) -> TermEvidence | None:
+        """The score test of the term, deterministic; None where there is a `refusal`."""
+        fitted = self._fit
+        if fitted is None or self.refusal:
             return None
         found, term, known = fitted.features, fitted.term, len(fitted.across)
         terms = _scores(found.values, self.label, fitted.chance, term, np.eye(len(fitted.sharp)))
@@ -299,7 +314,7 @@ def tilt_features(x: Floats, rung: Rung) -> Features:
     ((50, 6), [0, 1, 1, 1, 1, 2])
     """
     if rung == "splines":
-        singles = features(x, budget=x.shape[1] * 12)
+        singles = features(np.column_stack([_standard(column) for column in x.T]), budget=x.shape[1] * 12)
         keep = singles.order <= 1
         values, variables = [singles.values[:, keep]], [*itertools.compress(singles.variables, keep.tolist())]
         linear = singles.linear[keep].tolist()
@@ -320,6 +335,15 @@ def tilt_features(x: Floats, rung: Rung) -> Features:
         variables.append(frozenset([a, b]))
         linear.append(False)
     return Features(np.hstack(values), tuple(variables), np.array(linear, dtype=bool))
+
+
+def varies(values: Floats) -> bool:
+    """Whether a column is told from a constant, shape (n,).
+
+    >>> varies(np.array([1.0, 2.0])), varies(np.array([1e12, 1e12 + 1e-3]))
+    (True, False)
+    """
+    return bool(_standard(values).any())
 
 
 def _standard(values: Floats) -> Floats:

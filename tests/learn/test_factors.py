@@ -196,6 +196,19 @@ def test_a_term_is_dropped_only_where_half_an_sd_would_have_shown() -> None:
     assert not kept.changed
 
 
+def test_terms_dropped_from_every_factor_leave_one_over_their_variables() -> None:
+    """Nothing moves y: A and B are dropped on it, and what x and y share stays free."""
+    study = study_of(("x", "y"))
+    rng = np.random.default_rng(0)
+    shift = np.array([0.0, 1.0, -1.0, 0.0])
+    regime = np.repeat(np.arange(4), 400)
+    x = rng.normal(size=(1600, 2)) + np.column_stack([shift[regime], 0 * regime])
+    found = choose_factors(study, Samples(study.design, regime, x), resamples=0)
+    assert [(f.name, f.x, f.sigma) for f in found.factors] == [
+        ("f1", ("x",), ("A",)), ("f2", ("x",), ("B",)), ("base", ("x", "y"), ()),
+    ]  # fmt: skip
+
+
 def test_a_term_that_an_added_factor_holds_is_not_dropped() -> None:
     """A crossing: A does the opposite with B; its own mean effect is none."""
     study = study_of()
@@ -224,6 +237,7 @@ def test_one_variable_with_two_values_and_one_that_is_constant_are_no_trouble() 
     found = choose_factors(study, Samples(study.design, regime, x), resamples=0)
     assert not [f for f in found.findings if f.verdict == "added"]
     assert by(found, "AB", "z").verdict == "not told"
+    assert by(found, "AB", "z").why == "not tested: z does not vary"
 
 
 @pytest.mark.parametrize(
