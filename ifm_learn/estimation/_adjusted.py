@@ -240,7 +240,7 @@ class AdjustedWork:
 
     def _ends(self, column: int, mean: Floats, se: Floats, freedom: Floats) -> tuple[Floats, Floats]:
         """Of intervals of means, each (r,), inside the range of shares and counts."""
-        ranges = Ranges.of(self.values[:, [column]]).lumped_alone()
+        ranges = Ranges.of(self.values[:, [column]], self.place).lumped_alone()
         freedom = np.where(np.isnan(freedom), 1.0, freedom)
         low, high = ranges.interval(mean[:, None], se[:, None], freedom[:, None], self.level)
         return low[:, 0], high[:, 0]
@@ -251,7 +251,7 @@ class AdjustedWork:
         Of means without a range these are t intervals (Zou 2007 for others).
         """
         below = above = student.ppf(1 - self.level / 2, np.fmax(means.freedom, 1.0)) * means.difference_se
-        if Ranges.of(self.values[:, [column]]).lumped[0]:
+        if Ranges.of(self.values[:, [column]], self.place).lumped[0]:
             low, high = self._ends(column, means.mean, means.se, means.freedom)
             down, up = means.mean - low, high - means.mean
             squares = means.se**2 + means.se[0] ** 2 - means.difference_se**2

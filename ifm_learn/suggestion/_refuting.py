@@ -31,7 +31,8 @@ def denied(
     """Which joint effects that no factor allows each regime holds, shape (r, effects), and their columns.
 
     An effect is of a level whose intervention is in no factor, of two levels off baseline whose interventions
-    share none, or of three where each two share one and no factor holds all. With `known` columns others are left out.
+    share none, or of three where each two share one and no factor holds all. With `known` columns others are
+    left out.
 
     >>> from ifm_ident import Factor, Intervention
     >>> bits = tuple(Intervention(name, (0, 1)) for name in "ABC")

@@ -20,7 +20,7 @@ QUANTILE = 0.9
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Candidates in the order chosen, the score of each when it was chosen, and what the batch is worth together."""
+    """Candidates in the order chosen, the score of each at that time, and what the batch is worth together."""
 
     chosen: Ints
     scores: Floats
@@ -76,7 +76,7 @@ def thompson(draws: Floats, best: Floats, count: int, cost: Floats, rng: np.rand
 
 
 def quantile(draws: Floats, best: Floats, count: int, cost: Floats, at: float = QUANTILE) -> Batch:
-    """The candidates whose upper quantile is most above the best mean so far, for their cost; scores are quantiles.
+    """The candidates whose upper quantile is most above the best mean so far, for their cost; the score is it.
 
     >>> quantile(np.array([[0.0, 1.0], [1.0, 1.2]]), np.zeros(2), 1, np.ones(2)).chosen.tolist()
     [1]
@@ -97,8 +97,10 @@ def _upper(draws: Floats, best: Floats, score: Floats, count: int, cost: Floats)
 
 
 def passing(draws: Floats, threshold: float, count: int, cost: Floats) -> Batch:
-    """The candidates most likely to have a mean of the threshold or more, for their cost; the score is that
-    probability. Of candidates equally likely the one whose mean is farther on, in its standard deviations, is first.
+    """The candidates most likely to have a mean of the threshold or more, for their cost.
+
+    The score is that probability. Of candidates equally likely the one whose mean is farther on, in its standard
+    deviations, is first.
 
     >>> found = passing(np.array([[0.0, 1.0], [1.0, 1.2]]), 0.9, 2, np.ones(2))
     >>> found.chosen.tolist(), found.scores.tolist()
@@ -116,8 +118,8 @@ def learning(
     """One after the other the run after which the mean variance over targets is least, for its cost.
 
     draws, targets, pending: of candidates, of the regimes to learn of, and of runs under way, each (draws, .);
-    noise: the variance of the mean of a run, shape (candidates,). By Gaussian conditioning on the covariance of the
-    draws; the score is the drop of the mean variance.
+    noise: the variance of the mean of a run, shape (candidates,). By Gaussian conditioning on the covariance of
+    the draws; the score is the drop of the mean variance.
 
     >>> rng = np.random.default_rng(0)
     >>> a, b = rng.normal(size=(2, 1000, 1))

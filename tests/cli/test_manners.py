@@ -24,7 +24,7 @@ STUDY = {
     "factors": [{"sigma": ["A", "B"]}, {"sigma": ["B", "C"]}],
     "train": ["000", "010", "100", "110", "001", "011"],
 }
-WRITING = ("identify", "implications", "plan", "report")
+WRITING = ("identify", "implications", "plan", "report", "explore")
 
 
 @pytest.fixture
