@@ -6,6 +6,7 @@ VIEWS = {
     "ifm_learn.estimation.comparison.Comparison arrow": "ifm_learn.estimation.comparison_text.comparison_table",
     "ifm_learn.estimation.comparison.Comparison html": "ifm_learn.estimation.comparison_text.comparison_html",
     "ifm_learn.estimation.comparison.Comparison text": "ifm_learn.estimation.comparison_text.comparison_text",
+    "ifm_learn.estimation.result.Estimates anndata": "ifm_learn.estimation._profiles.profiles",
     "ifm_learn.estimation.result.Estimates arrow": "ifm_learn.estimation.write.arrow_table",
     "ifm_learn.estimation.result.Estimates html": "ifm_learn.estimation.text.short_html",
     "ifm_learn.estimation.result.Estimates json": "ifm_learn.estimation.write.mapping",
@@ -16,4 +17,8 @@ VIEWS = {
     "ifm_learn.falsification.testing.Falsification arrow": "ifm_learn.falsification._view.findings_table",
     "ifm_learn.falsification.testing.Falsification html": "ifm_learn.falsification._view.findings_html",
     "ifm_learn.falsification.testing.Falsification text": "ifm_learn.falsification._view.findings_text",
+    "ifm_learn.suggestion.suggestions.Suggestions arrow": "ifm_learn.suggestion.write.arrow_table",
+    "ifm_learn.suggestion.suggestions.Suggestions html": "ifm_learn.suggestion.write.short_html",
+    "ifm_learn.suggestion.suggestions.Suggestions json": "ifm_learn.suggestion.write.mapping",
+    "ifm_learn.suggestion.suggestions.Suggestions text": "ifm_learn.suggestion.write.short_text",
 }

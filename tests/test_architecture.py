@@ -34,7 +34,7 @@ FLOORS = {
         results
         parts
         show verification
-        plots
+        explore plots
         report
         commands
         _views cli
@@ -53,6 +53,7 @@ FLOORS = {
         falsification
         factors
         estimation
+        suggestion
         simulate
         experiments
         plots

@@ -1,6 +1,7 @@
 """Which experiments to add, which to drop, and how many samples each (docs/theory/planning.md)."""
 
 from ifm_ident.planning.candidates import Candidates
+from ifm_ident.planning.dosages import RandomUnits, random_units
 from ifm_ident.planning.drop import Droppable, droppable
 from ifm_ident.planning.optimal_runs import OptimalRuns, c_optimal
 from ifm_ident.planning.planner import Plan, plan
@@ -17,6 +18,7 @@ __all__ = [
     "OneEach",
     "OptimalRuns",
     "Plan",
+    "RandomUnits",
     "Singles",
     "allocate",
     "c_optimal",
@@ -25,6 +27,7 @@ __all__ = [
     "incidence_rows",
     "mixed_with",
     "plan",
+    "random_units",
     "regimes_that_tell",
     "single_regimes",
     "without",
