@@ -38,7 +38,7 @@ KINDS = {
     "block2": "two correlated, spread and product move",
     "counts": "zero-inflated counts, A and B on different ones",
 }
-NULL_STUDIES, STUDIES, POWER_STUDIES = 200, 60, 40
+NULL_STUDIES, STUDIES, POWER_STUDIES = 120, 60, 40
 
 
 def cross(
@@ -107,7 +107,8 @@ def null_part() -> list[str]:
     lines = [
         f"## False additions, {NULL_STUDIES} null studies a cell",
         "",
-        f"Share of studies with any addition at a false discovery rate of 0.05; above {limit(NULL_STUDIES):.0%} would "
+        f"Share of studies with any addition at a false discovery rate of 0.05; above "
+        f"{limit(NULL_STUDIES):.0%} would "
         "contradict that it is 5% (99%). In brackets the share with any adjusted "
         "p-value of 0.05 or less, before the held-out gain is asked.",
         "",
@@ -125,7 +126,8 @@ def null_part() -> list[str]:
 
 
 def found_quickly(study: Study, samples: Samples, seed: int) -> tuple[int, bool, bool]:
-    """How many candidates are tested, whether one is added, whether one is significant: as `choose_factors` decides.
+    """How many candidates are tested, whether one is added, whether one is significant: as "
+    "`choose_factors` decides.
 
     Gains are made of those that are significant only, since these decide; the study's own terms are left alone.
     """

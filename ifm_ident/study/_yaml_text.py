@@ -24,8 +24,10 @@ def scalar(value: object) -> str:
     >>> print(scalar("drugA"), scalar("no"), scalar("a: \u200bb"), scalar(0.5), scalar("1"), scalar("\U0001f600"))
     drugA "no" "a: \u200bb" 0.5 "1" "😀"
     """
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]  # type: ignore[index]
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
     text = str(value)

@@ -26,6 +26,9 @@ from ifm_learn.suggestion.suggestions import Suggestions
 SCREEN = 2_000
 """As many candidates as draws are made of, of those that look best by a linear model."""
 
+MOST = 10_000
+"""Larger batches, and draws of more candidates, are refused: their covariance would fill the memory."""
+
 ACQUISITIONS = get_args(Acquisition)
 Say = Callable[[str], None]
 Prices = AddedUp | Listed | OneEach
@@ -109,6 +112,10 @@ class Suggester:
         for name, value in {"noise": noise, "rows": rows, "interaction": interaction, "screen": screen}.items():
             if value is not None and not (0 < value < np.inf):
                 raise InputError(f"{name} is a finite number above 0, got {value!r}", argument=name)
+        if int(screen) > MOST:
+            raise InputError(
+                f"screen is at most {MOST:,}, got {screen:,}: draws of more are too many", argument="screen"
+            )
         self.model: ModelName = "factors" if self.goal.kind == "refute" else model
         self.energy, self.noise, self.rows, self.interaction = (
             check_energy(energy),
@@ -150,8 +157,8 @@ class Suggester:
 
         Raises InputError where no candidate is left, or nothing can be fitted.
         """
-        if not isinstance(batch, (int, np.integer)) or isinstance(batch, bool) or batch < 1:
-            raise InputError(f"a batch is a whole number of 1 or more, got {batch!r}", argument="batch")
+        if not isinstance(batch, (int, np.integer)) or isinstance(batch, bool) or not 1 <= batch <= MOST:
+            raise InputError(f"a batch is a whole number from 1 to {MOST:,}, got {batch!r}", argument="batch")
         with one_thread():
             found = answer(self._question(), int(batch))
         self.pending = Regimes.concatenate([self.pending, found.regimes])

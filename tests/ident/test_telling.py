@@ -29,7 +29,7 @@ def one_hot(codes: Codes, levels: Sequence[int], scopes: Iterable[Scope]) -> sym
 
 def others(levels: Sequence[int], scopes: Sequence[Scope], term: Scope) -> list[Scope]:
     """Every set of interventions that acts without all of `term`: subsets of the scopes and of the term."""
-    found = {()}
+    found: set[Scope] = {()}
     for scope in [*scopes, term]:
         for size in range(len(scope) + 1):
             found |= {part for part in itertools.combinations(scope, size) if not set(term) <= set(part)}

@@ -102,6 +102,22 @@ def test_learning_is_the_conditional_variance_by_brute_force() -> None:
     assert tuple(found.chosen.tolist()) == taken
 
 
+def test_where_everything_is_free_scores_alone_rank(draws: Floats) -> None:
+    best = np.zeros(len(draws))
+    paid, free = (rules.improvement(draws, best, 6, cost).chosen.tolist() for cost in (ONES, 0 * ONES))
+    assert paid == free
+
+
+def test_refuting_in_steps_is_refuting_anew() -> None:
+    rng = np.random.default_rng(2)
+    root = rng.normal(size=(4, 4))
+    found = Discrepancies(rng.normal(size=(6, 4)), root @ root.T, np.full(6, 0.5), 0)
+    batch, now = found.batch(3, ONES), found
+    for place, score in zip(batch.chosen.tolist(), batch.scores.tolist(), strict=True):
+        assert score == pytest.approx(power(now.variance, now.noise)[place])
+        now = now.after(place)
+
+
 def test_costs_divide_scores_and_what_is_free_comes_first(draws: Floats) -> None:
     best = np.zeros(len(draws))
     gain = np.maximum(draws, 0).mean(axis=0)
@@ -363,6 +379,7 @@ TABLE = {"A": [0, 0, 0, 1, 1, 1], "u": [0.0, 0.1, 0.3, 1, 1.2, 1.3], "v": [1, 2,
         ({"goal": "refute", "repeats": True}, "refutes no factor"),
         ({"noise": -1.0}, "noise is a finite number above 0"),
         ({"noise": float("nan")}, "noise is a finite number above 0"),
+        ({"screen": 10**9}, "screen is at most 10,000"),
         ({"rows": 0}, "rows is a finite number above 0"),
         ({"same": ["E"]}, "unknown intervention 'E'"),
         ({"seed": -1}, "a seed is a whole number"),
@@ -387,7 +404,7 @@ def test_refusals_of_data_and_outcomes(tmp_path: Path) -> None:
     (tmp_path / "cost.csv").write_text("intervention,cost\nA,-1\n")
     with pytest.raises(InputError, match="the cost -1 is negative"):
         Suggester(study(), rows(SINGLES), cost=tmp_path / "cost.csv")
-    for batch in (0, -1, 1.5, True):
+    for batch in (0, -1, 1.5, True, 10**9):
         with pytest.raises(InputError, match="a batch is a whole number"):
             Suggester(study(), rows(SINGLES)).ask(batch)  # type: ignore[arg-type]
     dose = {"interventions": {"d": {"levels": [0, 1, 2], "basis": {"poly": 1}}}, "factors": [{"sigma": ["d"]}]}
