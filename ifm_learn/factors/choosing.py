@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -219,7 +219,7 @@ def _asked(study: Study, candidates: Pairs | Iterable[object]) -> Asked:
             raise InputError(
                 f"candidates is 'measured', 'all' or a list, got {candidates!r}", argument="candidates"
             )
-        return default_candidates(model, study.design.train, candidates)
+        return default_candidates(model, study.design.train, cast(Pairs, candidates))
     return given_candidates(model, candidates)
 
 
