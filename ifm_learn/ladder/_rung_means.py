@@ -51,9 +51,8 @@ class Asked:
     trained: the regimes present. own, error: their rows' means and standard errors by units, shape (d, k); shape
     (d,) of units.counts says by how many. linear: whether a law whose means are linear in the factors' coordinates
     takes the means of the values for linear too, which is least squares, and no weights. unseen: the error of a
-    mean whose rows are all equal, of which no redraw tells, shape (d, k); 0 for others. ranges: of the columns,
-    with what one row of another value would be above the end; bare: where all rows are at an end of it, shape
-    (d, k), as `Ranges.at_end`.
+    mean whose rows are all equal, of which no redraw tells, shape (d, k); 0 for others. ranges: of the columns;
+    bare: where all rows are at an end, shape (d, k), as `Ranges.at_end`; size: how far a row is that is not, (k,).
     """
 
     samples: Samples
