@@ -294,8 +294,8 @@ def _misses(found: Floats, apart: Floats | None, asked: Asked) -> NDArray[np.boo
     greater.
     """
     counts = asked.units.counts
-    slopes = asked.ranges.slope(found), asked.ranges.slope(asked.own)
-    more = np.divide(*slopes, out=np.ones_like(found), where=slopes[1] > 0)
+    at_law, at_rows = asked.ranges.slope(found), asked.ranges.slope(asked.own)
+    more = np.divide(at_law, at_rows, out=np.ones_like(found), where=at_rows > 0)
     own = np.where(asked.unseen > 0, asked.unseen, asked.error * np.sqrt(np.maximum(more, 1.0)))
     gap = own if apart is None else np.maximum(apart, own / 2)
     gap = np.where(asked.unseen > 0, own, gap)
