@@ -86,7 +86,9 @@ class Cell:
 def drawn(kind: str, rows: int, study: int, base: float | None) -> Truth:
     """The truth and the samples of one study."""
     if base is not None:
-        return rates(kind, base, rows, np.random.default_rng([77, sum(map(ord, kind)), int(base * 100), rows, study]))
+        return rates(
+            kind, base, rows, np.random.default_rng([77, sum(map(ord, kind)), int(base * 100), rows, study])
+        )
     rng = np.random.default_rng([SEED, sum(map(ord, kind)), rows, study])
     if kind in WIDE:
         return wide(rows, rng, *WIDE[kind][:2])

@@ -122,7 +122,7 @@ class LadderWork:
             if self.wider is not None and joint.any():
                 alone = np.flatnonzero(~joint)
                 chosen = np.flatnonzero(joint)
-                self._fill(columns, some[chosen], self._by_wider(part.targets.take(chosen)), shifted)
+                self._fill(columns, some[chosen], self.by_wider(part.targets.take(chosen)), shifted)
             if len(alone):
                 self._fill(columns, some[alone], self.estimate(part.targets.take(alone)), shifted)
         if len(asked):
@@ -177,6 +177,7 @@ class LadderWork:
             low=np.where(known, low, np.nan),
             high=np.where(known, high, np.nan),
             replicates=plain.replicates + left.replicates,
+            rung_replicates=tuple(a + b for a, b in zip(plain.rung_replicates, left.rung_replicates, strict=True)),
             flags=flags,
         )
 
@@ -188,6 +189,15 @@ class LadderWork:
             return self.regression.residuals
         return self.regression.left_everywhere(self.samples)
 
+    def answer(self, found: Identification) -> LadderEstimate:
+        """Means of regimes that are all identified, of every target, by the way that answers the study."""
+        joint = np.isin(found.criterion, (Criterion.JOINT, Criterion.NONE))
+        if self.several is not None:
+            return self._of_several(found.targets, np.flatnonzero(joint))
+        if self.wider is not None and joint.all():
+            return self.by_wider(found.targets)
+        return self.estimate(found.targets)
+
     def effects(self, found: Identification, reference: Reference) -> list[list[dict[str, Any]]]:
         """Differences from the baseline and synergies, for every regime and target, with intervals."""
         wanted = needed(found.design.model, found.targets, reference)
@@ -197,7 +207,7 @@ class LadderWork:
             joint = np.isin(known.criterion[told], (Criterion.JOINT, Criterion.NONE))
             part = self._of_several(wanted.take(told), np.flatnonzero(joint))
         else:
-            part = self.estimate(wanted.take(told)) if self.wider is None else self._by_wider(wanted.take(told))
+            part = self.estimate(wanted.take(told)) if self.wider is None else self.by_wider(wanted.take(told))
         k = part.mean.shape[1]
         draws = part.draws(float(self.level))
         means, drawn = np.full((len(wanted), k), np.nan), np.full((len(draws), len(wanted), k), np.nan)
@@ -213,7 +223,8 @@ class LadderWork:
         scaling = self.samples.scaling
         return self.samples.y is None and scaling is not None and bool(scaling.log.all())
 
-    def _by_wider(self, regimes: Regimes) -> LadderEstimate:
+    def by_wider(self, regimes: Regimes) -> LadderEstimate:
+        """Means of the outcome as a variable of every factor, in regimes with a joint formula."""
         assert self.wider is not None
         last = self.samples.x.shape[1]
         return self.wider.estimate(regimes, lambda x: x[:, last : last + 1], alpha=float(self.level))

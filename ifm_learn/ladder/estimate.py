@@ -32,8 +32,8 @@ class LadderEstimate:
     """mean, se, low, high, freedom: shape (r, k), NaN limits where no rung gives back the regimes that were run.
 
     rungs: names; rung_means, rung_errors, weights: shape (rungs, r, k); effective: pooled rows behind each regime,
-    shape (rungs, r). replicates: averages over refits on the same redraws, shape (replicates, r, k). flags: for
-    every word where it applies, shape (r, k).
+    shape (rungs, r). replicates: averages over refits on the same redraws, shape (replicates, r, k);
+    rung_replicates: each rung's own, of that shape. flags: for every word where it applies, shape (r, k).
     """
 
     mean: Floats
@@ -47,6 +47,7 @@ class LadderEstimate:
     weights: Floats
     effective: Floats
     replicates: Floats
+    rung_replicates: tuple[Floats, ...] = ()
     flags: Flags = field(default_factory=dict)
 
     def draws(self, alpha: float) -> Floats:
@@ -94,10 +95,11 @@ def beyond_levels(samples: Samples, regimes: Regimes) -> NDArray[np.bool_]:
             levels[of.rows[mine]] = of.level[mine]
         number = [exact(level) for level in model.interventions[i].known_levels]
         known = [value for j in set(run[: len(train)].tolist()) if (value := number[j]) is not None]
-        for row, j in enumerate(asked[: len(regimes)].tolist()):
-            value = number[j]
-            if value is not None and known:
-                found[row] |= not min(known) <= value <= max(known)
+        if not known:
+            continue
+        low, high = min(known), max(known)
+        outside = np.array([value is not None and not low <= value <= high for value in number])
+        found |= outside[asked[: len(regimes)]]
     return found
 
 
@@ -166,7 +168,8 @@ def combined(
     low[none_left], high[none_left] = np.nan, np.nan
     mean = asked.ranges.nearest(mean)
     drawn: Floats = sum(w * np.where(w > 0, one.replicates, 0.0) for w, one in zip(weights, found, strict=True))
-    return LadderEstimate(mean, se, low, high, nu, rungs, means, errors, weights, effective, drawn)
+    each = tuple(one.replicates for one in found)
+    return LadderEstimate(mean, se, low, high, nu, rungs, means, errors, weights, effective, drawn, each)
 
 
 def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exponents: Floats) -> LadderEstimate:
