@@ -51,9 +51,8 @@ class Asked:
     trained: the regimes present. own, error: their rows' means and standard errors by units, shape (d, k); shape
     (d,) of units.counts says by how many. linear: whether a law whose means are linear in the factors' coordinates
     takes the means of the values for linear too, which is least squares, and no weights. unseen: the error of a
-    mean whose rows are all equal, of which no redraw tells, shape (d, k); 0 for others. ranges: of the columns,
-    with what one row of another value would be above the end; bare: where all rows are at an end of it, shape
-    (d, k), as `Ranges.at_end`.
+    mean whose rows are all equal, of which no redraw tells, shape (d, k); 0 for others. ranges: of the columns;
+    bare: where all rows are at an end, shape (d, k), as `Ranges.at_end`; size: how far a row is that is not, (k,).
     """
 
     samples: Samples
@@ -296,8 +295,8 @@ def _misses(found: Floats, apart: Floats | None, asked: Asked) -> NDArray[np.boo
     greater.
     """
     counts = asked.units.counts
-    slopes = asked.ranges.slope(found), asked.ranges.slope(asked.own)
-    more = np.divide(*slopes, out=np.ones_like(found), where=slopes[1] > 0)
+    at_law, at_rows = asked.ranges.slope(found), asked.ranges.slope(asked.own)
+    more = np.divide(at_law, at_rows, out=np.ones_like(found), where=at_rows > 0)
     own = np.where(asked.unseen > 0, asked.unseen, asked.error * np.sqrt(np.maximum(more, 1.0)))
     gap = own if apart is None else np.maximum(apart, own / 2)
     gap = np.where(asked.unseen > 0, own, gap)

@@ -128,7 +128,8 @@ class Ladder:
     ) -> tuple[Floats, Floats, Floats]:
         """Means of the values of rows, (n, k), that were found another way, moved into their range, and ends."""
         asked = Asked.of(self.samples, self.units, regimes, None, values)
-        return asked.ranges.nearest(mean), *interval(asked, self.exponents(regimes), mean, se, freedom, alpha)
+        low, high = interval(asked, self.exponents(regimes), mean, se, freedom, alpha)
+        return asked.ranges.nearest(mean), low, high
 
 
 def fit_ladder(

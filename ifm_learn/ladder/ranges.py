@@ -106,6 +106,14 @@ class Ranges:
             found: Floats = (over**2).sum(axis=0) / over.sum(axis=0)
         return np.where(np.isfinite(found), found, 1.0)
 
+    def reach(self, low: Floats, high: Floats, size: Floats) -> tuple[Floats, Floats]:
+        """Between which means rows do lie, of quantiles of theirs, each (k,): a share between its two values, and
+        one of counts up to the size of a row that is not 0, however rare such rows are.
+        """
+        two = np.isfinite(self.high)
+        one = np.where(self.lumped, np.fmax(high, self.low + size), high)
+        return np.where(two, self.low, low), np.where(two, self.high, one)
+
     def slope(self, means: Floats) -> Floats:
         """Of a mean in its logit or logarithm where columns are lumped, shape (..., k); 0 for others."""
         with np.errstate(invalid="ignore"):
