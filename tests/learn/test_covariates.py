@@ -20,10 +20,11 @@ from ifm_ident.arrays import Floats
 from ifm_learn.data.covariates import Column, Covariates, plain_study
 from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
-from ifm_learn.estimation._adjusted import effective_share
 from ifm_learn.estimation.of_study import estimate_study
 from ifm_learn.falsification.testing import falsify
-from ifm_learn.ladder.adjusted import Adjusted, Energy
+from ifm_learn.ladder.adjusted import Adjusted
+from ifm_learn.ladder.balancing import effective_share
+from ifm_learn.ladder.glm import Energy
 from tests.cli.running import run
 
 MAPPING: dict[str, Any] = {
@@ -74,7 +75,7 @@ def test_means_are_those_of_statsmodels(energy: Energy, population: str) -> None
 
 def test_groups_are_means_over_their_rows() -> None:
     rows = table(60, 2)
-    found = estimate_study(Study.from_dict(MAPPING), rows, by="plate")
+    found = estimate_study(Study.from_dict(MAPPING), rows, by="plate", energy="normal")
     fitted = smf.ols("y ~ A * age + B + plate", rows).fit()
     wanted = [
         fitted.predict(rows[rows.plate == plate].assign(A=a, B=b)).mean() for a, b in CELLS for plate in ("p", "q")
@@ -340,7 +341,8 @@ def test_a_population_file_is_taken_as_it_is(tmp_path: Path, capfdbinary: pytest
     path = study_file(tmp_path, rows)
     (tmp_path / "who.csv").write_text("plate,age\nq,1.5\np,0.5\n")
     status, out, _ = run(
-        capfdbinary, "estimate", path, "--population", str(tmp_path / "who.csv"), "--format", "json"
+        capfdbinary, "estimate", path, "--population", str(tmp_path / "who.csv"), "--format", "json", "--energy",
+        "normal",
     )
     assert status == 0
     fitted = smf.ols("y ~ A * age + B + plate", rows).fit()

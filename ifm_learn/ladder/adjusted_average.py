@@ -1,0 +1,562 @@
+"""Means adjusted for covariates: the average over families and tilts that rows cannot tell apart.
+
+Theory: docs/theory/covariates.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from ifm_ident import InputError, Regimes
+from ifm_ident.arrays import Floats, Ints
+from ifm_learn.ladder._adjusted_tilt import AdjustedTilt, Problem
+from ifm_learn.ladder._features import Kind
+from ifm_learn.ladder._forecast import duration
+from ifm_learn.ladder._logs import log_sum_exp
+from ifm_learn.ladder._rung_means import Asked, RungMeans
+from ifm_learn.ladder._selection import FOLDS, REPEATS, Scores
+from ifm_learn.ladder._weights import effective
+from ifm_learn.ladder.adjusted import Adjusted, Means, dependent_residuals
+from ifm_learn.ladder.adjusted_rows import AdjustedRows
+from ifm_learn.ladder.average import FEWER, MANY, REPLICATES, every_factor, exponents, freedom
+from ifm_learn.ladder.balancing import balanced
+from ifm_learn.ladder.estimate import LadderEstimate, combined, flagged
+from ifm_learn.ladder.glm import ENERGIES, Energy, outside
+from ifm_learn.randomness import stream
+
+Method = Literal["ifm1", "dr", "balance"]
+TILTS: tuple[Kind, ...] = ("linear", "quadratic", "splines")
+AUTO = "auto"
+
+PATIENCE = 20.0
+"""Seconds beyond which a tilt is no part of an average that was given no limit."""
+
+_MISS = 0.01
+_ONE_DIVISION = 20_000
+_TOGETHER = 16
+
+
+@dataclass(frozen=True, eq=False)
+class AdjustedFamilies:
+    """One regression a column: the columns independent given covariates, or jointly normal where all are normal."""
+
+    rung: str
+    rows: AdjustedRows
+    fits: tuple[Adjusted, ...]
+
+    @classmethod
+    def fit(cls, rung: str, rows: AdjustedRows, energies: Sequence[Energy]) -> AdjustedFamilies:
+        """InputError where values are out of range, or columns depend on each other where energies say they do not."""
+        model, x = rows.model, rows.samples.x
+        fits = tuple(
+            Adjusted.fit(
+                energies[v], model, factors_of(rows, v, energies[v]), rows.train, rows.place, rows.covariates,
+                x[:, v], rows.samples.unit,
+            )
+            for v in range(x.shape[1])
+        )  # fmt: skip
+        if any(one != "normal" for one in energies) and len(model.covers) > 1:
+            pair = dependent_residuals(fits)
+            if pair is not None:
+                names = [model.variables[k] for k in pair.columns]
+                raise InputError(
+                    "energies other than normal take variables in different factors to be independent within a "
+                    f"regime, given covariates; {names[0]} and {names[1]} are not (correlation "
+                    f"{pair.correlation:.2f}, p = {pair.p_value:.1g}); take the energy 'normal' or 'linear'",
+                    argument="energy",
+                )
+        return cls(rung, rows, fits)
+
+    @property
+    def energies(self) -> tuple[Energy, ...]:
+        """The family of every column."""
+        return tuple(one.energy for one in self.fits)
+
+    def refit(self, weight: Floats) -> AdjustedFamilies:
+        """The same with rows counted anew."""
+        return AdjustedFamilies(self.rung, self.rows, tuple(one.refit(weight) for one in self.fits))
+
+    def log_densities(self, regimes: Regimes, rows: Ints) -> Floats:
+        """log p(x | z; regime) of rows but for what all regimes share, shape (len(rows), r)."""
+        z, total = self.rows.z[rows], np.zeros((len(rows), len(regimes)))
+        normal = [v for v, one in enumerate(self.fits) if one.energy == "normal"]
+        if normal:
+            weight = self.fits[0].weight
+            left = np.stack([self.fits[v].y - self.fits[v].fitted for v in normal], axis=1)
+            freedom = max(float(weight.sum()) - np.linalg.matrix_rank(self.fits[normal[0]].solved.inverse), 1.0)
+            covariance = (left * weight[:, None]).T @ left / freedom
+            size = np.maximum(np.diag(covariance), 1e-300)
+            precision = np.linalg.pinv(covariance / np.sqrt(np.outer(size, size)), hermitian=True)
+            means = np.stack([self.fits[v].thetas(regimes, z) for v in normal], axis=2) / np.sqrt(size)
+            x = np.stack([self.fits[v].y[rows] for v in normal], axis=1) / np.sqrt(size)
+            bent = means @ precision
+            total += np.einsum("nrv,nv->nr", bent, x) - 0.5 * np.einsum("nrv,nrv->nr", bent, means)
+        for one in self.fits:
+            if one.energy != "normal":
+                theta = one.thetas(regimes, z)
+                shape = getattr(one.family, "shape", 1.0)
+                part = shape * (theta * one.y[rows, None] - one.family.potential(theta[..., None]))
+                total += np.where(np.isfinite(part), part, -np.inf)
+        return total
+
+    def log_chance(self, rows: Ints, chance: Floats) -> Floats:
+        """log P(own regime | x, z) of rows by Bayes from `chance`, log P(regime | z) of all; shape (len(rows),)."""
+        found = np.maximum(self.log_densities(self.rows.train, rows) + chance[rows], -1e6)
+        own: Floats = found[np.arange(len(rows)), self.rows.place[rows]] - log_sum_exp(found, axis=1)
+        return own
+
+    def weights(self, regimes: Regimes, goal: Floats, chance: Floats, starts: dict[int, Floats]) -> Floats:
+        """Weights of the pooled rows for regimes and a population, as those of a tilt; shape (r, n)."""
+        every, m = np.arange(len(self.rows)), len(self.rows.train)
+        logs = self.log_densities(Regimes.concatenate([self.rows.train, regimes]), every)
+        with np.errstate(divide="ignore"):
+            base = np.log(self.fits[0].weight) - log_sum_exp(np.maximum(logs[:, :m] + chance, -1e6), axis=1)
+        found = np.empty((len(regimes), len(every)))
+        for r in range(len(regimes)):
+            found[r], b = balanced(self.rows.balance, goal, base + logs[:, m + r], starts.get(r))
+            starts.setdefault(r, b)
+        return found
+
+
+Mask = NDArray[np.bool_]
+Law = AdjustedFamilies | AdjustedTilt
+_Goal = Callable[[Floats], Floats]
+"""The means of functions of covariates over a population, rows counted anew."""
+
+
+def factors_of(rows: AdjustedRows, column: int, energy: Energy) -> tuple[int, ...]:
+    """Whose coordinates a column's predictor is linear in: K of its variable, of `normal` all that hang together."""
+    model = rows.model
+    if energy != "normal":
+        return model.covers[model.cover_index[model.variables[column]]]
+    reached, waiting = {model.variables[column]}, [model.variables[column]]
+    while waiting:
+        for k in model.covers[model.cover_index[waiting.pop()]]:
+            new = set(model.factors[k].x) - reached
+            reached |= new
+            waiting.extend(new)
+    return tuple(k for k in range(len(model.factors)) if model.factors[k].x[0] in reached)
+
+
+def energies_for(rung: Energy, x: Floats) -> tuple[Energy, ...] | None:
+    """What every column is under a rung's name; None where it is the rung of no column.
+
+    Columns of 0 and 1 are `bernoulli`, of a law that a column cannot have `normal`.
+
+    >>> energies_for("negbin", np.array([[0.0, 3.0, -1.0], [1.0, 0.0, 2.0]]))
+    ('bernoulli', 'negbin', 'normal')
+    >>> energies_for("gamma", np.array([[0.0], [2.0]])) is None
+    True
+    """
+    binary = [bool(np.isin(column, (0.0, 1.0)).all()) for column in x.T]
+    found: list[Energy] = []
+    for column, two in zip(x.T, binary, strict=True):
+        found.append("bernoulli" if two else rung if not len(outside(rung, column)) else "normal")
+    if rung in ("bernoulli", "normal"):
+        return tuple(found) if (rung == "bernoulli") == all(binary) else None
+    whole = rung == "gamma" and all((column == np.round(column)).all() for column in x.T)
+    return tuple(found) if rung in found and not whole else None
+
+
+@dataclass(frozen=True, eq=False)
+class AdjustedAnswer:
+    """One column's means over one population: the average, and differences from the first regime asked about.
+
+    rests: which training regimes each mean rests on, (r, m). means: of the first family that answers, if any.
+    """
+
+    table: LadderEstimate
+    difference: Floats
+    difference_se: Floats
+    rests: Mask
+    means: Means | None
+
+
+@dataclass(frozen=True, eq=False)
+class AdjustedLadder:
+    """Families and tilts fitted to the same rows, their held-out scores, and refits of the likely ones.
+
+    laws: within two standard errors of the best, `weights` theirs; refused: why others are none. redraws: weights
+    of rows, shape (replicates, n).
+    """
+
+    rows: AdjustedRows
+    laws: tuple[Law, ...]
+    weights: Floats
+    scores: Scores | None
+    refused: dict[str, str]
+    redraws: Floats
+    chance: Floats
+    refits: dict[str, tuple[Law, ...]] = field(repr=False)
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """The names of the laws."""
+        return tuple(law.rung for law in self.laws)
+
+    @property
+    def families(self) -> tuple[AdjustedFamilies, ...]:
+        """Those of the laws that are regressions."""
+        return tuple(law for law in self.laws if isinstance(law, AdjustedFamilies))
+
+    @cached_property
+    def _lines(self) -> tuple[Adjusted, ...]:
+        """Of every variable a linear model of the factors that hold it: what its rows tell apart, a tilt can."""
+        rows, model = self.rows, self.rows.model
+        return tuple(
+            Adjusted.fit(
+                "normal", model, model.covers[model.cover_index[name]], rows.train, rows.place, rows.covariates,
+                rows.samples.x[:, v], rows.samples.unit,
+            )
+            for v, name in enumerate(model.variables)
+        )  # fmt: skip
+
+    @cached_property
+    def _chances(self) -> list[Floats]:
+        return [self.rows.chance(weight) for weight in self.redraws]
+
+    def answers(
+        self,
+        wanted: Regimes,
+        population: Floats,
+        members: Ints | None,
+        method: Method,
+        alpha: float,
+        number: int = 0,
+    ) -> list[AdjustedAnswer]:
+        """Means of every column in regimes, over a population's covariates, shape (N, w); of each column an answer.
+
+        members: which rows the population is, so that it is redrawn with them; None for one that is as it is.
+        number: tells populations apart.
+        """
+        rows, samples = self.rows, self.rows.samples
+        functions = rows.functions(population)
+
+        def goal(weight: Floats) -> Floats:
+            if members is None:
+                return functions.mean(axis=0)
+            counted = weight[members]
+            return counted @ functions / counted.sum()
+
+        shares = exponents(every_factor(samples.design), wanted)
+        free = freedom(shares, rows.units, max(len(self.redraws), 2))
+        every = [
+            self._by_weights(law, wanted, population, goal, number)
+            if isinstance(law, AdjustedTilt)
+            else self._by_family(law, wanted, (population, members), goal, method)
+            for law in self.laws
+        ]
+        found = []
+        for v in range(samples.x.shape[1]):
+            mine = [parts[v] for parts in every]
+            asked = Asked.of(samples, rows.units, wanted, None, samples.x[:, v])
+            table = combined(self.rungs, self.weights, [one.means for one in mine], asked, free, alpha)
+            table = flagged(table, [one.means for one in mine], asked, shares)
+            difference = np.stack([one.difference for one in mine])
+            errors = np.stack([one.difference_se for one in mine])
+            share = np.where(np.isfinite(difference), table.weights[:, :, 0], 0.0)
+            share = share / np.maximum(share.sum(axis=0), 1e-300)
+            difference, errors = np.nan_to_num(difference), np.nan_to_num(errors)
+            mean = np.where(share.any(axis=0), (share * difference).sum(axis=0), np.nan)
+            se = np.sqrt((share * (errors**2 + (difference - mean) ** 2)).sum(axis=0))
+            first = next((one.family for one in mine if one.family is not None), None)
+            rests = np.logical_or.reduce([one.rests for one in mine])
+            found.append(AdjustedAnswer(table, mean, se, rests, first))
+        return found
+
+    def _by_family(
+        self,
+        law: AdjustedFamilies,
+        wanted: Regimes,
+        whose: tuple[Floats, Ints | None],
+        goal: _Goal,
+        method: Method,
+    ) -> list[_Part]:
+        population, members = whose
+        found = []
+        for one in law.fits:
+            reached = one.reaches(wanted)
+            means = spread(one.means(wanted.take(np.flatnonzero(reached)), population, members), reached)
+            r = len(wanted)
+            table = RungMeans(
+                means.mean[:, None], means.se[:, None], np.zeros((1, r, 1)), np.full(r, float(len(self.rows))), False,
+                np.array([one.misses]), means.freedom,
+            )  # fmt: skip
+            found.append(_Part(table, means.difference, means.difference_se, means, means.rests))
+        if method == "ifm1":
+            return found
+        starts: dict[int, Floats] = {}
+        best = self._weighted(law, self.chance, wanted, whose, goal, method, starts)
+        drawn = np.stack([
+            self._weighted(refit, chance, wanted, whose, goal, method, starts)
+            for refit, chance in zip(self.refits[law.rung], self._chances, strict=True)
+            if isinstance(refit, AdjustedFamilies)
+        ])  # fmt: skip
+        return [_part(best[:, v], drawn[:, :, v], one.means, one.family, one.rests) for v, one in enumerate(found)]
+
+    def _weighted(
+        self,
+        law: AdjustedFamilies,
+        chance: Floats,
+        wanted: Regimes,
+        whose: tuple[Floats, Ints | None],
+        goal: _Goal,
+        method: Method,
+        starts: dict[int, Floats],
+    ) -> Floats:
+        """Weighted means of rows, by `dr` the family's with the weighted residuals; shape (r, p).
+
+        By `dr` the residuals of a regime that was run are those of its own rows, weighted to the population alone.
+        """
+        rows, weight, x = self.rows, law.fits[0].weight, self.rows.samples.x
+        reached = np.logical_and.reduce([one.reaches(wanted) for one in law.fits])
+        some = wanted.take(np.flatnonzero(reached))
+        found = np.full((len(wanted), x.shape[1]), np.nan)
+        balance = law.weights(some, goal(weight), chance, starts)
+        if method == "balance":
+            found[reached] = balance @ x
+            return found
+        run = some.first_equal(rows.train)
+        for r in np.flatnonzero(run >= 0).tolist():
+            with np.errstate(divide="ignore"):
+                own = np.where(rows.place == run[r], np.log(weight), -np.inf)
+            balance[r] = balanced(rows.balance, goal(weight), own)[0]
+        population, members = whose
+        over = np.ones(len(population)) if members is None else weight[members]
+        z = rows.standard(population)
+        for v, one in enumerate(law.fits):
+            for start in range(0, len(some), _TOGETHER):
+                part = np.arange(start, min(start + _TOGETHER, len(some)))
+                regimes = some.take(part)
+                mean = over @ one.family.mean(one.thetas(regimes, z)[..., None]) / over.sum()
+                left = x[:, [v]] - one.family.mean(one.thetas(regimes, rows.z)[..., None])
+                found[np.flatnonzero(reached)[part], v] = mean + np.einsum("rn,nr->r", balance[part], left)
+        return found
+
+    def _by_weights(
+        self, law: AdjustedTilt, wanted: Regimes, population: Floats, goal: _Goal, number: int
+    ) -> list[_Part]:
+        x = self.rows.samples.x
+        lines = [one.means(wanted, population) for one in self._lines]
+        weights = law.weights(wanted, goal(law.weight), number)
+        weights[~np.logical_and.reduce([np.isfinite(one.mean) for one in lines])] = np.nan
+        best, rows = weights @ x, effective(weights, law.weight)
+        refits = [refit for refit in self.refits[law.rung] if isinstance(refit, AdjustedTilt)]
+        drawn = np.stack([refit.weights(wanted, goal(refit.weight), number) @ x for refit in refits])
+        misses = self._misses(law, refits)
+        found = []
+        for v in range(x.shape[1]):
+            empty = RungMeans(
+                best[:, [v]],
+                np.zeros((len(best), 1)),
+                drawn[:, :, [v]],
+                np.nan_to_num(rows),
+                True,
+                misses[[v]],
+                None,
+            )
+            found.append(_part(best[:, v], drawn[:, :, v], empty, None, lines[v].rests))
+        return found
+
+    def _misses(
+        self, law: AdjustedTilt, refits: Sequence[AdjustedTilt]
+    ) -> Mask:
+        gap = law.gaps()
+        error = np.sqrt(np.mean([np.square(refit.gaps() - gap) for refit in refits], axis=0))
+        counts = self.rows.units.counts[:, None]
+        bound = student.ppf(1 - _MISS / (2 * len(gap)), np.maximum(counts - 1, 1))
+        off: Mask = (
+            (np.abs(gap) > bound * error + 1e-8 * np.abs(self.rows.samples.x).max(axis=0)) & (counts > 1)
+        ).any(axis=0)
+        return off
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What one rung says of one column: `means`, differences from the first regime, the family's own answer.
+
+    rests: which training regimes each mean rests on, shape (r, m).
+    """
+
+    means: RungMeans
+    difference: Floats
+    difference_se: Floats
+    family: Means | None
+    rests: Mask
+
+
+def _part(best: Floats, drawn: Floats, like: RungMeans, family: Means | None, rests: Mask) -> _Part:
+    """From estimates, shape (r,), and those of refits, (replicates, r)."""
+    se = np.sqrt(np.mean(np.square(drawn - best), axis=0))
+    away = best - best[0]
+    error = np.sqrt(np.mean(np.square(drawn - drawn[:, [0]] - away), axis=0))
+    table = RungMeans(
+        best[:, None], se[:, None], drawn[:, :, None], like.effective, like.by_weights, like.misses, None
+    )
+    return _Part(table, away, error, family, rests)
+
+
+def spread(means: Means, reached: Mask) -> Means:
+    """Means of the regimes that are reached among all; nan for others."""
+    if reached.all():
+        return means
+
+    def wide(values: Floats) -> Floats:
+        found = np.full(len(reached), np.nan)
+        found[reached] = values
+        return found
+
+    rests = np.zeros((len(reached), means.rests.shape[1]), dtype=bool)
+    rests[reached] = means.rests
+    first = bool(reached[0])
+    difference = [
+        wide(one) if first else np.full(len(reached), np.nan) for one in (means.difference, means.difference_se)
+    ]
+    return Means(wide(means.mean), wide(means.se), wide(means.freedom), difference[0], difference[1], rests)
+
+
+def fit_adjusted(
+    rows: AdjustedRows,
+    energy: str,
+    *,
+    seed: int,
+    method: Method = "ifm1",
+    seconds: float | None = None,
+    share: int = 1,
+    asked: int = 1,
+    replicates: int = REPLICATES,
+) -> AdjustedLadder:
+    """Fits what `energy` asks for: one family or tilt, or for `auto` all that such rows may come from.
+
+    seconds: how long tilts may take by forecast, `PATIENCE` for `auto` by default; share: among how many ladders
+    that is; asked: how many means a column will be asked for. InputError where the one named, or every one, cannot be fitted.
+
+    >>> from ifm_ident import Factor, Intervention, Model
+    >>> from ifm_learn.data.covariates import Column, Covariates
+    >>> from ifm_learn.data.samples import Samples
+    >>> from ifm_ident import Design
+    >>> factor, a = Factor("f", ("y",), ("A",)), Intervention("A", (0, 1))
+    >>> train = Regimes.from_codes(np.array([[0], [1]]))
+    >>> rng, place = np.random.default_rng(0), np.repeat([0, 1], 100)
+    >>> age = rng.normal(size=200) + place
+    >>> y = 2 * age + place + rng.normal(size=200)
+    >>> samples = Samples(Design(Model((a,), ("y",), (factor,)), train), place, y[:, None])
+    >>> model = Model((a,), ("y",), (factor,), ("age",))
+    >>> rows = AdjustedRows(model, samples, Covariates((Column("age"),), age[:, None]))
+    >>> ladder = fit_adjusted(rows, "auto", seed=0)
+    >>> found = ladder.answers(train, age[:, None], np.arange(200), "ifm1", 0.1)[0]
+    >>> bool(abs(found.difference[1] - 1) < 0.3), ladder.rungs[0]
+    (True, 'normal')
+    """
+    refused: dict[str, str] = {}
+    laws: list[Law] = []
+    x = rows.samples.x
+    count = min(replicates, FEWER) if len(rows) > MANY else replicates
+    repeats = 1 if len(rows) > _ONE_DIVISION else REPEATS
+    for name in ENERGIES:
+        energies: tuple[Energy, ...] | None = (name,) * x.shape[1] if energy == name else None
+        if energy == AUTO:
+            energies = energies_for(name, x)
+        if energies is not None:
+            try:
+                laws.append(AdjustedFamilies.fit(name, rows, energies))
+            except InputError as error:
+                if energy == name:
+                    raise
+                refused[name] = str(error)
+    left = (PATIENCE if seconds is None else seconds) / share
+    two_valued = all(len(np.unique(column)) <= 2 for column in x.T)
+    for kind in TILTS:
+        if energy not in (AUTO, kind) or (energy == AUTO and two_valued and kind != "linear"):
+            continue
+        problem = Problem.of(rows, kind)
+        why, cost = problem.unfit(), 0.0
+        if why is None and (energy == AUTO or seconds is not None):
+            cost = problem.seconds(count, 1 + FOLDS * repeats, asked)
+            if cost > left:
+                why = f"{kind} would take about {duration(cost)} with {count} refits, {duration(left)} are left"
+        if why is None:
+            try:
+                laws.append(problem.fit())
+                left -= cost
+            except InputError as error:
+                why = str(error)
+        if why is not None:
+            refused[kind] = why
+    if not laws:
+        raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
+    rng = stream(seed, "ladder folds")
+    scores, weights = None, np.ones(1)
+    while len(laws) > 1 and scores is None:
+        scores, failed = _compare(laws, rows, rng, repeats)
+        for k in sorted(failed, reverse=True):
+            refused[laws[k].rung] = failed[k]
+            del laws[k]
+    if scores is not None:
+        weights = scores.weights()
+    chosen = np.flatnonzero(weights).tolist()
+    rng = stream(seed, "ladder redraws")
+    redraws = np.stack([rows.units.redraw(rng) for _ in range(count)])
+    refits: dict[str, tuple[Law, ...]] = {}
+    for k in chosen:
+        law = laws[k]
+        try:
+            if isinstance(law, AdjustedTilt):
+                refits[law.rung] = tuple(law.refit(weight, rng) for weight in redraws)
+            elif method != "ifm1":
+                refits[law.rung] = tuple(law.refit(weight) for weight in redraws)
+            else:
+                refits[law.rung] = ()
+        except InputError as error:
+            refused[law.rung] = f"its errors are not known: {error}"
+    kept = [k for k in chosen if laws[k].rung in refits]
+    if not kept:
+        raise InputError("no model can be refitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
+    chance = rows.chance(np.ones(len(rows))) if method != "ifm1" else np.empty((0, 0))
+    return AdjustedLadder(
+        rows,
+        tuple(laws[k] for k in kept),
+        weights[kept] / weights[kept].sum(),
+        scores,
+        refused,
+        redraws,
+        chance,
+        refits,
+    )
+
+
+def _compare(
+    laws: Sequence[Law], rows: AdjustedRows, rng: np.random.Generator, repeats: int
+) -> tuple[Scores | None, dict[int, str]]:
+    """Held-out log P(regime | x, z) of all laws; or which cannot be refitted without some rows, and why."""
+    total, failed = np.zeros((len(laws), len(rows))), dict[int, str]()
+    for _ in range(repeats):
+        fold = rows.units.folds(FOLDS, rng)
+        for f in range(FOLDS):
+            held = np.flatnonzero(fold == f)
+            if not len(held):
+                continue
+            weight = (fold != f).astype(float)
+            chance = rows.chance(weight)
+            for k, law in enumerate(laws):
+                try:
+                    refit = law.refit(weight)
+                    if isinstance(refit, AdjustedTilt):
+                        total[k, held] += refit.log_chance(held)
+                    else:
+                        total[k, held] += refit.log_chance(held, chance)
+                except InputError as error:
+                    failed[k] = f"without some of its rows: {error}"
+            if failed:
+                return None, failed
+    seen = rows.units.of_row
+    return Scores(
+        tuple(law.rung for law in laws), np.stack([np.bincount(seen, row) for row in total / repeats])
+    ), failed
