@@ -2,10 +2,10 @@
 
     python benchmarks/covariates.py normal binary counts falsify ab -o benchmarks
 
-normal, binary, counts: A and B in factors of their own, the effect of A depending on age (`z: [age]`); ctrl, A and B
-are run, A+B is not. Shares of studies whose 90% interval holds the true mean over a population, by the rows of each
-regime; with covariates randomised (over all rows), and with ages that shift from regime to regime (over those of
-the baseline). falsify: how often claims that hold are refuted at 5%. ab: 200,000 rows of A and B and both, five
+normal, binary, counts: A and B in factors of their own, the effect of A depending on age (`z: [age]`); ctrl, A and
+B are run, A+B is not. Shares of studies whose 90% interval holds the true mean over a population, by the rows of
+each regime; with covariates randomised (over all rows), and with ages that shift from regime to regime (over those
+of the baseline). falsify: how often claims that hold are refuted at 5%. ab: 200,000 rows of A and B and both, five
 covariates. Each part replaces its own section of covariates.md.
 """
 
@@ -72,7 +72,7 @@ def coverage(kind: str, studies: int) -> Iterator[str]:
     yield f"{studies} studies a cell; where the level holds, the standard error of a share is "
     yield f"{np.sqrt(0.09 / studies):.1%} of one regime. A+B - ctrl is the interval of `--effects`."
     yield ""
-    yield "| covariates | rows a regime | ctrl, A, B | A+B | A+B - ctrl | bias of A+B | its deviation | standard error |"
+    yield "| covariates | rows a regime | ctrl, A, B | A+B | A+B - ctrl | bias of A+B | deviation | error |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     wanted = truth(kind)
     for law, shift in (("randomised", 0.0), ("shifted", SHIFT)):
@@ -88,7 +88,9 @@ def coverage(kind: str, studies: int) -> Iterator[str]:
                 low, high = found.confidence_low[:, 0], found.confidence_high[:, 0]
                 held.append(np.where(np.isnan(low), np.nan, (low <= wanted) & (wanted <= high)))
                 ends = found.effects[3][0].get("difference_interval", [np.nan, np.nan])
-                effects.append(float(ends[0] <= wanted[3] - wanted[0] <= ends[1]) if ends[0] == ends[0] else np.nan)
+                effects.append(
+                    float(ends[0] <= wanted[3] - wanted[0] <= ends[1]) if ends[0] == ends[0] else np.nan
+                )
                 means.append(found.mean[3, 0])
                 errors.append(found.se[3, 0])
             share = np.nanmean(held, axis=0)
@@ -116,9 +118,7 @@ def level(studies: int) -> Iterator[str]:
                     rng = np.random.default_rng([8, KINDS.index(kind), size, int(shift > 0), s])
                     table = rows(kind, np.repeat([0, 1, 2, 3], size), shift, rng)
                     samples, covariates = read_adjusted(study, table)
-                    found = falsify(
-                        samples, tests=["score"], adjusted_for=(study.design, covariates), alpha=0.05
-                    )
+                    found = falsify(samples, tests=["score"], adjusted_for=(study.design, covariates), alpha=0.05)
                     rejected.append(bool(found.rejected))
                 line = f"| {kind} | {law} | {size} | {np.mean(rejected):.1%} |"
                 print(line, flush=True)
@@ -156,8 +156,8 @@ def ab() -> Iterator[str]:
     yield f"`effect_variance_ratio` {np.sqrt(found.covariates['effect_variance_ratio']):.3f}. "
     far = np.abs(found.mean[:, 0] - true) / found.se[:, 0]
     yield f"Means of the four regimes, all run, lie {far.max():.1f} standard errors from the truth at most, "
-    yield f"{np.abs(found.mean[:, 0] - raw).max():.4f} from their rows' own. Warnings: {len(found.warnings)}; smallest "
-    yield f"share of rows left in effect {min(found.covariates['overlap'][0].values()):.3f}."
+    yield f"{np.abs(found.mean[:, 0] - raw).max():.4f} from their rows' own. Warnings: {len(found.warnings)}; "
+    yield f"smallest share of rows left in effect {min(found.covariates['overlap'][0].values()):.3f}."
 
 
 HEAD = """# Means adjusted for covariates
@@ -174,7 +174,9 @@ def main() -> None:
     parser.add_argument("-o", metavar="FOLDER", type=Path, help="also write into covariates.md there")
     given = parser.parse_args()
     for part in given.parts:
-        lines = ab() if part == "ab" else level(given.studies) if part == "falsify" else coverage(part, given.studies)
+        lines = (
+            ab() if part == "ab" else level(given.studies) if part == "falsify" else coverage(part, given.studies)
+        )
         text = "\n".join(lines)
         print(text)
         if given.o is not None:
@@ -182,9 +184,7 @@ def main() -> None:
             sections = re.split(r"\n## ", path.read_text(encoding="utf-8"))[1:] if path.exists() else []
             known = {one.split("\n", 1)[0]: one.split("\n", 1)[1].strip("\n") for one in sections} | {part: text}
             order = [name for name in (*KINDS, "falsify", "ab") if name in known]
-            path.write_text(
-                HEAD + "".join(f"\n## {name}\n\n{known[name]}\n" for name in order), encoding="utf-8"
-            )
+            path.write_text(HEAD + "".join(f"\n## {name}\n\n{known[name]}\n" for name in order), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,31 +9,29 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import f as f_law
 from scipy.stats import t as student
 
 from ifm_ident import Design, Factor, Identification, Identifier, InputError, Model, Regimes, Status, Study
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regimes
 from ifm_ident.show import listed
-from ifm_learn.data.covariates import Covariates, read_population
+from ifm_learn.data.covariates import Covariates
 from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._columns import Columns
+from ifm_learn.estimation._populations import ALL, CONTROL, Population, moved_words
 from ifm_learn.ladder.adjusted import Adjusted
 from ifm_learn.ladder.adjusted_average import (
     TILTS,
     AdjustedAnswer,
-    AdjustedFamilies,
     AdjustedLadder,
     Method,
-    factors_of,
     fit_adjusted,
 )
+from ifm_learn.ladder.adjusted_families import AdjustedFamilies, factors_of
 from ifm_learn.ladder.adjusted_rows import AdjustedRows
 from ifm_learn.ladder.balancing import effective_share
 from ifm_learn.ladder.estimate import EDGE, FEW_ROWS
@@ -41,16 +39,12 @@ from ifm_learn.ladder.glm import ENERGIES, Energy
 from ifm_learn.ladder.rungs import AUTO
 from ifm_learn.outcome.estimator import targets_of
 
-ALL = "all"
-CONTROL = "ctrl"
-
 LITTLE, ENOUGH = 0.25, 30
 """Of a training regime's rows, the share, or the number, that must be left in effect once they are weighted to the
 population."""
 
 Bools = NDArray[np.bool_]
 
-_SHIFTED = 1e-3
 _NAMED = 4
 
 METHODS: tuple[Method, ...] = ("ifm1", "dr", "balance")
@@ -59,8 +53,8 @@ METHODS: tuple[Method, ...] = ("ifm1", "dr", "balance")
 def check_asked(method: str, energy: str, **others: object) -> Method:
     """The method; InputError for what takes no account of covariates; others: must be None or False."""
     remedy = (
-        f"covariates are adjusted for by the methods {', '.join(METHODS)} with the energies {', '.join(ENERGIES)}, "
-        f"{', '.join(TILTS)}"
+        f"covariates are adjusted for by the methods {', '.join(METHODS)} with the energies "
+        f"{', '.join((*ENERGIES, *TILTS))}"
     )
     chosen = next((one for one in METHODS if one == method), None)
     if chosen is None:
@@ -71,42 +65,6 @@ def check_asked(method: str, energy: str, **others: object) -> Method:
         if value is not None and value is not False:
             raise InputError(f"{name} takes no account of covariates; {remedy}, without {name}", argument=name)
     return chosen
-
-
-@dataclass(frozen=True, eq=False)
-class Population:
-    """Whose covariates means are over: `values`, shape (N, w).
-
-    rows: which rows of the data they are, shape (N,), None for others; group: its value, "" for all.
-    """
-
-    name: str
-    values: Floats
-    rows: Ints | None
-    group: str = ""
-
-
-def populations(name: str | Path, by: str | None, samples: Samples, covariates: Covariates) -> list[Population]:
-    """The population of that name, in groups where `by` names a covariate; InputError where there are no rows."""
-    word = str(name)
-    rows: Ints | None = np.arange(len(samples), dtype=np.int64)
-    if word == CONTROL:
-        active = samples.design.train.take(samples.regime).active_counts
-        rows = np.flatnonzero(active == 0)
-        if not len(rows):
-            raise InputError(
-                "no row is at the baseline, so there is no population ctrl; take all, or a file of covariates",
-                argument="population",
-            )
-        covariates = covariates.take(rows)
-    elif word != ALL:
-        rows, covariates = None, read_population(Path(name), covariates.columns)
-    if by is None:
-        return [Population(word, covariates.values, rows)]
-    return [
-        Population(word, covariates.values[part], None if rows is None else rows[part], text)
-        for text, part in covariates.groups(by)
-    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +198,7 @@ class AdjustedWork:
         for place, row in enumerate(rows.tolist()):
             if not np.isfinite(columns.mean[row, column]):
                 columns.se[row, column] = np.nan
-                columns.note[row] = columns.note[row] or self._why(answer)
+                columns.note[row] = columns.note[row] or self._why(answer, place + skip)
                 continue
             shares: dict[str, float] = {}
             for name, share in zip(names, table.weights[:, place + skip, 0].tolist(), strict=True):
@@ -248,14 +206,16 @@ class AdjustedWork:
                     shares[name] = round(shares.get(name, 0.0) + share, 6)
             columns.models[row][column] = shares
 
-    def _why(self, answer: AdjustedAnswer) -> str:
+    def _why(self, answer: AdjustedAnswer, place: int) -> str:
         """Why a regime has no mean."""
         names = listed([one.name for one in self.covariates.columns])
-        if self.energy == "gamma":
-            return f"the rate of the gamma law leaves its range here for some {names}; take another energy"
-        if answer.means is None:
+        if not answer.told[place]:
+            return f"rows do not tell {names} and the factors apart here: some value occurs in some regimes only"
+        if answer.means is None or self.method == "balance":
             return f"no weights of rows give {names} the population's means here"
-        return f"rows do not tell {names} and the factors apart here: some value occurs in some regimes only"
+        if self.energy in ("gamma", "negbin"):
+            return f"the parameter of the {self.energy} law leaves its range here for some {names}"
+        return "identified by full conditionals only; the energy 'normal' takes a joint formula, tilts do not"
 
     def _effects(self, made: list[list[dict[str, Any]]], rows: Ints, column: int, answer: AdjustedAnswer) -> None:
         half = (
@@ -296,7 +256,7 @@ class AdjustedWork:
         return np.arange(len(self.samples)) if self.samples.unit is None else self.samples.unit
 
     def _main_effects(self, column: int) -> Adjusted | None:
-        """The additive baseline, adjusted alike: one factor for each intervention; None where it has no estimate."""
+        """The additive baseline, adjusted alike: a factor for each intervention; None where it has no estimate."""
         model = self.study.model
         factors = (
             Factor("baseline", ("the mean",), ()),
@@ -369,11 +329,11 @@ class AdjustedWork:
             yield "the outcome is taken for a variable of every factor; the variables of the study are not used"
         if any(fit.solved.penalised for one in self.ladders for law in one.families for fit in law.fits):
             yield (
-                "some values tell rows of 0 (or of 1) apart without error, so no likelihood has a maximum: estimates "
-                "are by Jeffreys' prior, which keeps them finite (Firth 1993)"
+                "some values tell rows of 0 (or of 1) apart without error, so no likelihood has a maximum: "
+                "estimates are by Jeffreys' prior, which keeps them finite (Firth 1993)"
             )
         if self.study.model.randomised:
-            yield from self._moved()
+            yield from moved_words(self.samples, self.covariates)
         poor = np.argwhere(self._poor)
         if len(poor):
             regimes = format_regimes(self.study.model, self.train, self.study.notation).to_pylist()
@@ -383,35 +343,6 @@ class AdjustedWork:
                 "the form "
                 "of the model decides, not rows"
             )
-
-    def _moved(self) -> Iterator[str]:
-        """Covariates whose means differ between regimes though they are said to be randomised."""
-        labels, tests = self.covariates.labels, max(1, len(self.covariates.labels))
-        values, place = self.covariates.values, self.place
-        if self.samples.unit is not None:  # one value a unit and regime
-            _, first = np.unique(np.stack([self._unit, place]), axis=1, return_index=True)
-            values, place = values[first], place[first]
-        n, m = len(values), len(self.train)
-        if not (m > 1 and n > m):
-            return
-        counts = np.bincount(place, minlength=m)
-        for j, label in enumerate(labels):
-            column = values[:, j] - values[:, j].mean()
-            means = np.bincount(place, column, minlength=m) / np.maximum(counts, 1)
-            between = float(counts @ means**2)
-            within = float(column @ column) - between
-            p = (
-                float(f_law.sf(between / (m - 1) / max(within / (n - m), 1e-300), m - 1, n - m))
-                if between > 0
-                else 1
-            )
-            if p * tests < _SHIFTED:
-                yield (
-                    f"{label} differs between regimes (p = {p:.1g}), though the study says `randomised: "
-                    "true`: leave "
-                    "that out if treatment was not assigned at random; if it was, treatment moved it, and what "
-                    "treatment moves is a variable, not a covariate"
-                )
 
     def about(self) -> dict[str, Any]:
         """The covariates, the population, the overlap and the gain, as JSON holds them."""

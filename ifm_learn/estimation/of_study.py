@@ -25,9 +25,10 @@ from ifm_learn.data.held import CALIBRATION, Held, held_out
 from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fitted import FittedModel
-from ifm_learn.estimation._adjusted import ALL, AdjustedWork, check_asked, populations
+from ifm_learn.estimation._adjusted import AdjustedWork, check_asked
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._ladder_work import LadderWork
+from ifm_learn.estimation._populations import ALL, populations
 from ifm_learn.estimation._work import Say, Work
 from ifm_learn.estimation.extrapolation import extrapolation_warnings
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_means

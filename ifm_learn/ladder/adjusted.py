@@ -200,7 +200,7 @@ class Adjusted:
         they are not (HC2; of units CR2, Bell and McCaffrey 2002).
         """
         x, left = self._x, self.y - self.fitted
-        weight = _slope(self.family, x @ self.solved.coefficients)
+        weight = self._spread_of_rows
         if len(left) == self.units:
             leverage = weight * np.einsum("ij,ij->i", self._scaled, x)
             sure = leverage < 1 - _TOLERANCE
@@ -220,6 +220,11 @@ class Adjusted:
             more = (1 / np.sqrt(1 - share) - 1) / np.where(share > _TINY, share, np.inf)
             found[rows] = (scaled + own @ (axes @ (more * (axes.T @ (own.T @ scaled))))) * root[rows]
         return found
+
+    @cached_property
+    def _spread_of_rows(self) -> Floats:
+        """Variances of the rows by the family, shape (n,)."""
+        return _slope(self.family, self._x @ self.solved.coefficients)
 
     @cached_property
     def units(self) -> int:
@@ -270,9 +275,10 @@ class Adjusted:
             if rows is not None:
                 moved = moved + np.bincount(rows, (each - each.mean()) / len(z), minlength=len(moved))
             influence = np.bincount(self.unit, moved, minlength=self.units)
+            least = float(weight @ (self._spread_of_rows * weight)) if self.solved.penalised else 0.0
             if first is None and i == 0:
                 first = (each.mean(), influence)
-            numbers[:3, i] = each.mean(), np.sqrt(np.square(influence).sum()), self._freedom(weight)
+            numbers[:3, i] = each.mean(), np.sqrt(max(np.square(influence).sum(), least)), self._freedom(weight)
             if first is not None:
                 numbers[3:, i] = each.mean() - first[0], np.sqrt(np.square(influence - first[1]).sum())
             total = np.bincount(self.place, np.abs(weight), minlength=len(self.train))
@@ -290,7 +296,7 @@ class Adjusted:
     @cached_property
     def misses(self) -> bool:
         """Whether the mean of some regime that was run differs from its rows' by more than sampling error."""
-        m, weight = len(self.train), _slope(self.family, self._x @ self.solved.coefficients)
+        m, weight = len(self.train), self._spread_of_rows
         counts = np.bincount(self.place, minlength=m)
         gap = np.bincount(self.place, self.y - self.fitted, minlength=m) / counts
         for r in range(m):
@@ -298,6 +304,8 @@ class Adjusted:
             carried = (weight[own, None] * self._x[own]).sum(axis=0) / counts[r]
             moved = (own / counts[r] - self._scaled @ carried) * self._left
             error = float(np.sqrt(np.square(np.bincount(self.unit, moved, minlength=self.units)).sum()))
+            if self.solved.penalised:  # one value alone shows no spread
+                error = max(error, float(np.sqrt(weight[own].sum()) / counts[r]))
             known = len(np.unique(self.unit[own]))
             if known > 1 and np.isfinite(error):
                 bound = float(student.ppf(1 - _MISS / (2 * m), known - 1))

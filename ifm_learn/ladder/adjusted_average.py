@@ -19,16 +19,16 @@ from ifm_ident.arrays import Floats, Ints
 from ifm_learn.ladder._adjusted_tilt import AdjustedTilt, Problem
 from ifm_learn.ladder._features import Kind
 from ifm_learn.ladder._forecast import duration
-from ifm_learn.ladder._logs import log_sum_exp
 from ifm_learn.ladder._rung_means import Asked, RungMeans
 from ifm_learn.ladder._selection import FOLDS, REPEATS, Scores
 from ifm_learn.ladder._weights import effective
-from ifm_learn.ladder.adjusted import Adjusted, Means, dependent_residuals
+from ifm_learn.ladder.adjusted import Adjusted, Means
+from ifm_learn.ladder.adjusted_families import AdjustedFamilies, energies_for
 from ifm_learn.ladder.adjusted_rows import AdjustedRows
 from ifm_learn.ladder.average import FEWER, MANY, REPLICATES, every_factor, exponents, freedom
 from ifm_learn.ladder.balancing import balanced
 from ifm_learn.ladder.estimate import LadderEstimate, combined, flagged
-from ifm_learn.ladder.glm import ENERGIES, Energy, outside
+from ifm_learn.ladder.glm import ENERGIES, Energy
 from ifm_learn.randomness import stream
 
 Method = Literal["ifm1", "dr", "balance"]
@@ -43,139 +43,25 @@ _ONE_DIVISION = 20_000
 _TOGETHER = 16
 
 
-@dataclass(frozen=True, eq=False)
-class AdjustedFamilies:
-    """One regression a column: the columns independent given covariates, or jointly normal where all are normal."""
-
-    rung: str
-    rows: AdjustedRows
-    fits: tuple[Adjusted, ...]
-
-    @classmethod
-    def fit(cls, rung: str, rows: AdjustedRows, energies: Sequence[Energy]) -> AdjustedFamilies:
-        """InputError where values are out of range, or columns depend on each other where energies say they do not."""
-        model, x = rows.model, rows.samples.x
-        fits = tuple(
-            Adjusted.fit(
-                energies[v], model, factors_of(rows, v, energies[v]), rows.train, rows.place, rows.covariates,
-                x[:, v], rows.samples.unit,
-            )
-            for v in range(x.shape[1])
-        )  # fmt: skip
-        if any(one != "normal" for one in energies) and len(model.covers) > 1:
-            pair = dependent_residuals(fits)
-            if pair is not None:
-                names = [model.variables[k] for k in pair.columns]
-                raise InputError(
-                    "energies other than normal take variables in different factors to be independent within a "
-                    f"regime, given covariates; {names[0]} and {names[1]} are not (correlation "
-                    f"{pair.correlation:.2f}, p = {pair.p_value:.1g}); take the energy 'normal' or 'linear'",
-                    argument="energy",
-                )
-        return cls(rung, rows, fits)
-
-    @property
-    def energies(self) -> tuple[Energy, ...]:
-        """The family of every column."""
-        return tuple(one.energy for one in self.fits)
-
-    def refit(self, weight: Floats) -> AdjustedFamilies:
-        """The same with rows counted anew."""
-        return AdjustedFamilies(self.rung, self.rows, tuple(one.refit(weight) for one in self.fits))
-
-    def log_densities(self, regimes: Regimes, rows: Ints) -> Floats:
-        """log p(x | z; regime) of rows but for what all regimes share, shape (len(rows), r)."""
-        z, total = self.rows.z[rows], np.zeros((len(rows), len(regimes)))
-        normal = [v for v, one in enumerate(self.fits) if one.energy == "normal"]
-        if normal:
-            weight = self.fits[0].weight
-            left = np.stack([self.fits[v].y - self.fits[v].fitted for v in normal], axis=1)
-            freedom = max(float(weight.sum()) - np.linalg.matrix_rank(self.fits[normal[0]].solved.inverse), 1.0)
-            covariance = (left * weight[:, None]).T @ left / freedom
-            size = np.maximum(np.diag(covariance), 1e-300)
-            precision = np.linalg.pinv(covariance / np.sqrt(np.outer(size, size)), hermitian=True)
-            means = np.stack([self.fits[v].thetas(regimes, z) for v in normal], axis=2) / np.sqrt(size)
-            x = np.stack([self.fits[v].y[rows] for v in normal], axis=1) / np.sqrt(size)
-            bent = means @ precision
-            total += np.einsum("nrv,nv->nr", bent, x) - 0.5 * np.einsum("nrv,nrv->nr", bent, means)
-        for one in self.fits:
-            if one.energy != "normal":
-                theta = one.thetas(regimes, z)
-                shape = getattr(one.family, "shape", 1.0)
-                part = shape * (theta * one.y[rows, None] - one.family.potential(theta[..., None]))
-                total += np.where(np.isfinite(part), part, -np.inf)
-        return total
-
-    def log_chance(self, rows: Ints, chance: Floats) -> Floats:
-        """log P(own regime | x, z) of rows by Bayes from `chance`, log P(regime | z) of all; shape (len(rows),)."""
-        found = np.maximum(self.log_densities(self.rows.train, rows) + chance[rows], -1e6)
-        own: Floats = found[np.arange(len(rows)), self.rows.place[rows]] - log_sum_exp(found, axis=1)
-        return own
-
-    def weights(self, regimes: Regimes, goal: Floats, chance: Floats, starts: dict[int, Floats]) -> Floats:
-        """Weights of the pooled rows for regimes and a population, as those of a tilt; shape (r, n)."""
-        every, m = np.arange(len(self.rows)), len(self.rows.train)
-        logs = self.log_densities(Regimes.concatenate([self.rows.train, regimes]), every)
-        with np.errstate(divide="ignore"):
-            base = np.log(self.fits[0].weight) - log_sum_exp(np.maximum(logs[:, :m] + chance, -1e6), axis=1)
-        found = np.empty((len(regimes), len(every)))
-        for r in range(len(regimes)):
-            found[r], b = balanced(self.rows.balance, goal, base + logs[:, m + r], starts.get(r))
-            starts.setdefault(r, b)
-        return found
-
-
 Mask = NDArray[np.bool_]
 Law = AdjustedFamilies | AdjustedTilt
 _Goal = Callable[[Floats], Floats]
 """The means of functions of covariates over a population, rows counted anew."""
 
 
-def factors_of(rows: AdjustedRows, column: int, energy: Energy) -> tuple[int, ...]:
-    """Whose coordinates a column's predictor is linear in: K of its variable, of `normal` all that hang together."""
-    model = rows.model
-    if energy != "normal":
-        return model.covers[model.cover_index[model.variables[column]]]
-    reached, waiting = {model.variables[column]}, [model.variables[column]]
-    while waiting:
-        for k in model.covers[model.cover_index[waiting.pop()]]:
-            new = set(model.factors[k].x) - reached
-            reached |= new
-            waiting.extend(new)
-    return tuple(k for k in range(len(model.factors)) if model.factors[k].x[0] in reached)
-
-
-def energies_for(rung: Energy, x: Floats) -> tuple[Energy, ...] | None:
-    """What every column is under a rung's name; None where it is the rung of no column.
-
-    Columns of 0 and 1 are `bernoulli`, of a law that a column cannot have `normal`.
-
-    >>> energies_for("negbin", np.array([[0.0, 3.0, -1.0], [1.0, 0.0, 2.0]]))
-    ('bernoulli', 'negbin', 'normal')
-    >>> energies_for("gamma", np.array([[0.0], [2.0]])) is None
-    True
-    """
-    binary = [bool(np.isin(column, (0.0, 1.0)).all()) for column in x.T]
-    found: list[Energy] = []
-    for column, two in zip(x.T, binary, strict=True):
-        found.append("bernoulli" if two else rung if not len(outside(rung, column)) else "normal")
-    if rung in ("bernoulli", "normal"):
-        return tuple(found) if (rung == "bernoulli") == all(binary) else None
-    whole = rung == "gamma" and all((column == np.round(column)).all() for column in x.T)
-    return tuple(found) if rung in found and not whole else None
-
-
 @dataclass(frozen=True, eq=False)
 class AdjustedAnswer:
     """One column's means over one population: the average, and differences from the first regime asked about.
 
-    rests: which training regimes each mean rests on, (r, m). means: of the first family that answers, if any.
+    rests: which training regimes each mean rests on, (r, m); told: whether rows tell covariates and factors apart,
+    (r,). means: of the first family that answers, if any.
     """
 
     table: LadderEstimate
     difference: Floats
     difference_se: Floats
     rests: Mask
+    told: Mask
     means: Means | None
 
 
@@ -231,7 +117,7 @@ class AdjustedLadder:
         alpha: float,
         number: int = 0,
     ) -> list[AdjustedAnswer]:
-        """Means of every column in regimes, over a population's covariates, shape (N, w); of each column an answer.
+        """Means in regimes over a population's covariates, shape (N, w); an answer for every column.
 
         members: which rows the population is, so that it is redrawn with them; None for one that is as it is.
         number: tells populations apart.
@@ -268,7 +154,10 @@ class AdjustedLadder:
             se = np.sqrt((share * (errors**2 + (difference - mean) ** 2)).sum(axis=0))
             first = next((one.family for one in mine if one.family is not None), None)
             rests = np.logical_or.reduce([one.rests for one in mine])
-            found.append(AdjustedAnswer(table, mean, se, rests, first))
+            told = np.isfinite(table.mean[:, 0])
+            if not told.all():
+                told |= np.isfinite(self._lines[v].means(wanted, population).mean)
+            found.append(AdjustedAnswer(table, mean, se, rests, told, first))
         return found
 
     def _by_family(
@@ -286,8 +175,8 @@ class AdjustedLadder:
             means = spread(one.means(wanted.take(np.flatnonzero(reached)), population, members), reached)
             r = len(wanted)
             table = RungMeans(
-                means.mean[:, None], means.se[:, None], np.zeros((1, r, 1)), np.full(r, float(len(self.rows))), False,
-                np.array([one.misses]), means.freedom,
+                means.mean[:, None], means.se[:, None], np.zeros((1, r, 1)), np.full(r, float(len(self.rows))),
+                False, np.array([one.misses]), means.freedom,
             )  # fmt: skip
             found.append(_Part(table, means.difference, means.difference_se, means, means.rests))
         if method == "ifm1":
@@ -365,9 +254,7 @@ class AdjustedLadder:
             found.append(_part(best[:, v], drawn[:, :, v], empty, None, lines[v].rests))
         return found
 
-    def _misses(
-        self, law: AdjustedTilt, refits: Sequence[AdjustedTilt]
-    ) -> Mask:
+    def _misses(self, law: AdjustedTilt, refits: Sequence[AdjustedTilt]) -> Mask:
         gap = law.gaps()
         error = np.sqrt(np.mean([np.square(refit.gaps() - gap) for refit in refits], axis=0))
         counts = self.rows.units.counts[:, None]
@@ -436,7 +323,8 @@ def fit_adjusted(
     """Fits what `energy` asks for: one family or tilt, or for `auto` all that such rows may come from.
 
     seconds: how long tilts may take by forecast, `PATIENCE` for `auto` by default; share: among how many ladders
-    that is; asked: how many means a column will be asked for. InputError where the one named, or every one, cannot be fitted.
+    that is; asked: how many means a column will be asked for. InputError where the one named, or every one, cannot
+    be fitted.
 
     >>> from ifm_ident import Factor, Intervention, Model
     >>> from ifm_learn.data.covariates import Column, Covariates

@@ -16,8 +16,9 @@ from ifm_learn.ladder._logs import log_sum_exp
 from ifm_learn.ladder._redraw import Units
 
 LINE, SQUARE = 0.01, 1.0
-"""Penalties of lines and squares of covariates in the odds of regimes; where treatment was randomised, or not, lines
-are next to free: the constants of the tilted laws depend on covariates in both cases."""
+"""Penalties of lines and squares of covariates in the odds of regimes, where treatment was randomised; else lines
+are free. They stay where it was, since the constants of tilted laws depend on covariates in every case.
+"""
 
 _FREE = 1e-6
 _ROWS_A_SQUARE = 40
@@ -59,7 +60,7 @@ class AdjustedRows:
 
     @cached_property
     def _squared(self) -> Ints:
-        """Which columns of the covariates have more than two values, where rows are many enough for their squares."""
+        """Columns of the covariates of more than two values, where rows are many enough for their squares."""
         values = self.covariates.values
         if len(self) < _ROWS_A_SQUARE * len(self.train) * values.shape[1]:
             return np.empty(0, dtype=np.int64)
@@ -72,7 +73,7 @@ class AdjustedRows:
         return (values - centre) / unit
 
     def functions(self, values: Floats) -> Floats:
-        """What weights balance, of covariates as they are: lines, and squares where rows are many; shape (n, q)."""
+        """What weights balance, of covariates as they are: lines, squares where rows are many; shape (n, q)."""
         z = self.standard(values)
         return np.concatenate([z, (z[:, self._squared] ** 2 - 1) / np.sqrt(2)], axis=1)
 

@@ -16,8 +16,8 @@ def balanced(
 ) -> tuple[Floats, Floats]:
     """The weights proportional to exp(log_weight + values @ b), adding up to 1, whose mean of `values` is `goal`.
 
-    values: shape (n, q), columns of spread about 1; goal: shape (q,); log_weight: (n,), -inf for none. Also b, (q,), a
-    start for the next. A slight pull keeps b finite, so that where no such weights exist the mean is off
+    values: shape (n, q), columns of spread about 1; goal: shape (q,); log_weight: (n,), -inf for none. Also b,
+    (q,), a start for the next. A slight pull keeps b finite, so that where no such weights exist the mean is off
     (Hainmueller 2012).
 
     >>> z = np.random.default_rng(0).normal(size=(500, 1))

@@ -1,4 +1,4 @@
-"""Generalized linear models with canonical link, by rows: maximum likelihood, or Jeffreys' prior where there is none.
+"""Generalized linear models with canonical link, by rows: maximum likelihood, else Jeffreys' prior.
 
 Theory: docs/theory/covariates.md.
 """
