@@ -423,8 +423,13 @@ def fit_adjusted(
 def _compare(
     laws: Sequence[Law], rows: AdjustedRows, rng: np.random.Generator, repeats: int
 ) -> tuple[Scores | None, dict[int, str]]:
-    """Held-out log P(regime | x, z) of all laws; or which cannot be refitted without some rows, and why."""
+    """Held-out log P(regime | x, z) of all laws; or which cannot be refitted without some rows, and why.
+
+    Tilts fit what regimes tell of z anew, so families are given it as fitted too, also where it is known.
+    """
     total, failed = np.zeros((len(laws), len(rows))), dict[int, str]()
+    tilted = any(isinstance(law, AdjustedTilt) for law in laws)
+    chance = np.empty((0, 0)) if tilted else rows.chance(np.ones(len(rows)))
     for _ in range(repeats):
         fold = rows.units.folds(FOLDS, rng)
         for f in range(FOLDS):
@@ -432,7 +437,7 @@ def _compare(
             if not len(held):
                 continue
             weight = (fold != f).astype(float)
-            chance = rows.chance(weight)
+            chance = rows.chance(weight, fitted=True) if tilted else chance
             for k, law in enumerate(laws):
                 try:
                     refit = law.refit(weight)

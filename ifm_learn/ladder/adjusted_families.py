@@ -115,21 +115,25 @@ def factors_of(rows: AdjustedRows, column: int, energy: Energy) -> tuple[int, ..
     return tuple(k for k in range(len(model.factors)) if model.factors[k].x[0] in reached)
 
 
+_ANY = ("bernoulli", "normal")
+
+
 def energies_for(rung: Energy, x: Floats) -> tuple[Energy, ...] | None:
     """What every column is under a rung's name; None where it is the rung of no column.
 
-    Columns of 0 and 1 are `bernoulli`, of a law that a column cannot have `normal`.
+    Columns of 0 and 1 are `bernoulli`; columns of two other values, or out of a law's range, are `normal`.
 
-    >>> energies_for("negbin", np.array([[0.0, 3.0, -1.0], [1.0, 0.0, 2.0]]))
+    >>> energies_for("negbin", np.array([[0.0, 3.0, -1.0], [1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]))
     ('bernoulli', 'negbin', 'normal')
-    >>> energies_for("gamma", np.array([[0.0], [2.0]])) is None
+    >>> energies_for("gamma", np.array([[0.0], [2.5], [1.5]])) is None
     True
     """
     binary = [bool(np.isin(column, (0.0, 1.0)).all()) for column in x.T]
     found: list[Energy] = []
     for column, two in zip(x.T, binary, strict=True):
-        found.append("bernoulli" if two else rung if not len(outside(rung, column)) else "normal")
-    if rung in ("bernoulli", "normal"):
+        fits = not len(outside(rung, column)) and (rung in _ANY or len(np.unique(column)) > 2)
+        found.append("bernoulli" if two else rung if fits else "normal")
+    if rung in _ANY:
         return tuple(found) if (rung == "bernoulli") == all(binary) else None
     whole = rung == "gamma" and all((column == np.round(column)).all() for column in x.T)
     return tuple(found) if rung in found and not whole else None

@@ -99,14 +99,14 @@ class AdjustedRows:
         m = len(self.train)
         return np.linalg.svd(np.eye(m) - 1 / m)[0][:, : m - 1]
 
-    def chance(self, weight: Floats) -> Floats:
+    def chance(self, weight: Floats, fitted: bool = False) -> Floats:
         """log P(regime | z) at all rows, from rows counted `weight` times, shape (n, m).
 
-        Where treatment was randomised these are the regimes' shares.
+        Where treatment was randomised these are the regimes' shares, unless they are to be `fitted` all the same.
         """
         m, q = len(self.train), self.balance.shape[1]
         counts = np.bincount(self.place, weight, minlength=m)
-        if self.model.randomised or not q or m < 2:
+        if (self.model.randomised and not fitted) or not q or m < 2:
             with np.errstate(divide="ignore"):
                 return np.tile(np.log(counts / counts.sum()), (len(self), 1))
         owner = np.repeat(np.arange(q), m - 1)

@@ -206,7 +206,10 @@ class _Rows:
                 leverage = np.square(basis).sum(axis=1)
                 third = self.family.third((self.u @ b)[:, None])[:, 0, 0, 0]
                 excess = excess + self.prior * leverage * third / (2 * np.maximum(spread, 1e-300))
-            step = np.linalg.lstsq(self.u * root[:, None], excess / root, rcond=None)[0]
+            try:
+                step = np.linalg.solve(self.information(b), self.u.T @ excess)
+            except np.linalg.LinAlgError:
+                step = np.linalg.lstsq(self.u * root[:, None], excess / root, rcond=None)[0]
             size, new = 1.0, self.value(b + step)
             while new < value - 1e-10 * abs(value) and size > 1e-8:
                 size /= 2
