@@ -5,6 +5,7 @@ Theory: docs/theory/covariates.md.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,7 +28,7 @@ from ifm_learn.ladder.adjusted_families import AdjustedFamilies, energies_for
 from ifm_learn.ladder.adjusted_rows import AdjustedRows
 from ifm_learn.ladder.average import FEWER, MANY, REPLICATES, every_factor, exponents, freedom
 from ifm_learn.ladder.balancing import balanced
-from ifm_learn.ladder.estimate import LadderEstimate, combined, flagged
+from ifm_learn.ladder.estimate import USED, LadderEstimate, combined, flagged
 from ifm_learn.ladder.glm import ENERGIES, Energy
 from ifm_learn.randomness import stream
 
@@ -139,10 +140,12 @@ class AdjustedLadder:
             else self._by_family(law, wanted, (population, members), goal, method)
             for law in self.laws
         ]
+        lone = np.any((np.abs(shares) > USED) & (rows.units.counts < 2), axis=1)
         found = []
         for v in range(samples.x.shape[1]):
-            mine = [parts[v] for parts in every]
             asked = Asked.of(samples, rows.units, wanted, None, samples.x[:, v])
+            least = np.sqrt(shares**2 @ asked.unseen[:, 0] ** 2)
+            mine = [parts[v].of_no_less(least, lone) for parts in every]
             table = combined(self.rungs, self.weights, [one.means for one in mine], asked, free, alpha)
             table = flagged(table, [one.means for one in mine], asked, shares)
             difference = np.stack([one.difference for one in mine])
@@ -277,6 +280,14 @@ class _Part:
     difference_se: Floats
     family: Means | None
     rests: Mask
+
+    def of_no_less(self, least: Floats, lone: Mask) -> _Part:
+        """With errors of at least `least`, shape (r,), and by refits infinite where a `lone` unit is rested on."""
+        some = len(self.means.replicates) > 1
+        se = np.where(lone & some, np.inf, np.maximum(self.means.se[:, 0], least))
+        away = np.where(lone & some, np.inf, np.maximum(self.difference_se, np.where(self.difference, least, 0.0)))
+        means = dataclasses.replace(self.means, se=se[:, None])
+        return dataclasses.replace(self, means=means, difference_se=away)
 
 
 def _part(best: Floats, drawn: Floats, like: RungMeans, family: Means | None, rests: Mask) -> _Part:

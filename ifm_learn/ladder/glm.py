@@ -74,13 +74,15 @@ def outside(energy: Energy, y: Floats) -> Floats:
     >>> outside("negbin", np.array([0.0, 1.5, -1.0, 2.0])).tolist(), outside("normal", np.array([-1.0])).tolist()
     ([1.5, -1.0], [])
     """
-    if energy == "normal":
-        return y[:0]
+    wrong = np.zeros(len(y), dtype=bool)
     if energy == "gamma":
-        return y[y <= 0]
-    if energy == "bernoulli":
-        return y[(y != 0) & (y != 1)]
-    return y[(y < 0) | (y != np.round(y))]
+        wrong = y <= 0
+    elif energy == "bernoulli":
+        wrong = (y != 0) & (y != 1)
+    elif energy in ("poisson", "negbin"):
+        wrong = (y < 0) | (y != np.round(y))
+    found: Floats = y[wrong]
+    return found
 
 
 def require_range(energy: Energy, y: Floats) -> None:
@@ -144,7 +146,8 @@ def solve(family: Family, x: Floats, y: Floats, weight: Floats, *, tune: bool = 
         if abs(np.log(tuned.size / old)) < 1e-6 or min(tuned.size, old) > NEARLY_POISSON:
             break
         problem = _Rows(tuned, u, y, weight, problem.prior)
-        b = problem.solve(np.linalg.lstsq(u, -np.log1p(tuned.size / mean), rcond=None)[0])
+        start: Floats = np.linalg.lstsq(u, -np.log1p(tuned.size / mean), rcond=None)[0].astype(np.float64)
+        b = problem.solve(start)
     information = problem.information(b)
     if not np.isfinite(information).all() or not np.isfinite(b).all() or (not penalised and problem.is_far(b)):
         raise InputError(

@@ -306,6 +306,8 @@ def test_an_arm_of_zeros_alone_has_an_interval() -> None:
     found = estimate_study(study, rows, energy="bernoulli")
     assert 0.02 < found.confidence_high[1, 0] < 0.12
     assert found.confidence_low[1, 0] == 0.0
+    tilted = estimate_study(study, rows, energy="linear")
+    assert 0.02 < tilted.confidence_high[1, 0] < 0.15
 
 
 def test_samples_never_hold_rows_of_a_study_with_covariates() -> None:
