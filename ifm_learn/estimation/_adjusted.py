@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from ifm_ident import Design, Factor, Identification, Identifier, InputError, Model, Regimes, Status, Study
+from ifm_ident import Design, Factor, Identification, InputError, Model, Regimes, Status, Study
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regimes
 from ifm_ident.show import listed
@@ -152,10 +152,17 @@ class AdjustedWork:
         made: list[list[dict[str, Any]]] = [[{} for _ in range(k)] for _ in range(len(found))]
         known = (found.status == Status.OBSERVED) | (found.status == Status.IDENTIFIED)
         asked = np.flatnonzero(known[::g]) * g
+        reached = self.ladders[0].reaches(found.targets.take(asked)) if len(asked) else np.ones(0, dtype=bool)
+        for row in asked[~reached].tolist():
+            for i in range(g):
+                columns.note[row + i] = (
+                    "identified by full conditionals only; an outcome beside covariates takes a joint formula"
+                )
+        asked = asked[reached]
         if not len(asked):
             return columns, additive, [tuple(row) for row in made]
         baseline = Regimes.from_active([()], found.targets.width)
-        base = Identifier(found.design).identify(baseline).status[0] in (Status.OBSERVED, Status.IDENTIFIED)
+        base = bool(self.ladders[0].reaches(baseline)[0])
         wanted = found.targets.take(asked)
         wanted = Regimes.concatenate([baseline, wanted]) if base else wanted
         for number, ladder in enumerate(self.ladders):

@@ -61,7 +61,7 @@ class Problem:
     def parameters(self) -> int:
         """How many coefficients there are beside the intercepts."""
         alone = self.rows.balance.shape[1] * (len(self.rows.train) - 1)
-        return self.features.parameters + sum(c.rank for _, _, c in self.products) + alone
+        return int(self.features.parameters + sum(c.rank for _, _, c in self.products) + alone)
 
     def unfit(self) -> str | None:
         """Too few rows in most regimes, or too many coefficients, in words."""
@@ -89,8 +89,10 @@ class Problem:
         step = (
             2.0 * n * d * m * m + 2.0 * n * (d + q) ** 2 + d * q * q + (d + q) ** 3 / 3
         ) / _FLOPS + 2e-8 * n * d
-        found = (3e-8 * n * (self.rows.balance.shape[1] + 1) + 2e-4) * asked * (1 + refits)
-        return step * (8 * fits + 3 * refits) + found
+        step += (
+            (3e-8 * n * (self.rows.balance.shape[1] + 1) + 2e-4) * asked * (1 + refits) / (8 * fits + 3 * refits)
+        )
+        return float(step * (8 * fits + 3 * refits))
 
     @cached_property
     def contrast(self) -> Contrast:
@@ -193,8 +195,9 @@ class AdjustedTilt:
         chance = np.exp(self._logits - log_sum_exp(self._logits, axis=1)[:, None]) * self.weight[:, None]
         own = np.zeros_like(chance)
         own[np.arange(len(x)), rows.place] = self.weight
-        pair = [part.T @ x / np.maximum(part.sum(axis=0), 1e-300)[:, None] for part in (chance, own)]
-        return pair[0] - pair[1]
+        fitted, seen = (part.T @ x / np.maximum(part.sum(axis=0), 1e-300)[:, None] for part in (chance, own))
+        found: Floats = fitted - seen
+        return found
 
 
 def tilt_of(rows: AdjustedRows, kind: Kind) -> Problem:

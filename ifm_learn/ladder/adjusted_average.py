@@ -93,6 +93,11 @@ class AdjustedLadder:
         """Those of the laws that are regressions."""
         return tuple(law for law in self.laws if isinstance(law, AdjustedFamilies))
 
+    def reaches(self, regimes: Regimes) -> Mask:
+        """Which regimes the factors of every variable reach, shape (r,)."""
+        found: Mask = np.logical_and.reduce([one.reaches(regimes) for one in self._lines])
+        return found
+
     @cached_property
     def _lines(self) -> tuple[Adjusted, ...]:
         """Of every variable a linear model of the factors that hold it: what its rows tell apart, a tilt can."""
@@ -127,10 +132,9 @@ class AdjustedLadder:
         functions = rows.functions(population)
 
         def goal(weight: Floats) -> Floats:
-            if members is None:
-                return functions.mean(axis=0)
-            counted = weight[members]
-            return counted @ functions / counted.sum()
+            counted = np.ones(len(functions)) if members is None else weight[members]
+            found: Floats = counted @ functions / counted.sum()
+            return found
 
         shares = exponents(every_factor(samples.design), wanted)
         free = freedom(shares, rows.units, max(len(self.redraws), 2))

@@ -191,18 +191,36 @@ def test_a_value_of_a_covariate_in_some_regimes_only_is_refused_by_tilts_too() -
 def test_full_conditionals_alone_are_answered_by_tilts() -> None:
     """x2's factor holds A, x1's B; a regime without a joint formula has one for every variable."""
     rng, n = np.random.default_rng(10), 3000
-    codes = np.array([[0, 0], [1, 0], [0, 1]])
-    place = np.repeat([0, 1, 2], n)
-    a, b = codes[place].T
-    age = rng.normal(size=3 * n)
-    x1 = 0.7 * b + 0.5 * age + rng.normal(size=3 * n)
-    x2 = 0.6 * a + 0.5 * age + rng.normal(size=3 * n)
+    a = b = np.repeat([0, 1], n)
+    age = rng.normal(size=2 * n)
+    x1 = 0.7 * b + 0.5 * age + rng.normal(size=2 * n)
+    x2 = 0.6 * a + 0.5 * age + rng.normal(size=2 * n)
     study = Study.from_dict({
-        **MAPPING, "variables": ["x1", "x2"], "covariates": ["age"], "train": ["00", "10", "01"], "test": ["11"],
+        **MAPPING, "variables": ["x1", "x2"], "covariates": ["age"], "train": ["00", "11"], "test": ["10", "01"],
         "factors": [{"x": ["x1"], "sigma": ["B"]}, {"x": ["x2"], "sigma": ["A"]}],
     })  # fmt: skip
-    found = estimate_study(study, {"A": a, "B": b, "x1": x1, "x2": x2, "age": age}, energy="linear")
-    np.testing.assert_allclose(found.mean[0], [0.7, 0.6], atol=4 * float(found.se.max()))
+    rows = {"A": a, "B": b, "x1": x1, "x2": x2, "age": age}
+    found = estimate_study(study, rows, energy="linear")
+    np.testing.assert_allclose(found.mean, [[0.0, 0.6], [0.7, 0.0]], atol=4 * float(found.se.max()))
+    assert found.se.max() < 0.1
+
+
+def test_an_outcome_beside_covariates_takes_a_joint_formula() -> None:
+    """Two regimes that full conditionals of x1 and of x2 identify, and no product of densities."""
+    rng, codes = np.random.default_rng(13), ["000", "110", "011"]
+    mapping = {
+        **MAPPING, "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]}, "covariates": ["age"],
+        "variables": ["x1", "x2"], "train": codes, "test": ["010", "111", "110"],
+        "factors": [{"x": ["x1"], "sigma": ["A", "B"]}, {"x": ["x2"], "sigma": ["B", "C"]}],
+        "data": {"file": "none.csv", "outcome": "y"},
+    }  # fmt: skip
+    place = np.repeat(np.arange(3), 80)
+    rows = {name: [int(codes[k][i]) for k in place] for i, name in enumerate("ABC")}
+    rows |= {name: rng.normal(size=240) for name in ("x1", "x2", "y", "age")}
+    for energy in ("auto", "normal", "linear"):
+        found = estimate_study(Study.from_dict(mapping), rows, energy=energy)
+        assert np.isfinite(found.mean[:, 0]).tolist() == [False, False, True]
+        assert "takes a joint formula" in found.note[0]
 
 
 def test_covariates_that_chance_moves_are_not_hinted_at() -> None:

@@ -50,7 +50,8 @@ def test_bad_input_exits_2_in_words(
     monkeypatch: pytest.MonkeyPatch,
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    rows, more = table(200 if change in ("many", "text") else 10, 18), {}
+    rows = table(200 if change in ("many", "text") else 10, 18)
+    more: dict[str, Any] = {}
     if change == "drop":
         rows = rows.drop(columns="age")
     elif change == "text":
