@@ -112,7 +112,8 @@ def share(values: list[Any]) -> str:
 
 
 def coverage_lines(kind: str, kept: dict[Key, Any]) -> Iterator[str]:
-    yield "| covariates | rows a regime | studies | ctrl, A, B | A+B | effect of A+B | bias of A+B | deviation | error |"
+    heads = ("rows a regime", "studies", "ctrl, A, B", "A+B", "effect of A+B", "bias", "deviation", "error")
+    yield f"| covariates | {' | '.join(heads)} |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for law in LAWS:
         for size in SIZES:
@@ -164,13 +165,14 @@ def ab() -> str:
     width = [float(np.diff(one.effects[3][0]["difference_interval"])[0]) for one in (found, alone)]
     theory = np.sqrt(1 / (1 + slope @ slope))
     far = np.abs(found.mean[:, 0] - true) / found.se[:, 0]
+    effect, ratio = found.effects[3][0]["difference"], np.sqrt(found.covariates["effect_variance_ratio"])
+    away = np.abs(found.mean[:, 0] - raw).max()
     return (
         f"{n:,} rows in {took:.1f} CPU seconds, by {', '.join(map(str, found.energy['chosen']))}. Effect of A+B, "
-        f"truly .08: {found.effects[3][0]['difference']:.4f}, 90% interval {width[0]:.4f} wide, without covariates "
-        f"{width[1]:.4f} (by 20 refits): ratio {width[0] / width[1]:.3f}; by `effect_variance_ratio` "
-        f"{np.sqrt(found.covariates['effect_variance_ratio']):.3f}; in theory {theory:.3f}. Means of the four "
-        f"regimes lie {far.max():.1f} standard errors from the truth at most, {np.abs(found.mean[:, 0] - raw).max():.4f} "
-        f"from their rows' own; warnings: {len(found.warnings)}; least share of rows left in effect "
+        f"truly .08: {effect:.4f}, 90% interval {width[0]:.4f} wide, without covariates {width[1]:.4f} (by refits): "
+        f"ratio {width[0] / width[1]:.3f}; by `effect_variance_ratio` {ratio:.3f}; in theory {theory:.3f}. Means of "
+        f"the four regimes lie {far.max():.1f} standard errors from the truth at most, {away:.4f} from their rows' "
+        f"own; warnings: {len(found.warnings)}; least share of rows left in effect "
         f"{min(found.covariates['overlap'][0].values()):.3f}.\n"
     )
 
@@ -205,16 +207,17 @@ def main() -> None:
     lines = [
         "# Means adjusted for covariates",
         "",
-        f"`python benchmarks/covariates.py {' '.join(given.parts)} --studies {given.studies} -o benchmarks`: what each "
-        "part is stands at the top of the script. Of 60 studies a share has a standard error of 3.9% at a level of 90% "
-        "(2.2% where three regimes are taken together), and of 2.8% at 5%; deviation: of the estimates of A+B, beside "
-        "the root of the mean of their squared standard errors.",
+        f"`python benchmarks/covariates.py {' '.join(given.parts)} --studies {given.studies} -o benchmarks`: the top "
+        "of the script says what each part is. Of 60 studies a share has a standard error of 3.9% at a level of 90% "
+        "(2.2% where three regimes are taken together), of 2.8% at 5%. bias, deviation: of estimates of the mean of "
+        "A+B; error: the root of the mean of their squared standard errors.",
     ]
     for part in given.parts:
         lines += ["", f"## {part}", ""]
-        lines += (
-            [ab()] if part == "ab" else [*(level_lines(kept) if part == "falsify" else coverage_lines(part, kept))]
-        )
+        if part == "ab":
+            lines.append(ab())
+        else:
+            lines += level_lines(kept) if part == "falsify" else coverage_lines(part, kept)
     text = "\n".join(lines).rstrip() + "\n"
     print(text)
     if given.o is not None:
