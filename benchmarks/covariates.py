@@ -168,11 +168,11 @@ def ab() -> str:
     effect, ratio = found.effects[3][0]["difference"], np.sqrt(found.covariates["effect_variance_ratio"])
     away = np.abs(found.mean[:, 0] - raw).max()
     return (
-        f"{n:,} rows in {took:.1f} CPU seconds, by {', '.join(map(str, found.energy['chosen']))}. Effect of A+B, "
-        f"truly .08: {effect:.4f}, 90% interval {width[0]:.4f} wide, without covariates {width[1]:.4f} (by refits): "
-        f"ratio {width[0] / width[1]:.3f}; by `effect_variance_ratio` {ratio:.3f}; in theory {theory:.3f}. Means of "
-        f"the four regimes lie {far.max():.1f} standard errors from the truth at most, {away:.4f} from their rows' "
-        f"own; warnings: {len(found.warnings)}; least share of rows left in effect "
+        f"{n:,} rows in {took:.1f} CPU seconds, by {', '.join(map(str, found.energy['chosen']))}.\n"
+        f"Effect of A+B, truly .08: {effect:.4f}, 90% interval {width[0]:.4f} wide, without covariates\n"
+        f"{width[1]:.4f} (by refits): ratio {width[0] / width[1]:.3f}; by `effect_variance_ratio` {ratio:.3f};\n"
+        f"in theory {theory:.3f}. Means of the four regimes lie {far.max():.1f} errors from the truth at most,\n"
+        f"{away:.4f} from their rows' own; warnings: {len(found.warnings)}; least share of rows left in effect\n"
         f"{min(found.covariates['overlap'][0].values()):.3f}.\n"
     )
 
@@ -207,10 +207,10 @@ def main() -> None:
     lines = [
         "# Means adjusted for covariates",
         "",
-        f"`python benchmarks/covariates.py {' '.join(given.parts)} --studies {given.studies} -o benchmarks`: the top "
-        "of the script says what each part is. Of 60 studies a share has a standard error of 3.9% at a level of 90% "
-        "(2.2% where three regimes are taken together), of 2.8% at 5%. bias, deviation: of estimates of the mean of "
-        "A+B; error: the root of the mean of their squared standard errors.",
+        f"`python benchmarks/covariates.py {' '.join(given.parts)} --studies {given.studies} -o benchmarks`: the",
+        "top of the script says what each part is. Of 60 studies a share errs by 3.9% at a level of",
+        "90% (2.2% where three regimes are taken together), 2.8% at 5%. bias, deviation: of estimates of the mean",
+        "of A+B; error: the root of the mean of their squared standard errors.",
     ]
     for part in given.parts:
         lines += ["", f"## {part}", ""]
