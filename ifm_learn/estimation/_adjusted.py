@@ -282,8 +282,12 @@ class AdjustedWork:
         return Adjusted.fit(energy, model, factors, self.train, self.place, covariates, y, self.samples.unit)
 
     def _gain(self, column: int, ladder: AdjustedLadder, v: int, regimes: Regimes, answer: AdjustedAnswer) -> None:
-        """The variances of means, and of differences, over those without adjustment, where that is right too."""
-        if not self.study.model.randomised or self.by is not None or answer.means is None:
+        """The variances of means, and of differences, over those without adjustment, where that is right too.
+
+        That is over the rows' own covariates, if treatment was randomised.
+        """
+        others = any(population.rows is None for population in self.populations)
+        if not self.study.model.randomised or self.by is not None or others or answer.means is None:
             return
         rows, alone = ladder.rows, Covariates((), np.empty((len(self.samples), 0)))
         one = next(law.fits[v] for law in ladder.families)

@@ -75,7 +75,7 @@ def test_bad_input_exits_2_in_words(
 
 def test_a_population_file_is_taken_as_it_is(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     rows = table(60, 19)
-    path = study_file(tmp_path, rows, {})
+    path = study_file(tmp_path, rows, {"randomised": True})
     (tmp_path / "who.csv").write_text("plate,age\nq,1.5\np,0.5\n")
     status, out, _ = run(
         capfdbinary,
@@ -93,4 +93,6 @@ def test_a_population_file_is_taken_as_it_is(tmp_path: Path, capfdbinary: pytest
     over = pd.DataFrame({"plate": ["q", "p"], "age": [1.5, 0.5]})
     wanted = [fitted.predict(over.assign(A=a, B=b)).mean() for a, b in CELLS]
     assert [entry["mean"] for entry in json.loads(out)["results"]] == pytest.approx(wanted, rel=1e-6)
-    assert json.loads(out)["covariates"]["columns"] == ["age", "plate=q"]
+    about = json.loads(out)["covariates"]
+    assert about["columns"] == ["age", "plate=q"]
+    assert "variance_ratio" not in about  # of no others than the rows' own is a plain mean right
