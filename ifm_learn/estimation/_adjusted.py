@@ -24,14 +24,9 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._populations import ALL, CONTROL, Population, moved_words
 from ifm_learn.ladder.adjusted import Adjusted
-from ifm_learn.ladder.adjusted_average import (
-    TILTS,
-    AdjustedAnswer,
-    AdjustedLadder,
-    Method,
-    fit_adjusted,
-)
+from ifm_learn.ladder.adjusted_average import AdjustedAnswer, AdjustedLadder, Method
 from ifm_learn.ladder.adjusted_families import AdjustedFamilies, factors_of
+from ifm_learn.ladder.adjusted_fit import TILTS, fit_adjusted
 from ifm_learn.ladder.adjusted_rows import AdjustedRows
 from ifm_learn.ladder.balancing import effective_share
 from ifm_learn.ladder.estimate import EDGE, FEW_ROWS

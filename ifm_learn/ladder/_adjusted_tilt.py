@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ifm_ident import InputError, Regimes
+from ifm_ident import Regimes
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.ladder._contrast import Contrast, Solution
 from ifm_learn.ladder._coordinates import Coordinates
@@ -198,12 +198,3 @@ class AdjustedTilt:
         fitted, seen = (part.T @ x / np.maximum(part.sum(axis=0), 1e-300)[:, None] for part in (chance, own))
         found: Floats = fitted - seen
         return found
-
-
-def tilt_of(rows: AdjustedRows, kind: Kind) -> Problem:
-    """The problem of a kind; InputError where such rows cannot have it."""
-    problem = Problem.of(rows, kind)
-    why = problem.unfit()
-    if why is not None:
-        raise InputError(f"the energy {kind!r} cannot describe these rows: {why}", argument="energy")
-    return problem
