@@ -48,10 +48,9 @@ def fit_adjusted(
     that is; asked: how many means a column will be asked for. InputError where the one named, or every one, cannot
     be fitted.
 
-    >>> from ifm_ident import Factor, Intervention, Model
+    >>> from ifm_ident import Design, Factor, Intervention, Model, Regimes
     >>> from ifm_learn.data.covariates import Column, Covariates
     >>> from ifm_learn.data.samples import Samples
-    >>> from ifm_ident import Design
     >>> factor, a = Factor("f", ("y",), ("A",)), Intervention("A", (0, 1))
     >>> train = Regimes.from_codes(np.array([[0], [1]]))
     >>> rng, place = np.random.default_rng(0), np.repeat([0, 1], 100)
