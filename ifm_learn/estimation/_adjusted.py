@@ -213,8 +213,8 @@ class AdjustedWork:
         names = listed([one.name for one in self.covariates.columns])
         if not answer.told[place]:
             return f"rows do not tell {names} and the factors apart here: some value occurs in some regimes only"
-        if answer.means is None or self.method == "balance":
-            return f"no weights of rows give {names} the population's means here"
+        if answer.means is None or self.method != "ifm1":
+            return f"no weights of many rows give {names} the population's means; a regression may answer"
         if self.energy in ("gamma", "negbin"):
             return f"the parameter of the {self.energy} law leaves its range here for some {names}"
         return "identified by full conditionals only; the energy 'normal' takes a joint formula, tilts do not"

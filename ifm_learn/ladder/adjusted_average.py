@@ -26,13 +26,15 @@ from ifm_learn.ladder.adjusted_families import AdjustedFamilies
 from ifm_learn.ladder.adjusted_rows import AdjustedRows
 from ifm_learn.ladder.average import every_factor, exponents, freedom
 from ifm_learn.ladder.balancing import balanced
-from ifm_learn.ladder.estimate import USED, LadderEstimate, combined, flagged
+from ifm_learn.ladder.estimate import USED, LadderEstimate, combined, enough_rows, flagged
 
 Method = Literal["ifm1", "dr", "balance"]
 
 _MISS = 0.01
 _TOGETHER = 16
-
+_MOST = 0.8
+_FEWEST = 8
+"""A population of fewer is no law that rows can be weighted to."""
 
 Mask = NDArray[np.bool_]
 Law = AdjustedFamilies | AdjustedTilt
@@ -100,6 +102,15 @@ class AdjustedLadder:
             for v, name in enumerate(model.variables)
         )  # fmt: skip
 
+    @property
+    def _tilted(self) -> bool:
+        return any(isinstance(law, AdjustedTilt) for law in self.laws)
+
+    def _is_law(self, population: Floats) -> bool:
+        """Whether enough rows are left in effect once they are weighted to the population, whatever x is."""
+        size = len(self.rows)
+        return len(population) >= _FEWEST and self.rows.share(population) * size >= enough_rows(size)
+
     @cached_property
     def _chances(self) -> list[Floats]:
         return [self.rows.chance(weight) for weight in self.redraws]
@@ -128,8 +139,12 @@ class AdjustedLadder:
 
         shares = exponents(every_factor(samples.design), wanted)
         free = freedom(shares, rows.units, max(len(self.redraws), 2))
+        lines = [one.means(wanted, population) for one in self._lines] if self._tilted else []
+        told = np.full(len(wanted), self._tilted and self._is_law(population))
+        for one in lines:
+            told &= np.isfinite(one.mean)
         every = [
-            self._by_weights(law, wanted, population, goal, number)
+            self._by_weights(law, wanted, (told, [one.rests for one in lines]), goal, number)
             if isinstance(law, AdjustedTilt)
             else self._by_family(law, wanted, (population, members), goal, method)
             for law in self.laws
@@ -178,6 +193,9 @@ class AdjustedLadder:
             found.append(_Part(table, means.difference, means.difference_se, means, means.rests))
         if method == "ifm1":
             return found
+        if not self._is_law(population):
+            none = np.full(len(wanted), np.nan)
+            return [_part(none, none[None], one.means, one.family, one.rests) for one in found]
         starts: dict[int, Floats] = {}
         best = self._weighted(law, self.chance, wanted, whose, goal, method, starts)
         drawn = np.stack([
@@ -227,12 +245,12 @@ class AdjustedLadder:
         return found
 
     def _by_weights(
-        self, law: AdjustedTilt, wanted: Regimes, population: Floats, goal: _Goal, number: int
+        self, law: AdjustedTilt, wanted: Regimes, known: tuple[Mask, list[Mask]], goal: _Goal, number: int
     ) -> list[_Part]:
-        x = self.rows.samples.x
-        lines = [one.means(wanted, population) for one in self._lines]
+        """known: which regimes are told, and of every variable which training regimes each rests on."""
+        x, (told, rests) = self.rows.samples.x, known
         weights = law.weights(wanted, goal(law.weight), number)
-        weights[~np.logical_and.reduce([np.isfinite(one.mean) for one in lines])] = np.nan
+        weights[~told] = np.nan
         best, rows = weights @ x, effective(weights, law.weight)
         refits = [refit for refit in self.refits[law.rung] if isinstance(refit, AdjustedTilt)]
         drawn = np.stack([refit.weights(wanted, goal(refit.weight), number) @ x for refit in refits])
@@ -248,7 +266,7 @@ class AdjustedLadder:
                 misses[[v]],
                 None,
             )
-            found.append(_part(best[:, v], drawn[:, :, v], empty, None, lines[v].rests))
+            found.append(_part(best[:, v], drawn[:, :, v], empty, None, rests[v]))
         return found
 
     def _misses(self, law: AdjustedTilt, refits: Sequence[AdjustedTilt]) -> Mask:
@@ -284,11 +302,18 @@ class _Part:
         return dataclasses.replace(self, means=means, difference_se=away)
 
 
+def _deviation(off: Floats) -> Floats:
+    """The root of the mean square over refits, shape (replicates, r); nan where more than a few have none."""
+    known = np.isfinite(off)
+    total = np.square(np.where(known, off, 0.0)).sum(axis=0)
+    enough = known.mean(axis=0) >= _MOST
+    return np.where(enough, np.sqrt(total / np.maximum(known.sum(axis=0), 1)), np.nan)
+
+
 def _part(best: Floats, drawn: Floats, like: RungMeans, family: Means | None, rests: Mask) -> _Part:
     """From estimates, shape (r,), and those of refits, (replicates, r)."""
-    se = np.sqrt(np.mean(np.square(drawn - best), axis=0))
     away = best - best[0]
-    error = np.sqrt(np.mean(np.square(drawn - drawn[:, [0]] - away), axis=0))
+    se, error = _deviation(drawn - best), _deviation(drawn - drawn[:, [0]] - away)
     table = RungMeans(
         best[:, None], se[:, None], drawn[:, :, None], like.effective, like.by_weights, like.misses, None
     )

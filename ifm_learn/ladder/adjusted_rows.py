@@ -14,6 +14,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._contrast import Contrast
 from ifm_learn.ladder._logs import log_sum_exp
 from ifm_learn.ladder._redraw import Units
+from ifm_learn.ladder.balancing import effective_share
 
 LINE, SQUARE = 0.01, 1.0
 """Penalties of lines and squares of covariates in the odds of regimes, where treatment was randomised; else lines
@@ -59,13 +60,25 @@ class AdjustedRows:
         return self.covariates.values.mean(axis=0), np.where(spread > 0, spread, 1.0)
 
     @cached_property
-    def _squared(self) -> Ints:
-        """Columns of the covariates of more than two values, where rows are many enough for their squares."""
+    def _several(self) -> Ints:
+        """Columns of the covariates of more than two values."""
         values = self.covariates.values
-        if len(self) < _ROWS_A_SQUARE * len(self.train) * values.shape[1]:
-            return np.empty(0, dtype=np.int64)
         several = [len(np.unique(column[:1000])) > 2 or len(np.unique(column)) > 2 for column in values.T]
         return np.flatnonzero(several)
+
+    @property
+    def _squared(self) -> Ints:
+        """Those of them whose squares count, where rows are many enough."""
+        many = len(self) >= _ROWS_A_SQUARE * len(self.train) * self.covariates.values.shape[1]
+        return self._several if many else self._several[:0]
+
+    def share(self, values: Floats) -> float:
+        """What share of rows is left in effect if they are weighted to covariates, (N, w), and their squares.
+
+        That is little for a population that is no law: of two units, or all of one age.
+        """
+        parts = [np.concatenate([z, z[:, self._several] ** 2], axis=1) for z in (self.z, self.standard(values))]
+        return effective_share(parts[0], parts[1].mean(axis=0))
 
     def standard(self, values: Floats) -> Floats:
         """Covariates in units of their standard deviations about their means, shape (n, w)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,25 @@ def test_full_conditionals_alone_are_answered_by_tilts() -> None:
     found = estimate_study(study, rows, energy="linear")
     np.testing.assert_allclose(found.mean, [[0.0, 0.6], [0.7, 0.0]], atol=4 * float(found.se.max()))
     assert found.se.max() < 0.1
+
+
+def test_two_units_are_no_law_to_weight_rows_to(tmp_path: Path) -> None:
+    """Nor are those of one age: the average is of regressions then, and a tilt alone has no mean."""
+    rows = table(60, 14)
+    (tmp_path / "two.csv").write_text("age,plate\n1.5,p\n-1.5,q\n")
+    (tmp_path / "same.csv").write_text("age,plate\n" + "0.3,p\n" * 50)
+    for name in ("two.csv", "same.csv"):
+        found = estimate_study(Study.from_dict(MAPPING), rows, population=tmp_path / name)
+        assert set(found.models[3][0]) == {"normal"}
+        for energy, method in (("linear", "ifm1"), ("normal", "balance"), ("normal", "dr")):
+            alone = estimate_study(
+                Study.from_dict(MAPPING), rows, population=tmp_path / name, energy=energy, method=method
+            )
+            assert np.isnan(alone.mean[:, 0]).all()
+            assert "a regression may answer" in alone.note[0]
+    pd.concat([rows[["age", "plate"]]] * 2).to_csv(tmp_path / "many.csv", index=False)
+    found = estimate_study(Study.from_dict(MAPPING), rows, population=tmp_path / "many.csv")
+    assert "linear" in found.models[3][0]
 
 
 def test_an_outcome_beside_covariates_takes_a_joint_formula() -> None:
