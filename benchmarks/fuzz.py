@@ -1,18 +1,22 @@
 """Inputs that nobody wrote, for minutes or hours: how many of which kind and how they ended; exit 1 for a fault.
 
     python benchmarks/fuzz.py --minutes 60 -o benchmarks
+    python benchmarks/fuzz.py --minutes 9 --seed 2 --add -o benchmarks      # more, added to the counts
     python benchmarks/fuzz.py --only claims --minutes 1
     python benchmarks/fuzz.py --only claims --again 00ff17      # one input again, with its traceback
 
 Random bytes choose inputs of the harnesses in `tests/fuzz/harnesses.py`, in turns of half a CPU second each, in
 one process. An answer and a refusal in words are right; a traceback, a warning, a false result said to hold and
-more than 10 CPU s are faults, printed with the bytes that choose them. Writes fuzz.md.
+more than 10 CPU s are faults, printed with the bytes that choose them. Writes fuzz.md, and the counts as
+fuzz.json: `--add` goes on from those, with seeds that they do not have. Each run is kept there with a digest of
+the code that it ran on, and the table says how many inputs were met by the code of the last run.
 """
 
 from __future__ import annotations
 
 import argparse
 import faulthandler
+import json
 import random
 import resource
 import sys
@@ -20,12 +24,14 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.fuzz.harnesses import HARNESSES, PATIENCE, outcome, random_bytes
 
+ROOT = Path(__file__).parent.parent
 TURN = 0.5
 
 
@@ -50,10 +56,16 @@ class Tally:
             self._fault(name, key.partition("'")[0] + f"{place.filename}:{place.lineno}", key, data)
         took = time.process_time() - start
         if took > PATIENCE:
+            end = "fault"
             self._fault(name, "slow", f"{took:.1f} CPU s", data)
         self.ends[end] += 1
         self.seconds += took
         self.slowest = max(self.slowest, took)
+
+    def plus(self, other: Tally) -> Tally:
+        """Both together."""
+        seconds, slowest = self.seconds + other.seconds, max(self.slowest, other.slowest)
+        return Tally(self.ends + other.ends, seconds, slowest, self.faults)
 
     def _fault(self, name: str, kind: str, words: str, data: bytes) -> None:
         if kind not in self.faults:
@@ -75,17 +87,55 @@ def run(names: list[str], minutes: float, seed: int) -> dict[str, Tally]:
     return tallies
 
 
-def table(tallies: dict[str, Tally], seed: int, minutes: float) -> str:
-    """The counts as Markdown."""
-    total = sum(tally.ends.total() for tally in tallies.values())
-    faults = sum(tally.ends["fault"] for tally in tallies.values())
-    seconds = sum(tally.seconds for tally in tallies.values())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+@dataclass(frozen=True)
+class Run:
+    """One run: its options, what it ran on, and what it came to."""
+
+    seed: int
+    minutes: float
+    source: str
+    inputs: int
+    faults: int
+    seconds: float
+    peak: float
+
+
+def source() -> str:
+    """A digest of the code that is tried, and of what tries it."""
+    found = sha256()
+    for path in sorted(
+        path for name in ("ifm_ident", "ifm_learn", "tests/fuzz") for path in (ROOT / name).rglob("*.py")
+    ):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def added(path: Path, seed: int) -> tuple[list[Run], dict[str, Tally]]:
+    """The runs and counts of earlier runs; an error for a seed that they have."""
+    if not path.exists():
+        return [], {}
+    data = json.loads(path.read_text(encoding="utf-8"))
+    runs = [Run(**one) for one in data["runs"]]
+    if any(one.seed == seed for one in runs):
+        sys.exit(f"{path} has a run of seed {seed} already: its inputs would count twice; give another --seed")
+    tallies = {name: Tally(Counter(one.pop("ends")), **one) for name, one in data["harnesses"].items()}
+    return runs, tallies
+
+
+def table(runs: list[Run], tallies: dict[str, Tally]) -> str:
+    """The counts of all runs as Markdown."""
+    total, faults = sum(one.inputs for one in runs), sum(one.faults for one in runs)
+    seconds, peak = sum(one.seconds for one in runs), max(one.peak for one in runs)
+    last = [one for one in runs if one.source == runs[-1].source]
+    now, late = sum(one.inputs for one in last), sum(one.faults for one in last)
+    seeds = [str(one.seed) for one in runs]
+    words = f"{sum(one.minutes for one in runs):g} minutes in {len(runs)} runs, seeds {', '.join(seeds)}"
+    changed = f" The code was changed between runs; as of the last: {now:,} inputs, {late} faults."
     lines = [
         "# Inputs that nobody wrote",
         "",
-        f"`python benchmarks/fuzz.py --minutes {minutes:g} --seed {seed}`: {total:,} inputs "
-        f"in {seconds:,.0f} CPU s of one process, {faults:,} faults, peak memory {peak:.2f} GiB.",
+        f"`python benchmarks/fuzz.py --add`, {words}: {total:,} inputs in {seconds:,.0f} CPU s, "
+        f"{faults:,} faults, peak memory {peak:.2f} GiB.{changed if now < total else ''}",
         "",
         "| harness | inputs | faults | a CPU s | slowest, CPU s | how they ended |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
@@ -110,17 +160,33 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default=",".join(HARNESSES), help="harnesses, joined by commas")
     parser.add_argument("--again", metavar="HEX", help="the bytes of one input")
-    parser.add_argument("-o", "--output", type=Path, help="folder for fuzz.md")
+    parser.add_argument("--add", action="store_true", help="go on from the counts in the folder of -o")
+    parser.add_argument("-o", "--output", type=Path, help="folder for fuzz.md and fuzz.json")
     args = parser.parse_args()
     names = args.only.split(",")
     if args.again is not None:
         print(outcome(names[0], bytes.fromhex(args.again), Path(tempfile.mkdtemp())))
         return
-    tallies = run(names, args.minutes, args.seed)
-    text = table(tallies, args.seed, args.minutes)
+    counts = (args.output or Path()) / "fuzz.json"
+    runs, before = added(counts, args.seed) if args.add else ([], {})
+    digest, tallies = source(), run(names, args.minutes, args.seed)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    ends = sum((one.ends for one in tallies.values()), Counter[str]())
+    inputs, faults = ends.total(), ends["fault"]
+    seconds = sum(one.seconds for one in tallies.values())
+    runs.append(Run(args.seed, args.minutes, digest, inputs, faults, round(seconds, 1), round(peak, 3)))
+    whole = {name: one.plus(before.get(name, Tally())) for name, one in tallies.items()}
+    whole = {**before, **whole}
+    text = table(runs, whole)
     print(text)
     if args.output:
         (args.output / "fuzz.md").write_text(text, encoding="utf-8")
+        harnesses = {
+            name: {"ends": one.ends, "seconds": round(one.seconds, 3), "slowest": one.slowest}
+            for name, one in whole.items()
+        }
+        data = {"runs": [asdict(one) for one in runs], "harnesses": harnesses}
+        counts.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     sys.exit(any(tally.faults for tally in tallies.values()))
 
 

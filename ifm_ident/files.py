@@ -40,6 +40,10 @@ class WriteError(IfmError):
     """A file cannot be written to its end: the disk is full, for instance. Nothing of it is left."""
 
 
+class InUseError(InputError):
+    """Another run is writing the same; it may be done in a moment."""
+
+
 def check_output(path: str | Path, force: bool = False) -> Path:
     """The path of a file that may be written; InputError says why not, before any work is done.
 
@@ -163,6 +167,34 @@ def held_folder(path: str | Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
+@contextmanager
+def held(path: str | Path) -> Iterator[None]:
+    """A block that one run at a time enters for a path, be there a file or not; InUseError while it is another.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "answers"
+    >>> with held(path):
+    ...     with held(path):
+    ...         pass
+    Traceback (most recent call last):
+    ...
+    ifm_ident.files.InUseError: cannot write ...: another run is writing it; wait for it, or name another file
+    """
+    part = _Unfinished(Path(path), force=True)
+    try:
+        part.create()
+        yield
+    finally:
+        part.remove()
+
+
+def require_unread(path: str | Path) -> None:
+    """Within `one_run`, InputError for a file that `note_input` was told of, under whatever name."""
+    run = _RUN.get()
+    if run is not None:
+        run.require_unread(Path(path))
+
+
 def remove_unfinished() -> None:
     """Remove what is not finished, before the process leaves without unwinding."""
     for part in [*_PARTS]:
@@ -205,7 +237,7 @@ class _Unfinished:
                     self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
                 except FileExistsError:
                     if not _removed(self.path):
-                        raise InputError(
+                        raise InUseError(
                             f"cannot write {self.shown}: another run is writing it; wait for it, or name another "
                             "file"
                         ) from None

@@ -36,6 +36,10 @@ COMMANDS = {
         "ifm_ident.commands.verify:command",
     ),
     "report": ("One self-contained HTML page of all this.", "ifm_ident.commands.report:command"),
+    "explore": (
+        "One self-contained HTML page to change a design on: every answer follows at once.",
+        "ifm_ident.commands.explore:command",
+    ),
 }
 """Each command with what it does and where it is; a plug-in of the group `ifm.commands` is such a table too."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -223,13 +223,28 @@ class Listed:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the regimes."""
+        """The SHA-256 of the regimes, as `list:...`."""
         found = sha256()
         for column in (self.regimes.indptr, self.regimes.position, self.regimes.level):
             found.update(np.ascontiguousarray(column).astype("<i8", copy=False).tobytes())
-        return f"sha256:{found.hexdigest()}"
+        return f"list:{found.hexdigest()}"
 
     def chunks(self, size: int = CHUNK, start: int = 0, stop: int | None = None) -> Iterator[Regimes]:
         """The regimes in order, as `Space` says."""
         spans = _spans(self.count, size, start, stop)
         return (self.regimes.take(slice(low, high)) for low, high in spans)
+
+
+def digest_of(spaces: Sequence[Space]) -> str:
+    """A text that differs where the regimes of spaces, one after the other, or their order differ.
+
+    Lists are taken together: their text is `Listed.digest` of all their regimes.
+
+    >>> one, other = Regimes.from_codes(np.array([[0, 1]])), Regimes.from_codes(np.array([[1, 1]]))
+    >>> digest_of([Listed(one), Listed(other)]) == Listed(Regimes.concatenate([one, other])).digest
+    True
+    """
+    lists = [space.regimes for space in spaces if isinstance(space, Listed)]
+    if len(lists) > 1 and len(lists) == len(spaces):
+        return Listed(Regimes.concatenate(lists)).digest
+    return " ".join(space.digest for space in spaces)

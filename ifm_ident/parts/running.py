@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ifm_ident.answer.identification import Identification
+from ifm_ident.design.spaces import digest_of
 from ifm_ident.errors import IfmError, InputError, require_whole
+from ifm_ident.files import InUseError
 from ifm_ident.limits import Limits, current
 from ifm_ident.parts.asked import Asked
 from ifm_ident.results.folders import Folder, open_folder
@@ -28,6 +31,10 @@ from ifm_ident.results.read import WRITERS
 PART_ROWS = 2**20
 """How many regimes a part answers."""
 
+MOST_PARTS = 1_000_000
+"""How many parts there may be: each is a file, and an entry of the manifest, which is written after each."""
+
+_PATIENCE = 10.0
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -173,22 +180,44 @@ def identify_in_parts(
     if shard is not None and not 1 <= shard[0] <= shard[1]:
         raise InputError(f"shard {shard[0]}/{shard[1]}: the first number goes from 1 to the second")
     folder, job = open_folder(address), Job(asked, address, _plan(asked, output_format, part_rows))
-    mine = job.plan.numbers(shard)
+    own = replace(job.plan, shard=shard)
+    if job.plan.count > MOST_PARTS:
+        raise InputError(
+            f"{job.plan.regimes:,} regimes are {job.plan.count:,} parts, and a manifest tells of {MOST_PARTS:,} "
+            "at most; ask about fewer regimes, or have more in a part",
+            argument="part_rows",
+        )
+    mine = own.numbers(shard)
     if len(mine):  # what is wrong with the question shows here, before anything is written
         next(iter(asked.study.targets_between(mine[0] * part_rows, mine[0] * part_rows + 1)))
-    own = replace(job.plan, shard=shard)
-    kept = _kept(folder, own, resume, force)
-    own = own.with_parts(part for part in kept if part.name in {job.plan.name_of(number) for number in mine})
-    own.write(folder)
-    left = own.unfinished(shard)
-    for part in watch(run(job, left), len(left)) if left else ():
-        own = own.with_parts([*own.parts, part])
+    for name in (own.file, *map(own.name_of, mine)):
+        folder.require_unread(name)
+    with folder.hold(own.file):
+        kept = _kept(folder, own, resume, force)
+        own = own.with_parts(part for part in kept if own.number_of(part.name) in mine)
         own.write(folder)
+        left = [*own.unfinished(shard)]
+        for part in watch(run(job, left), len(left)) if left else ():
+            own = own.with_parts([*own.parts, part])
+            own.write(folder)
     if shard is not None:
-        whole = merged([own, *(one for one in read_manifests(folder) if one.file != own.file)])
-        if whole.complete:
-            whole.write(folder)
+        _put_together(folder, own)
     return own
+
+
+def _put_together(folder: Folder, own: Manifest) -> None:
+    """Writes the manifest of all shards, by whichever finishes last; several may at once."""
+    whole = merged([own, *(one for one in read_manifests(folder) if one.file != own.file)])
+    end = time.monotonic() + _PATIENCE
+    while whole.complete:
+        try:
+            whole.write(folder)
+        except InUseError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _plan(asked: Asked, output_format: str, part_rows: int) -> Manifest:
@@ -197,7 +226,7 @@ def _plan(asked: Asked, output_format: str, part_rows: int) -> Manifest:
         version("ifm-ident"),
         study.name,
         design_digest(study),
-        " ".join(space.digest for space in study.test),
+        digest_of(study.test),
         study.target_count,
         part_rows,
         {
@@ -236,6 +265,13 @@ def _kept(folder: Folder, own: Manifest, resume: bool, force: bool) -> list[Part
                 "to another folder"
             )
         parts |= {part.name: part for part in one.parts}
-    mine = {own.name_of(number) for number in own.numbers(own.shard)}
+    mine = set(map(own.name_of, own.numbers(own.shard)))
     there = mine.intersection(folder.names()) if resume else set()
-    return [p for p in parts.values() if p.name in there and file_sha256(folder, p.name) == p.sha256]
+    sound = (part for part in parts.values() if part.name in there and _is_planned(own, part))
+    return [part for part in sound if file_sha256(folder, part.name) == part.sha256]
+
+
+def _is_planned(plan: Manifest, part: Part) -> bool:
+    """Whether a part is told to have as many results, with as many verdicts, as it must have."""
+    start, stop = plan.span(plan.number_of(part.name))
+    return part.rows == sum(part.verdicts.values()) == stop - start

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol
 
 from ifm_ident.errors import InputError, MissingExtraError
-from ifm_ident.files import open_output
+from ifm_ident.files import held, open_output, require_unread
 
 _TEMPORARY = ".*.tmp"
 
@@ -30,6 +30,12 @@ class Folder(Protocol):
 
     def remove(self, name: str) -> None:
         """Takes a file away, if it is there."""
+
+    def require_unread(self, name: str) -> None:
+        """InputError for a file that this run reads."""
+
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """A block in which no other run of this machine holds the name; InUseError where one does."""
 
 
 def is_address(text: str) -> bool:
@@ -74,7 +80,11 @@ class _Local:
     def names(self) -> list[str]:
         if not self.path.is_dir():
             return []
-        return sorted(one.name for one in self.path.iterdir() if one.is_file() and not one.match(_TEMPORARY))
+        try:
+            found = [one.name for one in self.path.iterdir() if one.is_file()]
+        except OSError as error:
+            raise InputError(f"cannot read the folder {self.path}: {error.strerror}") from None
+        return sorted(name for name in found if not PurePath(name).match(_TEMPORARY))
 
     @contextmanager
     def read(self, name: str) -> Iterator[Path]:
@@ -85,15 +95,32 @@ class _Local:
 
     @contextmanager
     def create(self, name: str) -> Iterator[BinaryIO]:
+        path = self._made() / name
+        if path.is_symlink():  # it is replaced: what it leads to is no file of ours
+            path.unlink()
+        with open_output(path, force=True) as stream:
+            yield stream
+
+    def _made(self) -> Path:
         try:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the folder {self.path}: {error.strerror}") from None
-        with open_output(self.path / name, force=True) as stream:
-            yield stream
+        return self.path
 
     def remove(self, name: str) -> None:
-        (self.path / name).unlink(missing_ok=True)
+        try:
+            (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot remove {self.path / name}: {error.strerror}") from None
+
+    def require_unread(self, name: str) -> None:
+        require_unread(self.path / name)
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[None]:
+        with held(self._made() / f"{name}.run"):
+            yield
 
 
 @dataclass(frozen=True)
@@ -161,3 +188,9 @@ class _Remote:
         if name in self.names():
             with self._named():
                 self.system.rm_file(self._place(name))
+
+    def require_unread(self, name: str) -> None:
+        pass
+
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        return nullcontext()

@@ -9,6 +9,7 @@ from hashlib import file_digest, sha256
 from typing import Any
 
 from ifm_ident.errors import InputError
+from ifm_ident.limits import read_bytes
 from ifm_ident.results._json_read import load_json
 from ifm_ident.results.documents import Listing, document
 from ifm_ident.results.folders import Folder
@@ -17,6 +18,7 @@ from ifm_ident.results.header import StudyLike, header_fields, record, shown, ty
 PARTS_SCHEMA = "ifm-parts/1"
 WHOLE = "manifest.json"
 _NAMED = re.compile(r"manifest(-\d{4,}-of-\d{4,})?\.json")
+_MOST = 2**62
 _PLAN_KEYS = ("version", "study", "design", "targets", "regimes", "part_rows", "options")
 _PART_KEYS = ("name", "rows", "sha256", "verdicts")
 
@@ -63,6 +65,12 @@ class Manifest:
         """The file of a part, counted from 0."""
         return f"part-{number:06d}.{self.options['format']}"
 
+    def number_of(self, name: str) -> int:
+        """The number of a part, by its file's name; -1 for what is none."""
+        found = re.fullmatch(r"part-(\d{6,20})\..*", name, re.ASCII)
+        number = int(found[1]) if found else -1
+        return number if name == self.name_of(number) and number < self.count else -1
+
     def span(self, number: int) -> tuple[int, int]:
         """The targets of a part: the first one, and the one after the last."""
         return number * self.part_rows, min((number + 1) * self.part_rows, self.regimes)
@@ -72,15 +80,15 @@ class Manifest:
         i, n = shard or (1, 1)
         return range((i - 1) * self.count // n, i * self.count // n)
 
-    def unfinished(self, shard: tuple[int, int] | None = None) -> list[int]:
-        """The parts that are not finished."""
+    def unfinished(self, shard: tuple[int, int] | None = None) -> Iterator[int]:
+        """The parts that are not finished, in order."""
         done = {part.name for part in self.parts}
-        return [number for number in self.numbers(shard) if self.name_of(number) not in done]
+        return (number for number in self.numbers(shard) if self.name_of(number) not in done)
 
     @property
     def complete(self) -> bool:
         """Whether all parts are finished."""
-        return not self.unfinished()
+        return len(self.parts) == self.count
 
     @property
     def verdicts(self) -> dict[str, int]:
@@ -130,9 +138,12 @@ def design_digest(study: StudyLike) -> str:
 
 
 def file_sha256(folder: Folder, name: str) -> str:
-    """The SHA-256 of a file of a folder."""
-    with folder.read(name) as path, path.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+    """The SHA-256 of a file of a folder; InputError for one that cannot be read."""
+    try:
+        with folder.read(name) as path, path.open("rb") as stream:
+            return file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{folder}/{name}: {error.strerror}") from None
 
 
 def read_manifests(folder: Folder) -> list[Manifest]:
@@ -142,12 +153,15 @@ def read_manifests(folder: Folder) -> list[Manifest]:
 
 
 def _read(folder: Folder, name: str) -> Manifest:
-    with folder.read(name) as path:
-        text = path.read_bytes()
     try:
+        with folder.read(name) as path:
+            text = read_bytes(path)
         return _parsed(load_json(text))
+    except OSError as error:
+        raise InputError(f"{folder}/{name}: {error.strerror}") from None
     except InputError as error:
-        raise InputError(f"{folder}/{name}: {error}") from None
+        place = f"{folder}/{name}"
+        raise InputError(f"{place}: {str(error).removeprefix(f'{place}: ')}") from None
 
 
 def _parsed(data: Any) -> Manifest:
@@ -163,15 +177,15 @@ def _parsed(data: Any) -> Manifest:
         shard = int(found[1]), int(found[2])
     kinds: tuple[type, ...] = (str, str, str, str, int, int, dict)
     plan: list[Any] = [typed(fields[key], kind, key) for key, kind in zip(_PLAN_KEYS, kinds, strict=True)]
-    if fields["regimes"] < 0 or fields["part_rows"] < 1 or not isinstance(fields["options"].get("format"), str):
+    legal = 0 <= fields["regimes"] < _MOST and 1 <= fields["part_rows"] < _MOST
+    if not legal or re.fullmatch("[a-z]+", str(fields["options"].get("format"))) is None:
         raise InputError("regimes, part_rows or the format among the options cannot be")
     entries = enumerate(typed(fields["parts"], list, "parts"))
     parts = tuple(_part(entry, f"parts, entry {i}") for i, entry in entries)
     manifest = Manifest(**dict(zip(_PLAN_KEYS, plan, strict=True)), parts=parts, shard=shard)
-    legal = {manifest.name_of(number) for number in manifest.numbers(shard)} if manifest.count < 10**7 else None
-    seen: set[str] = set()
+    mine, seen = manifest.numbers(shard), set[str]()
     for i, part in enumerate(manifest.parts):
-        if part.name in seen or (legal is not None and part.name not in legal):
+        if part.name in seen or manifest.number_of(part.name) not in mine:
             raise InputError(f"parts, entry {i}: there is no part {shown(part.name)}, or it is there twice")
         seen.add(part.name)
     return manifest

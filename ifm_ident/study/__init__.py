@@ -5,6 +5,7 @@ from ifm_ident.study.reading._sources import open_table, table_of
 from ifm_ident.study.reading._study_fields import DataSpec
 from ifm_ident.study.reading._table import RowError, Table
 from ifm_ident.study.reading._tables import data_regimes, read_data_regimes, read_regimes
+from ifm_ident.study.rewriting import listed_factors, written_with_factors
 
 __all__ = [
     "DataSpec",
@@ -12,8 +13,10 @@ __all__ = [
     "Table",
     "data_regimes",
     "gene_names",
+    "listed_factors",
     "open_table",
     "read_data_regimes",
     "read_regimes",
     "table_of",
+    "written_with_factors",
 ]

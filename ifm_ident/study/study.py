@@ -27,7 +27,7 @@ from ifm_ident.study.reading._nodes import Node, Place, node_from_plain
 from ifm_ident.study.reading._study_fields import DataSpec, FieldReader, model_from, require_keys, text_of
 from ifm_ident.study.reading._table import RowError
 from ifm_ident.study.reading._tables import read_data_regimes
-from ifm_ident.study.reading._yaml_nodes import read_yaml
+from ifm_ident.study.reading._yaml_nodes import parse_yaml, read_yaml
 from ifm_ident.views import Prose, view
 
 if TYPE_CHECKING:
@@ -264,14 +264,8 @@ class Study:
         """
         from ifm_ident.planning.candidates import Candidates
         from ifm_ident.planning.planner import plan
-        from ifm_ident.planning.prices import OneEach
-        from ifm_ident.study.cost_tables import read_prices
 
-        prices: Prices = OneEach(self.model)
-        if isinstance(cost, (str, Path)):
-            prices = read_prices(self.model, Path(cost))
-        elif cost is not None:
-            prices = cost
+        prices = self.prices(cost)
         forbidden = self.with_test(forbid, "forbid:").test if forbid else ()
         booked = Regimes.concatenate([*self.with_test(book, "book:").targets()]) if book else None
         found = plan(
@@ -285,6 +279,21 @@ class Study:
             time_limit=time_limit,
         )
         return dataclasses.replace(found, notation=self.notation)
+
+    def prices(self, cost: str | Path | Prices | None = None) -> Prices:
+        """What regimes cost: by a table of costs, as `ifm plan --cost` takes it, or 1 each without one.
+
+        >>> study = Study.from_dict({
+        ...     "interventions": {"A": [0, 1]}, "factors": [{"sigma": ["A"]}], "train": ["0"]})
+        >>> study.prices().of(study.design.train).tolist()
+        [1]
+        """
+        from ifm_ident.planning.prices import OneEach
+        from ifm_ident.study.cost_tables import read_prices
+
+        if isinstance(cost, (str, Path)):
+            return read_prices(self.model, Path(cost))
+        return OneEach(self.model) if cost is None else cost
 
     def summary(self, criterion: CriterionName = "auto", sample: int = 2000, seed: int = 0) -> Shares:
         """Which share of all regimes is observed, identified, not identified, as `ifm identify --summary` says.
@@ -442,7 +451,15 @@ def load(path: str | Path) -> Study:
     ifm_ident.errors.InputError: no-such-study.yaml: there is no such file
     """
     path = Path(path)
-    root = read_yaml(path)
+    return _checked(read_yaml(path), path)
+
+
+def read_text(text: str, path: Path) -> Study:
+    """The study of a text, read as if it stood in the file `path`; InputError as for `load`."""
+    return _checked(parse_yaml(text, str(path)), path)
+
+
+def _checked(root: Node, path: Path) -> Study:
     try:
         return _study(root, path.parent, path)
     except RowError:

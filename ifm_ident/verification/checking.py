@@ -229,7 +229,7 @@ def first_difference(told: Design, wanted: Design) -> str | None:
     if len(told.train) != len(wanted.train):
         return f"it has {len(told.train)} training regimes, the study {len(wanted.train)}"
     train = recoded(wanted.train, theirs, ours)
-    different = np.flatnonzero(~_same(told.train, train))
+    different = np.flatnonzero(~equal_rows(told.train, train))
     if len(different):
         row = int(different[0])
         mine_text, other_text = (format_regime(ours, t[row], "label") for t in (told.train, train))
@@ -247,7 +247,7 @@ def _words(value: object) -> str:
     return str(value)
 
 
-def _same(one: Regimes, other: Regimes) -> NDArray[np.bool_]:
+def equal_rows(one: Regimes, other: Regimes) -> NDArray[np.bool_]:
     """Which regimes of two batches of one length are equal, shape (n,)."""
     same: NDArray[np.bool_] = one.active_counts == other.active_counts
     rows = np.flatnonzero(same)
@@ -272,7 +272,7 @@ def _check(
         return np.flatnonzero((claims.status == status) & ~broken)
 
     design, observed = claims.design, rows_with(Status.OBSERVED)
-    equal = _same(claims.targets.take(observed), design.train.take(claims.train[observed]))
+    equal = equal_rows(claims.targets.take(observed), design.train.take(claims.train[observed]))
     for row in observed[~equal].tolist():
         yield row, f"it is not equal to training regime {int(claims.train[row])}"
     others = np.flatnonzero((claims.status != Status.OBSERVED) & ~broken)

@@ -62,6 +62,7 @@ _SILENT_FOR_COMPARE = (
     "model",
     "sensitivity",
     "effects",
+    "half",
     "time_limit",
     "shrink",
     "population",
@@ -141,6 +142,12 @@ _SILENT_FOR_COMPARE = (
 )
 @click.option("--by", metavar="COVARIATE", help="Of a study with covariates: a mean for each value of one.")
 @click.option(
+    "--half",
+    metavar="NAME",
+    help="Also the level of this intervention, whose levels have a basis, at which half of its largest effect "
+    "among the levels run is reached, everything else as in each test regime.",
+)
+@click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
@@ -167,6 +174,7 @@ def command(
     shrink: bool,
     population: str | None,
     by: str | None,
+    half: str | None,
     time_limit: float | None,
     jobs: int,
     output_format: str,
@@ -205,6 +213,7 @@ def command(
             shrink=shrink,
             population=population,
             by=by,
+            half=half,
             say=say,
         )
     _write(found, out)

@@ -31,6 +31,7 @@ from ifm_learn.ladder.adjusted_rows import AdjustedRows
 from ifm_learn.ladder.balancing import effective_share
 from ifm_learn.ladder.estimate import EDGE, FEW_ROWS
 from ifm_learn.ladder.glm import ENERGIES, Energy
+from ifm_learn.ladder.ranges import Ranges
 from ifm_learn.ladder.rungs import AUTO
 from ifm_learn.outcome.estimator import targets_of
 
@@ -185,17 +186,12 @@ class AdjustedWork:
         self, columns: Columns, rows: Ints, column: int, ladder: AdjustedLadder, v: int, answer: AdjustedAnswer,
         skip: int,
     ) -> None:  # fmt: skip
-        table, values = answer.table, self.values[:, column]
+        table = answer.table
         told = np.isfinite(table.se[skip:, 0])
-        low, high = table.low[skip:, 0], table.high[skip:, 0]
-        if self.energy != "normal" and values.min() >= 0:
-            low = np.maximum(low, 0.0)
-            if values.max() <= 1 and np.isin(values, (0.0, 1.0)).all():
-                high = np.minimum(high, 1.0)
         columns.mean[rows, column] = table.mean[skip:, 0]
         columns.se[rows, column] = np.where(told, table.se[skip:, 0], np.nan)
-        columns.confidence_low[rows, column] = np.where(told, low, np.nan)
-        columns.confidence_high[rows, column] = np.where(told, high, np.nan)
+        columns.confidence_low[rows, column] = np.where(told, table.low[skip:, 0], np.nan)
+        columns.confidence_high[rows, column] = np.where(told, table.high[skip:, 0], np.nan)
         names = [law.energies[v] if isinstance(law, AdjustedFamilies) else law.rung for law in ladder.laws]
         for place, row in enumerate(rows.tolist()):
             if not np.isfinite(columns.mean[row, column]):
@@ -220,18 +216,29 @@ class AdjustedWork:
         return "identified by full conditionals only; the energy 'normal' takes a joint formula, tilts do not"
 
     def _effects(self, made: list[list[dict[str, Any]]], rows: Ints, column: int, answer: AdjustedAnswer) -> None:
-        half = (
-            student.ppf(1 - self.level / 2, np.fmax(answer.table.freedom[1:, 0], 1.0)) * answer.difference_se[1:]
-        )
-        sound = np.isfinite(answer.table.low[1:, 0])
-        for place, (row, width) in enumerate(zip(rows.tolist(), half.tolist(), strict=True)):
-            value = float(answer.difference[place + 1])
-            if np.isfinite(value) and np.isfinite(width):
-                made[row][column] = {
-                    "scale": "differences of means",
-                    "difference": value,
-                    **({"difference_interval": [value - width, value + width]} if sound[place] else {}),
-                }
+        """Differences from the baseline: as far as the intervals of both means with their correlation.
+
+        Of means without a range these are t intervals (Zou 2007 for others).
+        """
+        table, error = answer.table, answer.difference_se
+        below = above = student.ppf(1 - self.level / 2, np.fmax(table.freedom[:, 0], 1.0)) * error
+        sound = np.isfinite(table.low[:, 0])
+        if Ranges.of(self.values[:, [column]]).lumped[0]:
+            mean, se = table.mean[:, 0], table.se[:, 0]
+            down, up = mean - table.low[:, 0], table.high[:, 0] - mean
+            squares = se**2 + se[0] ** 2 - error**2
+            shared = np.clip(np.nan_to_num(squares / np.maximum(2 * se * se[0], 1e-300)), -1.0, 1.0)
+            below, above = (
+                np.sqrt(np.maximum(own**2 + base**2 - 2 * shared * own * base, 0.0))
+                for own, base in ((down, up[0]), (up, down[0]))
+            )
+        ends = zip(below[1:].tolist(), above[1:].tolist(), strict=True)
+        for place, (row, (under, over)) in enumerate(zip(rows.tolist(), ends, strict=True), start=1):
+            value = float(answer.difference[place])
+            if np.isfinite(value):
+                made[row][column] = {"scale": "differences of means", "difference": value}
+                if sound[place] and np.isfinite(under + over):
+                    made[row][column]["difference_interval"] = [value - under, value + over]
 
     def _flags(
         self, columns: Columns, rows: Ints, column: int, answer: AdjustedAnswer, population: int, skip: int

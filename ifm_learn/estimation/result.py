@@ -44,7 +44,8 @@ class Estimates(Tabular):
     regimes are pulled towards a simpler estimate, where that was asked for. remainder: what is still determined of
     a refused regime, in words such as "x2 given x1", shape (r,), "" for nothing; () where no regime has any.
     covariates: what means are adjusted for, over which population, with the overlap; groups: of every row the
-    value of the covariate that it is about, () where means are over the whole population.
+    value of the covariate that it is about, () where means are over the whole population. half_levels: where half
+    of an intervention's largest effect is reached, as in the JSON, where that was asked for.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Estimates(Tabular):
     remainder: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     covariates: Mapping[str, Any] = field(default_factory=dict)
+    half_levels: tuple[Mapping[str, Any], ...] = ()
 
     def __len__(self) -> int:
         return len(self.regimes)

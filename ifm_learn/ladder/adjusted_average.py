@@ -18,15 +18,16 @@ from scipy.stats import t as student
 from ifm_ident import Regimes
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.ladder._adjusted_tilt import AdjustedTilt
-from ifm_learn.ladder._rung_means import Asked, RungMeans
+from ifm_learn.ladder._rung_means import USED, Asked, RungMeans
 from ifm_learn.ladder._selection import Scores
 from ifm_learn.ladder._weights import effective
 from ifm_learn.ladder.adjusted import Adjusted, Means
 from ifm_learn.ladder.adjusted_families import AdjustedFamilies
 from ifm_learn.ladder.adjusted_rows import AdjustedRows
-from ifm_learn.ladder.average import every_factor, exponents, freedom
+from ifm_learn.ladder.average import BARE, every_factor, exponents, freedom
 from ifm_learn.ladder.balancing import balanced
-from ifm_learn.ladder.estimate import USED, LadderEstimate, combined, enough_rows, flagged
+from ifm_learn.ladder.estimate import LadderEstimate, combined, enough_rows, flagged
+from ifm_learn.ladder.ranges import Ranges
 
 Method = Literal["ifm1", "dr", "balance"]
 
@@ -153,9 +154,10 @@ class AdjustedLadder:
         found = []
         for v in range(samples.x.shape[1]):
             asked = Asked.of(samples, rows.units, wanted, None, samples.x[:, v])
-            least = np.sqrt(shares**2 @ asked.unseen[:, 0] ** 2)
-            mine = [parts[v].of_no_less(least, lone) for parts in every]
-            table = combined(self.rungs, self.weights, [one.means for one in mine], asked, free, alpha)
+            least = np.sqrt(shares**2 @ np.where(asked.bare == 0, asked.unseen, 0.0)[:, 0] ** 2)
+            bare = np.sqrt(BARE * shares**2 @ np.abs(asked.bare)[:, 0])
+            mine = [parts[v].of_no_less(least, bare, asked.ranges, lone) for parts in every]
+            table = combined(self.rungs, self.weights, [one.means for one in mine], asked, shares, free, alpha)
             table = flagged(table, [one.means for one in mine], asked, shares)
             difference = np.stack([one.difference for one in mine])
             errors = np.stack([one.difference_se for one in mine])
@@ -293,13 +295,19 @@ class _Part:
     family: Means | None
     rests: Mask
 
-    def of_no_less(self, least: Floats, lone: Mask) -> _Part:
-        """With errors of at least `least`, shape (r,), and by refits infinite where a `lone` unit is rested on."""
-        some = len(self.means.replicates) > 1
-        se = np.where(lone & some, np.inf, np.maximum(self.means.se[:, 0], least))
-        away = np.where(lone & some, np.inf, np.maximum(self.difference_se, np.where(self.difference, least, 0.0)))
-        means = dataclasses.replace(self.means, se=se[:, None])
-        return dataclasses.replace(self, means=means, difference_se=away)
+    def of_no_less(self, least: Floats, bare: Floats, ranges: Ranges, lone: Mask) -> _Part:
+        """With errors of at least `least`, and by refits what rows at an end add, infinite where a unit is alone.
+
+        bare: what those rows add to the error of a logit or logarithm, of which no redraw tells; lone: which rest
+        on one unit; all shape (r,).
+        """
+        se = np.maximum(self.means.se[:, 0], least)
+        away = np.maximum(self.difference_se, np.where(self.difference, least, 0.0))
+        if len(self.means.replicates) > 1:
+            more = bare * ranges.slope(self.means.mean)[:, 0]
+            se, away = np.hypot(se, more), np.hypot(away, np.where(self.difference, more, 0.0))
+            se, away = np.where(lone, np.inf, se), np.where(lone, np.inf, away)
+        return dataclasses.replace(self, means=dataclasses.replace(self.means, se=se[:, None]), difference_se=away)
 
 
 def _deviation(off: Floats) -> Floats:

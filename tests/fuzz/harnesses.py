@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -31,11 +32,14 @@ from ifm_ident.design.regime_text import RegimeReader
 from ifm_ident.errors import IfmError, InputError
 from ifm_ident.limits import limits_of
 from ifm_ident.messages.by_messages import identify_by_messages
+from ifm_ident.parts import Asked, identify_in_parts
 from ifm_ident.report._result_files import load_result
 from ifm_ident.results.read import WRITERS
 from ifm_ident.study.cost_tables import read_prices
+from ifm_ident.study.reading._sources import open_table
 from ifm_ident.study.study import Study, load
 from ifm_ident.verification.checking import verify, verify_file
+from ifm_ident.verification.parts import verify_parts
 from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
@@ -46,6 +50,7 @@ from ifm_learn.estimation.on_page import part as estimates_part
 from ifm_learn.falsification.on_page import part as findings_part
 from tests.fuzz.checker import true
 from tests.fuzz.choices import ODD, Choices, altered, mutated
+from tests.fuzz.hdf5 import h5ad, remade
 
 PATIENCE = 10.0
 """Seconds that an input may take."""
@@ -232,6 +237,30 @@ def rows(choices: Choices, folder: Path) -> str:
     return "read"
 
 
+@harness
+def cells(choices: Choices, folder: Path) -> str:
+    """An .h5ad file: its bytes, or what it is made of."""
+    path, kind = folder / "c.h5ad", choices.pick(("csr", "csc", "dense"))
+    changed = choices.below(4)
+    path.write_bytes(mutated(h5ad(kind), choices) if changed == 1 else h5ad(kind))
+    if changed > 1:
+        with h5py.File(path, "r+") as file:
+            for _ in range(1 + choices.below(3)):
+                try:
+                    remade(file, choices)
+                except (OSError, KeyError, TypeError, ValueError, RuntimeError):  # no such change can be made
+                    return "cannot be written"
+    columns = choices.some(("x", "y", "n", "obs:text", "X:z", "guide", "none"), 0, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if choices.below(2):
+            found = open_table(path, columns)
+            if not changed and "y" in columns and found.data["y"].to_pylist() != [1, 0, 3, 2, 1, 0]:
+                raise AssertionError(f"column y of {kind} is {found.data['y']}")
+            return "read"
+        return answered(Study.from_labels(path, choices.pick(("guide", "text"))))
+
+
 @functools.cache
 def readers() -> tuple[RegimeReader, ...]:
     """Models that read texts differently."""
@@ -335,6 +364,55 @@ def claims(choices: Choices, folder: Path) -> str:
     if changed == data and not holds:
         raise AssertionError("a right answer was said not to hold")
     return "holds" if holds else "does not hold, though true" if right else "does not hold"
+
+
+@functools.lru_cache(256)
+def in_parts(number: int, kind: str) -> dict[str, bytes]:
+    """The files of a result in parts of three."""
+    with tempfile.TemporaryDirectory() as name:
+        identify_in_parts(Asked(question(number).study), name, part_rows=3, output_format=kind)
+        return {path.name: path.read_bytes() for path in sorted(Path(name).iterdir())}
+
+
+@harness
+def parts(choices: Choices, folder: Path) -> str:
+    """A folder of parts whose files are altered, exchanged, doubled or gone: seen, and mended or refused."""
+    number, kind = choices.below(QUESTIONS // 5), choices.pick(("json", "csv", "parquet"))
+    study, whole = question(number).study, in_parts(number, kind)
+    files = dict(whole)
+    for _ in range(choices.below(4)):
+        name, action = choices.pick(sorted(whole)), choices.below(6)
+        data = files.get(name, b"")
+        if action == 0:
+            files.pop(name, None)
+        elif action == 1:
+            files[name] = files.get(choices.pick(sorted(whole)), b"")
+        elif action == 2:
+            names = ("part-000000", "part-000001", "part-000009", "manifest", "manifest-0001-of-0002")
+            files[choices.pick(names) + choices.pick((f".{kind}", ".json"))] = data
+        elif action == 3:
+            files[name] = mutated(data, choices)
+        else:
+            files["manifest.json"] = as_json(altered(json.loads(whole["manifest.json"]), choices))
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        here = Path(place)
+        for name, data in files.items():
+            (here / name).write_bytes(data)
+        about, end = study if kind == "csv" or choices.below(2) else None, "refused"
+        try:
+            holds = verify_parts(here, about).holds
+            end = "holds" if holds else "does not hold"
+            told = {name: data for name, data in files.items() if name.startswith("part-")}
+            if holds and told != {name: data for name, data in whole.items() if name.startswith("part-")}:
+                raise AssertionError("what was changed was said to hold")
+        except InputError:
+            pass
+        if files == whole and end != "holds":
+            raise AssertionError("a right answer was said not to hold")
+        identify_in_parts(Asked(study), here, part_rows=3, output_format=kind, resume=True)
+        if any((here / name).read_bytes() != data for name, data in whole.items() if name != "manifest.json"):
+            raise AssertionError("what was taken up is not as it was")
+        return end if end != "refused" else "refused, then mended"
 
 
 def as_json(data: Any) -> bytes:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from ifm_ident.arrays import Ints
 from ifm_ident.errors import InputError, MissingExtraError, nearest
 from ifm_ident.limits import require_regular, require_within
+from ifm_ident.study.reading._anndata_sizes import require_matrix, require_own, require_small
 from ifm_ident.study.reading._frames import frame_table
 from ifm_ident.study.reading._table import Table
 from ifm_ident.study.reading.missing_files import missing_file
@@ -68,8 +68,12 @@ def anndata_table(source: object, columns: Sequence[str] = ()) -> Table:
         if wanted:
             if x is None:
                 raise InputError(f"{name}: there is no X, and obs has no column {next(iter(wanted))!r}")
-            require_within("cells", int(x.shape[0]) * len(wanted), name)
-            values = _columns_of(x, np.array(list(wanted.values()), dtype=np.int64))
+            require_within("cells", len(obs) * len(wanted), name)
+            index = np.array(list(wanted.values()), dtype=np.int64)
+            if isinstance(source, Path):
+                values = _columns_of_file(source, x, (len(obs), len(texts)), index)
+            else:
+                values = _columns_of(x, index)
             for k, column in enumerate(wanted):
                 data[column] = pa.chunked_array([np.ascontiguousarray(values[:, k])])
     path = source if isinstance(source, Path) else name
@@ -100,69 +104,34 @@ def _parts_of_file(path: Path, stack: ExitStack) -> tuple[Any, Any, Any]:
     """obs, the var names and X (still on disk); nothing else of the file is read, and no link is followed."""
     try:
         import h5py
-        from anndata.io import read_elem, sparse_dataset
+        from anndata.io import read_elem
     except ImportError:
         raise MissingExtraError("anndata", "anndata") from None
     require_regular(path)
     if not path.exists():
         raise missing_file(path, (path.suffix.lower(),))
-    try:
+    with _read(path):
         file = stack.enter_context(h5py.File(path, "r"))
-        _require_own(path, file, ("obs", "var", "X"))
-        var = file["var"]
-        index = var.attrs.get("_index", "_index")
-        _require_small(path, file["obs"], var[index])
-        obs, var_names = read_elem(file["obs"]), read_elem(var[index])
-        x = file.get("X")
-        return obs, var_names, sparse_dataset(x) if isinstance(x, h5py.Group) else x
+        require_own(path, file, ("obs", "var", "X"))
+        obs, var, x = file["obs"], file["var"], file.get("X")
+        index = var[var.attrs.get("_index", "_index")]
+        require_small(path, obs, index, var)
+        obs, var_names = read_elem(obs), read_elem(index)
+        if len(getattr(obs, "shape", ())) != 2 or np.ndim(var_names) != 1:
+            raise InputError(f"{path}: obs is no table, or var has no names; write the file anew")
+        return obs, var_names, x
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[None]:
+    """Whatever HDF5, anndata and scipy have to say against a file, as InputError."""
+    try:
+        yield
     except InputError:
         raise
-    except (OSError, KeyError, AttributeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path}: this is no .h5ad file that anndata can read ({reason})") from None
-
-
-def _require_own(path: Path, file: Any, names: Sequence[str]) -> None:
-    """Raise InputError where a part of a file is elsewhere: by a link, in other files, as a view of others."""
-    import h5py
-
-    waiting = [(file, name) for name in names]
-    seen = set()
-    while waiting:
-        group, name = waiting.pop()
-        link = group.get(name, getlink=True)
-        if link is None:
-            continue
-        at = f"{group.name.rstrip('/')}/{name}"
-        other = ""
-        if not isinstance(link, h5py.HardLink):
-            other = f"is a link to {getattr(link, 'filename', '')}{link.path!r}"
-        elif (found := h5py.h5o.get_info(group.id, name.encode())).type == h5py.h5o.TYPE_DATASET:
-            dataset = group[name]
-            other = "is kept in other files" if dataset.external else ""
-            other = "is a view of other data sets" if dataset.is_virtual else other
-        elif found.type == h5py.h5o.TYPE_GROUP and found.addr not in seen:
-            seen.add(found.addr)
-            waiting += [(group[name], child) for child in group[name]]
-        if other:
-            raise InputError(f"{path}: {at} {other}, and only what is in the file itself is read; write it whole")
-
-
-def _require_small(path: Path, obs: Any, index: Any) -> None:
-    """Raise InputError where obs or the names of var are larger than the limits."""
-    sizes: list[tuple[str, int, int]] = []
-
-    def look(name: str, found: Any) -> None:
-        if hasattr(found, "shape"):
-            sizes.append((name, math.prod(found.shape), found.dtype.itemsize))
-
-    obs.visititems(look)
-    look("", index)
-    columns = {name.partition("/")[0] for name, _, _ in sizes}
-    require_within("rows", max(size for _, size, _ in sizes), path)
-    require_within("columns", len(columns), path)
-    require_within("cells", sum(size for _, size, _ in sizes), path)
-    require_within("file", sum(size * width for _, size, width in sizes), f"{path}, decompressed")
 
 
 def _place(source: str, column: str, obs: Sequence[str], var_names: NDArray[np.object_]) -> str | int:
@@ -193,14 +162,33 @@ def _place(source: str, column: str, obs: Sequence[str], var_names: NDArray[np.o
     return int(found[0])
 
 
+def _columns_of_file(path: Path, x: Any, shape: tuple[int, int], index: Ints) -> NDArray[np.float64]:
+    """Some columns of X as it is in a file, which may say of itself what is not so."""
+    from anndata.io import sparse_dataset
+
+    with _read(path):
+        require_matrix(path, x, shape)
+        found: NDArray[np.float64] = _columns_of(x if hasattr(x, "dtype") else sparse_dataset(x), index)
+        return found
+
+
 def _columns_of(x: Any, index: Ints) -> NDArray[np.float64]:
     """Some columns of X as a dense array, shape (n, k); X may be dense or sparse, in memory or on disk."""
-    if isinstance(x, np.ndarray) or hasattr(x, "tocsr") or getattr(x, "format", "") == "csc":
+    if isinstance(x, np.ndarray) or hasattr(x, "tocsr"):
         return _dense(x[:, index])
     n, width = x.shape
+    if getattr(x, "format", "") == "csc":
+        return _dense(_legal(x[:, index]))
     step = max(1, _BLOCK_CELLS // max(int(width), 1))
-    parts = [_dense(x[start : start + step][:, index]) for start in range(0, n, step)]
+    parts = [_dense(_legal(x[start : start + step])[:, index]) for start in range(0, n, step)]
     return np.concatenate(parts) if parts else np.zeros((0, len(index)))
+
+
+def _legal(part: Any) -> Any:
+    """A part of X from a file; ValueError for indices outside of it, which scipy would follow out of memory."""
+    if hasattr(part, "check_format"):
+        part.check_format(full_check=True)
+    return part
 
 
 def _dense(part: Any) -> NDArray[np.float64]:
