@@ -235,7 +235,7 @@ def test_an_outcome_beside_covariates_takes_a_joint_formula() -> None:
         "data": {"file": "none.csv", "outcome": "y"},
     }  # fmt: skip
     place = np.repeat(np.arange(3), 80)
-    rows = {name: [int(codes[k][i]) for k in place] for i, name in enumerate("ABC")}
+    rows: dict[str, Any] = {name: [int(codes[k][i]) for k in place] for i, name in enumerate("ABC")}
     rows |= {name: rng.normal(size=240) for name in ("x1", "x2", "y", "age")}
     for energy in ("auto", "normal", "linear"):
         found = estimate_study(Study.from_dict(mapping), rows, energy=energy)
