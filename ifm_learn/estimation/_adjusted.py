@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from ifm_ident import Design, Factor, Identification, InputError, Model, Regimes, Status, Study
+from ifm_ident import Design, Factor, Identification, Identifier, InputError, Model, Regimes, Status, Study
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import format_regimes
 from ifm_ident.show import listed
@@ -161,10 +161,13 @@ class AdjustedWork:
         base = bool(self.ladders[0].reaches(baseline)[0])
         wanted = found.targets.take(asked)
         wanted = Regimes.concatenate([baseline, wanted]) if base else wanted
+        sums = None
+        if base and effects:
+            wanted, sums = self._with_singles(wanted)
         for number, ladder in enumerate(self.ladders):
             for i, population in enumerate(self.populations):
                 answers = ladder.answers(
-                    wanted, population.values, population.rows, self.method, float(self.level), i
+                    wanted, population.values, population.rows, self.method, float(self.level), i, sums
                 )
                 for v, answer in enumerate(answers):
                     column = number + v  # either number or v is 0
@@ -172,7 +175,7 @@ class AdjustedWork:
                     if base and effects:
                         self._effects(made, asked + i, column, answer)
                     self._flags(columns, asked + i, column, answer, i, int(base))
-                    self._gain(column, ladder, v, wanted, answer)
+                    self._gain(column, ladder, v, wanted.take(np.arange(int(base) + len(asked))), answer)
         for column in range(k):
             main = self._main_effects(column)
             singles = np.zeros(len(asked), dtype=bool) if main is None else main.reaches(found.targets.take(asked))
@@ -182,16 +185,42 @@ class AdjustedWork:
                     additive[asked[singles] + i, column] = beside.mean
         return columns, additive, [tuple(row) for row in made]
 
+    def _with_singles(self, regimes: Regimes) -> tuple[Regimes, Floats]:
+        """Regimes, the baseline first, with singles behind; coefficients of each one's synergy, nan for unknown.
+
+        That is its mean less that of the baseline and what each of its interventions adds by itself.
+        """
+        singles = dict.fromkeys((pair,) for regime in regimes for pair in regime)
+        more = [one for one in singles if one not in set(regimes)]
+        asked = Regimes.from_active(more, regimes.width)
+        known = Identifier(self.samples.design).identify(asked).status
+        told = np.isin(known, (Status.OBSERVED, Status.IDENTIFIED))
+        if told.any():
+            told[told] = self.ladders[0].reaches(asked.take(np.flatnonzero(told)))
+        every = Regimes.concatenate([regimes, asked.take(np.flatnonzero(told))]) if told.any() else regimes
+        place = {regime: i for i, regime in enumerate(every)}
+        sums = np.zeros((len(every), len(every)))
+        for i, regime in enumerate(regimes):
+            parts = [place.get((pair,)) for pair in regime]
+            sums[i, i] += 1.0
+            sums[i, 0] += len(parts) - 1.0
+            for at in parts:
+                if at is None:
+                    sums[i] = np.nan
+                else:
+                    sums[i, at] -= 1.0
+        return every, sums
+
     def _fill(
         self, columns: Columns, rows: Ints, column: int, ladder: AdjustedLadder, v: int, answer: AdjustedAnswer,
         skip: int,
     ) -> None:  # fmt: skip
-        table = answer.table
-        told = np.isfinite(table.se[skip:, 0])
-        columns.mean[rows, column] = table.mean[skip:, 0]
-        columns.se[rows, column] = np.where(told, table.se[skip:, 0], np.nan)
-        columns.confidence_low[rows, column] = np.where(told, table.low[skip:, 0], np.nan)
-        columns.confidence_high[rows, column] = np.where(told, table.high[skip:, 0], np.nan)
+        table, at = answer.table, slice(skip, skip + len(rows))
+        told = np.isfinite(table.se[at, 0])
+        columns.mean[rows, column] = table.mean[at, 0]
+        columns.se[rows, column] = np.where(told, table.se[at, 0], np.nan)
+        columns.confidence_low[rows, column] = np.where(told, table.low[at, 0], np.nan)
+        columns.confidence_high[rows, column] = np.where(told, table.high[at, 0], np.nan)
         names = [law.energies[v] if isinstance(law, AdjustedFamilies) else law.rung for law in ladder.laws]
         for place, row in enumerate(rows.tolist()):
             if not np.isfinite(columns.mean[row, column]):
@@ -232,18 +261,26 @@ class AdjustedWork:
                 np.sqrt(np.maximum(own**2 + base**2 - 2 * shared * own * base, 0.0))
                 for own, base in ((down, up[0]), (up, down[0]))
             )
-        ends = zip(below[1:].tolist(), above[1:].tolist(), strict=True)
+        half = student.ppf(1 - self.level / 2, np.fmax(table.freedom[:, 0], 1.0)) * answer.total_se
+        last = len(rows) + 1
+        ends = zip(below[1:last].tolist(), above[1:last].tolist(), strict=True)
         for place, (row, (under, over)) in enumerate(zip(rows.tolist(), ends, strict=True), start=1):
             value = float(answer.difference[place])
             if np.isfinite(value):
                 made[row][column] = {"scale": "differences of means", "difference": value}
                 if sound[place] and np.isfinite(under + over):
                     made[row][column]["difference_interval"] = [value - under, value + over]
+                synergy, width = float(answer.total[place]), float(half[place])
+                if np.isfinite(synergy):
+                    made[row][column] |= {"expected": float(table.mean[place, 0]) - synergy, "synergy": synergy}
+                    if sound[place] and np.isfinite(width):
+                        made[row][column]["synergy_interval"] = [synergy - width, synergy + width]
 
     def _flags(
         self, columns: Columns, rows: Ints, column: int, answer: AdjustedAnswer, population: int, skip: int
     ) -> None:
-        rests, share = answer.rests[skip:], self._overlap[population]
+        at = slice(skip, skip + len(rows))
+        rests, share = answer.rests[at], self._overlap[population]
         least = np.where(rests, share, np.inf).min(axis=1, initial=np.inf)
         columns.support[rows] = np.fmin(columns.support[rows], np.where(np.isfinite(least), least, np.nan))
         counts = np.array([len(np.unique(self._unit[self.place == r])) for r in range(len(self.train))])
@@ -252,9 +289,9 @@ class AdjustedWork:
         where = {
             "few_rows": (rests & (counts < FEW_ROWS)).any(axis=1),
             "extrapolated": (mean < low) | (mean > high),
-            "little_overlap": (rests & self._poor[population]).any(axis=1) | own["little_overlap"][skip:, 0],
-            "misses_training": own["misses_training"][skip:, 0],
-            "models_disagree": own["models_disagree"][skip:, 0],
+            "little_overlap": (rests & self._poor[population]).any(axis=1) | own["little_overlap"][at, 0],
+            "misses_training": own["misses_training"][at, 0],
+            "models_disagree": own["models_disagree"][at, 0],
         }
         for place, row in enumerate(rows.tolist()):
             if np.isfinite(mean[place]):

@@ -94,7 +94,7 @@ def _columns(found: Estimates) -> tuple[str, ...]:
     ratio = ("guarantee", "ess") if found.needs_identification and not found.covariates else ()
     units = () if found.covariates else (f"{level} of units",)
     beside = ("additive",) if _compared(found) else ()
-    effects = ("effect", "synergy")[: _effects_shown(found)]
+    effects = ("effect", "synergy") if found.effects else ()
     flags = ("flags",) if _flagged(found) else ()
     of = ("of",) if found.named else ()
     by = (str(found.covariates["by"]),) if found.groups else ()
@@ -129,7 +129,7 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
                 _mean(found, row, k),
                 *_of_units(found, row, k),
                 *((number(found.additive[row, k]),) if _compared(found) else ()),
-                *(_effects(found, row, k)[: _effects_shown(found)] if found.effects else ()),
+                *(_effects(found, row, k) if found.effects else ()),
                 *((" ".join(found.flags[row][k]),) if flagged else ()),
             )
 
@@ -142,11 +142,6 @@ def _of_units(found: Estimates, row: int, k: int) -> tuple[str, ...]:
     if not found.needs_identification:
         return (interval,)
     return (interval, str(found.guarantee[row, k]), _count(found.ess[row]))
-
-
-def _effects_shown(found: Estimates) -> int:
-    """How many of effect and synergy: none, or with covariates no synergies."""
-    return 0 if not found.effects else 1 if found.covariates else 2
 
 
 def _effects(found: Estimates, row: int, k: int) -> tuple[str, str]:
@@ -283,8 +278,7 @@ def _notes(found: Estimates) -> Iterator[str]:
     if not np.isnan(found.ess).all():
         yield "ess: effective sample size of the training rows, re-weighted to the regime."
     if found.effects:
-        synergy = "" if found.covariates else f"; synergy: the mean less what {found.reference} expects"
-        yield f"effect: the mean less that of the baseline{synergy}."
+        yield f"effect: the mean less that of the baseline; synergy: the mean less what {found.reference} expects."
     if _compared(found):
         yield "additive: baseline plus the effects of single interventions, for a sober comparison."
 

@@ -85,7 +85,7 @@ class Means:
     """Means of one variable in r regimes over one population, all shape (r,); NaN where the rows do not tell.
 
     freedom: degrees of freedom of the errors. difference, difference_se: from the first of the regimes asked
-    about. rests: on which training regimes each mean rests, shape (r, m).
+    about. rests: on which training regimes each mean rests, shape (r, m). total, total_se: sums of means, (t,).
     """
 
     mean: Floats
@@ -94,6 +94,8 @@ class Means:
     difference: Floats
     difference_se: Floats
     rests: NDArray[np.bool_]
+    total: Floats
+    total_se: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,11 +249,14 @@ class Adjusted:
             return np.concatenate([self.reaches(regimes.take(rows)) for rows in half])
         return np.ones(len(regimes), dtype=bool)
 
-    def means(self, regimes: Regimes, population: Floats, rows: Ints | None = None) -> Means:
+    def means(
+        self, regimes: Regimes, population: Floats, rows: Ints | None = None, sums: Floats | None = None
+    ) -> Means:
         """E of the variable over a population's covariates, shape (N, w), in every regime.
 
         rows: which rows of the data the population is, shape (N,), so that its own draw counts in the errors; None
-        for a population that is as it is. InputError for a regime that the factors' coordinates do not reach.
+        for a population that is as it is. sums: coefficients of sums of the means, shape (t, r). InputError for a
+        regime that the factors' coordinates do not reach.
         """
         parts = self.design.parts(regimes)
         z = self.design.standard(population)
@@ -259,6 +264,8 @@ class Adjusted:
         constant, r = parts[0] @ share[0], len(regimes)
         slopes = np.array([p @ b for p, b in zip(parts[1:], share[1:], strict=True)]).reshape(-1, r)
         numbers, rests = np.full((5, r), np.nan), np.zeros((r, len(self.train)), dtype=bool)
+        sums = np.empty((0, r)) if sums is None else sums
+        moves = np.zeros((r if len(sums) else 0, self.units))
         first = None
         for i in range(r):
             each = _mean(self.family, constant[i] + z @ slopes[:, i])
@@ -277,6 +284,8 @@ class Adjusted:
                 moved = moved + np.bincount(rows, (each - each.mean()) / len(z), minlength=len(moved))
             influence = np.bincount(self.unit, moved, minlength=self.units)
             least = float(weight @ (self._spread_of_rows * weight)) if self.solved.penalised else 0.0
+            if len(sums):
+                moves[i] = influence
             if first is None and i == 0:
                 first = (each.mean(), influence)
             numbers[:3, i] = each.mean(), np.sqrt(max(np.square(influence).sum(), least)), self._freedom(weight)
@@ -285,7 +294,10 @@ class Adjusted:
             total = np.bincount(self.place, np.abs(weight), minlength=len(self.train))
             rests[i] = total > _UNTOLD * total.max()
         mean, se, freedom, effect, effect_se = numbers
-        return Means(mean, se, freedom, effect, effect_se, rests)
+        told = (sums != 0) @ np.isnan(mean) == 0
+        total = np.where(told, sums @ np.nan_to_num(mean), np.nan)
+        total_se = np.sqrt(np.square(sums @ moves).sum(axis=1)) if len(sums) else np.empty(0)
+        return Means(mean, se, freedom, effect, effect_se, rests, total, np.where(told, total_se, np.nan))
 
     def _freedom(self, weight: Floats) -> float:
         """Satterthwaite's, for units of equal variance, less what the coefficients took."""

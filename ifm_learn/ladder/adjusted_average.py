@@ -45,7 +45,7 @@ _Goal = Callable[[Floats], Floats]
 
 @dataclass(frozen=True, eq=False)
 class AdjustedAnswer:
-    """One column's means over one population: the average, and differences from the first regime asked about.
+    """One column's means over one population: the average, differences from the first regime, and sums of means.
 
     rests: which training regimes each mean rests on, (r, m); told: whether rows tell covariates and factors apart,
     (r,). means: of the first family that answers, if any.
@@ -54,6 +54,8 @@ class AdjustedAnswer:
     table: LadderEstimate
     difference: Floats
     difference_se: Floats
+    total: Floats
+    total_se: Floats
     rests: Mask
     told: Mask
     means: Means | None
@@ -124,11 +126,12 @@ class AdjustedLadder:
         method: Method,
         alpha: float,
         number: int = 0,
+        sums: Floats | None = None,
     ) -> list[AdjustedAnswer]:
         """Means in regimes over a population's covariates, shape (N, w); an answer for every column.
 
         members: which rows the population is, so that it is redrawn with them; None for one that is as it is.
-        number: tells populations apart.
+        number: tells populations apart. sums: coefficients of one sum of the means for every regime, shape (r, r).
         """
         rows, samples = self.rows, self.rows.samples
         functions = rows.functions(population)
@@ -138,6 +141,7 @@ class AdjustedLadder:
             found: Floats = counted @ functions / counted.sum()
             return found
 
+        sums = np.zeros((len(wanted), len(wanted))) if sums is None else sums
         shares = exponents(every_factor(samples.design), wanted)
         free = freedom(shares, rows.units, max(len(self.redraws), 2))
         lines = [one.means(wanted, population) for one in self._lines] if self._tilted else []
@@ -145,9 +149,9 @@ class AdjustedLadder:
         for one in lines:
             told &= np.isfinite(one.mean)
         every = [
-            self._by_weights(law, wanted, (told, [one.rests for one in lines]), goal, number)
+            self._by_weights(law, wanted, (told, [one.rests for one in lines]), goal, number, sums)
             if isinstance(law, AdjustedTilt)
-            else self._by_family(law, wanted, (population, members), goal, method)
+            else self._by_family(law, wanted, (population, members), goal, method, sums)
             for law in self.laws
         ]
         lone = np.any((np.abs(shares) > USED) & (rows.units.counts < 2), axis=1)
@@ -159,19 +163,16 @@ class AdjustedLadder:
             mine = [parts[v].of_no_less(least, bare, asked.ranges, lone) for parts in every]
             table = combined(self.rungs, self.weights, [one.means for one in mine], asked, shares, free, alpha)
             table = flagged(table, [one.means for one in mine], asked, shares)
-            difference = np.stack([one.difference for one in mine])
-            errors = np.stack([one.difference_se for one in mine])
-            share = np.where(np.isfinite(difference), table.weights[:, :, 0], 0.0)
-            share = share / np.maximum(share.sum(axis=0), 1e-300)
-            difference, errors = np.nan_to_num(difference), np.nan_to_num(errors)
-            mean = np.where(share.any(axis=0), (share * difference).sum(axis=0), np.nan)
-            se = np.sqrt((share * (errors**2 + (difference - mean) ** 2)).sum(axis=0))
+            away = _averaged(
+                table.weights[:, :, 0], [one.difference for one in mine], [one.difference_se for one in mine]
+            )
+            total = _averaged(table.weights[:, :, 0], [one.total for one in mine], [one.total_se for one in mine])
             first = next((one.family for one in mine if one.family is not None), None)
             rests = np.logical_or.reduce([one.rests for one in mine])
             told = np.isfinite(table.mean[:, 0])
             if not told.all():
                 told |= np.isfinite(self._lines[v].means(wanted, population).mean)
-            found.append(AdjustedAnswer(table, mean, se, rests, told, first))
+            found.append(AdjustedAnswer(table, *away, *total, rests, told, first))
         return found
 
     def _by_family(
@@ -181,23 +182,29 @@ class AdjustedLadder:
         whose: tuple[Floats, Ints | None],
         goal: _Goal,
         method: Method,
+        sums: Floats,
     ) -> list[_Part]:
         population, members = whose
         found = []
         for one in law.fits:
             reached = one.reaches(wanted)
-            means = spread(one.means(wanted.take(np.flatnonzero(reached)), population, members), reached)
+            means = spread(
+                one.means(wanted.take(np.flatnonzero(reached)), population, members, sums[:, reached]), reached
+            )
+            total = np.where((sums[:, ~reached] != 0).any(axis=1), np.nan, means.total)
             r = len(wanted)
             table = RungMeans(
                 means.mean[:, None], means.se[:, None], np.zeros((1, r, 1)), np.full(r, float(len(self.rows))),
                 False, np.array([one.misses]), means.freedom,
             )  # fmt: skip
-            found.append(_Part(table, means.difference, means.difference_se, means, means.rests))
+            found.append(
+                _Part(table, means.difference, means.difference_se, total, means.total_se, means, means.rests)
+            )
         if method == "ifm1":
             return found
         if not self._is_law(population):
             none = np.full(len(wanted), np.nan)
-            return [_part(none, none[None], one.means, one.family, one.rests) for one in found]
+            return [_part(none, none[None], one.means, one.family, one.rests, sums) for one in found]
         starts: dict[int, Floats] = {}
         best = self._weighted(law, self.chance, wanted, whose, goal, method, starts)
         drawn = np.stack([
@@ -205,7 +212,10 @@ class AdjustedLadder:
             for refit, chance in zip(self.refits[law.rung], self._chances, strict=True)
             if isinstance(refit, AdjustedFamilies)
         ])  # fmt: skip
-        return [_part(best[:, v], drawn[:, :, v], one.means, one.family, one.rests) for v, one in enumerate(found)]
+        return [
+            _part(best[:, v], drawn[:, :, v], one.means, one.family, one.rests, sums)
+            for v, one in enumerate(found)
+        ]
 
     def _weighted(
         self,
@@ -247,7 +257,13 @@ class AdjustedLadder:
         return found
 
     def _by_weights(
-        self, law: AdjustedTilt, wanted: Regimes, known: tuple[Mask, list[Mask]], goal: _Goal, number: int
+        self,
+        law: AdjustedTilt,
+        wanted: Regimes,
+        known: tuple[Mask, list[Mask]],
+        goal: _Goal,
+        number: int,
+        sums: Floats,
     ) -> list[_Part]:
         """known: which regimes are told, and of every variable which training regimes each rests on."""
         x, (told, rests) = self.rows.samples.x, known
@@ -268,7 +284,7 @@ class AdjustedLadder:
                 misses[[v]],
                 None,
             )
-            found.append(_part(best[:, v], drawn[:, :, v], empty, None, rests[v]))
+            found.append(_part(best[:, v], drawn[:, :, v], empty, None, rests[v], sums))
         return found
 
     def _misses(self, law: AdjustedTilt, refits: Sequence[AdjustedTilt]) -> Mask:
@@ -284,7 +300,7 @@ class AdjustedLadder:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """What one rung says of one column: `means`, differences from the first regime, the family's own answer.
+    """What one rung says of one column: means, differences from the first, sums, the family's own answer.
 
     rests: which training regimes each mean rests on, shape (r, m).
     """
@@ -292,6 +308,8 @@ class _Part:
     means: RungMeans
     difference: Floats
     difference_se: Floats
+    total: Floats
+    total_se: Floats
     family: Means | None
     rests: Mask
 
@@ -318,14 +336,28 @@ def _deviation(off: Floats) -> Floats:
     return np.where(enough, np.sqrt(total / np.maximum(known.sum(axis=0), 1)), np.nan)
 
 
-def _part(best: Floats, drawn: Floats, like: RungMeans, family: Means | None, rests: Mask) -> _Part:
+def _averaged(weights: Floats, values: Sequence[Floats], errors: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Means and errors, (r,), of what rungs say, by their weights, (rungs, r), with the spread between them."""
+    each, error = np.stack(values), np.stack(errors)
+    share = np.where(np.isfinite(each), weights, 0.0)
+    share = share / np.maximum(share.sum(axis=0), 1e-300)
+    each, error = np.nan_to_num(each), np.nan_to_num(error)
+    mean = np.where(share.any(axis=0), (share * each).sum(axis=0), np.nan)
+    return mean, np.sqrt((share * (error**2 + (each - mean) ** 2)).sum(axis=0))
+
+
+def _part(best: Floats, drawn: Floats, like: RungMeans, family: Means | None, rests: Mask, sums: Floats) -> _Part:
     """From estimates, shape (r,), and those of refits, (replicates, r)."""
     away = best - best[0]
     se, error = _deviation(drawn - best), _deviation(drawn - drawn[:, [0]] - away)
+    told = (sums != 0) @ np.isnan(best) == 0
+    total = np.where(told, sums @ np.nan_to_num(best), np.nan)
+    off = np.isnan(drawn) @ (sums != 0).T > 0
+    total_se = np.where(told, _deviation(np.where(off, np.nan, np.nan_to_num(drawn - best) @ sums.T)), np.nan)
     table = RungMeans(
         best[:, None], se[:, None], drawn[:, :, None], like.effective, like.by_weights, like.misses, None
     )
-    return _Part(table, away, error, family, rests)
+    return _Part(table, away, error, total, total_se, family, rests)
 
 
 def spread(means: Means, reached: Mask) -> Means:
@@ -344,4 +376,5 @@ def spread(means: Means, reached: Mask) -> Means:
     difference = [
         wide(one) if first else np.full(len(reached), np.nan) for one in (means.difference, means.difference_se)
     ]
-    return Means(wide(means.mean), wide(means.se), wide(means.freedom), difference[0], difference[1], rests)
+    wider = {"mean": wide(means.mean), "se": wide(means.se), "freedom": wide(means.freedom)}
+    return dataclasses.replace(means, **wider, difference=difference[0], difference_se=difference[1], rests=rests)

@@ -112,6 +112,32 @@ def test_what_rows_may_come_from_is_tried_and_averaged(
     assert found.se[3, 0] ** 2 >= 0.8 * float(share @ (means - share @ means) ** 2)
 
 
+def test_synergies_are_interactions_with_their_errors() -> None:
+    """Of one factor of A and B by least squares: the coefficient of A:B and its HC2 error; a tilt's is not far."""
+    rows, more = table(60, 8), table(60, 9)
+    more = more[(more.A == 0) & (more.B == 0)].assign(A=1, B=1)
+    rows = pd.concat([rows, more.assign(y=more.y + 1.0)], ignore_index=True)
+    study = Study.from_dict({
+        **MAPPING, "factors": [{"sigma": ["A", "B"], "z": ["age"]}], "train": ["00", "10", "01", "11"],
+        "test": ["11", "10"],
+    })  # fmt: skip
+    found = estimate_study(study, rows, energy="normal", effects="additive").effects
+    centred = rows.assign(age=rows.age - rows.age.mean())
+    fitted = smf.ols("y ~ A * B * age + plate", centred).fit(cov_type="HC2")
+    assert found[0][0]["synergy"] == pytest.approx(fitted.params["A:B"], rel=1e-9)
+    assert found[0][0]["expected"] + found[0][0]["synergy"] == pytest.approx(
+        estimate_study(study, rows, energy="normal").mean[0, 0]
+    )
+    low, high = found[0][0]["synergy_interval"]
+    # the draw of the ages that means are over is in the error too
+    slope = fitted.params["A:B:age"] * rows.age.std(ddof=0) / np.sqrt(len(rows))
+    error = np.hypot(fitted.bse["A:B"], slope)
+    assert (high - low) / 2 == pytest.approx(error * 1.66, rel=0.05)
+    assert found[1][0]["synergy"] == pytest.approx(0.0, abs=1e-12)
+    tilted = estimate_study(study, rows, energy="linear", effects="additive").effects[0][0]
+    assert abs(tilted["synergy"] - fitted.params["A:B"]) < error
+
+
 DISCRETE: dict[str, Any] = {
     **MAPPING, "covariates": ["age"], "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}],
 }  # fmt: skip
