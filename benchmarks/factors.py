@@ -1,10 +1,13 @@
 """How often `choose_factors` adds what does not act, finds what does, and names the right variables.
 
-Run `python benchmarks/factors.py null power scope units curse data -o benchmarks` (about half an hour on one core; any of these
-parts by itself; `data` needs IFM_DATA): tables in `factors.md`, the power curves in `factors.png`.
+Run `python benchmarks/factors.py null power scope units curse data -o benchmarks` (a quarter of an hour on one
+core; any of these parts by itself; `data` needs IFM_DATA): tables in `factors.md`, the power curves in
+`factors.png`. Cells that are done stand in `.factors.json` and are not done again; `--seconds 30` stops after
+so much work.
 
-Null studies have A and B in separate factors, in truth; four regimes, ctrl, A, B and A+B. Rows are drawn from a pool of
-400,000 that is re-weighted by the truth's tilts (`truths.py`), so that the null holds exactly, whatever the shape.
+Null studies have A and B in separate factors, in truth; four regimes, ctrl, A, B and A+B. Rows are drawn from a
+pool of 400,000 that is re-weighted by the truth's tilts (`truths.py`), so that the null holds exactly, whatever
+the shape.
 """
 
 from __future__ import annotations
@@ -14,16 +17,18 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import binom, norm
+from tqdm import tqdm
 from truths import _pool
 
-
 from ifm_ident import Regimes, Study
-from ifm_ident.arrays import Floats
 from ifm_learn import Samples, choose_factors, load_sachs, read_samples
-from ifm_learn.factors.choosing import ChosenFactors
+from ifm_learn.factors._questions import decide
+from ifm_learn.factors.candidates import default_candidates
+from ifm_learn.factors.choosing import ChosenFactors, _adjusted, _gains, _rung
 from ifm_learn.ladder.normal import Normal
 
 KINDS = {
@@ -33,7 +38,7 @@ KINDS = {
     "block2": "two correlated, spread and product move",
     "counts": "zero-inflated counts, A and B on different ones",
 }
-STUDIES, POWER_STUDIES = 60, 40
+NULL_STUDIES, STUDIES, POWER_STUDIES = 120, 60, 40
 
 
 def cross(
@@ -50,8 +55,11 @@ def cross(
 
 
 def drawn(kind: str, rows: int, rng: np.random.Generator, shift: float = 0.0, icc: float = 0.0, each: int = 1):
-    """A study and its samples; `shift`: a tilt of A+B that moves x0 by so many sds (for a normal); rows of a unit, `each` of
-    them, share a normal score with correlation `icc`."""
+    """A study and its samples.
+
+    shift: a tilt of A+B that moves x0 by so many sds (for a normal). `each` rows of a unit share a normal
+    score with correlation `icc`.
+    """
     pool, laws, _ = _pool(kind)
     study = cross([f"x{v}" for v in range(pool.shape[1])])
     x, unit = [], []
@@ -66,6 +74,20 @@ def drawn(kind: str, rows: int, rng: np.random.Generator, shift: float = 0.0, ic
         unit.append(np.repeat(np.arange(rows // each) + 10_000 * i, each))
     regime = np.repeat(np.arange(4), [len(part) for part in x])
     return study, Samples(study.design, regime, np.concatenate(x), unit=np.concatenate(unit) if each > 1 else None)
+
+
+CELLS: dict[str, object] = {}
+BUDGET = [float("inf"), Path()]
+
+
+def cell(key: str, work: Callable[[], Any]) -> Any:
+    """What `work` gives, remembered; no new work once the seconds allowed are over."""
+    if key not in CELLS:
+        if time.process_time() > BUDGET[0]:
+            raise SystemExit(f"stopped before {key}")
+        CELLS[key] = work()
+        BUDGET[1].write_text(json.dumps(CELLS))
+    return CELLS[key]
 
 
 def chosen(study: Study, samples: Samples, **how: object) -> ChosenFactors:
@@ -83,37 +105,56 @@ def limit(count: int, level: float = 0.05) -> float:
 
 def null_part() -> list[str]:
     lines = [
-        f"## False additions, {STUDIES} null studies a cell",
+        f"## False additions, {NULL_STUDIES} null studies a cell",
         "",
-        f"Share of studies with any addition at a false discovery rate of 0.05; above {limit(STUDIES):.0%} would "
-        "contradict that it is 5% (99%). In brackets the share with any adjusted p-value of 0.05 or less, before the held-out gain is asked.",
+        f"Share of studies with any addition at a false discovery rate of 0.05; above "
+        f"{limit(NULL_STUDIES):.0%} would "
+        "contradict that it is 5% (99%). In brackets the share with any adjusted "
+        "p-value of 0.05 or less, before the held-out gain is asked.",
         "",
         "| truth | candidates | 10 rows | 50 rows | 200 rows |",
         "| --- | --- | --- | --- | --- |",
     ]
     for kind, words in KINDS.items():
-        cells, count = [], 0
-        for rows in (10, 50, 200):
-            any_added = any_p = 0
-            for seed in range(STUDIES):
-                study, samples = drawn(kind, rows, np.random.default_rng([seed, rows]))
-                found = chosen(study, samples, seed=seed)
-                new = [one for one in found.findings if not one.candidate.present]
-                count = len(new)
-                any_added += bool(added(found))
-                any_p += any((one.p_adjusted if one.p_adjusted is not None else 1.0) <= 0.05 for one in new)
-            cells.append(f"{any_added / STUDIES:.1%} ({any_p / STUDIES:.1%})")
-        lines.append(f"| {words} | {count} | {' | '.join(cells)} |")
-        print(lines[-1], flush=True)
-    cells = []
-    for rows in (10, 50, 200):
-        hits = 0
-        for seed in range(STUDIES):
-            hits += bool(added(chosen(*full(rows, np.random.default_rng([seed, rows, 7])), seed=seed)))
-        cells.append(f"{hits / STUDIES:.1%}")
+        shares = [cell(f"null {kind} {rows}", lambda k=kind, n=rows: null_cell(k, n)) for rows in (10, 50, 200)]
+        cells = (f"{one / NULL_STUDIES:.1%} ({p / NULL_STUDIES:.1%})" for _, one, p in shares)
+        lines.append(f"| {words} | {shares[0][0]} | {' | '.join(cells)} |")
+    shares = [cell(f"null full {rows}", lambda n=rows: full_cell(n)) for rows in (10, 50, 200)]
+    cells = (f"{one / NULL_STUDIES:.1%}" for one in shares)
     lines.append(f"| three interventions, full 2 x 2 x 2, two correlated normals | 9 | {' | '.join(cells)} |")
-    print(lines[-1], flush=True)
     return [*lines, ""]
+
+
+def found_quickly(study: Study, samples: Samples, seed: int) -> tuple[int, bool, bool]:
+    """How many candidates are tested, whether one is added, whether one is significant: as "
+    "`choose_factors` decides.
+
+    Gains are made of those that are significant only, since these decide; the study's own terms are left alone.
+    """
+    asked = default_candidates(study.model, study.design.train).candidates
+    exact = decide(study.design, asked)
+    rung = _rung(study.design, samples, asked, seed)
+    found = {one: evidence for one in exact.hypotheses if (evidence := one.term(samples, rung).evidence())}
+    adjusted = _adjusted({one: evidence.p_value for one, evidence in found.items()})
+    significant = {one for one, p in adjusted.items() if p <= 0.05}
+    some = {one: evidence for one, evidence in found.items() if one in significant}
+    gains = _gains(study.design, samples, rung, some, significant, seed, lambda items, total, what: items)
+    return len(exact.hypotheses), any(gain > error for gain, error in gains.values()), bool(significant)
+
+
+def null_cell(kind: str, rows: int) -> list[int]:
+    """How many candidates, in how many studies one was added, and in how many one was significant."""
+    told = [
+        found_quickly(*drawn(kind, rows, np.random.default_rng([seed, rows])), seed)
+        for seed in range(NULL_STUDIES)
+    ]
+    return [told[0][0], sum(one for _, one, _ in told), sum(p for _, _, p in told)]
+
+
+def full_cell(rows: int) -> int:
+    return sum(
+        found_quickly(*full(rows, np.random.default_rng([seed, rows, 7])), seed)[1] for seed in range(NULL_STUDIES)
+    )
 
 
 EIGHT = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
@@ -138,8 +179,9 @@ def power_part() -> tuple[list[str], dict[str, dict[str, list[float]]]]:
     lines = [
         f"## Power, {POWER_STUDIES} studies a cell",
         "",
-        "Share of studies that add A and B together on x0; in A+B a tilt moves x0 by so many sds. `linear` assumes that "
-        "interventions only shift.",
+        "Share of studies that add A and B together on x0; in A+B a tilt moves x0 by so many sds. "
+        "`linear` assumes "
+        "that interventions only shift.",
         "",
         "| truth | rung | rows a regime | " + " | ".join(f"{shift:g} sd" for shift in SHIFTS) + " |",
         "| --- | --- | --- |" + " --- |" * len(SHIFTS),
@@ -148,75 +190,96 @@ def power_part() -> tuple[list[str], dict[str, dict[str, list[float]]]]:
     for kind in ("near", "gamma"):
         for rung in ("auto", "linear"):
             for rows in (10, 50, 200):
-                shares = []
-                for shift in SHIFTS:
-                    hits = 0
-                    for seed in range(POWER_STUDIES):
-                        study, samples = drawn(kind, rows, np.random.default_rng([seed, rows, 1]), shift)
-                        pair = [{"sigma": ["A", "B"]}]
-                        hits += bool(added(chosen(study, samples, candidates=pair, rung=rung, seed=seed)))
-                    shares.append(hits / POWER_STUDIES)
+                shares = [
+                    cell(f"power {kind} {rung} {rows} {shift}", lambda a=(kind, rung, rows, shift): power_cell(*a))
+                    for shift in SHIFTS
+                ]
                 curves.setdefault(f"{KINDS[kind]}, {rung}", {})[str(rows)] = shares
                 lines.append(
                     f"| {KINDS[kind]} | {rung} | {rows} | " + " | ".join(f"{s:.0%}" for s in shares) + " |"
                 )
-                print(lines[-1], flush=True)
-    return [*lines, ""], curves
+        return [*lines, ""], curves
+
+
+def power_cell(kind: str, rung: str, rows: int, shift: float) -> float:
+    hits = 0
+    for seed in range(POWER_STUDIES):
+        study, samples = drawn(kind, rows, np.random.default_rng([seed, rows, 1]), shift)
+        if rung == "auto":
+            hits += found_quickly(study, samples, seed)[1]
+        else:
+            pair = [{"sigma": ["A", "B"]}]
+            hits += bool(added(chosen(study, samples, candidates=pair, rung=rung, drop=False, seed=seed)))
+    return hits / POWER_STUDIES
 
 
 def scope_part() -> list[str]:
     lines = [
         f"## Which variables, {POWER_STUDIES} studies a row",
         "",
-        "Full 2 x 2 x 2 of A, B, C on two correlated normals; A and B act together on x0 alone (given x1). Nine candidates.",
+        "Full 2 x 2 x 2 of A, B, C on two correlated normals; A and B act together on x0 alone (given x1). Nine "
+        "candidates.",
         "",
         "| rows a regime | shift | x0 found | on x0 alone | x1 too | another pair | a term that acts dropped |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    acts = {("A",): {"x0"}, ("B",): {"x0", "x1"}, ("C",): {"x1"}}
     for rows in (20, 50, 200):
         for shift in (0.8,):
-            tally = np.zeros(5)
-            for seed in range(POWER_STUDIES):
-                found = chosen(*full(rows, np.random.default_rng([seed, rows, 3]), shift), seed=seed)
-                pairs = {f.sigma: set(f.x) for f in found.factors if len(f.sigma) > 1}
-                own = pairs.get(("A", "B"), set())
-                lost = any(
-                    one.verdict == "dropped" and set(one.candidate.x) & acts[one.candidate.sigma]
-                    for one in found.findings
-                )
-                tally += ["x0" in own, own == {"x0"}, "x1" in own, bool(pairs.keys() - {("A", "B")}), lost]
-            cells = " | ".join(f"{share:.0%}" for share in tally / POWER_STUDIES)
+            tally = cell(f"scope {rows} {shift}", lambda a=(rows, shift): scope_cell(*a))
+            cells = " | ".join(f"{share:.0%}" for share in tally)
             lines.append(f"| {rows} | {shift:g} sd | {cells} |")
-            print(lines[-1], flush=True)
     return [*lines, ""]
+
+
+def scope_cell(rows: int, shift: float) -> list[float]:
+    acts = {("A",): {"x0"}, ("B",): {"x0", "x1"}, ("C",): {"x1"}}
+    tally = np.zeros(5)
+    for seed in range(POWER_STUDIES):
+        found = chosen(*full(rows, np.random.default_rng([seed, rows, 3]), shift), seed=seed)
+        pairs = {f.sigma: set(f.x) for f in found.factors if len(f.sigma) > 1}
+        own = pairs.get(("A", "B"), set())
+        lost = any(
+            one.verdict == "dropped" and set(one.candidate.x) & acts[one.candidate.sigma] for one in found.findings
+        )
+        tally += ["x0" in own, own == {"x0"}, "x1" in own, bool(pairs.keys() - {("A", "B")}), lost]
+    return [float(share) for share in tally / POWER_STUDIES]
 
 
 def units_part() -> list[str]:
     lines = [
         f"## Units, {STUDIES} null studies a cell",
         "",
-        "Rows of one unit have correlation 0.3 (of normal scores). Share of studies with any addition, with `unit` said and "
-        "not said.",
+        "Rows of one unit have correlation 0.3 (of normal scores). Share of studies with any addition, "
+        "with `unit` "
+        "said and not said.",
         "",
         "| truth | units a regime x rows | units said | not said |",
         "| --- | --- | --- | --- |",
     ]
     for kind in ("near", "gamma", "block2"):
         for units, each in ((8, 10), (20, 10)):
-            hits = np.zeros(2)
-            for seed in range(STUDIES):
-                study, samples = drawn(kind, units * each, np.random.default_rng([seed, units]), 0.0, 0.3, each)
-                bare = Samples(samples.design, samples.regime, samples.x)
-                hits += [bool(added(chosen(study, one, seed=seed))) for one in (samples, bare)]
+            hits = cell(f"units {kind} {units}", lambda a=(kind, units, each): units_cell(*a))
             lines.append(
                 f"| {KINDS[kind]} | {units} x {each} | " + " | ".join(f"{h / STUDIES:.1%}" for h in hits) + " |"
             )
-            print(lines[-1], flush=True)
     return [*lines, ""]
 
 
+def units_cell(kind: str, units: int, each: int) -> list[int]:
+    hits = np.zeros(2, dtype=int)
+    for seed in range(STUDIES):
+        study, samples = drawn(kind, units * each, np.random.default_rng([seed, units]), 0.0, 0.3, each)
+        bare = Samples(samples.design, samples.regime, samples.x)
+        hits += [found_quickly(study, one, seed)[1] for one in (samples, bare)]
+    return [int(one) for one in hits]
+
+
 def curse_part() -> list[str]:
+    lines: list[str] = cell("curse", curse_cell)
+    return lines
+
+
+def curse_cell() -> list[str]:
     """Coverage of 90% intervals after choosing: of the effect that was found, and of a regime that was not run."""
     count, rows, shift = 200, 50, 0.6
     train = ["000", "100", "010", "001", "110"]
@@ -265,8 +328,9 @@ def curse_part() -> list[str]:
     return [
         f"## What choosing costs, {count} studies",
         "",
-        f"One normal variable, {rows} rows a regime; ctrl, A, B, C, A+B run; A and B together shift by {shift} sd; found in "
-        f"{found_count[0] / count:.0%} of studies. Nominal 90% intervals.",
+        f"One normal variable, {rows} rows a regime; ctrl, A, B, C, A+B run; A and B together shift by "
+        f"{shift} sd; "
+        f"found in {found_count[0] / count:.0%} of studies. Nominal 90% intervals.",
         "",
         "| | same rows | new rows | factors known |",
         "| --- | --- | --- | --- |",
@@ -289,6 +353,11 @@ def summary(found: ChosenFactors) -> str:
 
 
 def data_part() -> list[str]:
+    lines: list[str] = cell("data", data_cell)
+    return lines
+
+
+def data_cell() -> list[str]:
     import os
 
     import pandas as pd
@@ -298,8 +367,12 @@ def data_part() -> list[str]:
     begun = time.process_time()
     samples = load_sachs("icam2-blocks", leave_out=["Raf", "Mek"], data_home=home)
     study = Study("Sachs", samples.design, "label", (), ())
-    found = choose_factors(study, samples, [{"sigma": [i.name], "x": [v]} for i in samples.design.model.interventions
-        for v in samples.design.model.variables if not any(i.name in f.sigma and v in f.x for f in samples.design.model.factors)][:500], resamples=4)  # fmt: skip
+    rng = np.random.default_rng(0)
+    some = [rng.choice(np.flatnonzero(samples.regime == i), 300, replace=False) for i in samples.present]
+    samples = samples.take(np.sort(np.concatenate(some)))
+    model = samples.design.model
+    single = [{"sigma": [i.name], "x": [v]} for i in model.interventions for v in model.variables]
+    found = choose_factors(study, samples, single, resamples=0, watch=lambda i, n, w: tqdm(i, total=n, desc=w))
     names = [one.candidate.words for one in found.findings if one.verdict == "added"]
     lines += [
         f"**Sachs, ICAM-2 and five inhibitors, without Raf and Mek** ({len(samples):,} cells, "
@@ -333,7 +406,9 @@ def data_part() -> list[str]:
                 if unit and one.verdict == "added":
                     hits.append(f"{'+'.join(one.candidate.sigma)} on {protein}")
     lines += [
-        f"**Mice** (72 mice x 15 rows, 2 x 2 x 2; {len(proteins[:24])} proteins, one at a time): with mice as units pairs are added "
+        f"**Mice** (72 mice x 15 rows, 2 x 2 x 2; {len(proteins[:24])} proteins, one at a time): with "
+        f"mice as units "
+        f"pairs are added "
         f"{sum(v for k, v in tally.items() if k.endswith(' added'))} times of "
         f"{3 * len(proteins[:24])} ({'; '.join(hits[:6])}); rows taken as independent, "
         f"{sum(v for k, v in bare.items() if k.endswith(' added'))} times.",
@@ -371,7 +446,10 @@ def hcs(wells) -> str:
         }
     )
     found = choose_factors(study, read_samples(study, frame), resamples=0)
-    return f"**hcs** ({len(wells)} wells, {len(drugs)} drugs, first principal score of {len(rest)} features): {summary(found)}."
+    return (
+        f"**hcs** ({len(wells)} wells, {len(drugs)} drugs, first principal score of {len(rest)} features): "
+        f"{summary(found)}."
+    )
 
 
 def picture(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
@@ -383,8 +461,8 @@ def picture(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
         for k, rows in enumerate(("10", "50", "200")):
             for rung, line in (("auto", "-"), ("linear", ":")):
                 ax.plot(
-                    SHIFTS, curves[f"{KINDS[kind]}, {rung}"][rows], line, color=canvas.SERIES[k], marker=canvas.MARKERS[k],
-                    markersize=5, label=f"{rows} rows" if rung == "auto" else None,
+                    SHIFTS, curves[f"{KINDS[kind]}, {rung}"][rows], line, color=canvas.SERIES[k],
+                    marker=canvas.MARKERS[k], markersize=5, label=f"{rows} rows" if rung == "auto" else None,
                 )  # fmt: skip
         ax.axhline(0.05, color=canvas.INK, linewidth=0.8, linestyle="--")
         canvas.tidy(ax, KINDS[kind], "shift of A+B beyond the factors, sd")
@@ -407,20 +485,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="+", choices=ORDER)
     parser.add_argument("-o", type=Path, default=Path("benchmarks"))
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="of work")
     given = parser.parse_args()
-    kept = given.o / ".factors.json"
-    done: dict[str, list[str]] = json.loads(kept.read_text()) if kept.exists() else {}
+    BUDGET[:] = [given.seconds, given.o / ".factors.json"]
+    if BUDGET[1].exists():
+        CELLS.update(json.loads(BUDGET[1].read_text()))
+    done: dict[str, list[str]] = {}
     for part in given.parts:
         if part == "power":
             done["power"], curves = power_part()
             picture(curves, given.o / "factors.png")
         else:
             done[part] = PARTS[part]()
-        kept.write_text(json.dumps(done))
     head = [
         "# `ifm factors` on truths of its own and on data",
         "",
-        "Made by `python benchmarks/factors.py null power scope units curse data -o benchmarks`. The level is 0.05 throughout.",
+        "Made by `python benchmarks/factors.py null power scope units curse data -o benchmarks`. The "
+        "level is 0.05 "
+        "throughout.",
         "",
     ]
     text = "\n".join([*head, *(line for part in ORDER for line in done.get(part, []))])

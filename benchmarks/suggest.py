@@ -1,8 +1,8 @@
-"""Does `ifm suggest` reach the best regime sooner than its peers? Simple regret on truths of its own and on gene pairs.
+"""Does `ifm suggest` reach the best regime sooner than its peers? Simple regret on own truths and on gene pairs.
 
 python benchmarks/suggest.py run RESULTS.jsonl [--truths pairs,saturation,wrong] [--seeds 0:30] [--methods ...]
 IFM_DATA=folder python benchmarks/suggest.py run RESULTS.jsonl --truths genes --seeds 0:10
-python benchmarks/suggest.py report RESULTS.jsonl        (writes suggest.md and suggest.png beside this file)
+python benchmarks/suggest.py report RESULTS.jsonl        (prints the tables of suggest.md, draws suggest.png)
 
 `run` adds what is not in the file yet, a line a truth, method and seed. Needs `pip install bayesian-optimization`.
 """
@@ -24,20 +24,40 @@ import numpy as np
 
 from ifm_ident import Study
 from ifm_ident.arrays import Floats, Ints
+from ifm_ident.plots import canvas
 from ifm_learn import Suggester
 
 HERE = Path(__file__).parent
 NOISE = 0.3
 INTERVENTIONS = 12
 ROUNDS = 5
+SCREEN = 400
 TRUTHS = ("pairs", "saturation", "wrong", "genes")
 METHODS = ("random", "additive", "greedy", "gp", "suggest")
+TITLES = {
+    "pairs": "Right factors",
+    "saturation": "Right factors, saturating mean",
+    "wrong": "Wrong factors",
+    "genes": "Gene pairs, replayed",
+}
+NAMES = {
+    "random": "random",
+    "additive": "additive, greedy",
+    "greedy": "factors, greedy mean",
+    "gp": "Gaussian process (bayesian-optimization)",
+    "suggest": "ifm suggest",
+    "suggest-thompson": "suggest, Thompson",
+    "suggest-quantile": "suggest, quantile",
+    "factors-ei": "suggest, factors always",
+    "process-ei": "suggest, process always",
+}
+STYLES = {"suggest": "-", "greedy": "--", "additive": "-.", "gp": ":", "random": (0, (5, 1, 1, 1, 1, 1))}
 RULES = ("suggest-thompson", "suggest-quantile", "factors-ei", "process-ei")
 
 
 @dataclass(frozen=True, eq=False)
 class Game:
-    """Regimes as codes (r, d), their means and one measurement of each; `start` are run first (repeats allowed)."""
+    """Regimes as codes (r, d), their means and one measurement of each; `start` are run first, repeats too."""
 
     codes: Ints
     mean: Floats
@@ -78,7 +98,7 @@ def own(truth: str, seed: int) -> Game:
 
 
 def genes(seed: int) -> Game:
-    """Growth scores of gene pairs, replayed: singles (pairs with the negative control) and 1% of pairs run first."""
+    """Growth scores of gene pairs, replayed: singles (with the negative control) and 1% of pairs run first."""
     scores: dict[tuple[str, str], list[float]] = defaultdict(list)
     with (Path(os.environ["IFM_DATA"]) / "gene-pairs" / "norman_gamma.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -199,6 +219,7 @@ def _suggester(game: Game, method: str, seed: int) -> Suggester:
         forbid=[] if len(names) <= 20 else _missing(game),
         model={"suggest": "auto", "greedy": "factors"}.get(model, model),  # type: ignore[arg-type]
         acquisition=rule or ("mean" if model == "greedy" else "ei"),
+        screen=SCREEN,
         seed=seed,
     )
 
@@ -244,7 +265,68 @@ def read(path: Path) -> list[dict]:
 
 
 def report(rows: list[dict]) -> None:
-    raise NotImplementedError
+    """The tables and the picture of the runs there are."""
+    found: dict[str, dict[str, dict[int, list[float]]]] = {}
+    cpu: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        found.setdefault(row["truth"], {}).setdefault(row["method"], {})[row["seed"]] = row["regret"]
+        cpu[row["truth"]][row["method"]].append(row["cpu"])
+    lines = []
+    for truth in [name for name in TRUTHS if name in found]:
+        lines += [f"## {TITLES[truth]}", "", _table_of(found[truth], cpu[truth]), ""]
+    picture({truth: found[truth] for truth in TRUTHS if truth in found})
+    print("\n".join(lines))
+
+
+def _table_of(found: dict[str, dict[int, list[float]]], cpu: dict[str, list[float]]) -> str:
+    """Mean regret by round, the last by median, against `suggest` seed by seed, and CPU seconds."""
+    rounds = len(next(iter(next(iter(found.values())).values())))
+    ours = found.get("suggest", {})
+    head = [
+        "method",
+        "seeds",
+        *(f"round {i}" for i in range(rounds)),
+        "median at the end",
+        "suggest lower, equal, higher",
+    ]
+    lines = ["| " + " | ".join([*head, "CPU s"]) + " |", "| --- |" + " ---: |" * len(head)]
+    for method in [m for m in (*METHODS, *RULES) if m in found]:
+        runs = found[method]
+        curves = np.array(list(runs.values()))
+        both = [(ours[seed][-1], runs[seed][-1]) for seed in runs if seed in ours]
+        gap = np.array([a - b for a, b in both])
+        signs = f"{(gap < -1e-12).sum()}, {(abs(gap) <= 1e-12).sum()}, {(gap > 1e-12).sum()}"
+        cells = [NAMES[method], str(len(runs)), *(f"{v:.3f}" for v in curves.mean(axis=0))]
+        cells += [
+            f"{np.median(curves[:, -1]):.3f}",
+            "" if method == "suggest" else signs,
+            f"{np.mean(cpu[method]):.1f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def picture(found: dict[str, dict[str, dict[int, list[float]]]]) -> None:
+    """Mean simple regret by round, with a band of one standard error over seeds."""
+    figure = canvas.figure(3.4 * len(found) + 1.6, 3.4)
+    axes = figure.subplots(1, len(found), squeeze=False)[0]
+    for ax, (truth, methods) in zip(axes, found.items(), strict=True):
+        for (method, line), colour in zip(STYLES.items(), canvas.SERIES, strict=False):
+            if method not in methods:
+                continue
+            curves = np.array(list(methods[method].values()))
+            mean, error = (
+                curves.mean(axis=0),
+                curves.std(axis=0, ddof=min(len(curves) - 1, 1)) / np.sqrt(len(curves)),
+            )
+            ax.plot(range(len(mean)), mean, color=colour, linestyle=line, marker="o", markersize=3)
+            ax.fill_between(range(len(mean)), mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
+        ax.set_ylim(bottom=0)
+        ax.set_xticks(range(ROUNDS + 1))
+        canvas.tidy(ax, TITLES[truth], "round", "mean simple regret" if ax is axes[0] else "")
+    keys = [canvas.Key(NAMES[m], c, line=s) for (m, s), c in zip(STYLES.items(), canvas.SERIES, strict=False)]
+    canvas.legend(axes[-1], keys, columns=1, where="beside")
+    figure.savefig(HERE / "suggest.png", dpi=130, bbox_inches="tight")
 
 
 if __name__ == "__main__":

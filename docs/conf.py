@@ -23,6 +23,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
     "command_help",
+    "explorer",
     "native_mathml",
     "plain_docstrings",
 ]

@@ -6,6 +6,7 @@ VIEWS = {
     "ifm_learn.estimation.comparison.Comparison arrow": "ifm_learn.estimation.comparison_text.comparison_table",
     "ifm_learn.estimation.comparison.Comparison html": "ifm_learn.estimation.comparison_text.comparison_html",
     "ifm_learn.estimation.comparison.Comparison text": "ifm_learn.estimation.comparison_text.comparison_text",
+    "ifm_learn.estimation.result.Estimates anndata": "ifm_learn.estimation._profiles.profiles",
     "ifm_learn.estimation.result.Estimates arrow": "ifm_learn.estimation.write.arrow_table",
     "ifm_learn.estimation.result.Estimates html": "ifm_learn.estimation.text.short_html",
     "ifm_learn.estimation.result.Estimates json": "ifm_learn.estimation.write.mapping",

@@ -52,7 +52,7 @@ def command(
             "interventions have levels with values",
             quiet,
         )
-    with open_sink(output, force, text=False) as sink:
+    with open_sink(output, force) as sink:
         sink.write(text.encode())
     if output is not None:
         remark(f"{output}: open it in a browser", quiet)

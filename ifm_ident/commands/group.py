@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "demo": ("The poster's examples end to end, offline.", "ifm_ident.commands.demo:command"),
+    "init": (
+        "A first study file from a table or a graph, every guess a comment.",
+        "ifm_ident.commands.init:command",
+    ),
     "identify": (
         "A line for each test regime: observed, identified (with its formula), not identified.",
         "ifm_ident.commands.identify:command",

@@ -8,7 +8,7 @@
 const MOST_UNKNOWNS = 500;
 const MOST_TRAINING = 1500;
 
-const PATIENCE = 4000; // milliseconds
+let patience = 4000; // milliseconds for the systems of a design
 
 /** An entry beyond the whole numbers that a double holds: the same is done with BigInt. */
 class TooLong extends Error {}
@@ -73,9 +73,9 @@ function inverse(value) {
  * in the order given, so that a formula on them depends on that order alone, as in ifm_ident.solve.
  */
 class RowSpace {
-  constructor(rows) {
+  constructor(rows, limit = patience) {
     this.given = rows;
-    this.deadline = Date.now() + PATIENCE;
+    this.deadline = Date.now() + limit;
     try {
       this.build(SHORT);
     } catch (error) {
@@ -319,6 +319,7 @@ class Identifier {
       this.coverOf.push(known.get(key));
     }
     this.systems = new Map();
+    this.left = patience;
   }
 
   relevantText(regime) {
@@ -368,14 +369,20 @@ class Identifier {
 
   /** The unknowns of the joint system: its columns that are seen in training. */
   get unknowns() {
-    return new Set(this.distinct.flatMap((index) => this.row(JOINT, this.design.train[index]))).size;
+    if (this.count === undefined) {
+      this.count = new Set(this.distinct.flatMap((index) => this.row(JOINT, this.design.train[index]))).size;
+    }
+    return this.count;
   }
 
   system(block) {
     const whole = this.covers.findIndex((factors) => factors.length === this.design.factors.length);
     const place = block === JOINT && whole >= 0 ? whole : block;
     if (!this.systems.has(place)) {
-      this.systems.set(place, new RowSpace(this.distinct.map((index) => this.row(place, this.design.train[index]))));
+      const rows = this.distinct.map((index) => this.row(place, this.design.train[index]));
+      const start = Date.now();
+      this.systems.set(place, new RowSpace(rows, this.left));
+      this.left -= Date.now() - start;
     }
     return this.systems.get(place);
   }

@@ -105,26 +105,29 @@ function formulaPicture(lead, terms, names, given) {
     : element("span", { class: "above" }, over.length ? over : "1");
   const more = terms.length > MOST_TERMS ? element("span", { class: "quiet" }, ` · ${terms.length - MOST_TERMS} more densities`) : null;
   const label = `${lead.spoken} is proportional to ${spoken(terms, names)}`;
-  return element("div", { class: "formula", role: "img", "aria-label": label }, element("span", { class: "lead" }, lead.shown, element("span", { class: "sign" }, "∝")), body, more);
+  return element("div", { class: "formula", role: "img", "aria-label": label }, element("span", { class: "lead" }, lead.shown, " ", element("span", { class: "sign" }, "∝")), body, more);
 }
 
 /** The rows of a formula, cell by cell: what they add up to is the target's row. */
 function sumTable(design, study, block, factors, terms, regime, names, targetName) {
   const used = terms.slice(0, 24);
   const cells = [];
+  const moved = [];
   for (const k of factors) {
     const keys = new Map();
     for (const row of [...used.map(([train]) => design.train[train]), regime]) {
       const levels = design.factors[k].sigma.map((i) => row[i]);
       keys.set(levels.join(), levels);
     }
+    if (keys.size < 2 && factors.length > 4) continue; // one cell throughout says nothing, where there are many
+    moved.push(k);
     for (const levels of [...keys.values()].sort(compareLists)) cells.push({ factor: k, levels });
   }
   if (cells.length > MOST_CELLS || terms.length > used.length) return null;
   const shows = (row, { factor, levels }) => design.factors[factor].sigma.every((i, j) => row[i] === levels[j]);
   const levelNames = ({ factor, levels }) => design.factors[factor].sigma.map((i, j) => study.interventions[i].levels[levels[j]].text);
   const first = (i) => (i === 0 || cells[i].factor !== cells[i - 1].factor ? "first" : "");
-  const groups = factors.map((k) => [k, cells.filter((cell) => cell.factor === k).length]);
+  const groups = moved.map((k) => [k, cells.filter((cell) => cell.factor === k).length]);
   const head = element("thead", {},
     element("tr", {}, element("td", { colspan: 2 }), groups.map(([k, span]) => element("th", { colspan: span, scope: "colgroup", class: "first" }, short(study.factors[k].name, 16)))),
     element("tr", {}, element("th", { scope: "col" }, "q"), element("th", { scope: "col" }, "regime"),
@@ -144,6 +147,12 @@ function sumTable(design, study, block, factors, terms, regime, names, targetNam
     cells.map((cell, i) => element("td", { class: `cell ${first(i)}` }, shows(regime, cell) ? "1" : "0")));
   return element("table", { class: "sum" }, element("caption", { class: "unseen" }, "The rows of the formula's regimes, times their exponents, add up to the row of the target"),
     head, element("tbody", {}, body), element("tfoot", {}, foot));
+}
+
+/** A count that may be very long: 1,024, or about 1.4 × 10^45. */
+function countText(count) {
+  const text = String(count);
+  return text.length > 15 ? `about ${text[0]}.${text[1]} × 10^${text.length - 1}` : count.toLocaleString("en");
 }
 
 /** Powers of two as text: 2, 1/2, 2^(-30). */
@@ -230,8 +239,12 @@ function treePicture(tree, names, asks) {
     const [from, to] = [corner(places[parent]), corner(places[i])];
     const [x1, y1, x2, y2] = [from[0] + wide, from[1] + tall / 2, to[0], to[1] + tall / 2];
     made.append(svg("path", { d: `M${x1} ${y1} C${x1 + gap / 2} ${y1} ${x2 - gap / 2} ${y2} ${x2} ${y2}`, class: "edge" }));
+    if (!separators[i]) {
+      made.lastChild.classList.add("fill");
+      return;
+    }
     const label = svg("text", { x: x2 - gap / 2, y: (y1 + y2) / 2 - 7, class: "separator", "text-anchor": "middle" });
-    label.textContent = separators[i] || "∅";
+    label.textContent = separators[i];
     made.append(label);
   });
   tree.cliques.forEach((clique, i) => {

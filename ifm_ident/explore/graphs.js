@@ -13,17 +13,25 @@ function sigmaGraph(factors) {
 
 /** An elimination order by maximum cardinality search, and whether it is perfect (Tarjan and Yannakakis 1984). */
 function cardinalityOrder(graph) {
+  const down = (vertices) => [...vertices].sort((a, b) => b - a);
+  const buckets = [down(graph.keys())]; // by the number of neighbours visited
   const weight = new Map([...graph.keys()].map((vertex) => [vertex, 0]));
   const visited = new Map();
-  while (visited.size < graph.size) {
-    let best = null;
-    for (const [vertex, own] of weight) {
-      if (!visited.has(vertex) && (best === null || own > weight.get(best) || (own === weight.get(best) && vertex < best))) {
-        best = vertex;
-      }
+  while (buckets.length) {
+    const bucket = buckets[buckets.length - 1];
+    if (!bucket.length) {
+      buckets.pop();
+      continue;
     }
-    visited.set(best, visited.size);
-    for (const other of graph.get(best)) if (!visited.has(other)) weight.set(other, weight.get(other) + 1);
+    const vertex = bucket.pop();
+    if (visited.has(vertex) || weight.get(vertex) !== buckets.length - 1) continue;
+    visited.set(vertex, visited.size);
+    for (const other of down(graph.get(vertex))) {
+      if (visited.has(other)) continue;
+      weight.set(other, weight.get(other) + 1);
+      if (weight.get(other) === buckets.length) buckets.push([]);
+      buckets[weight.get(other)].push(other);
+    }
   }
   const order = [...visited.keys()].reverse();
   for (const vertex of order) {
@@ -135,7 +143,7 @@ function graphPlaces(graph) {
   let top = 0;
   let tall = 0;
   for (const part of parts) {
-    const box = relaxed(graph, part);
+    const box = upright(relaxed(graph, part));
     const low = [0, 1].map((axis) => Math.min(...box.map((place) => place[axis])));
     const size = [0, 1].map((axis) => Math.max(...box.map((place) => place[axis])) - low[axis] + 1.1);
     if (left && left + size[0] > Math.max(4.5, Math.sqrt(2 * graph.size))) {
@@ -182,6 +190,23 @@ function relaxed(graph, part) {
     });
   }
   return places;
+}
+
+/** Turned so that the part is widest from left to right, its first vertex on the left and, where it can be, above. */
+function upright(places) {
+  const mean = [0, 1].map((axis) => places.reduce((sum, place) => sum + place[axis], 0) / places.length);
+  const [xx, yy, xy] = places.reduce((sums, [x, y]) => {
+    const [a, b] = [x - mean[0], y - mean[1]];
+    return [sums[0] + a * a, sums[1] + b * b, sums[2] + a * b];
+  }, [0, 0, 0]);
+  const even = Math.abs(xx - yy) < 1e-6 && Math.abs(xy) < 1e-6; // a triangle or a square lies well already
+  const angle = even ? 0 : Math.atan2(2 * xy, xx - yy) / 2;
+  const turned = places.map(([x, y]) => {
+    const [a, b] = [x - mean[0], y - mean[1]];
+    return [a * Math.cos(angle) + b * Math.sin(angle), b * Math.cos(angle) - a * Math.sin(angle)];
+  });
+  const signs = [0, 1].map((axis) => (turned[0][axis] > 1e-9 ? -1 : 1));
+  return turned.map(([x, y]) => [x * signs[0], y * signs[1]]);
 }
 
 /** The depth and row of every node of a tree, the leaves on rows of their own. */

@@ -18,7 +18,7 @@ from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes, UpToOrder
 from ifm_ident.errors import InputError
-from ifm_ident.inert import json_escaped
+from ifm_ident.inert import json_escaped, visible
 from ifm_ident.solve.incidence import BaselineSystem
 from ifm_ident.study.study import Study
 
@@ -29,7 +29,7 @@ MOST_TRAINING = 1_500
 """And of up to so many different training regimes; both are those of `algebra.js`."""
 
 _MOST_TESTS = 5_000
-_SCRIPTS = ("algebra.js", "graphs.js", "reading.js", "study.js", "drawing.js", "page.js")
+_SCRIPTS = ("algebra.js", "graphs.js", "reading.js", "study.js", "drawing.js", "cards.js", "page.js")
 
 
 def explore_page(study: Study) -> str:
@@ -58,7 +58,7 @@ def explore_page(study: Study) -> str:
     return string.Template(_source("page.html")).substitute(
         hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         version=html.escape(version("ifm-ident")),
-        title=html.escape(" ".join(study.name.split())),
+        title=html.escape(visible(" ".join(study.name.split()))),
         style=_source("page.css"),
         study=embedded.replace("<", "\\u003c"),
         script=script,
@@ -74,8 +74,8 @@ def _require_small(study: Study) -> None:
     remedy = "`ifm identify` and `ifm report` take designs of any size"
     if len(design.distinct) > MOST_TRAINING:
         raise InputError(
-            f"the design has {len(design.distinct):,} training regimes, and a page answers up to {MOST_TRAINING:,} "
-            f"as one types; {remedy}"
+            f"the design has {len(design.distinct):,} training regimes, and a page answers up to "
+            f"{MOST_TRAINING:,} as one types; {remedy}"
         )
     if model.has_bases:
         return
@@ -83,7 +83,8 @@ def _require_small(study: Study) -> None:
     unknowns = len(np.unique(incidence.rows(design.train)[0].indices))
     if unknowns > MOST_UNKNOWNS:
         raise InputError(
-            f"the design has {unknowns:,} unknowns, and a page answers up to {MOST_UNKNOWNS} as one types; {remedy}"
+            f"the design has {unknowns:,} unknowns, and a page answers up to {MOST_UNKNOWNS} as one types; "
+            f"{remedy}"
         )
 
 

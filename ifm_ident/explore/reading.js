@@ -133,7 +133,7 @@ class Reader {
       const start = this.at;
       while (this.here === " ") this.at += 1;
       if (this.here === "\t") {
-        const after = this.text.slice(this.at).match(/^[\t ]*(\n|#|$)/);
+        const after = this.text.slice(this.at).match(/^[\t ]*(\n|$)/);
         if (!after) this.refuse("a tab indents this line; indent with spaces");
         while (this.here === "\t" || this.here === " ") this.at += 1;
       }
@@ -211,6 +211,7 @@ class Reader {
     while (this.column === column && this.here === "-" && this.gap(1)) {
       const line = this.line();
       this.at += 1;
+      if (/^ *\t/.test(this.text.slice(this.at, this.at + 80))) this.refuse("a tab follows this dash; write a blank");
       this.blanks();
       if (this.here === "" || this.here === "\n" || this.here === "#") {
         this.skip();
@@ -263,7 +264,7 @@ class Reader {
     if (map.entries.has(node.text)) {
       throw new StudyError(`the key ${JSON.stringify(node.text)} is here twice; remove one`, node.line);
     }
-    return node;
+    return { ...node, quoted };
   }
 
   /** A value on one line in block style. */
@@ -308,7 +309,7 @@ class Reader {
       node.items.push(this.flow());
       this.space();
       if (this.here === ":") this.refuse("a map in a list stands in braces: {key: value}");
-      this.separate("]");
+      this.separate("]", start);
     }
     this.at += 1;
     return node;
@@ -324,7 +325,8 @@ class Reader {
       this.inFlow = true;
       const key = this.key(node);
       this.inFlow = false;
-      this.space();
+      if (key.quoted) this.space();
+      else this.blanks();
       if (this.here !== ":") this.refuse(`a colon is due after the key ${JSON.stringify(key.text)}`);
       this.at += 1;
       this.space();
@@ -332,19 +334,20 @@ class Reader {
       const value = empty ? plainScalar("", this.line()) : this.flow();
       node.entries.set(key.text, { ...value, keyLine: key.line });
       this.space();
-      this.separate("}");
+      this.separate("}", start);
     }
     this.at += 1;
     return node;
   }
 
-  separate(close) {
+  separate(close, start) {
     if (this.here === ",") {
       this.at += 1;
       this.space();
       if (this.here === ",") this.refuse("two commas without a value between them");
     } else if (this.here !== close) {
-      this.refuse(this.here === "" ? `${close} is missing at the end` : `, or ${close} is due here; got ${this.rest()}`);
+      if (this.here === "") this.refuse(`this ${this.text[start]} is never closed`, start);
+      this.refuse(`, or ${close} is due here; got ${this.rest()}`);
     }
   }
 
@@ -401,7 +404,7 @@ class Reader {
       if (!loud) return false;
       this.refuse(`${names[c]} are not read here; write the value out, text in quotes`);
     }
-    if (c === "" || ",[]{}#\"'".includes(c) || (":-".includes(c) && this.gap(1))) {
+    if (c === "" || ",[]{}#:\"'".includes(c) || (c === "-" && this.gap(1))) {
       if (!loud) return false;
       this.refuse(`a value is due here; got ${this.rest() || "nothing"}`);
     }
@@ -419,7 +422,8 @@ class Reader {
     for (;;) {
       const c = this.here;
       if (c === "" || c === "\n" || (c === "#" && /\s/.test(this.text[this.at - 1]))) break;
-      if (c === ":" && (this.gap(1) || (inFlow && ",[]{}".includes(this.text[this.at + 1])))) break;
+      if (c === ":" && this.gap(1)) break;
+      if (c === ":" && inFlow && ",[]{}".includes(this.text[this.at + 1])) this.refuse("a blank is due after this colon");
       if (inFlow && ",[]{}".includes(c)) break;
       if (inFlow && c === "?") this.refuse("inside brackets a text with ? stands in quotes", start);
       this.at += 1;

@@ -15,7 +15,7 @@ from ifm_ident.study.reading._yaml_nodes import list_under, read_yaml
 from ifm_ident.study.study import Study, load, read_text
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
-_WORDS = frozenset("true false null yes no on off y n".split())
+_WORDS = frozenset(["true", "false", "null", "yes", "no", "on", "off", "y", "n"])
 
 
 def with_factors(path: Path, factors: Sequence[Factor], *, anew: bool = False) -> str:
@@ -66,8 +66,8 @@ def with_factors(path: Path, factors: Sequence[Factor], *, anew: bool = False) -
 def written_with_factors(study: Study, factors: Sequence[Factor], target: Path) -> str:
     """The text to write to `target`, checked: read back, it is the study with these factors.
 
-    Raises InputError for a study that is in no file, for `factors` that are no list written out, and for a target in
-    another folder where the study names tables, which are looked for beside it.
+    Raises InputError for a study that is in no file, for `factors` that are no list written out, and for a target
+    in another folder where the study names tables, which are looked for beside it.
     """
     if study.path is None:
         raise InputError("the study was read from no file, so there is none to write anew with other factors")

@@ -44,8 +44,8 @@ from ifm_learn.factors.write import csv_lines, json_lines, text_lines
     type=click.Choice(["auto", "linear", "quadratic", "splines"]),
     default="auto",
     show_default=True,
-    help="What interventions may do to a variable: auto lets them shift it and change its spread, or more where rows "
-    "say so; linear only shifts, which finds more and is wrong where spread changes.",
+    help="What interventions may do to a variable: auto lets them shift it and change its spread, or more where "
+    "rows say so; linear only shifts, which finds more and is wrong where spread changes.",
 )
 @click.option("--keep", is_flag=True, help="Drop nothing that the study has.")
 @click.option(

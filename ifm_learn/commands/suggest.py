@@ -12,7 +12,7 @@ from ifm_ident.commands import Output, files, load_study, output_options, stages
 from ifm_learn.commands._options import data_option, seed_option
 from ifm_learn.ladder.rungs import AUTO, ENERGIES
 from ifm_learn.suggestion.beliefs import ModelName
-from ifm_learn.suggestion.suggester import ACQUISITIONS, SCREEN, Suggester
+from ifm_learn.suggestion.suggester import ACQUISITIONS, MOST, SCREEN, Suggester
 from ifm_learn.suggestion.suggestions import Suggestions
 from ifm_learn.suggestion.write import closing, csv_lines, json_lines, text_lines
 
@@ -30,10 +30,10 @@ _LINES: dict[str, Callable[[Suggestions], Iterator[str]]] = {
     default="max",
     show_default=True,
     metavar="GOAL",
-    help="max or min: the largest or smallest mean. hit:0.8: a mean of 0.8 or more. learn: least mean variance over "
-    "--targets. refute: most power against the factors.",
+    help="max or min: the largest or smallest mean. hit:0.8: a mean of 0.8 or more. learn: least mean "
+    "variance over --targets. refute: most power against the factors.",
 )
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Regimes to suggest.")
+@click.option("--batch", type=click.IntRange(1, MOST), default=1, show_default=True, help="Regimes to suggest.")
 @click.option("--outcome", metavar="NAME", help="A column or a variable; needed where the study leaves several.")
 @click.option(
     "--acquisition",
@@ -81,7 +81,8 @@ _LINES: dict[str, Callable[[Suggestions], Iterator[str]]] = {
     type=click.Choice(get_args(ModelName)),
     default="auto",
     show_default=True,
-    help="factors; a Gaussian process over level names, process; or auto, which errs less at regimes left out.",
+    help="factors; a Gaussian process over level names, process; or auto: the factors unless they clearly err "
+    "more at regimes left out.",
 )
 @click.option(
     "--energy",
@@ -109,7 +110,7 @@ _LINES: dict[str, Callable[[Suggestions], Iterator[str]]] = {
 )
 @click.option(
     "--screen",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST),
     default=SCREEN,
     show_default=True,
     metavar="N",
@@ -146,9 +147,9 @@ def command(
 ) -> None:
     """Which regimes to run next, for the best outcome, to learn, or to refute the factors.
 
-    The score is by draws of the candidates' means, from refits on redrawn rows, for identified regimes; of others it
-    is said how many candidates a run of them would identify (`unlocks`). Rows of regimes that are not in `train` do
-    not count: write `train: data` to take all.
+    The score is by draws of the candidates' means, from refits on redrawn rows, for identified regimes; of
+    others it is said how many candidates a run of them would identify (`unlocks`). Rows of regimes that are not
+    in `train` do not count: write `train: data` to take all.
     """
     out = Output(output_format, output, force, quiet)
     asked = load_study(study, quiet)

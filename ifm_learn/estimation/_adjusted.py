@@ -252,13 +252,13 @@ class AdjustedWork:
         table, error = answer.table, answer.difference_se
         below = above = student.ppf(1 - self.level / 2, np.fmax(table.freedom[:, 0], 1.0)) * error
         sound = np.isfinite(table.low[:, 0])
-        if Ranges.of(self.values[:, [column]]).lumped[0]:
+        if Ranges.of(self.values[:, [column]], self.place).lumped[0]:
             mean, se = table.mean[:, 0], table.se[:, 0]
             down, up = mean - table.low[:, 0], table.high[:, 0] - mean
             squares = se**2 + se[0] ** 2 - error**2
             shared = np.clip(np.nan_to_num(squares / np.maximum(2 * se * se[0], 1e-300)), -1.0, 1.0)
             below, above = (
-                np.sqrt(np.maximum(own**2 + base**2 - 2 * shared * own * base, 0.0))
+                np.where(error > 0, np.sqrt(np.maximum(own**2 + base**2 - 2 * shared * own * base, 0.0)), 0.0)
                 for own, base in ((down, up[0]), (up, down[0]))
             )
         half = student.ppf(1 - self.level / 2, np.fmax(table.freedom[:, 0], 1.0)) * answer.total_se

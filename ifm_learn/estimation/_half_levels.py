@@ -10,7 +10,6 @@ import numpy as np
 from scipy.stats import t as student
 
 from ifm_ident import Identification, Identifier, InputError, Model, Regimes, Status
-from ifm_ident.arrays import Floats
 from ifm_ident.design import exact, plain_number, regime_map
 from ifm_ident.errors import require_known
 from ifm_ident.plots import has_numbers
@@ -60,13 +59,14 @@ def half_levels(
             yield from ({**head, "outcome": outcome, "why": why} for outcome in outcomes)
             continue
         part = answer(known)
+        draws = part.draws(alpha)
         for k, outcome in enumerate(outcomes):
             if np.isnan(part.low[:, k]).any():
                 found = {"why": "no model gives back the regimes that were run"}
             else:
                 limit = float(student.ppf(1 - alpha / 2, part.freedom[:, k].min()))
                 half = half_level(
-                    np.array([float(v) for v in levels]), part.mean[:, k], _draws(part, k), baseline, limit
+                    np.array([float(v) for v in levels]), part.mean[:, k], draws[:, :, k], baseline, limit
                 )
                 found = _entry(half, one.basis is not None and one.basis.functions == 1)
             yield {**head, "outcome": outcome, **found}
@@ -90,14 +90,6 @@ def _levels(identifier: Identifier, position: int) -> tuple[list[Fraction], int]
     step = (run[-1] - run[0]) / ALONG
     levels = sorted({*run, start, *(run[0] + step * i for i in range(ALONG + 1))})
     return levels, levels.index(start)
-
-
-def _draws(part: LadderEstimate, column: int) -> Floats:
-    """Joint draws of the means whose spread is the standard errors', shape (B, n)."""
-    away = part.replicates[:, :, column] - part.replicates[:, :, column].mean(axis=0)
-    spread = away.std(axis=0, ddof=1)
-    found: Floats = part.mean[:, column] + away * part.se[:, column] / np.where(spread > 0, spread, 1.0)
-    return found
 
 
 def _entry(found: HalfLevel, given: bool) -> dict[str, Any]:

@@ -166,15 +166,13 @@ class LadderWork:
         down, up = (
             np.hypot(reach / limit, left.se) for reach in (plain.mean - plain.low, plain.high - plain.mean)
         )
-        low, high = (
-            self.ladder.interval(regimes, y[:, None], mean, se, plain.freedom, alpha)[end]
-            for end, se in enumerate((down, up))
-        )
+        inside, low, _ = self.ladder.interval(regimes, y[:, None], mean, down, plain.freedom, alpha)
+        high = self.ladder.interval(regimes, y[:, None], mean, up, plain.freedom, alpha)[2]
         known = ~np.isnan(left.low)
         flags = {word: where | left.flags.get(word, np.zeros_like(where)) for word, where in plain.flags.items()}
         return dataclasses.replace(
             plain,
-            mean=mean,
+            mean=inside,
             se=np.hypot(plain.se, left.se),
             low=np.where(known, low, np.nan),
             high=np.where(known, high, np.nan),

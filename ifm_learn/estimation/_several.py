@@ -92,6 +92,7 @@ class SeveralOutcomes:
             weights=weights,
             effective=effective,
             replicates=replicates,
+            rung_replicates=(),
             flags=flags,
         )
 

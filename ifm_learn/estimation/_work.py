@@ -77,7 +77,8 @@ class Work:
         that of as many rows as the smallest such regime has.
         """
         values = targets_of(self.samples)
-        ranges = Ranges.of(values, self.samples.scaling if self.samples.y is None else None).lumped_alone()
+        scaling = self.samples.scaling if self.samples.y is None else None
+        ranges = Ranges.of(values, self.samples.regime, scaling).lumped_alone()
         units = self.samples.units
         counts = self.samples.sizes if units is None else units.counts()
         present = self.samples.present.tolist()

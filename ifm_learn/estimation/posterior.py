@@ -30,11 +30,12 @@ _TOGETHER = 500
 class Posterior:
     """Draws of one column's means (the outcome, or an x-variable) over any identified regimes.
 
-    Draw b takes one normal combination of the refits on redrawn units and, for every regime, the rung of the ladder
-    that the share `level[b]` falls to, so that draws hold what rungs disagree about, in proportion to their
-    weights. Where a mean is linear in what the factors tell, and a regime has few units, the normal rung is drawn
-    from its exact t law. linear: that linear model of the column; coefficients: draws of it, shape (draws, rank).
-    mix: shape (draws, refits); level: shape (draws,). work: None where the linear model answers by itself.
+    Draw b takes one normal combination of the refits on redrawn units and, for every regime, the rung of the
+    ladder that the share `level[b]` falls to, so that draws hold what rungs disagree about, in proportion to
+    their weights. Where a mean is linear in what the factors tell, and a regime has few units, the normal rung
+    is drawn from its exact t law. linear: that linear model of the column; coefficients: draws of it, shape
+    (draws, rank). mix: shape (draws, refits); level: shape (draws,). work: None where the linear model answers
+    by itself.
     """
 
     samples: Samples
@@ -60,9 +61,9 @@ class Posterior:
     ) -> Posterior:
         """Fits the ladder's rungs and refits them on redrawn units; `draws` of a column's means can then be asked.
 
-        column: of the outcome, or of x without one. noise: the standard deviation of a row where it is known; means
-        are then linear in what the factors tell, and errors need no replicates. Raises InputError where nothing
-        can be fitted, or nothing tells an error.
+        column: of the outcome, or of x without one. noise: the standard deviation of a row where it is known;
+        means are then linear in what the factors tell, and errors need no replicates. Raises InputError where
+        nothing can be fitted, or nothing tells an error.
 
         >>> from ifm_ident import Study
         >>> design = Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]}, "factors": [{"sigma": ["A"]},

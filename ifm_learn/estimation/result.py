@@ -142,6 +142,25 @@ class Estimates(Tabular):
         found: Mapping[str, Any] = view(self, "json")
         return found
 
+    def to_anndata(self) -> Any:
+        """One row a regime, one column an outcome: means in X, and in `layers` lower, upper, se and others.
+
+        `obs` has `perturbation` (the regime), `nperts` (interventions off baseline), `status`, `ess`, `support`,
+        `note`, `flags` (of any outcome, with spaces between) and one column of booleans for each flag that is
+        there. What is not known is nan. Raises MissingExtraError where anndata is not installed.
+
+        >>> from ifm_ident import Study
+        >>> from ifm_learn import estimate_study
+        >>> study = Study.from_dict({
+        ...     "interventions": {"A": [0, 1]}, "factors": [{"sigma": ["A"]}], "train": ["ctrl", "A"],
+        ... })
+        >>> table = {"A": [0, 1] * 30, "x": [0.01 * i * (1 + i % 2) for i in range(60)]}
+        >>> found = estimate_study(study, table, method="mean", calibration=0).to_anndata()
+        >>> list(found.obs_names), list(found.var_names), found.X.round(3).ravel().tolist()
+        (['ctrl', 'A'], ['x'], [0.445, 0.445])
+        """
+        return view(self, "anndata")
+
     def to_arrow(self) -> pa.Table:
         """One row a regime and target; infinite ends as such, null where there is no number."""
         return view(self, "arrow")

@@ -271,7 +271,8 @@ def shrink_columns(
     beyond = student.ppf(tail, len(how.regimes)) * more
     columns.confidence_low[asked] = mean - np.hypot(_mixed(share, old - low, normal * error), beyond)
     columns.confidence_high[asked] = mean + np.hypot(_mixed(share, high - old, normal * error), beyond)
-    ranges = Ranges.of(targets_of(samples), samples.scaling if samples.y is None else None).lumped_alone()
+    scaling = samples.scaling if samples.y is None else None
+    ranges = Ranges.of(targets_of(samples), samples.regime, scaling).lumped_alone()
     columns.confidence_low[asked] = np.maximum(columns.confidence_low[asked], ranges.low)
     columns.confidence_high[asked] = np.minimum(columns.confidence_high[asked], ranges.high)
     columns.prediction_low[asked] = np.fmin(

@@ -28,6 +28,7 @@ def chosen_model(model: Model, added: Sequence[Candidate], dropped: Sequence[Can
     True
     """
     factors: list[Factor] = []
+    scopes: list[tuple[str, ...]] = []
     for factor in model.factors:
         gone = {v for one in dropped if set(one.sigma) == set(factor.sigma) for v in one.x if v in factor.x}
         if not gone:
@@ -37,14 +38,15 @@ def chosen_model(model: Model, added: Sequence[Candidate], dropped: Sequence[Can
         parts = [tuple(n for n in factor.sigma if n != name) for name in factor.sigma]
         pieces: list[Piece] = [(factor.sigma, stay)] if stay else []
         pieces += [(part, left) for part in parts if part]
-        wide = [f.x for f in model.factors if f is not factor] + [x for _, x in pieces]
-        if not any(set(factor.x) <= set(x) for x in wide):
-            pieces.append(((), factor.x))
+        scopes.append(factor.x)
         names = [f.name for f in model.factors] + [f.name for f in factors]
-        made = [replace(factor, x=x, sigma=sigma) for sigma, x in pieces[:1]]
+        made = [replace(factor, x=x, sigma=sigma) for sigma, x in pieces[:1]]  # none where all of it is gone
         for sigma, x in pieces[1:]:
             made.append(replace(factor, name=_name(sigma, [*names, *(f.name for f in made)]), x=x, sigma=sigma))
         factors += made
+    for x in dict.fromkeys(scopes):
+        if not any(set(x) <= set(f.x) for f in factors):
+            factors.append(Factor(_name((), [f.name for f in factors]), x, ()))
     for one in added:
         names = [f.name for f in factors]
         factors.append(Factor(_name(one.sigma, names), one.x, one.sigma))

@@ -1,4 +1,4 @@
-"""Which factors the data support: candidates tested, scored on held-out rows, and asked again of halves of the rows.
+"""Which factors the data support: candidates tested, scored on held-out rows, asked again of halves.
 
 Theory: docs/theory/factors.md.
 """
@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -17,6 +17,7 @@ from scipy.stats import false_discovery_control
 from ifm_ident import Design, Factor, InputError, Study
 from ifm_ident.design import format_regimes, require_names
 from ifm_ident.errors import nearest
+from ifm_ident.show import listed
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 from ifm_learn.conformal.ranks import Alpha, read_alpha
@@ -24,7 +25,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.factors._questions import Exact, Hypothesis, base_of, decide, scopes_on
 from ifm_learn.factors._study import chosen_model
 from ifm_learn.factors.candidates import Asked, Candidate, Pairs, default_candidates, given_candidates, present
-from ifm_learn.falsification.term import Rung, TermEvidence
+from ifm_learn.falsification.term import MOST_FITTED, Rung, TermEvidence, varies
 from ifm_learn.falsification.testing import fewest_units
 from ifm_learn.randomness import checked_seed, one_thread, stream
 
@@ -53,8 +54,8 @@ class Finding:
     in nats a row, beside all else that is chosen, and its standard error over rows or units. p_value: of no such
     term; p_adjusted: by Benjamini and Hochberg's false discovery rate, candidates to add and the study's own terms
     apart. effect: for every variable the shift in sds within regimes, with its standard error. shift: what would
-    be found 8 times in 10. stability: the share of halves of the units that find it. Of a candidate that is not told:
-    why, which others it is mixed with, and regimes to run; least: proven that fewer are not enough. Where
+    be found 8 times in 10. stability: the share of halves of the units that find it. Of a candidate that is not
+    told: why, which others it is mixed with, and regimes to run; least: proven that fewer are not enough. Where
     several are mixed, p_value is of none of them acting. None where there is no such number.
     """
 
@@ -137,15 +138,15 @@ def choose_factors(
 ) -> ChosenFactors:
     """Which factors rows support, starting from those of the study.
 
-    candidates: "measured" (single interventions where they do not act yet, and pairs run together), "all" pairs, or
-    a list of factors or maps with `sigma` and `x`. A candidate is added where its p-value, adjusted, is at most
-    `level` and its held-out gain is above one standard error. A term of the study is dropped (unless not `drop`)
-    where neither holds though a shift of half a standard deviation would have been found; its parts stay. What exact
-    ranks say cannot be told is neither, with the regimes that would tell. rung: how logits depend on x: "quadratic",
-    which auto takes unless held-out rows speak for "splines"; "linear" finds more where all that interventions do is
-    to shift, and is wrong where they change spread. resamples: halves of the
-    units that the tests are made on again; 0 for none. time_limit: in seconds, by forecast. say: is told the
-    forecast. Same seed, same result.
+    candidates: "measured" (single interventions where they do not act yet, and pairs run together), "all"
+    pairs, or a list of factors or maps with `sigma` and `x`. A candidate is added where its p-value, adjusted,
+    is at most `level` and its held-out gain is above one standard error. A term of the study is dropped
+    (unless not `drop`) where neither holds though a shift of half a standard deviation would have been found;
+    its parts stay. What exact ranks say cannot be told is neither, with the regimes that would tell. rung: how
+    logits depend on x: "quadratic", which auto takes unless held-out rows speak for "splines"; "linear" finds
+    more where all that interventions do is to shift, and is wrong where they change spread. resamples: halves
+    of the units that the tests are made on again; 0 for none. time_limit: in seconds, by forecast. say: is
+    told the forecast. Same seed, same result.
 
     Raises InputError for a level that is no decimal in (0, 1), unknown names, levels with values, one training
     regime only, and a forecast above the limit.
@@ -179,16 +180,18 @@ def choose_factors(
     evidence: dict[Hypothesis, TermEvidence] = {}
     for one in watch(exact.hypotheses, len(exact.hypotheses), "candidate"):
         if one not in few:
-            found = one.term(samples, by).evidence()
+            term = one.term(samples, by)
+            found = term.evidence()
             if found is None:
-                few[one] = "rows are too few for the coefficients of all else"
+                few[one] = term.refusal
             else:
                 evidence[one] = found
     adjusted = _adjusted({one: found.p_value for one, found in evidence.items()})
     significant = {one for one, p in adjusted.items() if Fraction(p) <= alpha}
     gains = _gains(study.design, samples, by, evidence, significant, seed, watch)
     shares = _stability(exact, samples, by, alpha, seed, resamples, few, watch)
-    judged = _Judged(exact, few, evidence, adjusted, significant, gains, shares, drop)
+    plain = _by_lines(evidence, significant, samples, by, alpha)
+    judged = _Judged(exact, few, evidence, adjusted, significant, gains, shares, plain, drop)
     new = tuple(_finding(one, judged, study) for one in asked.candidates)
     chosen = _slimmest(new)
     old = (_within(_finding(one, judged, study), chosen) for one in present(model))
@@ -216,7 +219,7 @@ def _asked(study: Study, candidates: Pairs | Iterable[object]) -> Asked:
             raise InputError(
                 f"candidates is 'measured', 'all' or a list, got {candidates!r}", argument="candidates"
             )
-        return default_candidates(model, study.design.train, candidates)
+        return default_candidates(model, study.design.train, cast(Pairs, candidates))
     return given_candidates(model, candidates)
 
 
@@ -258,7 +261,10 @@ def _rung(design: Design, samples: Samples, candidates: Sequence[Candidate], see
 
 def _too_few(one: Hypothesis, samples: Samples, alpha: Fraction) -> str:
     """Why a hypothesis is not tested: "" where it is."""
-    chosen = samples.present[one.regimes]
+    chosen, names = samples.present[one.regimes], samples.design.model.variables
+    rows = np.isin(samples.regime, chosen)
+    if not any(varies(samples.x[rows, names.index(v)]) for v in one.members[0].x):
+        return f"{listed(one.members[0].x, 3)} {'does' if len(one.members[0].x) == 1 else 'do'} not vary"
     if samples.units is not None:
         counts, need = samples.units.counts()[one.regimes], fewest_units(alpha)
         if counts.min() < need:
@@ -285,7 +291,7 @@ def _forecast(
         m, k = len(one.base), np.linalg.matrix_rank(one.base)
         own = min(len(one.members[0].x) * (lines // p + p), lines + p * (p - 1) / 2)
         size = (m - 1) * (1 + lines + p * (p - 1) / 2 - own) + own * k
-        size = min(size, len(samples) / 2.5)
+        size = min(size, len(samples) / 2.5, MOST_FITTED)
         once += _NEWTON * 2.0 * len(samples) * size**2 / _FLOPS + 0.01
     tests, gains = once, 6 * once
     per = once / 2
@@ -293,8 +299,8 @@ def _forecast(
     if time_limit is not None and whole > time_limit:
         if tests + gains > time_limit:
             raise InputError(
-                f"choosing takes about {tests + gains:.0f} s without resamples, more than the {time_limit:g} s allowed; "
-                "allow more, or list fewer candidates",
+                f"choosing takes about {tests + gains:.0f} s without resamples, more than the {time_limit:g} s "
+                "allowed; allow more, or list fewer candidates",
                 argument="time_limit",
             )
         fits = int((time_limit - tests - gains) / per) // 2 * 2
@@ -306,7 +312,7 @@ def _forecast(
 
 
 def _adjusted(p_values: dict[Hypothesis, float]) -> dict[Hypothesis, float]:
-    """Benjamini and Hochberg's adjusted p-values; candidates to add, and the study's own terms, each by themselves."""
+    """Benjamini and Hochberg's adjusted p-values: candidates to add and the study's own terms apart."""
     found: dict[Hypothesis, float] = {}
     for own in (False, True):
         some = [one for one in p_values if one.members[0].present == own]
@@ -314,6 +320,27 @@ def _adjusted(p_values: dict[Hypothesis, float]) -> dict[Hypothesis, float]:
             values = false_discovery_control([p_values[one] for one in some], method="bh").tolist()
             found |= dict(zip(some, values, strict=True))
     return found
+
+
+def _by_lines(
+    evidence: dict[Hypothesis, TermEvidence],
+    significant: set[Hypothesis],
+    samples: Samples,
+    by: Rung,
+    alpha: Fraction,
+) -> dict[Hypothesis, float]:
+    """Candidates that are significant only by lines: their adjusted p-values among all candidates by lines."""
+    if by == "linear":
+        return {}
+    p_values = {}
+    for one in evidence:
+        if not one.members[0].present and one not in significant:
+            found = one.term(samples, "linear").evidence()
+            if found is not None:
+                p_values[one] = found.p_value
+        elif not one.members[0].present:
+            p_values[one] = evidence[one].p_value
+    return {one: p for one, p in _adjusted(p_values).items() if Fraction(p) <= alpha and one not in significant}
 
 
 def _gains(
@@ -386,6 +413,7 @@ class _Judged:
     significant: set[Hypothesis]
     gains: dict[Hypothesis, tuple[float, float]]
     shares: dict[Hypothesis, float]
+    plain: dict[Hypothesis, float]
     drop: bool
 
 
@@ -428,7 +456,7 @@ def _finding(candidate: Candidate, judged: _Judged, study: Study) -> Finding:
         )
     one = own[0]
     if one in judged.few:
-        return Finding(candidate, kept, chosen, why=f"too few rows: {judged.few[one]}")
+        return Finding(candidate, kept, chosen, why=f"not tested: {judged.few[one]}")
     significant = one in judged.significant
     gain, error = judged.gains.get(one, (0.0, 0.0))
     better = gain > error
@@ -436,6 +464,11 @@ def _finding(candidate: Candidate, judged: _Judged, study: Study) -> Finding:
         if significant and better:
             return Finding(candidate, "added", True, **numbers)
         why = "the held-out gain is within one standard error" if significant else ""
+        if one in judged.plain:
+            why = (
+                f"it would be, were interventions known to shift variables and to leave their spread alone (rung "
+                f"linear: adjusted p {judged.plain[one]:.2g})"
+            )
         return Finding(candidate, "not added", False, **numbers, why=why)
     if significant or better:
         return Finding(candidate, "kept", True, **numbers)
@@ -461,15 +494,14 @@ def _within(found: Finding, added: Sequence[Candidate]) -> Finding:
 def _slimmest(findings: Sequence[Finding]) -> list[Candidate]:
     """The candidates added, each set of interventions on the variables where it was found.
 
-    One on several variables at once stands only where none of these by itself was found, or where its gain is above
-    that of the best of them by one standard error.
+    One on several variables at once stands only where none of these by itself was found: each of those is tested
+    given the other variables, and says more.
     """
     added = [one for one in findings if one.verdict == "added"]
     kept: dict[tuple[str, ...], set[str]] = {}
     for one in added:
         own = [o for o in added if o.candidate.sigma == one.candidate.sigma]
-        smaller = [o for o in own if set(o.candidate.x) < set(one.candidate.x)]
-        if smaller and (one.gain or 0.0) <= sum(o.gain or 0.0 for o in smaller) + (one.error or 0.0):
+        if any(set(o.candidate.x) < set(one.candidate.x) for o in own):
             continue
         kept.setdefault(one.candidate.sigma, set()).update(one.candidate.x)
     order: dict[str, None] = {}

@@ -15,7 +15,8 @@ from ifm_learn.factors.choosing import ChosenFactors, Finding
 
 SCHEMA = "ifm-factors/1"
 COLUMNS = (
-    "sigma", "x", "present", "verdict", "chosen", "gain", "se", "p_value", "p_adjusted", "stability", "shift", "why",
+    "sigma", "x", "present", "verdict", "chosen", "gain", "se", "p_value", "p_adjusted", "stability", "shift",
+    "why",
     "mixed_with", "regimes", "least", "variable", "effect", "effect_se",
 )  # fmt: skip
 
@@ -84,17 +85,19 @@ def text_lines(found: ChosenFactors) -> Iterator[str]:
         _INDENT,
     )
     yield ""
-    shown = [*found.findings[:_ROWS]]
-    yield from (f"{_INDENT}{line}" for line in aligned([_HEAD, *map(_cells, shown)]))
-    if len(found) > len(shown):
-        yield f"{_INDENT}... {len(found) - len(shown):,} more: --format csv has all of them"
+    told = [one for one in found.findings if one.verdict != "not told"]
+    shown = told[:_ROWS]
+    if shown:
+        yield from aligned([_HEAD, *map(_cells, shown)], _INDENT)
+    if len(told) > len(shown):
+        yield f"{_INDENT}... {len(told) - len(shown):,} more: --format csv has all of them"
     yield ""
     for one in found.findings:
         if one.verdict == "added":
             yield from wrapped(_effects(one), _INDENT)
     yield from _untold_lines(found)
     for one in found.findings:
-        if one.why and not one.regimes and one.verdict != "not told":
+        if one.why and not one.regimes and not one.why.startswith("not tested"):
             yield from wrapped(f"{one.candidate.words}: {one.verdict}, {one.why}", _INDENT)
     yield from wrapped("Looked for: " + "; ".join(found.searched) + ".", _INDENT)
     yield ""
@@ -120,17 +123,24 @@ def _effects(one: Finding) -> str:
 
 
 def _untold_lines(found: ChosenFactors) -> Iterator[str]:
+    """What cannot be told, one paragraph for candidates of the same interventions, reason and regimes."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
     for one in found.findings:
         if one.regimes:
-            fewest = "" if one.least else ", which is enough and may be more than needed"
-            more = f" None of them: p {one.p_value:.2g}." if one.p_value is not None else ""
-            yield from wrapped(
-                f"{one.candidate.words}: {one.why}.{more} Measure {' and '.join(one.regimes)} to tell{fewest}",
-                _INDENT,
-            )
+            groups.setdefault((one.candidate.sigma, one.why, one.regimes, one.least, one.p_value), []).append(one)
+    for some in groups.values():
+        one = some[0]
+        fewest = "" if one.least else ", which is enough and may be more than needed"
+        more = f" That none of these act: p {one.p_value:.2g}." if one.p_value is not None else ""
+        where = "; ".join(", ".join(other.candidate.x) for other in some)
+        yield from wrapped(
+            f"{' and '.join(one.candidate.sigma)} on {where}: {one.why}.{more} Measure "
+            f"{' and '.join(one.regimes)} to tell{fewest}",
+            _INDENT,
+        )
     few: dict[str, list[str]] = {}
     for one in found.findings:
-        if one.why.startswith("too few rows"):
+        if one.why.startswith("not tested"):
             few.setdefault(one.why, []).append(one.candidate.words)
     for why, names in few.items():
         yield from wrapped(f"{listed(names, 6)}: {why}", _INDENT)
@@ -170,7 +180,8 @@ def table(found: ChosenFactors) -> pa.Table:
     texts, number = pa.list_(pa.string()), pa.float64()
     schema = pa.schema(
         [
-            ("sigma", texts), ("x", texts), ("present", pa.bool_()), ("verdict", pa.string()), ("chosen", pa.bool_()),
+            ("sigma", texts), ("x", texts), ("present", pa.bool_()), ("verdict", pa.string()),
+            ("chosen", pa.bool_()),
             ("gain", number), ("se", number), ("p_value", number), ("p_adjusted", number), ("stability", number),
             ("effect", effect), ("shift", number), ("why", pa.string()), ("mixed_with", texts), ("regimes", texts),
             ("least", pa.bool_()),

@@ -61,7 +61,7 @@ def score_test(asked: Question) -> Evidence:
 
 
 def two_forms(
-    terms: Floats, leading: Mask, signs: Floats | None = None, inflate: float = 1.0
+    terms: Floats, leading: Mask, signs: Floats | None = None, inflate: float = 1.0, sums: Floats | None = None
 ) -> tuple[float, float]:
     """The decisive one of two quadratic forms of sums of mean-zero terms over its null mean, and a p-value.
 
@@ -70,9 +70,10 @@ def two_forms(
     p = 1 - (1 - 0.8 t) (1 - 0.2 t), t the lesser of p_1 / 0.8 and p_2 / 0.2. A shift of a mean keeps its power
     among many finer departures, and those are not lost. signs: shape (b, n), of 1 and -1: the p-value is then the
     share of p among those of terms with these signs, itself among them. inflate: by how much the variance of sums
-    exceeds that of terms, which are residuals of a fit; 1 where the fit took little.
+    exceeds that of terms, which are residuals of a fit; 1 where the fit took little. sums: where `terms` are
+    centred and tell the spread alone.
     """
-    sums, covariance = terms.sum(axis=0), terms.T @ terms * inflate
+    sums, covariance = terms.sum(axis=0) if sums is None else sums, terms.T @ terms * inflate
     spread = np.sqrt(np.diag(covariance))
     alive = spread > 0
     if not alive.any():

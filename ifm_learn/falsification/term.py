@@ -1,4 +1,4 @@
-"""Whether a term is missing from a model: the efficient score of regime contrast, and what it gains on held-out rows.
+"""Whether a term is missing from a model: the efficient score of regime contrast, and its gain on held-out rows.
 
 A contrast of regimes is fitted without the term: its logits are lines, squares and products (or splines) of the
 variables, with coefficients over regimes in the span of what may act. The score of the term's coefficients, less
@@ -30,6 +30,12 @@ Mask = NDArray[np.bool_]
 FOLDS = 5
 ROWS_PER_COEFFICIENT = 2.5
 """With fewer rows (units) for each coefficient that is fitted, features are left out, and then the test."""
+
+LEAST_SHARED = 1.0
+"""Rows of each regime, by their chance to be of another one, that a test takes; else form alone would decide."""
+
+MOST_FITTED = 200
+"""Features are left out too where there would be more coefficients than this: time grows with their square."""
 
 _TESTED_SHARE = 5
 """With fewer rows (units) for each direction tested, only shifts are tested."""
@@ -123,7 +129,9 @@ class Term:
         keep = np.ones(len(order), dtype=bool)
         for drop in [np.zeros(len(order), dtype=bool), *drops]:
             keep &= ~drop | (order == 0)
-            if self._fitted(touching[keep], order[keep]) * ROWS_PER_COEFFICIENT <= self.independent:
+            fitted = self._fitted(touching[keep], order[keep])
+            last = drop is drops[-1]
+            if (last or fitted <= MOST_FITTED) and fitted * ROWS_PER_COEFFICIENT <= self.independent:
                 held = tuple(itertools.compress(found.variables, keep.tolist()))
                 return Features(found.values[:, keep], held, found.linear[keep])
         return None
@@ -131,7 +139,7 @@ class Term:
     def _fitted(self, touching: Mask, order: Ints) -> int:
         """How many coefficients are fitted without the term."""
         free, own = self._free.shape[1], self._span.shape[1]
-        return free + int(touching.sum()) * own + int((~touching & (order > 0)).sum()) * free
+        return int(free + touching.sum() * own + (~touching & (order > 0)).sum() * free)
 
     def _blocks(self, found: Features) -> tuple[list[Block], Block]:
         """What is fitted without the term, and the term."""
@@ -154,21 +162,35 @@ class Term:
         if found is None:
             return None
         blocks, term = self._blocks(found)
+        if not len(term.columns):
+            return None
         theta = fit(found.values, self.label, blocks)
-        chance = np.exp(log_softmax(found.values @ theta, axis=1))
+        chance: Floats = np.exp(log_softmax(found.values @ theta, axis=1))
         every = [*blocks, term]
         whole = information([found.values[:, block.columns] for block in every], every, chance)
         sizes = [len(block.columns) * block.basis.shape[1] for block in every]
         known = sum(sizes[:-1])
         ridge = np.repeat([block.ridge + _FLOOR for block in blocks], sizes[:-1])
-        across = np.linalg.solve(whole[:known, :known] + np.diag(ridge), whole[:known, known:])
-        sharp = whole[known:, known:] - whole[known:, :known] @ across
+        across = np.linalg.solve(whole[:known, :known] + np.diag(ridge), whole[:known, known:]).astype(float)
+        sharp: Floats = whole[known:, known:] - whole[known:, :known] @ across
         return _Fit(found, blocks, term, chance, across, sharp)
 
-    def evidence(self) -> TermEvidence | None:
-        """The score test of the term, deterministic; None where rows are too few for it."""
+    @cached_property
+    def refusal(self) -> str:
+        """Why rows say nothing of the term, in words; "" where they do."""
         fitted = self._fit
         if fitted is None:
+            return "rows are too few for the coefficients of all else"
+        own = fitted.chance[np.arange(len(self.label)), self.label]
+        shared = np.bincount(self.label, 1 - own, minlength=len(self.base))
+        if shared[np.abs(fitted.term.basis).max(axis=1) > _RANK].min() < LEAST_SHARED:
+            return "a regime that it takes has no rows where another has some"
+        return ""
+
+    def evidence(self) -> TermEvidence | None:
+        """The score test of the term, deterministic; None where there is a `refusal`."""
+        fitted = self._fit
+        if fitted is None or self.refusal:
             return None
         found, term, known = fitted.features, fitted.term, len(fitted.across)
         terms = _scores(found.values, self.label, fitted.chance, term, np.eye(len(fitted.sharp)))
@@ -177,13 +199,18 @@ class Term:
             end = begin + len(block.columns) * block.basis.shape[1]
             terms -= _scores(found.values, self.label, fitted.chance, block, fitted.across[begin:end])
             begin = end
+        sums, m = terms.sum(axis=0), len(self.base)
+        middle = np.zeros((m, terms.shape[1]))
+        np.add.at(middle, self.label, terms)
+        # without the term every regime's mean is 0; with it, they are what is looked for, no noise
+        terms -= (middle / np.bincount(self.label, minlength=m)[:, None])[self.label]
         summed = np.zeros((self.independent, terms.shape[1]))
         np.add.at(summed, self.together, terms)
         inflate = self.independent / max(self.independent - known, 1)
         lines = found.linear[term.columns] & (found.order[term.columns] == 1)
         leading = np.repeat(lines, self.more.shape[1])
-        _, p_value = two_forms(summed, leading, self._signs, inflate)
-        return TermEvidence(p_value, *self._effects(summed, fitted.sharp, leading, inflate))
+        _, p_value = two_forms(summed, leading, self._signs, inflate, sums)
+        return TermEvidence(p_value, *self._effects(sums, summed, fitted.sharp, leading, inflate))
 
     @cached_property
     def _signs(self) -> Floats | None:
@@ -196,13 +223,16 @@ class Term:
         return drawn
 
     def _effects(
-        self, summed: Floats, sharp: Floats, leading: Mask, inflate: float
+        self, sums: Floats, summed: Floats, sharp: Floats, leading: Mask, inflate: float
     ) -> tuple[dict[str, float], dict[str, float]]:
         """One step from no term, along shifts, of every variable: and its standard error."""
         inverse = np.linalg.pinv(sharp[np.ix_(leading, leading)], rcond=1e-8, hermitian=True)
         steps = summed[:, leading] @ inverse
         d = self.more.shape[1]
-        size, error = steps.sum(axis=0).reshape(-1, d), np.sqrt(inflate * (steps**2).sum(axis=0)).reshape(-1, d)
+        size, error = (
+            (sums[leading] @ inverse).reshape(-1, d),
+            np.sqrt(inflate * (steps**2).sum(axis=0)).reshape(-1, d),
+        )
         places = [next(iter(held)) for held in self._lines]
         ratio = [_within(self.x[:, v], self.label) / max(self.x[:, v].std(), 1e-300) for v in places]
         best = np.argmax(np.abs(size) / np.maximum(error, 1e-300), axis=1)
@@ -284,7 +314,7 @@ def tilt_features(x: Floats, rung: Rung) -> Features:
     ((50, 6), [0, 1, 1, 1, 1, 2])
     """
     if rung == "splines":
-        singles = features(x, budget=x.shape[1] * 12)
+        singles = features(np.column_stack([_standard(column) for column in x.T]), budget=x.shape[1] * 12)
         keep = singles.order <= 1
         values, variables = [singles.values[:, keep]], [*itertools.compress(singles.variables, keep.tolist())]
         linear = singles.linear[keep].tolist()
@@ -305,6 +335,15 @@ def tilt_features(x: Floats, rung: Rung) -> Features:
         variables.append(frozenset([a, b]))
         linear.append(False)
     return Features(np.hstack(values), tuple(variables), np.array(linear, dtype=bool))
+
+
+def varies(values: Floats) -> bool:
+    """Whether a column is told from a constant, shape (n,).
+
+    >>> varies(np.array([1.0, 2.0])), varies(np.array([1e12, 1e12 + 1e-3]))
+    (True, False)
+    """
+    return bool(_standard(values).any())
 
 
 def _standard(values: Floats) -> Floats:

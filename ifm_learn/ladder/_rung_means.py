@@ -51,9 +51,8 @@ class Asked:
     trained: the regimes present. own, error: their rows' means and standard errors by units, shape (d, k); shape
     (d,) of units.counts says by how many. linear: whether a law whose means are linear in the factors' coordinates
     takes the means of the values for linear too, which is least squares, and no weights. unseen: the error of a
-    mean whose rows are all equal, of which no redraw tells, shape (d, k); 0 for others. ranges: of the columns,
-    with what one row of another value would be above the end; bare: where all rows are at an end of it, shape
-    (d, k), as `Ranges.at_end`.
+    mean whose rows are all equal, of which no redraw tells, shape (d, k); 0 for others. ranges: of the columns;
+    bare: where all rows are at an end, shape (d, k), as `Ranges.at_end`; size: how far a row is that is not, (k,).
     """
 
     samples: Samples
@@ -95,13 +94,29 @@ class Asked:
         centre = at_rows.mean(axis=0)  # numbers may be far from 0, and near to each other
         own, error = _own_means(at_rows - centre, units)
         own = own + centre
-        ranges = Ranges.of(at_rows, samples.scaling if values is None and function is None else None)
-        ranges = ranges if ranged else Ranges.none(at_rows.shape[1])
+        ranges = Ranges.none(at_rows.shape[1])
+        if ranged:
+            scaling = samples.scaling if values is None and function is None else None
+            ranges = Ranges.of(at_rows, units.regime, scaling)
         bare, size = ranges.at_end(own), ranges.size(at_rows)
-        unseen = _unseen(at_rows, own, error, units.counts, np.where(ranges.lumped, size, 0.0))
+        unseen = _unseen(at_rows, own, error, units.counts, np.where(np.isfinite(ranges.high), size, 0.0))
         return cls(
             samples, units, regimes, function, values, trained, own, error, unseen, ranges, bare, size, linear
         )
+
+    def redrawn_own(self, weight: Floats) -> Floats:
+        """The means of every regime's rows, each counted `weight` times, shape (d, k)."""
+        values = self._of_rows if self.values is None else self.values
+        counted = csr_array(
+            (weight, (self.units.regime, np.arange(len(weight)))), shape=(len(self.own), len(weight))
+        )
+        total = np.maximum(counted.sum(axis=1), 1e-300)[:, None]
+        found: Floats = counted @ values / total
+        return found
+
+    @cached_property
+    def _of_rows(self) -> Floats:
+        return self.samples.x if self.function is None else self.function(self.samples.x)
 
     @cached_property
     def run(self) -> NDArray[np.bool_]:
@@ -141,7 +156,10 @@ class Asked:
             odds = np.where(two, rate / np.maximum(1 - rate, 1e-300), rate)
             product = np.exp(exponents @ np.log(np.maximum(odds, 1e-300)))
             product = np.where(two, product / (1 + product), product)
-        return np.nan_to_num(2.0 * product * self.size, nan=np.inf)
+            known = 1 / ((m + 1) * rate) + np.where(two, 1 / ((m + 1) * (1 - rate)), 0.0)
+        # what the other regimes' rates err by, in logarithms, adds to it
+        others = exponents**2 @ np.where(self.bare == 0, known, 0.0)
+        return np.nan_to_num(2.0 * product * (1 + others) * self.size, nan=np.inf)
 
     @cached_property
     def both(self) -> Regimes:
@@ -164,13 +182,14 @@ def _own_means(values: Floats, units: Units) -> tuple[Floats, Floats]:
     sums = np.stack([np.bincount(index, column) for column in left.T], axis=1)
     squares = np.stack([np.bincount(pairs % d, column, minlength=d) for column in (sums**2).T], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = squares / rows[:, None] ** 2 * np.where(m > 1, m / (m - 1), np.inf)[:, None]
+        variance: Floats = squares / rows[:, None] ** 2 * np.where(m > 1, m / (m - 1), np.inf)[:, None]
     return own, np.sqrt(np.where(m[:, None] > 1, variance, np.inf))
 
 
 def rounding(values: Floats) -> Floats:
     """What a mean of columns may be off by for the digits that numbers have, shape (k,)."""
-    return _DIGITS * np.abs(values).max(axis=0, initial=0.0)
+    found: Floats = _DIGITS * np.abs(values).max(axis=0, initial=0.0)
+    return found
 
 
 def _unseen(values: Floats, own: Floats, error: Floats, counts: Ints, size: Floats) -> Floats:
@@ -227,15 +246,16 @@ def rung_means(
     r, linear = len(asked.regimes), asked.linear and _shares(law, asked.trained) is not None
     summed = len(asked.trained) // _DENSER if linear else len(asked.samples)
     light = summed * len(asked.trained) * found.shape[1] < _LIGHT
-    regimes, size = (asked.both, len(found)) if light else (asked.regimes, r)
+    regimes = asked.both if light else asked.regimes
     drawn = np.empty((len(refits), r, found.shape[1]))
-    errors_of_both = np.zeros_like(found)
+    squares, apart = np.zeros_like(found[:r]), np.zeros_like(asked.own)
     for b, (refit, weight) in enumerate(zip(refits, redraws, strict=True)):
         one = _means(refit, weight, asked, regimes)
-        errors_of_both[:size] += np.square(one - found[:size])
+        squares += np.square(one[:r] - found[:r])
         drawn[b] = one[:r]
-    errors_of_both = np.sqrt(errors_of_both / max(len(refits), 1))
-    se = np.maximum(errors_of_both[:r], least)
+        if light:
+            apart += np.square(one[r:] - asked.redrawn_own(weight) - (found[r:] - asked.own))
+    se = np.maximum(np.sqrt(squares / max(len(refits), 1)), least)
     se = np.hypot(se, relative * asked.ranges.slope(found[:r]))
     se[lone] = np.inf
     freedom = None
@@ -246,7 +266,7 @@ def rung_means(
         if errors is not None and asked.units.counts.min() < _SMALL:
             se, freedom = np.maximum(np.where(lone[:, None], 0.0, se), errors[0]), errors[1]
     by_weights = isinstance(law, ByWeights) or (asked.values is not None and not linear)
-    misses = _misses(found[r:], errors_of_both[r:], asked)
+    misses = _misses(found[r:], np.sqrt(apart / max(len(refits), 1)) if light else None, asked)
     return RungMeans(found[:r], se, drawn, law.effective_rows(asked.regimes), by_weights, misses, freedom)
 
 
@@ -267,19 +287,20 @@ def _means(law: Law, weight: Floats, asked: Asked, regimes: Regimes) -> Floats:
     return pooled_weights(law, asked.samples, weight, regimes) @ asked.values
 
 
-def _misses(found: Floats, error: Floats, asked: Asked) -> NDArray[np.bool_]:
+def _misses(found: Floats, apart: Floats | None, asked: Asked) -> NDArray[np.bool_]:
     """Whether some regime's mean is off by more than sampling error, all regimes and functions allowed for.
 
-    The variance of the difference is what the rows' own mean has more of it than the law's, if that is right
-    (Hausman 1978); a quarter is the least, for laws that are not efficient. error: the law's, shape (d, k).
-    Rows that are all equal have the error of what they may not have shown, and shares and counts that of the
-    law's mean, where it is the greater.
+    apart: the error of the law's mean less the rows' own, shape (d, k), over the same redraws; half the error of
+    the rows' own mean is the least, and what is taken where it is not known is all of it. Rows that are all equal
+    have the error of what they may not have shown, and shares and counts that of the law's mean, where it is the
+    greater.
     """
     counts = asked.units.counts
-    slopes = asked.ranges.slope(found), asked.ranges.slope(asked.own)
-    more = np.divide(*slopes, out=np.ones_like(found), where=slopes[1] > 0)
+    at_law, at_rows = asked.ranges.slope(found), asked.ranges.slope(asked.own)
+    more = np.divide(at_law, at_rows, out=np.ones_like(found), where=at_rows > 0)
     own = np.where(asked.unseen > 0, asked.unseen, asked.error * np.sqrt(np.maximum(more, 1.0)))
-    gap = np.sqrt(np.maximum(own**2 - error**2, own**2 / 4))
+    gap = own if apart is None else np.maximum(apart, own / 2)
+    gap = np.where(asked.unseen > 0, own, gap)
     sure = np.isfinite(asked.error) & (counts[:, None] > 1)
     tests = max(int(sure.sum()), 1)
     bound = student.ppf(1 - _MISS / (2 * tests), np.maximum(counts - 1, 1))[:, None]

@@ -112,10 +112,11 @@ class Ladder:
 
     def interval(
         self, regimes: Regimes, values: Floats, mean: Floats, se: Floats, freedom: Floats, alpha: float
-    ) -> tuple[Floats, Floats]:
-        """Ends for means of the values of rows, (n, k), that were found another way; each (r, k)."""
+    ) -> tuple[Floats, Floats, Floats]:
+        """Means of the values of rows, (n, k), that were found another way, moved into their range, and ends."""
         asked = Asked.of(self.samples, self.units, regimes, None, values)
-        return interval(asked, self.exponents(regimes), mean, se, freedom, alpha)
+        low, high = interval(asked, self.exponents(regimes), mean, se, freedom, alpha)
+        return asked.ranges.nearest(mean), low, high
 
 
 def every_factor(design: Design) -> Coordinates:

@@ -149,7 +149,7 @@ def combined(
     own = np.stack([freedom if one.freedom is None else np.full_like(freedom, one.freedom) for one in found])
     nu = 1 / np.maximum((weights / own[:, :, None]).sum(axis=0), 1e-12)
     # positive numbers have no lower end where a model that answers goes below it
-    free = ~asked.ranges.lumped & ((weights > 0) & (means < asked.ranges.low)).any(axis=0)
+    free = ~asked.ranges.sure & ((weights > 0) & (means < asked.ranges.low)).any(axis=0)
 
     def ends(of: Floats, error: Floats) -> tuple[Floats, Floats]:
         low, high = interval(asked, exponents, of, error, nu, alpha)
@@ -166,6 +166,7 @@ def combined(
             low = np.where(alone | (weight == 0), low, np.minimum(low, farther[0]))
             high = np.where(alone | (weight == 0), high, np.maximum(high, farther[1]))
     low[none_left], high[none_left] = np.nan, np.nan
+    mean = asked.ranges.nearest(mean)
     drawn: Floats = sum(w * np.where(w > 0, one.replicates, 0.0) for w, one in zip(weights, found, strict=True))
     each = tuple(one.replicates for one in found)
     return LadderEstimate(mean, se, low, high, nu, rungs, means, errors, weights, effective, drawn, each)
@@ -181,7 +182,7 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
     outside = np.zeros(shape, dtype=bool)
     if asked.values is None:
         rows = asked.samples.x if asked.function is None else asked.function(asked.samples.x)
-        low, high = np.quantile(rows, [EDGE, 1 - EDGE], axis=0)
+        low, high = asked.ranges.reach(*np.quantile(rows, [EDGE, 1 - EDGE], axis=0), asked.size)
         digits = _ROUNDING * (high - low) + rounding(rows)
         outside = (table.mean < low - digits) | (table.mean > high + digits)
     far = np.zeros(len(exponents), dtype=bool)

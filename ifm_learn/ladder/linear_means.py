@@ -145,8 +145,8 @@ class LinearMeans:
         spread = np.full(count, noise if noise is not None else np.sqrt(self.residual_variance[0]))
         if not np.isfinite(spread).all():
             raise InputError(
-                "no row is left over to tell how far rows scatter; run a regime twice, or give the standard deviation "
-                "of a row as `noise`",
+                "no row is left over to tell how far rows scatter; run a regime twice, or give the standard "
+                "deviation of a row as `noise`",
                 argument="noise",
             )
         normal = rng.standard_normal((count, self.design.rank))

@@ -1,4 +1,4 @@
-"""What `ifm factors` found: what each candidate adds to held-out rows, and how often halves of the rows find it."""
+"""What `ifm factors` found: what candidates add to held-out rows, and how often halves of the rows find them."""
 
 from __future__ import annotations
 

@@ -31,6 +31,9 @@ MOST_TARGETS = 2_000
 MOST_UNLOCKING = 2**22
 """Of more candidates it is not looked at what runs would identify."""
 
+CHUNK = 16_384
+"""Candidates that are looked at together."""
+
 _LIKELY = (Status.OBSERVED, Status.IDENTIFIED)
 _LOW, _HIGH = 0.05, 0.95
 _FAR = 2.0
@@ -81,7 +84,7 @@ def answer(asked: Question, batch: int) -> Suggestions:
     beliefs = asked.chosen.beliefs
     asked.say("going through the candidates")
     pool = gather(
-        asked.spaces.targets(),
+        asked.spaces.targets(CHUNK),
         asked.allowed,
         identifier,
         asked.pending,
@@ -89,7 +92,8 @@ def answer(asked: Question, batch: int) -> Suggestions:
         repeats=asked.repeats,
         identified_only=beliefs.needs_identification,
         same=asked.same,
-        keep=asked.screen,
+        keep=max(asked.screen, batch),
+        batch=batch,
     )
     asked.say("what other runs would identify")
     unlocking = _unlocking(asked, pool.counted, max(UNLOCKING, batch), warnings)
@@ -170,7 +174,7 @@ def _rule(asked: Question, pool: Pool, drawn: _Drawn, cost: Floats, warnings: li
     if goal.kind == "refute":
         return _refuting(asked, pool, drawn, cost, warnings)
     if goal.kind == "learn":
-        noise = np.full(len(cost), _row_variance(asked) / asked.rows_of_a_run)
+        noise = np.full(len(cost), asked.chosen.beliefs.row_variance / asked.rows_of_a_run)
         running = drawn.pending if drawn.pending.shape[1] else None
         return lambda which, count: rules.learning(
             drawn.candidates[:, which], drawn.targets, count, cost[which], noise[which], running
@@ -186,6 +190,7 @@ def _rule(asked: Question, pool: Pool, drawn: _Drawn, cost: Floats, warnings: li
         return lambda which, count: rules.thompson(
             draws[:, which], best, count, cost[which], stream(asked.seed, f"thompson {asked.turn}")
         )
+    named: dict[str, Callable[[Floats, Floats, int, Floats], rules.Batch]]
     named = {"ei": rules.improvement, "quantile": rules.quantile, "mean": rules.greedy}
     rule = named[asked.acquisition or "ei"]
     return lambda which, count: rule(draws[:, which], best, count, cost[which])
@@ -200,7 +205,8 @@ def _refuting(asked: Question, pool: Pool, drawn: _Drawn, cost: Floats, warnings
     )
     if not len(joint):
         raise InputError(
-            "no candidate has a joint formula: a run of none would be told beforehand; run what `ifm plan` says first",
+            "no candidate has a joint formula: a run of none would be told beforehand; run what `ifm plan` says "
+            "first",
             argument="goal",
         )
     model = Discrepancies.of(
@@ -219,8 +225,8 @@ def _refuting(asked: Question, pool: Pool, drawn: _Drawn, cost: Floats, warnings
     bears = model.bearing
     if not bears.any():
         raise InputError(
-            "no candidate rests on an effect that the factors deny: nothing that could be run would refute them; take "
-            "other candidates",
+            "no candidate rests on an effect that the factors deny: nothing that could be run would refute them; "
+            "take other candidates",
             argument="candidates",
         )
     if model.left_out:
@@ -240,13 +246,6 @@ def _posterior(asked: Question) -> Posterior:
     beliefs = asked.chosen.beliefs
     assert isinstance(beliefs, ByFactors)
     return beliefs.posterior
-
-
-def _row_variance(asked: Question) -> float:
-    beliefs = asked.chosen.beliefs
-    if isinstance(beliefs, ByFactors):
-        return beliefs.posterior.row_variance
-    return beliefs.row_variance
 
 
 def _looks(asked: Question, identifier: Identifier, regimes: Regimes, cost: Ints) -> Floats:
@@ -291,6 +290,21 @@ def _unlocking(asked: Question, told: Counted, count: int, warnings: list[str]) 
     )
 
 
+def _gain(asked: Question, regime: Regimes) -> int:
+    """How many candidates one regime would identify."""
+    prices = ListedPrices(regime, np.ones(1, dtype=np.int64), Fraction(1))
+    several = len(asked.study.model.covers) > 1
+    found = single_regimes(
+        asked.samples.design,
+        asked.spaces.targets,
+        Candidates(asked.study.model, prices),
+        "conditional" if several else "joint",
+        count=1,
+        booked=asked.pending,
+    )
+    return sum(found.gains)
+
+
 def _offered(asked: Question) -> Candidates | None:
     """The candidates as a plan takes them, without those that are running."""
     allowed, spaces = asked.allowed, asked.spaces.test
@@ -323,11 +337,15 @@ def _suggestions(
     low, high = np.quantile(drawn.candidates[:, chosen], [_LOW, _HIGH], axis=0)
     identified = pool.identified[chosen].astype(bool)
     unlocks = np.zeros(len(chosen), dtype=np.int64)
-    others, gains, prices = Regimes.from_active([], width), (), ()
+    others = Regimes.from_active([], width)
+    gains: tuple[int, ...] = ()
+    prices: tuple[Fraction, ...] = ()
     if unlocking is not None:
         others, gains, prices = unlocking.regimes, unlocking.gains, unlocking.costs
         where = regimes.first_equal(others)
         unlocks = np.where(where >= 0, np.array([*gains, 0])[where], 0)
+        for row in np.flatnonzero(~identified & (where < 0)).tolist():  # a process has suggested these
+            unlocks[row] = _gain(asked, regimes.take(np.array([row])))
         left = _to_fill(asked, regimes, others, batch)
         regimes = Regimes.concatenate([regimes, others.take(left)])
         cost += [prices[i] for i in left.tolist()]
@@ -336,14 +354,15 @@ def _suggestions(
         nothing = np.full(len(left), np.nan)
         mean, low, high, scores = (np.concatenate([part, nothing]) for part in (mean, low, high, scores))
         rest = np.flatnonzero(others.first_equal(regimes) < 0)[:UNLOCKING]
-        others, gains, prices = (
-            others.take(rest),
-            *(tuple(part[i] for i in rest.tolist()) for part in (gains, prices)),
-        )
+        at = rest.tolist()
+        others, gains, prices = others.take(rest), tuple(gains[i] for i in at), tuple(prices[i] for i in at)
     if len(regimes) < batch:
-        warnings.append(f"{counted(len(regimes), 'regime')} of {batch} asked for: no more candidates are left")
+        alike = " at these levels" if len(asked.same) else ""
+        warnings.append(
+            f"{counted(len(regimes), 'regime')} of {batch} asked for: no more candidates are left{alike}"
+        )
     compared = asked.chosen.compared
-    left_out = {}
+    left_out: dict[str, float] = {}
     if compared is not None and len(compared.regimes):
         left_out = {
             "regimes": len(compared.regimes),
@@ -388,4 +407,5 @@ def _to_fill(asked: Question, regimes: Regimes, others: Regimes, batch: int) -> 
     if open_places <= 0 or not len(at):
         return at[:0]
     groups = group_of(Regimes.concatenate([regimes, others.take(at)]), asked.same)
-    return at[groups[len(regimes) :] == groups[0]][:open_places]
+    found: Ints = at[groups[len(regimes) :] == groups[0]][:open_places]
+    return found

@@ -1,4 +1,4 @@
-"""The candidates: which of them may be run, which have a mean, and the few of very many that are looked at closely."""
+"""The candidates: which of them may be run, which have a mean, and the few of very many to look at."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import numpy as np
 from ifm_ident import Identifier, InputError, Regimes, Status
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.planning import Candidates
-
-SCREEN = 2_000
-"""As many candidates as draws are made of, of those that look best by a linear model."""
 
 _LIKELY = (Status.OBSERVED, Status.IDENTIFIED)
 
@@ -58,11 +55,12 @@ def gather(
     identified_only: bool,
     same: Ints,
     keep: int,
+    batch: int,
 ) -> Pool:
     """Goes through candidates in chunks and keeps the `keep` best by `score`, more only while they are few.
 
     repeats: whether regimes that were run stay candidates. same: interventions that a batch has at one level; each
-    of their combinations keeps its share.
+    of their combinations keeps its share, a batch at least where that is not too many in all.
     """
     counted = Counted()
     kept = [Pool(Regimes.from_active([], pending.width), np.empty(0, np.int64), np.empty(0, np.int64))]
@@ -88,11 +86,11 @@ def gather(
         kept.append(Pool(chunk.take(at), cost[at], known.astype(np.int64)))
         held += len(at)
         if held > 4 * keep:
-            kept = [_best(_joined(kept), score, same, keep, counted)]
+            kept = [_best(_joined(kept), score, same, (keep, batch), counted)]
             held = len(kept[0].regimes)
     found = _joined(kept)
     if len(found.regimes) > keep:
-        found = _best(found, score, same, keep, counted)
+        found = _best(found, score, same, (keep, batch), counted)
     counted.scored = len(found.regimes)
     return Pool(found.regimes, found.cost, found.identified, counted)
 
@@ -104,10 +102,11 @@ def _joined(parts: list[Pool]) -> Pool:
     return Pool(regimes.take(once), cost[once], known[once])
 
 
-def _best(pool: Pool, score: Score, same: Ints, keep: int, counted: Counted) -> Pool:
+def _best(pool: Pool, score: Score, same: Ints, room: tuple[int, int], counted: Counted) -> Pool:
     looks = np.nan_to_num(score(pool.regimes, pool.cost), nan=-np.inf)
     groups = group_of(pool.regimes, same)
-    share = max(keep // (int(groups.max(initial=0)) + 1), 1)
+    (keep, batch), many = room, int(groups.max(initial=0)) + 1
+    share = max(keep // many, min(batch, max(4 * keep // many, 1)))
     order = np.lexsort((np.arange(len(looks)), -looks, groups))
     starts = np.searchsorted(groups[order], groups[order])
     at = np.sort(order[np.arange(len(order)) - starts < share])
@@ -138,7 +137,7 @@ def require_some(pool: Pool, unlocking: int) -> None:
     ]
     words = ", ".join(f"{n:,} {what}" for n, what in reasons if n)
     raise InputError(
-        f"of {told.candidates:,} candidates none is left: {words or 'there are none'}; allow more of them, or take "
-        "other candidates",
+        f"of {told.candidates:,} candidates none is left: {words or 'there are none'}; allow more of them, or "
+        "take other candidates",
         argument="candidates",
     )

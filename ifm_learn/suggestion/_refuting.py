@@ -17,7 +17,7 @@ from ifm_ident import Model, Regimes
 from ifm_ident.arrays import Floats
 from ifm_ident.design import Active
 from ifm_learn.ladder.linear_means import LinearMeans
-from ifm_learn.suggestion.acquisition import Batch, conditioned, first, per
+from ifm_learn.suggestion.acquisition import Batch, conditioned, first
 
 LEVEL = 0.05
 MOST_INTERACTIONS = 2_000
@@ -31,7 +31,8 @@ def denied(
     """Which joint effects that no factor allows each regime holds, shape (r, effects), and their columns.
 
     An effect is of a level whose intervention is in no factor, of two levels off baseline whose interventions
-    share none, or of three where each two share one and no factor holds all. With `known` columns others are left out.
+    share none, or of three where each two share one and no factor holds all. With `known` columns others are
+    left out.
 
     >>> from ifm_ident import Factor, Intervention
     >>> bits = tuple(Intervention(name, (0, 1)) for name in "ABC")
@@ -157,13 +158,17 @@ class Discrepancies:
 
     def batch(self, count: int, cost: Floats) -> Batch:
         """One after the other the run whose test has most power, for its cost; the score is that power."""
-        now, taken, scores = self, [], []
+        inner, variance = self.inner.copy(), self.variance
+        taken: list[int] = []
+        scores = []
         free = np.ones(len(self.noise), dtype=bool)
         for _ in range(min(count, len(free))):
-            score = power(now.variance, now.noise)
-            one = first(per(score, cost), now.variance, free)
+            score = power(variance, self.noise)
+            one = first(score, cost, variance, free)
             taken.append(one)
             scores.append(float(score[one]))
             free[one] = False
-            now = now.after(one)
+            moved, size = inner @ self.loads[one], float(variance[one] + self.noise[one])
+            variance = np.maximum(variance - (self.loads @ moved) ** 2 / size, 0)
+            inner -= np.outer(moved, moved) / size
         return Batch(np.array(taken, dtype=np.int64), np.array(scores), float(np.sum(scores)))

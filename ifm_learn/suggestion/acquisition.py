@@ -20,7 +20,7 @@ QUANTILE = 0.9
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Candidates in the order chosen, the score of each when it was chosen, and what the batch is worth together."""
+    """Candidates in the order chosen, the score of each at that time, and what the batch is worth together."""
 
     chosen: Ints
     scores: Floats
@@ -44,7 +44,7 @@ def improvement(draws: Floats, best: Floats, count: int, cost: Floats) -> Batch:
     free = np.ones(draws.shape[1], dtype=bool)
     for _ in range(min(count, draws.shape[1])):
         gain = np.maximum(draws - reached[:, None], 0).mean(axis=0)
-        one = first(per(gain, cost), mean, free)
+        one = first(gain, cost, mean, free)
         taken.append(one)
         scores.append(float(gain[one]))
         free[one] = False
@@ -67,8 +67,7 @@ def thompson(draws: Floats, best: Floats, count: int, cost: Floats, rng: np.rand
     free = np.ones(draws.shape[1], dtype=bool)
     taken: list[int] = []
     for b in order[:count].tolist():
-        worth = per(np.maximum(draws[b] - best[b], 0), cost) if np.ptp(cost) else draws[b]
-        one = first(worth, draws[b], free)
+        one = first(np.maximum(draws[b] - best[b], 0), cost, draws[b], free)
         taken.append(one)
         free[one] = False
     reached = np.maximum(best, draws[:, taken].max(axis=1)) if taken else best
@@ -76,7 +75,7 @@ def thompson(draws: Floats, best: Floats, count: int, cost: Floats, rng: np.rand
 
 
 def quantile(draws: Floats, best: Floats, count: int, cost: Floats, at: float = QUANTILE) -> Batch:
-    """The candidates whose upper quantile is most above the best mean so far, for their cost; scores are quantiles.
+    """The candidates whose upper quantile is most above the best mean so far, for their cost; the score is it.
 
     >>> quantile(np.array([[0.0, 1.0], [1.0, 1.2]]), np.zeros(2), 1, np.ones(2)).chosen.tolist()
     [1]
@@ -90,15 +89,16 @@ def greedy(draws: Floats, best: Floats, count: int, cost: Floats) -> Batch:
 
 
 def _upper(draws: Floats, best: Floats, score: Floats, count: int, cost: Floats) -> Batch:
-    worth = per(np.maximum(score - best.mean(), 0), cost) if np.ptp(cost) else score
-    taken = ranked(worth, score)[:count]
+    taken = ranked(np.maximum(score - best.mean(), 0), cost, score)[:count]
     reached = np.maximum(best, draws[:, taken].max(axis=1)) if len(taken) else best
     return Batch(taken, score[taken], float((reached - best).mean()))
 
 
 def passing(draws: Floats, threshold: float, count: int, cost: Floats) -> Batch:
-    """The candidates most likely to have a mean of the threshold or more, for their cost; the score is that
-    probability. Of candidates equally likely the one whose mean is farther on, in its standard deviations, is first.
+    """The candidates most likely to have a mean of the threshold or more, for their cost.
+
+    The score is that probability. Of candidates equally likely the one whose mean is farther on, in its standard
+    deviations, is first.
 
     >>> found = passing(np.array([[0.0, 1.0], [1.0, 1.2]]), 0.9, 2, np.ones(2))
     >>> found.chosen.tolist(), found.scores.tolist()
@@ -106,7 +106,7 @@ def passing(draws: Floats, threshold: float, count: int, cost: Floats) -> Batch:
     """
     share = (draws >= threshold).mean(axis=0)
     spread = np.maximum(draws.std(axis=0), 1e-300)
-    taken = ranked(per(share, cost), (draws.mean(axis=0) - threshold) / spread)[:count]
+    taken = ranked(share, cost, (draws.mean(axis=0) - threshold) / spread)[:count]
     return Batch(taken, share[taken], float(share[taken].sum()))
 
 
@@ -116,8 +116,8 @@ def learning(
     """One after the other the run after which the mean variance over targets is least, for its cost.
 
     draws, targets, pending: of candidates, of the regimes to learn of, and of runs under way, each (draws, .);
-    noise: the variance of the mean of a run, shape (candidates,). By Gaussian conditioning on the covariance of the
-    draws; the score is the drop of the mean variance.
+    noise: the variance of the mean of a run, shape (candidates,). By Gaussian conditioning on the covariance of
+    the draws; the score is the drop of the mean variance.
 
     >>> rng = np.random.default_rng(0)
     >>> a, b = rng.normal(size=(2, 1000, 1))
@@ -135,7 +135,7 @@ def learning(
     for _ in range(min(count, draws.shape[1])):
         total = np.maximum(variance, 0) + noise
         gain = (cross**2).mean(axis=1) / np.maximum(total, 1e-300)
-        one = first(per(gain, cost), variance, free)
+        one = first(gain, cost, variance, free)
         taken.append(one)
         scores.append(float(gain[one]))
         free[one] = False
@@ -176,16 +176,20 @@ def per(score: Floats, cost: Floats) -> Floats:
     return found
 
 
-def ranked(score: Floats, then: Floats) -> Ints:
-    """The places of scores, highest first; ties by `then`, then in order."""
-    return np.lexsort((np.arange(len(score)), -then, -score)).astype(np.int64)
+def ranked(score: Floats, cost: Floats, then: Floats) -> Ints:
+    """Places by what scores, not negative, give for their costs, most first; ties by score, by `then`, in order.
+
+    >>> ranked(np.array([0.0, 1.0, 2.0, 2.0]), np.array([0.0, 0.0, 0.0, 1.0]), np.zeros(4)).tolist()
+    [2, 1, 3, 0]
+    """
+    found: Ints = np.lexsort((np.arange(len(score)), -then, -score, -per(score, cost))).astype(np.int64)
+    return found
 
 
-def first(score: Floats, then: Floats, free: NDArray[np.bool_]) -> int:
-    """The place of the highest score among those that are free."""
+def first(score: Floats, cost: Floats, then: Floats, free: NDArray[np.bool_]) -> int:
+    """The first of `ranked` among those that are free."""
     places = np.flatnonzero(free)
-    top = places[score[places] == score[places].max()]
-    return int(top[np.argmax(then[top])])
+    return int(places[ranked(score[places], cost[places], then[places])[0]])
 
 
 Chooser = Callable[[Ints, int], Batch]

@@ -38,6 +38,10 @@ class Beliefs(Protocol):
     def needs_identification(self) -> bool:
         """Whether only identified regimes have a mean."""
 
+    @property
+    def row_variance(self) -> float:
+        """The variance of a row within its regime."""
+
 
 @dataclass(frozen=True, eq=False)
 class ByFactors:
@@ -50,9 +54,14 @@ class ByFactors:
         """By least squares, of jointly identified regimes; InputError for others."""
         linear = self.posterior.linear
         spread = self.posterior.coefficients - self.posterior.coefficients.mean(axis=0)
-        root = np.linalg.qr(spread / np.sqrt(len(spread)), mode="r")
         rows = linear.design.rows(regimes)
-        return linear.means(regimes)[:, 0], np.sqrt(np.square(rows @ root.T).sum(axis=1))
+        variance = rows.multiply(rows @ (spread.T @ spread / len(spread))).sum(axis=1)
+        return linear.means(regimes)[:, 0], np.sqrt(np.maximum(np.asarray(variance).ravel(), 0))
+
+    @property
+    def row_variance(self) -> float:
+        """Of the rows within their regimes."""
+        return self.posterior.row_variance
 
     def draws(self, regimes: Regimes) -> Floats:
         """By the ladder."""
@@ -96,11 +105,11 @@ class LeftOut:
 
     @property
     def prefers_process(self) -> bool:
-        """Whether the factors err more than the process does."""
+        """Whether the factors' squared errors are larger by more than a standard error of the difference."""
         if len(self.regimes) < FEWEST:
             return False
-        by_factors, by_process = self.errors
-        return by_factors > by_process
+        more = self.factors**2 - self.process**2
+        return bool(more.mean() > more.std(ddof=1) / np.sqrt(len(more)))
 
 
 @one_thread()
@@ -167,7 +176,8 @@ def choose_beliefs(
     if model == "factors":
         assert posterior is not None
         return Chosen(ByFactors(posterior), "factors", "the factors, as asked", None)
-    process, scatter, why = None, 0.0, ""
+    process: Process | None = None
+    scatter, why = 0.0, ""
     if samples.design.model.has_bases:
         why = "levels with values have no process here"
     elif len(samples.present) > MOST_REGIMES:

@@ -12,10 +12,11 @@ from ifm_ident.arrays import Floats
 
 
 def ensemble_model(draws: Floats) -> Any:
-    """A BoTorch `EnsembleModel` whose members are the draws, shape (draws, candidates), of finitely many candidates.
+    """A BoTorch `EnsembleModel` whose members are the draws of finitely many candidates.
 
-    A point is the number of a candidate: a tensor of shape (..., q, 1). Raises ImportError, naming the package,
-    where BoTorch is not installed, and InputError for draws of another shape.
+    draws: shape (draws, candidates). A point is the number of a candidate: a tensor of shape (..., q, 1).
+    Raises ImportError, naming the package, where BoTorch is not installed, and InputError for draws of another
+    shape.
     """
     if np.ndim(draws) != 2 or not np.isfinite(draws).all():
         raise InputError(f"draws are finite, shape (draws, candidates); got shape {np.shape(draws)}")

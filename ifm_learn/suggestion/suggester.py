@@ -10,7 +10,6 @@ from typing import get_args
 import numpy as np
 
 from ifm_ident import Design, InputError, Regimes, Study
-from ifm_ident.arrays import Ints
 from ifm_ident.errors import nearest
 from ifm_ident.planning import AddedUp, Candidates, Listed, OneEach
 from ifm_ident.study import data_regimes, read_regimes, table_of
@@ -20,10 +19,15 @@ from ifm_learn.ladder.rungs import check_energy
 from ifm_learn.randomness import checked_seed, one_thread
 from ifm_learn.suggestion._asked import Question, answer
 from ifm_learn.suggestion._goals import Acquisition, Goal, checked_acquisition
-from ifm_learn.suggestion._pool import SCREEN
 from ifm_learn.suggestion._rows import samples_of, together
 from ifm_learn.suggestion.beliefs import Chosen, ModelName, choose_beliefs
 from ifm_learn.suggestion.suggestions import Suggestions
+
+SCREEN = 2_000
+"""As many candidates as draws are made of, of those that look best by a linear model."""
+
+MOST = 10_000
+"""Larger batches, and draws of more candidates, are refused: their covariance would fill the memory."""
 
 ACQUISITIONS = get_args(Acquisition)
 Say = Callable[[str], None]
@@ -85,7 +89,8 @@ class Suggester:
         test regimes where these are too many to go through), targets the study's test regimes. cost: a table of
         costs. pending: a table of regimes that are running. same: interventions at one level within a batch.
         repeats: whether regimes that were run are candidates; by default for `learn` only. model: `factors`,
-        `process` (a Gaussian process), or `auto`, which of them errs less at regimes left out. energy, time_limit:
+        `process` (a Gaussian process), or `auto`, the factors unless these err clearly more at
+        regimes left out. energy, time_limit:
         as of `estimate_study`. noise: the standard deviation of a row, where it is known. rows: of a run, by
         default the median over training regimes. interaction: for `refute`, how large effects that the factors
         deny might be, in standard deviations of a row. screen: of how many candidates draws are made.
@@ -107,6 +112,10 @@ class Suggester:
         for name, value in {"noise": noise, "rows": rows, "interaction": interaction, "screen": screen}.items():
             if value is not None and not (0 < value < np.inf):
                 raise InputError(f"{name} is a finite number above 0, got {value!r}", argument=name)
+        if int(screen) > MOST:
+            raise InputError(
+                f"screen is at most {MOST:,}, got {screen:,}: draws of more are too many", argument="screen"
+            )
         self.model: ModelName = "factors" if self.goal.kind == "refute" else model
         self.energy, self.noise, self.rows, self.interaction = (
             check_energy(energy),
@@ -125,7 +134,7 @@ class Suggester:
         self.notes: list[str] = []
         self._spaces = self._spaces_of(candidates)
         self._targets = study.with_test(targets, "targets") if targets else study
-        self._prices: Prices = study.prices(cost)  # type: ignore[assignment]
+        self._prices = study.prices(cost)
         self._forbidden = study.with_test(forbid, "forbid").test if forbid else ()
         for name in (same,) if isinstance(same, str) else same:
             if name not in study.model.position:
@@ -148,8 +157,8 @@ class Suggester:
 
         Raises InputError where no candidate is left, or nothing can be fitted.
         """
-        if not isinstance(batch, (int, np.integer)) or isinstance(batch, bool) or batch < 1:
-            raise InputError(f"a batch is a whole number of 1 or more, got {batch!r}", argument="batch")
+        if not isinstance(batch, (int, np.integer)) or isinstance(batch, bool) or not 1 <= batch <= MOST:
+            raise InputError(f"a batch is a whole number from 1 to {MOST:,}, got {batch!r}", argument="batch")
         with one_thread():
             found = answer(self._question(), int(batch))
         self.pending = Regimes.concatenate([self.pending, found.regimes])
@@ -207,7 +216,8 @@ class Suggester:
             if "too many" not in str(error):
                 raise
             self.notes.append(
-                "all regimes are too many to go through: candidates are the study's test regimes (`candidates` names others)"
+                "all regimes are too many to go through: candidates are the study's test regimes "
+                "(`candidates` names others)"
             )
             return self.study
         return every

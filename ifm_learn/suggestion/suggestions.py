@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 class Suggestions(Tabular):
     """The batch, in the order chosen, with what would become identified by other runs.
 
-    regimes: the batch. score: by the rule, in its own units, shape (r,); mean, low, high: of the outcome, by draws;
-    all nan where a regime is not identified and has none. cost: exact. identified: shape (r,); unlocks: how many
-    candidates would become identified if the regime were run, shape (r,). unlocking: regimes that are not
-    identified and unlock most, with `unlocking_counts` and `unlocking_costs`. rule: the acquisition, or the goal.
-    answered: which model answered, in a word and in words; models: its parts with weights; left_out: errors at
-    regimes left out. counted: what became of the candidates. draws: how many there were.
+    regimes: the batch. score: by the rule, in its own units, shape (r,); mean, low, high: of the outcome, by
+    draws; all nan where a regime is not identified and has none. cost: exact. identified: shape (r,); unlocks:
+    how many candidates would become identified if the regime were run, shape (r,). unlocking: regimes that are
+    not identified and unlock most, with `unlocking_counts` and `unlocking_costs`. rule: the acquisition, or the
+    goal. answered: which model answered, in a word and in words; models: its parts with weights; left_out:
+    errors at regimes left out. counted: what became of the candidates. draws: how many there were.
     """
 
     name: str

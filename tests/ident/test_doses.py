@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -323,3 +324,17 @@ def test_lines_with_formulas_say_their_size_where_levels_have_values() -> None:
     study = Study.from_dict(named)
     assert "sum|q|" not in str(study.identify()[0])
     assert not any("sum|q|" in line for line in text_lines(study, implications(Identifier(study.design))))
+
+
+def test_a_plan_spreads_levels_instead_of_taking_the_nearest() -> None:
+    spec = {"levels": [0, 1, 2, 3, 4, 5], "basis": {"poly": 2}}
+    mapping = {
+        "interventions": {"a": spec, "b": spec}, "factors": [{"sigma": ["a", "b"]}], "train": [{}], "test": "all",
+    }  # fmt: skip
+    study = Study.from_dict(mapping)
+    planned = study.plan()
+    assert (planned.cost, planned.optimal) == (8, True)
+    grown = replace(study, design=planned.augmented)
+    sizes = [answer.formula.size for answer in grown.identify() if answer.formula is not None]
+    # Lagrange's polynomials through 0, 2, 5 add up to at most 7/5 in size, at 3 and 4; through 0, 1, 2 to 31, at 5
+    assert max(sizes) == Fraction(7, 5) ** 2

@@ -13,6 +13,7 @@ import pytest
 from scipy.stats import norm
 
 from ifm_ident import InputError, Regimes, Study
+from ifm_ident.arrays import Floats
 from ifm_learn import Suggester
 from ifm_learn.data.samples import Samples
 from ifm_learn.estimation.posterior import Posterior
@@ -30,14 +31,14 @@ ONES = np.ones(6)
 
 
 @pytest.fixture(scope="module")
-def draws() -> np.ndarray:
+def draws() -> Floats:
     """200,000 normal draws of six correlated means."""
     rng = np.random.default_rng(5)
     root = rng.normal(size=(6, 6)) * 0.5
     return rng.normal(size=(200_000, 6)) @ root + np.array([0.0, 0.2, 0.4, -0.5, 0.1, 0.3])
 
 
-def test_expected_improvement_is_the_closed_form_of_normal_means(draws: np.ndarray) -> None:
+def test_expected_improvement_is_the_closed_form_of_normal_means(draws: Floats) -> None:
     best = 0.5
     mean, sd = draws.mean(axis=0), draws.std(axis=0)
     z = (mean - best) / sd
@@ -47,7 +48,7 @@ def test_expected_improvement_is_the_closed_form_of_normal_means(draws: np.ndarr
     assert found.scores[0] == pytest.approx(expected.max(), rel=0.02)
 
 
-def test_a_batch_of_improvements_is_the_greedy_choice_of_joint_ones(draws: np.ndarray) -> None:
+def test_a_batch_of_improvements_is_the_greedy_choice_of_joint_ones(draws: Floats) -> None:
     some = draws[:2_000]
     found = rules.improvement(some, np.zeros(2_000), 3, ONES)
     taken: list[int] = []
@@ -58,14 +59,14 @@ def test_a_batch_of_improvements_is_the_greedy_choice_of_joint_ones(draws: np.nd
     assert found.worth == pytest.approx(np.maximum(some[:, taken].max(axis=1), 0).mean())
 
 
-def test_probabilities_of_passing_are_normal_tails(draws: np.ndarray) -> None:
+def test_probabilities_of_passing_are_normal_tails(draws: Floats) -> None:
     found = rules.passing(draws, 0.6, 6, ONES)
     expected = norm.sf((0.6 - draws.mean(axis=0)) / draws.std(axis=0))
     assert found.scores == pytest.approx(expected[found.chosen], abs=0.01)
     assert (np.diff(found.scores) <= 0).all()
 
 
-def test_thompson_draws_the_best_of_draws(draws: np.ndarray) -> None:
+def test_thompson_draws_the_best_of_draws(draws: Floats) -> None:
     some = draws[:5_000]
     first = [
         int(rules.thompson(some, np.zeros(5_000), 1, ONES, np.random.default_rng(i)).chosen[0])
@@ -101,7 +102,23 @@ def test_learning_is_the_conditional_variance_by_brute_force() -> None:
     assert tuple(found.chosen.tolist()) == taken
 
 
-def test_costs_divide_scores_and_what_is_free_comes_first(draws: np.ndarray) -> None:
+def test_where_everything_is_free_scores_alone_rank(draws: Floats) -> None:
+    best = np.zeros(len(draws))
+    paid, free = (rules.improvement(draws, best, 6, cost).chosen.tolist() for cost in (ONES, 0 * ONES))
+    assert paid == free
+
+
+def test_refuting_in_steps_is_refuting_anew() -> None:
+    rng = np.random.default_rng(2)
+    root = rng.normal(size=(4, 4))
+    found = Discrepancies(rng.normal(size=(6, 4)), root @ root.T, np.full(6, 0.5), 0)
+    batch, now = found.batch(3, ONES), found
+    for place, score in zip(batch.chosen.tolist(), batch.scores.tolist(), strict=True):
+        assert score == pytest.approx(power(now.variance, now.noise)[place])
+        now = now.after(place)
+
+
+def test_costs_divide_scores_and_what_is_free_comes_first(draws: Floats) -> None:
     best = np.zeros(len(draws))
     gain = np.maximum(draws, 0).mean(axis=0)
     cost = np.array([1.0, 5.0, 10.0, 0.1, 2.0, 1.0])
@@ -109,8 +126,8 @@ def test_costs_divide_scores_and_what_is_free_comes_first(draws: np.ndarray) -> 
     cost[4] = 0.0
     assert rules.improvement(draws, best, 1, cost).chosen[0] == 4
     assert rules.passing(draws, 0.5, 1, cost).chosen[0] == 4
-    for rule in (rules.quantile, rules.greedy):
-        assert rule(draws, best, 1, cost).chosen[0] == 4
+    assert rules.quantile(draws, best, 1, cost).chosen[0] == 4
+    assert rules.greedy(draws, best, 1, cost).chosen[0] == 4
 
 
 def posterior_of(n: int, **more: Any) -> tuple[Posterior, Samples]:
@@ -295,7 +312,21 @@ def test_regimes_that_are_not_identified_have_no_score_but_what_they_unlock() ->
         more = pairs([*train, found.names()[row]])
         now = [one.status.word for one in more.identify()]
         assert found.unlocks[row] == sum(word != "not_identified" for word in now) - 5
-    assert [entry["interval"] for entry in json.loads("\n".join(json_lines(found)))["results"]][1:] == [None, None]
+    assert [entry["interval"] for entry in json.loads("\n".join(json_lines(found)))["results"]][1:] == [None] * 3
+
+
+def test_a_process_scores_all_and_says_what_they_unlock() -> None:
+    train = ["000", "100", "010", "001"]
+    found = Suggester(pairs(train), few(train), model="process").ask(4)
+    assert np.isfinite(found.score).all()
+    assert sorted(found.names()) == ["011", "101", "110", "111"]
+    assert dict(zip(found.names(), found.unlocks.tolist(), strict=True)) == {
+        "101": 0,
+        "110": 1,
+        "011": 1,
+        "111": 1,
+    }
+    assert found.identified.tolist() == [name == "101" for name in found.names()]
 
 
 def test_factors_that_err_more_give_way_to_a_process() -> None:
@@ -348,6 +379,7 @@ TABLE = {"A": [0, 0, 0, 1, 1, 1], "u": [0.0, 0.1, 0.3, 1, 1.2, 1.3], "v": [1, 2,
         ({"goal": "refute", "repeats": True}, "refutes no factor"),
         ({"noise": -1.0}, "noise is a finite number above 0"),
         ({"noise": float("nan")}, "noise is a finite number above 0"),
+        ({"screen": 10**9}, "screen is at most 10,000"),
         ({"rows": 0}, "rows is a finite number above 0"),
         ({"same": ["E"]}, "unknown intervention 'E'"),
         ({"seed": -1}, "a seed is a whole number"),
@@ -372,7 +404,7 @@ def test_refusals_of_data_and_outcomes(tmp_path: Path) -> None:
     (tmp_path / "cost.csv").write_text("intervention,cost\nA,-1\n")
     with pytest.raises(InputError, match="the cost -1 is negative"):
         Suggester(study(), rows(SINGLES), cost=tmp_path / "cost.csv")
-    for batch in (0, -1, 1.5, True):
+    for batch in (0, -1, 1.5, True, 10**9):
         with pytest.raises(InputError, match="a batch is a whole number"):
             Suggester(study(), rows(SINGLES)).ask(batch)  # type: ignore[arg-type]
     dose = {"interventions": {"d": {"levels": [0, 1, 2], "basis": {"poly": 1}}}, "factors": [{"sigma": ["d"]}]}

@@ -281,7 +281,7 @@ class _Composer:
 def list_under(text: str, key: str, file: str) -> tuple[int, int, int, bool, list[tuple[int, int]]]:
     """Where the list under a key of the top level stands in a YAML or JSON text that is a study.
 
-    Its begin, end and column, whether it is in brackets, and the begin and end of each item, as places in the text.
+    Its begin, end and column, whether it is in brackets, and the begin and end of each item: places in the text.
     Raises InputError where the list is an alias, or there is none.
 
     >>> list_under("a: 1\\nb:\\n  - x  # one\\n  - {y: 2}\\n", "b", "s.yaml")
