@@ -214,7 +214,8 @@ class RungMeans:
 
     mean, se: shape (r, k); replicates: of the refits, shape (replicates, r, k); effective: pooled rows behind each
     regime, shape (r,); by_weights: whether it needs them. misses: for every function whether the rung fails to
-    give back a regime that was run, shape (k,). freedom: degrees of freedom of its own where its errors are exact.
+    give back a regime that was run, shape (k,). freedom: degrees of freedom of its own where its errors are exact,
+    one for all regimes or shape (r,).
     """
 
     mean: Floats
@@ -223,7 +224,7 @@ class RungMeans:
     effective: Floats
     by_weights: bool
     misses: NDArray[np.bool_]
-    freedom: float | None
+    freedom: float | Floats | None
 
 
 def rung_means(
