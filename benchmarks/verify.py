@@ -1,8 +1,8 @@
 """What `ifm verify` costs where every regime has a proof of its own: does it grow with the file alone?
 
 Run `python benchmarks/verify.py -o benchmarks` (a minute). Two interventions of 331 levels, each of which was
-measured alone. Refusals: one factor over both, so that every pair of levels is refused by its own kernel. Formulas: a
-factor for each, so that every pair has its own formula. CPU seconds of one process, reading included.
+measured alone. Refusals: one factor over both, so that every pair of levels is refused by its own kernel.
+Formulas: a factor for each, so that every pair has its own formula. CPU seconds of one process, reading included.
 """
 
 from __future__ import annotations

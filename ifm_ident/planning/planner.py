@@ -41,8 +41,8 @@ class Plan(Tabular):
     limited: some targets are left out only because of `max_add`. unreachable: the targets that the plan does not
     identify, in their order. samples: one number for each added regime, then for each booked one; None without a
     budget. squares: for the same regimes the sum over identified targets of their squared exponents. notation: how
-    regimes are written when the plan is shown. notes: what a reader should know of how targets, forbidden and booked
-    regimes were read from tables.
+    regimes are written when the plan is shown. notes: what a reader should know of how targets, forbidden and
+    booked regimes were read from tables.
     """
 
     design: Design
