@@ -132,3 +132,46 @@ def wide(n: int, rng: np.random.Generator, variables: int = 5, interventions: in
     asked = Regimes.from_active([tuple((k, 1) for k in active) for active in doubles], d)
     samples = Samples(study.design, np.repeat(np.arange(d + 1), sizes), x, y)
     return Truth(samples, asked, np.array(means)[:, None], 0)
+
+
+RATES = {
+    "rarer shares": ("share", (-1.2, -1.0)),
+    "shares of three": ("share", (0.9, 0.7, -0.8)),
+    "fewer counts": ("count", (-0.8, -0.7)),
+    "clumped counts": ("clumped", (-0.7, -0.5)),
+}
+"""Of one variable near the end of its range: its law, and what each intervention adds to the parameter."""
+
+SHARES, COUNTS = (0.02, 0.05, 0.2, 0.5), (0.1, 1.0, 5.0)
+
+
+def rates(kind: str, base: float, n: int, rng: np.random.Generator) -> Truth:
+    """A share or the mean of counts that is `base` at ctrl; ctrl and single interventions run, n rows each.
+
+    clumped: negative binomial of size 1. Combinations of two or more are asked about besides those run.
+    """
+    law, steps = RATES[kind]
+    d = len(steps)
+    names = "ABC"[:d]
+    codes = np.array(sorted(itertools.product((0, 1), repeat=d), key=lambda row: (sum(row), [-v for v in row])))
+    odds = base if law == "count" else base / (1 - base if law == "share" else 1 + base)
+    theta = np.log(odds) + codes @ np.array(steps)
+    if law == "share":
+        means = 1 / (1 + np.exp(-theta))
+    else:
+        means = np.exp(theta) if law == "count" else 1 / np.expm1(-theta)
+    drawn = means[: d + 1, None]
+    if law == "share":
+        x = rng.random((d + 1, n)) < drawn
+    else:
+        x = rng.poisson(drawn * (rng.standard_exponential((d + 1, n)) if law == "clumped" else 1.0), (d + 1, n))
+    study = Study.from_dict(
+        {
+            "interventions": {name: [0, 1] for name in names},
+            "variables": ["x"],
+            "factors": [{"sigma": [name]} for name in names],
+            "train": ["".join(map(str, row)) for row in codes[: d + 1]],
+        }
+    )
+    samples = Samples(study.design, np.repeat(np.arange(d + 1), n), x.reshape(-1, 1).astype(float))
+    return Truth(samples, Regimes.from_codes(codes), means[:, None], d + 1)

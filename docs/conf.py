@@ -23,9 +23,22 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
     "command_help",
+    "explorer",
     "native_mathml",
     "plain_docstrings",
 ]
+# Names of other packages become links where their inventories can be fetched; the build itself needs no network.
+if os.environ.get("IFM_DOCS_ONLINE"):
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "scipy": ("https://docs.scipy.org/doc/scipy", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+        "pandas": ("https://pandas.pydata.org/docs", None),
+        "networkx": ("https://networkx.org/documentation/stable", None),
+        "anndata": ("https://anndata.readthedocs.io/en/stable", None),
+    }
 exclude_patterns = ["_build", "images/*.md"]
 root_doc = "index"
 needs_sphinx = "8.0"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ifm_ident.limits import Limits
     from ifm_ident.solve.identifier import Identifier, identify
     from ifm_ident.solve.level_sets import LevelSet, identified_levels
+    from ifm_ident.study.first_study import FirstStudy, first_study
     from ifm_ident.study.study import Study, load
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Criterion",
     "Design",
     "Factor",
+    "FirstStudy",
     "Formula",
     "Identification",
     "Identifier",
@@ -55,6 +57,7 @@ __all__ = [
     "Status",
     "Study",
     "Terms",
+    "first_study",
     "identified_levels",
     "identify",
     "load",
@@ -66,6 +69,7 @@ _HOMES = {
     "Criterion": "ifm_ident.answer.identification",
     "Design": "ifm_ident.design.design",
     "Factor": "ifm_ident.design.model",
+    "FirstStudy": "ifm_ident.study.first_study",
     "Formula": "ifm_ident.answer.formula",
     "Identification": "ifm_ident.answer.identification",
     "Identifier": "ifm_ident.solve.identifier",
@@ -82,6 +86,7 @@ _HOMES = {
     "Status": "ifm_ident.answer.identification",
     "Study": "ifm_ident.study.study",
     "Terms": "ifm_ident.answer.identification",
+    "first_study": "ifm_ident.study.first_study",
     "identified_levels": "ifm_ident.solve.level_sets",
     "identify": "ifm_ident.solve.identifier",
     "load": "ifm_ident.study.study",

@@ -34,7 +34,7 @@ FLOORS = {
         results
         parts
         show verification
-        plots
+        explore plots
         report
         commands
         _views cli
@@ -51,7 +51,9 @@ FLOORS = {
         outcome
         conformal
         falsification
+        factors
         estimation
+        suggestion
         simulate
         experiments
         plots

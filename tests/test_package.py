@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import zipfile
 from pathlib import Path
+
+import yaml
 
 from tests.scripts import loaded
 
@@ -49,3 +53,23 @@ def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     assert list(PACKAGE.faults_of_builds(*folders)) == []
     (folders[1] / "a.whl").write_bytes(b"other")
     assert "differently" in " ".join(PACKAGE.faults_of_builds(*folders))
+
+
+def test_what_cites_and_packs_the_project_agrees_with_it() -> None:
+    project = PACKAGE.PROJECT["project"]
+    recipe = (ROOT / "conda" / "meta.yaml").read_text()
+    assert f'version = "{project["version"]}"' in recipe
+    plain = yaml.safe_load(re.sub(r"\{%.*%\}|\{\{.*?\}\}", "", recipe))
+    run = [one.replace(" ", "") for one in plain["requirements"]["run"]]
+    assert run == [f"python{project['requires-python']}", *project["dependencies"]]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == project["version"]
+    assert json.loads((ROOT / ".zenodo.json").read_text())["license"] == project["license"]
+
+
+def test_the_paper_cites_what_its_bibliography_has() -> None:
+    paper = (ROOT / "paper" / "paper.md").read_text()
+    known = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "paper" / "paper.bib").read_text(), re.MULTILINE))
+    assert set(re.findall(r"@(\w+)", paper)) == known
+    body = paper.split("---", 2)[2]
+    assert 750 <= len(body.split()) <= 1_050
+    assert "# Statement of need" in body

@@ -45,6 +45,17 @@ def exponent_text(value: Fraction) -> str:
     return above if value.denominator == 1 else f"{above}/{integer_text(value.denominator)}"
 
 
+def size_text(size: Fraction) -> str:
+    """sum|q| for people: whole, or to four digits.
+
+    >>> size_text(Fraction(27)), size_text(Fraction(31, 9)), size_text(Fraction(5, 4))
+    ('27', '3.444', '1.25')
+    """
+    if size.denominator == 1:
+        return integer_text(size.numerator)
+    return f"{float(size):.4g}"
+
+
 def parse_integer(text: str) -> int:
     """The integer that a decimal text holds: an optional minus sign and ASCII digits, at most the limit `digits`.
 

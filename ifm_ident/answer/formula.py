@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ifm_ident.answer.exact_text import size_text
 from ifm_ident.answer.product import density_text, product_latex, product_text
 from ifm_ident.errors import InputError
 
@@ -22,6 +23,15 @@ RegimeText = Callable[[int], str]
 
 _SHOWN = 40
 _LONGEST = 200
+
+
+def size_note(formula: Formula, shown: bool) -> str:
+    """sum|q| as it follows a formula in a line of text, where it is shown.
+
+    >>> size_note(Formula.of({0: 3, 1: -2}), shown=True), size_note(Formula.of({0: 3, 1: -2}), shown=False)
+    ('  sum|q| = 5', '')
+    """
+    return f"  sum|q| = {size_text(formula.size)}" if shown else ""
 
 
 def _default_name(train: int) -> str:
@@ -78,6 +88,15 @@ class Formula:
     def exponents(self) -> dict[int, Fraction]:
         """Training index to exponent, in canonical order."""
         return dict(self.terms)
+
+    @property
+    def size(self) -> Fraction:
+        """sum|q|, by how much the formula magnifies errors of the log-densities in it (docs/theory/doses.md).
+
+        >>> Formula.of({0: Fraction(3, 2), 1: Fraction(-1, 2)}).size
+        Fraction(2, 1)
+        """
+        return sum((abs(q) for _, q in self.terms), Fraction(0))
 
     def __mul__(self, other: Formula) -> Formula:
         total = self.exponents

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ifm_ident.answer.certificate import KernelCertificate, NotIdentifiableError
 from ifm_ident.answer.conditional_formula import ConditionalFormula
-from ifm_ident.answer.formula import Formula
+from ifm_ident.answer.formula import Formula, size_note
 from ifm_ident.answer.product import density_text, latex_power
 from ifm_ident.arrays import Ints, Ragged
 from ifm_ident.design.design import Design
@@ -275,11 +275,20 @@ class Answer(Shown):
         if self.status == Status.OBSERVED:
             return f"{head} is observed"
         if self.formula is not None:
-            return f"{head} ∝ {self.formula}"
+            return f"{head} ∝ {self.formula}{self.size_note(self.formula)}"
         if self.conditionals:
-            return "\n".join(f"{head}, {v} given the rest: ∝ {f}" for v, f in self.conditionals.items())
+            return "\n".join(
+                f"{head}, {v} given the rest: ∝ {f}{self.size_note(f)}" for v, f in self.conditionals.items()
+            )
         text = f"{head} is {self.status.word.replace('_', ' ')}"
-        return text if self.partial is None else f"{text}; {self.partial.words}:\n{self.partial}"
+        if self.partial is None:
+            return text
+        lines = (f"{v} given the rest: ∝ {f}{self.size_note(f)}" for v, f in self.partial.formulas)
+        return "\n".join([f"{text}; {self.partial.words}:", *lines])
+
+    def size_note(self, formula: Formula) -> str:
+        """What follows a formula of this regime: sum|q| where levels have values, nothing elsewhere."""
+        return size_note(formula, self.model is not None and self.model.has_bases)
 
     def _repr_latex_(self) -> str | None:
         """The formula where there is one for the joint density."""

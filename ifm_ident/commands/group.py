@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "demo": ("The poster's examples end to end, offline.", "ifm_ident.commands.demo:command"),
+    "init": (
+        "A first study file from a table or a graph, every guess a comment.",
+        "ifm_ident.commands.init:command",
+    ),
     "identify": (
         "A line for each test regime: observed, identified (with its formula), not identified.",
         "ifm_ident.commands.identify:command",
@@ -36,6 +40,10 @@ COMMANDS = {
         "ifm_ident.commands.verify:command",
     ),
     "report": ("One self-contained HTML page of all this.", "ifm_ident.commands.report:command"),
+    "explore": (
+        "One self-contained HTML page to change a design on: every answer follows at once.",
+        "ifm_ident.commands.explore:command",
+    ),
 }
 """Each command with what it does and where it is; a plug-in of the group `ifm.commands` is such a table too."""
 

@@ -9,7 +9,7 @@ import click
 from ifm_ident.commands._options import Output, load_study, output_options, study_argument
 from ifm_ident.implications.aliases import DEFAULT_ORDER, aliases
 from ifm_ident.implications.testable import implications, variable_sets
-from ifm_ident.show.aliases_write import alias_lines
+from ifm_ident.show.aliases_write import alias_csv, alias_lines
 from ifm_ident.show.implications_write import json_lines, latex_lines, text_lines
 from ifm_ident.show.words import counted
 from ifm_ident.solve.identifier import CriterionName, Identifier
@@ -29,7 +29,10 @@ from ifm_ident.study.study import Study
 @click.option("--interactions", type=click.IntRange(min=2), metavar="K", help="Also sets of up to K variables.")
 @click.option("--of-set", "sets", multiple=True, metavar="X1,X2", help="Also this set of variables. Repeatable.")
 @click.option(
-    "--aliases", "want_aliases", is_flag=True, help="The alias table of two-level interventions instead."
+    "--aliases",
+    "want_aliases",
+    is_flag=True,
+    help="The alias table of two-level interventions instead; with --format csv as a matrix.",
 )
 @click.option(
     "--order",
@@ -38,7 +41,7 @@ from ifm_ident.study.study import Study
     show_default=True,
     help="With --aliases: effects outside the model of up to this many interventions.",
 )
-@output_options(("table", "json", "latex"))
+@output_options(("table", "json", "latex", "csv"))
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -57,8 +60,8 @@ def command(
     given = {name for name in ctx.params if ctx.get_parameter_source(name) != click.core.ParameterSource.DEFAULT}
     if want_aliases and given & {"criterion", "interactions", "sets"}:
         raise click.UsageError("--aliases is a table of its own: leave --criterion, --interactions, --of-set out.")
-    if want_aliases and output_format != "table":
-        raise click.UsageError("--aliases is written as a table only: leave --format out.")
+    if want_aliases != (output_format == "csv") and output_format != "table":
+        raise click.UsageError("--aliases is a table or csv, implications are a table, json or latex.")
     if "order" in given and not want_aliases:
         raise click.UsageError(
             "--order belongs to --aliases; sets of variables are asked for with --interactions."
@@ -66,7 +69,9 @@ def command(
     out = Output(output_format, output, force, quiet)
     asked = load_study(study, quiet)
     if want_aliases:
-        lines, said = alias_lines(asked.name, aliases(asked.design, order)), "alias table"
+        found = aliases(asked.design, order)
+        lines = alias_csv(found) if output_format == "csv" else alias_lines(asked.name, found)
+        said = "alias table"
     else:
         lines, said = _implications(asked, criterion, interactions, sets, output_format)
     out.write(lines)

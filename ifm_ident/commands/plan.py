@@ -23,6 +23,7 @@ from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes
 from ifm_ident.errors import InputError
 from ifm_ident.planning.candidates import Candidates
+from ifm_ident.planning.dosages import Dosage, random_units
 from ifm_ident.planning.drop import droppable
 from ifm_ident.planning.optimal_runs import c_optimal
 from ifm_ident.planning.planner import plan
@@ -37,6 +38,7 @@ from ifm_ident.study.study import Study
 
 _SILENT_FOR_DROP = ("cost", "forbid", "max_active", "book", "budget", "max_add", "single", "greedy")
 _SILENT_FOR_OPTIMAL = ("criterion", "targets", "book", "max_add", "single", "greedy", "drop")
+_SILENT_FOR_RANDOM = (*_SILENT_FOR_DROP, "drop", "time_limit", "optimal_for")
 _SILENT_FOR_NEXT = ("budget", "max_add", "time_limit")
 
 
@@ -90,6 +92,29 @@ _SILENT_FOR_NEXT = ("budget", "max_add", "time_limit")
     "(c-optimal); training does not count.",
 )
 @click.option("--drop", is_flag=True, help="Instead: which training regimes could be dropped.")
+@click.option(
+    "--random",
+    "units",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Instead: what N units identify that each get a random combination of interventions.",
+)
+@click.option(
+    "--dosage",
+    multiple=True,
+    metavar="P",
+    help="With --random: the chance that a unit gets an intervention (default 0.5), or A=0.3 for each; those "
+    "without one stay at baseline then. Repeatable.",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="With --random: how often to draw all units. Default: 100.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), metavar="S", help="With --random: draws the units. Default: 0."
+)
 @output_options(("table", "json"))
 @click.pass_context
 def command(
@@ -108,6 +133,10 @@ def command(
     greedy: bool,
     optimal_for: str | None,
     drop: bool,
+    units: int | None,
+    dosage: tuple[str, ...],
+    draws: int | None,
+    seed: int | None,
     output_format: str,
     output: str | None,
     force: bool,
@@ -137,7 +166,13 @@ def command(
             Output(output_format, output, force, quiet),
         )
         return
-    if drop:
+    if units is None and (dosage or draws is not None or seed is not None):
+        raise click.UsageError(
+            "--dosage, --draws and --seed belong to --random: add that, or leave them out.", ctx
+        )
+    if units is not None:
+        refuse_given(ctx, _SILENT_FOR_RANDOM, "says nothing to --random: leave one out.")
+    elif drop:
         refuse_given(ctx, _SILENT_FOR_DROP, "says nothing to --drop: leave one out.")
     elif single is not None:
         refuse_given(ctx, _SILENT_FOR_NEXT, "says nothing to --next: leave one out.")
@@ -146,6 +181,20 @@ def command(
     out = Output(output_format, output, force, quiet)
     asked = with_test(load_study(study, quiet), targets, "--targets", quiet)
     _require_feasible(asked)
+    if units is not None:
+        found = random_units(
+            asked.design,
+            asked.targets,
+            units,
+            _dosage(dosage),
+            criterion,
+            draws=100 if draws is None else draws,
+            seed=seed or 0,
+            watch=_watch(quiet),
+        )
+        out.write(write.random_json(asked, found) if out.format == "json" else write.random_text(asked, found))
+        out.done(counted(units, "random unit"))
+        return
     if drop:
         _drop(asked, criterion, time_limit, out)
         return
@@ -184,6 +233,20 @@ def _optimal(
         raise InputError(f"--optimal-for {regime}: {error}") from None
     out.write(write.optimal_json(study, found) if out.format == "json" else write.optimal_text(study, found))
     out.done(f"{counted(len(found.runs), 'regime')} to run")
+
+
+def _dosage(texts: tuple[str, ...]) -> Dosage:
+    """`0.3`, or `A=0.3` for each intervention that is drawn at all."""
+    chances: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        try:
+            chances[name] = float(value)
+        except ValueError:
+            raise InputError(f"--dosage {text}: write a chance between 0 and 1, or NAME=CHANCE") from None
+        if (not equals) and len(texts) > 1:
+            raise InputError(f"--dosage {text}: a chance for all interventions stands alone; name each, as A=0.3")
+    return chances.get("", 0.5) if not texts or "" in chances else chances
 
 
 def _drop(study: Study, criterion: PlanCriterion, time_limit: float, out: Output) -> None:

@@ -1,6 +1,6 @@
 """The model, its regimes and how these are written: what everything else speaks of."""
 
-from ifm_ident.design.bases import exact, plain_number
+from ifm_ident.design.bases import Basis, exact, plain_number
 from ifm_ident.design.model import level_text, require_names
 from ifm_ident.design.notation import Notation, format_regime, format_regimes, parse_map, parse_regime
 from ifm_ident.design.regimes import Active, regime_map
@@ -8,6 +8,7 @@ from ifm_ident.design.spaces import Listed, UpToOrder
 
 __all__ = [
     "Active",
+    "Basis",
     "Listed",
     "Notation",
     "UpToOrder",

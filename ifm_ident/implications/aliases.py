@@ -85,6 +85,30 @@ class Aliases:
             return ":", self.names
         return ":", tuple(f"F{i + 1}" for i in range(len(self.names)))
 
+    def named(self, effect: Effect) -> str:
+        """An effect by the names of its interventions, joined by colons; I or 1 for the constant."""
+        return ":".join(self.names[i] for i in effect) or self.constant
+
+    def matrix(self) -> dict[Effect, dict[Effect, Fraction]]:
+        """What the estimate of each effect of `basis` holds: itself once, and effects that it is confounded with.
+
+        >>> from ifm_ident.study.study import Study
+        >>> study = Study.from_dict({
+        ...     "interventions": {"A": [0, 1], "B": [0, 1]}, "factors": [{"sigma": ["A"]}], "train": ["00", "11"],
+        ... })
+        >>> found = aliases(study.design)
+        >>> {found.named(e): {found.named(o): str(q) for o, q in row.items()} for e, row in found.matrix().items()}
+        {'I': {'I': '1', 'A:B': '1'}, 'A': {'A': '1', 'B': '1'}}
+        """
+        found: dict[Effect, dict[Effect, Fraction]] = {effect: {effect: Fraction(1)} for effect in self.basis}
+        for group in self.groups:
+            first = group[0][0]
+            holds = {first: Fraction(1)} if first in found else self.partial.get(first, {})
+            for target, value in holds.items():
+                for effect, sign in group:
+                    found[target][effect] = sign * value
+        return found
+
     def letters(self, effect: Effect) -> str:
         """An effect as designers write it: ABC, or F1:F60 where letters do not reach; I or 1 for the constant."""
         joiner, short = self._short

@@ -17,6 +17,7 @@ from ifm_ident.design.spaces import CHUNK
 from ifm_ident.planning._choice import Choice, choose
 from ifm_ident.planning._classes import Classes
 from ifm_ident.planning._spanning import Span, Spanning, SystemRows, apart, bound_of
+from ifm_ident.planning._spread import spread
 from ifm_ident.planning.candidates import FEW, MANY, MANY_PARTIAL, Candidates
 from ifm_ident.planning.prices import OneEach
 from ifm_ident.planning.reduction import PlanCriterion, Reduction, require_criterion
@@ -226,10 +227,11 @@ class Search:
         return Spanning(tuple(blocks), offer.cost, self.weight[kept])
 
     def _offer(self, classes: Classes, complete: bool) -> Offer:
-        """The classes that add something, in order of cost, then of interventions off baseline."""
+        """The classes that add something, by cost, interventions off baseline, then by how levels are spread."""
         directions, cost, regimes = classes.directions, classes.cost, classes.cheapest
         useful = np.flatnonzero(directions.any(axis=1))
-        order = useful[np.lexsort((regimes.active_counts[useful], cost[useful]))]
+        some = regimes.take(useful)
+        order = useful[np.lexsort((spread(self.candidates.model, some), some.active_counts, cost[useful]))]
         return Offer(regimes.take(order), cost[order], directions[order], complete)
 
     def _offer_all(self, deadline: Deadline = _NO_LIMIT) -> Offer:

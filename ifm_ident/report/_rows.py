@@ -6,12 +6,12 @@ import shlex
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ifm_ident.answer.exact_text import size_text
 from ifm_ident.answer.identification import JOINT, Identification, Status
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.plots import verdict_codes
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show.mathml import Html, mathml
-from ifm_ident.show.size_words import size_text
 from ifm_ident.show.words import listed, refusal_words, remainders, variables_of
 
 WHOLE = 12

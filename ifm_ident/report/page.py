@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ifm_ident.answer.formula import size_note
 from ifm_ident.answer.identification import Identification
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes
@@ -180,7 +181,8 @@ def _implications(identifier: Identifier, criterion: CriterionName) -> dict[str,
     for claim in found:
         if len(shown) == MOST_IMPLICATIONS:
             break
-        shown.append((formula_mathml(claim.formula), claim_words(claim, variables)))
+        size = size_note(claim.formula, identifier.design.model.has_bases)
+        shown.append((formula_mathml(claim.formula), f"{claim_words(claim, variables)}{size}"))
     return {"rows": shown, "total": len(found), "predicted": len(found.predicted), "refutable": found.refutable}
 
 

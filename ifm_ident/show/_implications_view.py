@@ -8,6 +8,7 @@ from itertools import islice
 import pyarrow as pa
 
 from ifm_ident.answer.exact_text import exponent_text
+from ifm_ident.answer.formula import size_note
 from ifm_ident.implications.testable import Implications
 from ifm_ident.show._notebook import LONGEST, ROWS, TERMS, html_table, shortened, text_table
 from ifm_ident.show.implications_write import claim_words
@@ -49,15 +50,26 @@ def implications_text(found: Implications) -> str:
     variables = found.identifier.design.model.variables
     if not len(found):
         return _heading(found)
-    rows = ((shortened(str(claim.formula)), shortened(claim_words(claim, variables))) for claim in found)
+    bases = found.identifier.design.model.has_bases
+    rows = (
+        (
+            f"{shortened(str(claim.formula))}{size_note(claim.formula, bases)}",
+            shortened(claim_words(claim, variables)),
+        )
+        for claim in found
+    )
     return f"{_heading(found)}\n{text_table(('product', 'claim'), rows, len(found))}"
 
 
 def implications_html(found: Implications) -> str:
     """The first implications as an HTML table."""
+    bases = found.identifier.design.model.has_bases
     variables = found.identifier.design.model.variables
     rows = (
-        (formula_mathml(claim.formula, TERMS, LONGEST), html.escape(claim_words(claim, variables)))
+        (
+            formula_mathml(claim.formula, TERMS, LONGEST) + size_note(claim.formula, bases),
+            html.escape(claim_words(claim, variables)),
+        )
         for claim in islice(found, ROWS)
     )
     return html_table(_heading(found), ("product", "claim"), rows, len(found))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from itertools import islice
 
 from ifm_ident.answer.formula import Formula
 from ifm_ident.answer.identification import Answer, Criterion, Identification, Status
 from ifm_ident.show._aligned import aligned
 from ifm_ident.show.mathml import formula_mathml
-from ifm_ident.show.size_words import size_text
 from ifm_ident.show.words import counted, reason_words, refusal_words
 
 ROWS = 20
@@ -160,22 +158,17 @@ def _cut(row: Sequence[str]) -> list[str]:
 def _cells(answer: Answer) -> tuple[str, str]:
     verdict = _verdict(answer).removeprefix("is ").removeprefix("has ")
     if answer.formula is not None:
-        return verdict, f"{answer.formula}{_size(answer)}"
+        return verdict, f"{answer.formula}{answer.size_note(answer.formula)}"
     if answer.conditionals:
-        return verdict, "; ".join(f"{v} | rest: {f}" for v, f in islice(answer.conditionals.items(), 8))
+        return verdict, "; ".join(
+            f"{v} | rest: {f}{answer.size_note(f)}" for v, f in islice(answer.conditionals.items(), 8)
+        )
     if answer.partial is not None:
-        formulas = "; ".join(f"{v} | rest: {f}" for v, f in answer.partial.formulas[:8])
+        formulas = "; ".join(f"{v} | rest: {f}{answer.size_note(f)}" for v, f in answer.partial.formulas[:8])
         return verdict, f"{answer.partial.words}: {formulas}; {_reason(answer)}"
     if answer.certificate is not None and answer.model is not None:
         return verdict, refusal_words(answer.model, answer.certificate)
     return verdict, ""
-
-
-def _size(answer: Answer) -> str:
-    """sum|q| of a joint formula where levels have values."""
-    if answer.formula is None or answer.model is None or not answer.model.has_bases:
-        return ""
-    return f"  sum|q| = {size_text(sum((abs(q) for _, q in answer.formula), Fraction(0)))}"
 
 
 def identification_html(found: Identification) -> str:
@@ -187,13 +180,16 @@ def identification_html(found: Identification) -> str:
 
 def _detail(answer: Answer) -> str:
     if answer.formula is not None:
-        return formula_mathml(answer.formula, TERMS, LONGEST) + _size(answer)
+        return formula_mathml(answer.formula, TERMS, LONGEST) + answer.size_note(answer.formula)
     conditionals = _conditionals(answer)
     if conditionals:
         parts = islice(conditionals.items(), 8)
         left = len(conditionals) - 8
         more = f"<br>and {left:,} more variables" if left > 0 else ""
-        shown = "<br>".join(f"{code(v)} | rest: {formula_mathml(f, TERMS, LONGEST)}" for v, f in parts) + more
+        shown = "<br>".join(
+            f"{code(v)} | rest: {formula_mathml(f, TERMS, LONGEST)}{answer.size_note(f)}" for v, f in parts
+        )
+        shown += more
         if answer.partial is not None:
             return f"{html.escape(answer.partial.words)}:<br>{shown}<br>{html.escape(_reason(answer))}"
         return shown

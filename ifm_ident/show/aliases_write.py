@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from ifm_ident.implications.aliases import Aliases, Effect
+from ifm_ident.results.documents import csv_line
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted
 
@@ -19,10 +20,13 @@ def alias_lines(name: str, found: Aliases) -> Iterator[str]:
     yield from wrapped(
         f"{' '.join(name.split())}: {counted(found.regimes, 'distinct training regime')}, {_kind(found)}"
     )
-    legend = [f"{found.letters((i,))} = {each}" for i, each in enumerate(found.names)]
+    legend = [
+        f"{found.letters((i,))} = {each}" for i, each in enumerate(found.names) if found.letters((i,)) != each
+    ]
     if found.constant != "I":
         legend.append(f"{found.constant} = the constant")
-    yield from wrapped(f"legend: {', '.join(legend)}", _INDENT)
+    if legend:
+        yield from wrapped(f"legend: {', '.join(legend)}", _INDENT)
     if found.words:
         shown = " = ".join(_signed(found, word, sign) for word, sign in found.words[:_WORDS_SHOWN])
         more = len(found.words) - _WORDS_SHOWN
@@ -60,6 +64,15 @@ def alias_lines(name: str, found: Aliases) -> Iterator[str]:
         yield from wrapped(f"clear of all other {limit}: {' '.join(map(found.letters, clean))}", _INDENT)
     yield ""
     yield from wrapped(_closing(found))
+
+
+def alias_csv(found: Aliases) -> Iterator[str]:
+    """The alias matrix: a row for each effect that is estimated, a column for each that it may hold, by names."""
+    matrix = found.matrix()
+    columns = sorted({effect for row in matrix.values() for effect in row}, key=lambda one: (len(one), one))
+    yield csv_line(["effect", *map(found.named, columns)])
+    for effect, row in matrix.items():
+        yield csv_line([found.named(effect), *(str(row.get(column, 0)) for column in columns)])
 
 
 def _kind(found: Aliases) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ifm_ident.answer.certificate import KernelCertificate
+from ifm_ident.answer.exact_text import size_text
 from ifm_ident.answer.formula import Formula
 from ifm_ident.answer.identification import Answer, Status
 from ifm_ident.answer.product import density_text
@@ -29,7 +30,7 @@ from ifm_ident.show.incidence_table import (
     table_lines,
 )
 from ifm_ident.show.refusal import refusal_lines
-from ifm_ident.show.size_words import LARGE, Sizes, size_text
+from ifm_ident.show.size_words import LARGE, Sizes
 from ifm_ident.show.table import heading, wrapped
 from ifm_ident.show.witness import short_fraction
 from ifm_ident.show.words import counted, listed, reason_words, refusal_words, variables_of
@@ -124,15 +125,16 @@ class Explanation:
             row = f" (row {answer.train + 1:,} of {rows:,})" if rows > len(distinct) else ""
             return [f"observed: it is training regime {place:,} of {len(distinct):,}{row}"]
         if answer.formula is not None:
-            size = ""
-            if self.design.model.has_bases:
-                size = f"  sum|q| = {size_text(sum((abs(q) for _, q in answer.formula), Fraction(0)))}"
+            size = answer.size_note(answer.formula)
             return [f"identified: {self.answer.density} is proportional to {answer.formula}{size}"]
         if answer.conditionals:
             return ["identified by full conditionals, each with a formula of its own (below)"]
         assert answer.certificate is not None
         if answer.partial is not None:
-            formulas = [f"  {names} | rest: proportional to {f}" for names, f in self._by_cover(answer)]
+            formulas = [
+                f"  {names} | rest: proportional to {f}{answer.size_note(f)}"
+                for names, f in self._by_cover(answer)
+            ]
             why = reason_words(self.design.model, answer.certificate)
             return [*wrapped(f"not identified; {answer.partial.words}:", "  "), *formulas, *wrapped(why, "  ")]
         word = "no joint formula" if self.criterion == "joint" else "not identified"
@@ -170,10 +172,15 @@ class Explanation:
         answer = found[0]
         lines = ["", "Do the other training regimes predict it?"]
         if answer.formula is not None:
-            lines.append(f"  yes: {answer.density} is proportional to {answer.formula}")
+            lines.append(
+                f"  yes: {answer.density} is proportional to {answer.formula}{answer.size_note(answer.formula)}"
+            )
         elif answer.conditionals:
             lines.append("  yes, by full conditionals:")
-            lines += [f"    {variables} | rest: {formula}" for variables, formula in self._by_cover(answer)]
+            lines += [
+                f"    {variables} | rest: {formula}{answer.size_note(formula)}"
+                for variables, formula in self._by_cover(answer)
+            ]
         else:
             assert answer.certificate is not None
             return lines + wrapped(

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ifm_ident.answer.formula import Formula
+from ifm_ident.answer.formula import Formula, size_note
 from ifm_ident.answer.product import density_text, latex_escape
+from ifm_ident.design.model import Model
 from ifm_ident.implications.testable import ClaimGroup, Implication, Implications
 from ifm_ident.results.documents import Listing, document
 from ifm_ident.results.header import StudyLike
+from ifm_ident.show.size_words import SIZE_MEANING
 from ifm_ident.show.table import density_meaning, wrapped
 from ifm_ident.show.words import counted, listed
 
@@ -33,7 +35,6 @@ def _entry(claim: Implication) -> dict[str, object]:
 
 def text_lines(study: StudyLike, found: Implications) -> Iterator[str]:
     """The implications for people: how many, each in words, what predicts what, or that nothing can be tested."""
-    variables = study.design.model.variables
     if len(found):
         meaning = f"{density_meaning(study.design.model)} in training regime R. The model claims:"
         yield from wrapped(f"{' '.join(study.name.split())}: {_tally(found)}", _INDENT)
@@ -45,8 +46,11 @@ def text_lines(study: StudyLike, found: Implications) -> Iterator[str]:
             if claims.independence:
                 yield f"{_INDENT}{_independence(claims)}"
             else:
-                yield from (f"{_INDENT}{claim.formula} {claim_words(claim, variables)}" for claim in own)
+                yield from (f"{_INDENT}{sized_words(claim, study.design.model)}" for claim in own)
         yield ""
+        if study.design.model.has_bases:
+            yield from wrapped(SIZE_MEANING, _INDENT)
+            yield ""
         yield from _predictions(found)
     yield from wrapped(_closing(found))
 
@@ -65,6 +69,12 @@ def claim_words(claim: Implication, variables: tuple[str, ...]) -> str:
     return f"is constant in {listed(claim.variables)} given the rest"
 
 
+def sized_words(claim: Implication, model: Model) -> str:
+    """The product, what is claimed of it, and where levels have values its sum|q|."""
+    size = size_note(claim.formula, model.has_bases)
+    return f"{claim.formula} {claim_words(claim, model.variables)}{size}"
+
+
 def _independence(claims: ClaimGroup) -> str:
     names = listed(claims.variables, most=len(claims.variables))
     if len(claims.variables) == 2:
@@ -74,17 +84,21 @@ def _independence(claims: ClaimGroup) -> str:
 
 def _predictions(found: Implications) -> Iterator[str]:
     predicted, total = found.predicted, len(found.identifier.design.distinct)
+    model = found.identifier.design.model
     if not len(predicted):
         return
     share = f"{len(predicted):,} of {counted(total, 'training regime')}"
     yield f"predicted by the others: {share}"
     for train in predicted[:_PREDICTIONS_SHOWN].tolist():
         prediction = found.prediction(train)
-        name = density_text(found.name(train), found.identifier.design.model.given)
+        name = density_text(found.name(train), model.given)
         if prediction.formula is not None:
-            yield f"{_INDENT}{name} ∝ {_product(prediction.formula)}"
+            size = size_note(prediction.formula, model.has_bases)
+            yield f"{_INDENT}{name} ∝ {_product(prediction.formula)}{size}"
         else:
-            parts = [f"{_product(f)} in {v}" for v, f in prediction.conditionals.items()]
+            parts = [
+                f"{_product(f)} in {v}{size_note(f, model.has_bases)}" for v, f in prediction.conditionals.items()
+            ]
             yield f"{_INDENT}{name}, by full conditionals: {'; '.join(parts)}"
     if len(predicted) > _PREDICTIONS_SHOWN:
         yield f"{_INDENT}and {len(predicted) - _PREDICTIONS_SHOWN:,} more"

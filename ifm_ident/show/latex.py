@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
+from ifm_ident.answer.exact_text import size_text
 from ifm_ident.answer.identification import JOINT, Criterion, Identification, Status
 from ifm_ident.answer.product import latex_escape, latex_power, product_latex
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.results.header import StudyLike
-from ifm_ident.show.size_words import size_text
 from ifm_ident.show.words import Tally, counted, listed, reason_words, refusal_words, remainders, variables_of
 
 _ONE_FRACTION = 8

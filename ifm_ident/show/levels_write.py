@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from ifm_ident.answer.exact_text import exponent_text
+from ifm_ident.answer.exact_text import exponent_text, size_text
 from ifm_ident.answer.identification import Status
 from ifm_ident.design.bases import Key, exact, plain_number
 from ifm_ident.design.model import Model
@@ -14,7 +14,7 @@ from ifm_ident.design.regimes import Regimes, recoded, regime_map
 from ifm_ident.results.documents import document
 from ifm_ident.results.header import StudyLike
 from ifm_ident.show._aligned import aligned
-from ifm_ident.show.size_words import Sizes, size_text
+from ifm_ident.show.size_words import Sizes
 from ifm_ident.show.table import heading, wrapped
 from ifm_ident.show.words import listed
 from ifm_ident.solve.identifier import Identifier

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from ifm_ident.answer.exact_text import exponent_text
+from ifm_ident.answer.exact_text import exponent_text, size_text
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes, regime_map
+from ifm_ident.planning.dosages import RandomUnits
 from ifm_ident.planning.drop import Droppable
 from ifm_ident.planning.optimal_runs import OptimalRuns
 from ifm_ident.planning.planner import Plan
@@ -16,7 +18,6 @@ from ifm_ident.planning.samples import variance_factor
 from ifm_ident.planning.single import Singles
 from ifm_ident.results.documents import Listing, document
 from ifm_ident.show._aligned import aligned
-from ifm_ident.show.size_words import size_text
 from ifm_ident.show.table import wrapped
 from ifm_ident.show.words import counted, listed
 from ifm_ident.study.study import Study
@@ -234,3 +235,45 @@ def _heading(study: Study, criterion: str, targets: int, before: int, booked: in
         f"{'is' if before == 1 else 'are'} identified now."
     )
     yield ""
+
+
+def random_json(study: Study, found: RandomUnits) -> Iterator[str]:
+    """What random units identify, as JSON (`ifm-plan-random/1`)."""
+    rows = zip(found.units, found.regimes, found.identified, found.error, found.complete, strict=True)
+    names = ("units", "regimes", "identified", "error", "complete")
+    return document(
+        {"schema": "ifm-plan-random/1"},
+        {"criterion": found.criterion, "draws": found.draws, "seed": found.seed},
+        {"dosage": dict(zip(study.model.position, found.dosage, strict=True))},
+        {"identified_before": found.identified_before, "targets": found.targets},
+        {"random": Listing(_finite(dict(zip(names, row, strict=True))) for row in rows)},
+    )
+
+
+def _finite(entry: dict[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in entry.items()}
+
+
+def random_text(study: Study, found: RandomUnits) -> Iterator[str]:
+    """What random units identify, for people."""
+    drawn = {
+        f"{name} {chance:g}": None
+        for name, chance in zip(study.model.position, found.dosage, strict=True)
+        if chance
+    }
+    same = len(set(found.dosage)) == 1
+    chances = f"each intervention with chance {found.dosage[0]:g}" if same else listed([*drawn])
+    yield from wrapped(
+        f"{study.name}: units that get {chances}, means of {counted(found.draws, 'draw')} (seed {found.seed}); "
+        f"{found.identified_before} of {counted(found.targets, 'target')} identified before",
+        "  ",
+    )
+    yield ""
+    columns = [
+        ["units", *map(str, found.units)],
+        ["different regimes", *(f"{value:.1f}" for value in found.regimes)],
+        ["targets identified", *(f"{value:.1f}" for value in found.identified)],
+        ["of all", *(f"{value / max(found.targets, 1):.0%}" for value in found.identified)],
+        ["every one, in", *(f"{value:.0%} of draws" for value in found.complete)],
+    ]
+    yield from aligned(zip(*columns, strict=True), "  ", right=range(5))

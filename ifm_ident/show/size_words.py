@@ -9,26 +9,19 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 
-from ifm_ident.answer.exact_text import integer_text
+from ifm_ident.answer.exact_text import size_text
 from ifm_ident.answer.identification import Identification, Terms
 from ifm_ident.design.design import Design
 from ifm_ident.show.words import counted
 from ifm_ident.solve.objectives.exact_columns import group_sums, to_common
 
 _MOST_NOTES = 5
+SIZE_MEANING = (
+    "sum|q|: if every log-density that a formula uses is off by at most e, the formula is off by at most sum|q| "
+    "times e."
+)
 LARGE = 10
 """Above this a formula is warned of: as sure as running the regime itself, it takes LARGE^2 times the rows."""
-
-
-def size_text(size: Fraction) -> str:
-    """sum|q| for people: whole, or to four digits.
-
-    >>> size_text(Fraction(27)), size_text(Fraction(31, 9)), size_text(Fraction(5, 4))
-    ('27', '3.444', '1.25')
-    """
-    if size.denominator == 1:
-        return integer_text(size.numerator)
-    return f"{float(size):.4g}"
 
 
 def sizes_of(terms: Terms) -> list[Fraction]:
@@ -74,9 +67,8 @@ class Sizes:
     def meaning(self) -> str:
         """What the number is, in one sentence."""
         return (
-            "sum|q|: if every log-density that a formula uses is off by at most e, the formula is off by at most "
-            "sum|q| times e; with n rows a regime, well divided, its standard error is sum|q| times that of one "
-            "regime with all these rows."
+            f"{SIZE_MEANING.removesuffix('.')}; with n rows a regime, well divided, its standard error is sum|q| "
+            "times that of one regime with all these rows."
         )
 
     @property

@@ -219,7 +219,8 @@ class BasisIncidence(BaselineSystem):
         row, column, value = (
             np.concatenate([np.zeros(0, dtype=np.int64), *part]) for part in zip(*pieces, strict=True)
         )
-        order = np.lexsort((column, row))
+        one_key = n * self.columns < 2**_SAFE_BITS
+        order = np.argsort(row * self.columns + column) if one_key else np.lexsort((column, row))
         indptr = row_bounds(np.bincount(row, minlength=n))
         return csr_array((value[order], column[order], indptr), shape=(n, self.columns)), unseen
 

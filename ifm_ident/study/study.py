@@ -24,13 +24,22 @@ from ifm_ident.solve.level_sets import LevelSet, identified_levels
 from ifm_ident.study._screens import FactorLike, factor_maps, read_screen
 from ifm_ident.study.reading._file_regimes import listed_regimes
 from ifm_ident.study.reading._nodes import Node, Place, node_from_plain
-from ifm_ident.study.reading._study_fields import DataSpec, FieldReader, model_from, require_keys, text_of
+from ifm_ident.study.reading._study_fields import (
+    DataSpec,
+    FieldReader,
+    model_from,
+    require_keys,
+    text_of,
+    x_columns,
+)
 from ifm_ident.study.reading._table import RowError
 from ifm_ident.study.reading._tables import read_data_regimes
-from ifm_ident.study.reading._yaml_nodes import read_yaml
+from ifm_ident.study.reading._yaml_nodes import parse_yaml, read_yaml
 from ifm_ident.views import Prose, view
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from ifm_ident.implications.testable import Implications
     from ifm_ident.planning.planner import Plan
     from ifm_ident.planning.prices import Prices
@@ -265,14 +274,8 @@ class Study:
         """
         from ifm_ident.planning.candidates import Candidates
         from ifm_ident.planning.planner import plan
-        from ifm_ident.planning.prices import OneEach
-        from ifm_ident.study.cost_tables import read_prices
 
-        prices: Prices = OneEach(self.model)
-        if isinstance(cost, (str, Path)):
-            prices = read_prices(self.model, Path(cost))
-        elif cost is not None:
-            prices = cost
+        prices = self.prices(cost)
         asked = self.with_test(targets, "targets:")
         without, with_booked = self.with_test(forbid, "forbid:"), self.with_test(book, "book:")
         notes = (note for one in (asked, without, with_booked) for note in one.notes[len(self.notes) :])
@@ -287,6 +290,21 @@ class Study:
             time_limit=time_limit,
         )
         return dataclasses.replace(found, notation=self.notation, notes=tuple(dict.fromkeys(notes)))
+
+    def prices(self, cost: str | Path | Prices | None = None) -> Prices:
+        """What regimes cost: by a table of costs, as `ifm plan --cost` takes it, or 1 each without one.
+
+        >>> study = Study.from_dict({
+        ...     "interventions": {"A": [0, 1]}, "factors": [{"sigma": ["A"]}], "train": ["0"]})
+        >>> study.prices().of(study.design.train).tolist()
+        [1]
+        """
+        from ifm_ident.planning.prices import OneEach
+        from ifm_ident.study.cost_tables import read_prices
+
+        if isinstance(cost, (str, Path)):
+            return read_prices(self.model, Path(cost))
+        return OneEach(self.model) if cost is None else cost
 
     def summary(self, criterion: CriterionName = "auto", sample: int = 2000, seed: int = 0) -> Shares:
         """Which share of all regimes is observed, identified, not identified, as `ifm identify --summary` says.
@@ -370,6 +388,98 @@ class Study:
             notes=(*screen.notes, *study.notes),
         )
 
+    @classmethod
+    def from_graph(
+        cls,
+        graph: object,
+        *,
+        interventions: Sequence[str] = (),
+        train: object = None,
+        test: object = None,
+        name: str = "graph",
+    ) -> Study:
+        """The study of a directed graph of networkx: one factor for each variable with its parents.
+
+        Nodes whose attribute `intervention` is true (or `kind` is "intervention"), or that are called `sigma_X` or
+        `do(X)`, are interventions, and their children what they target; interventions: variables that have one of
+        their own, `sigma_X`. Without any, all variables have. `levels` of such a node are its levels, 0 and 1 by
+        default. Nodes with the attribute `latent` are summed out. What `Study.factor_graph` returns is read as
+        such. train, test: as in a study file; without `train` the baseline and every intervention alone.
+
+        Raises InputError for an edge into an intervention, a graph without directions and names that are none.
+
+        >>> import networkx as nx
+        >>> graph = nx.DiGraph([("sigma_A", "A"), ("A", "B"), ("sigma_B", "B")])
+        >>> study = Study.from_graph(graph)
+        >>> print(study.identify()[3])
+        p(sigma_A+sigma_B) ∝ p(sigma_A) p(sigma_B) / p(ctrl)
+        >>> Study.from_graph(nx.Graph(graph))
+        Traceback (most recent call last):
+        ...
+        ifm_ident.errors.InputError: a study is made of a directed graph of networkx, or a factor graph, got a Graph
+        """  # noqa: E501
+        from ifm_ident.study._graph_studies import study_of_graph
+
+        plain: dict[str, object] = {"name": name, **study_of_graph(graph, interventions).plain()}
+        plain |= {key: value for key, value in (("train", train), ("test", test)) if value is not None}
+        study = cls.from_dict(plain)
+        binary = all(study.model.two_level) and train is None
+        return dataclasses.replace(study, notation="label") if binary else study
+
+    def sigma_graph(self) -> nx.Graph:
+        """The interventions as a graph of networkx, joined where some factor holds both (THEORY 4).
+
+        Each edge has `factors`, the names of those that hold both; nodes have `levels`.
+
+        >>> study = Study.from_dict({
+        ...     "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
+        ...     "factors": [{"sigma": ["A", "B"]}, {"sigma": ["B", "C"]}], "train": ["ctrl"],
+        ... })
+        >>> list(study.sigma_graph().edges(data="factors"))
+        [('A', 'B', ('f1',)), ('B', 'C', ('f2',))]
+        """
+        from ifm_ident.study._graph_studies import sigma_graph
+
+        return sigma_graph(self.model)
+
+    def factor_graph(self) -> nx.Graph:
+        """The factors and what they hold: a bipartite graph of networkx, from which `from_graph` reads.
+
+        Nodes are pairs such as ("f", "f1"), ("x", "x1"), ("sigma", "A") and ("z", "age"), with `kind` (factor,
+        variable, intervention, covariate), `name` and the `levels` of interventions.
+
+        >>> study = Study.from_labels(["ctrl", "A"])
+        >>> graph = study.factor_graph()
+        >>> list(graph.edges()), Study.from_graph(graph).model == study.model
+        ([(('sigma', 'A'), ('f', 'A')), (('x', 'x'), ('f', 'A'))], True)
+        """
+        from ifm_ident.study._graph_studies import factor_graph
+
+        return factor_graph(self.model)
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the study to a YAML file that `load` reads as an equal study.
+
+        Data and tables of test regimes are named, not copied: by whole paths as they are, others relative to the
+        file's folder. Raises InputError for a file that exists, without `force`, and for a place that cannot be
+        written.
+
+        >>> import tempfile
+        >>> study = Study.from_labels(["ctrl", "A", "A", "B"])
+        >>> file = Path(tempfile.mkdtemp()) / "study.yaml"
+        >>> study.save(file)
+        >>> again = load(file)
+        >>> again.model == study.model, again.samples.tolist()
+        (True, [1, 2, 1])
+        """
+        from ifm_ident.files import open_output
+        from ifm_ident.study._saving import Saved, study_text
+
+        saved = Saved(self.name, self.design, self.notation, self.test, self.data, self.samples)
+        text = study_text(saved, Path(path).parent)
+        with open_output(path, force) as stream:
+            stream.write(text.encode())
+
     def __repr__(self) -> str:
         sizes = (
             (len(self.model), "intervention"),
@@ -444,13 +554,37 @@ def load(path: str | Path) -> Study:
     ifm_ident.errors.InputError: no-such-study.yaml: there is no such file
     """
     path = Path(path)
-    root = read_yaml(path)
+    return _checked(read_yaml(path), path)
+
+
+def read_text(text: str, path: Path) -> Study:
+    """The study of a text, read as if it stood in the file `path`; InputError as for `load`."""
+    return _checked(parse_yaml(text, str(path)), path)
+
+
+def _checked(root: Node, path: Path) -> Study:
     try:
         return _study(root, path.parent, path)
     except RowError:
         raise
     except InputError as error:
         raise InputError(f"{path}:{root.line_of(error.path)}: {error}", error.path) from None
+
+
+def study_of_text(text: str, folder: Path, name: str) -> Study:
+    """The study that a text of YAML or JSON writes, files relative to a folder; `name` stands in errors.
+
+    >>> text = '{"interventions": {"A": [0, 1]}, "factors": [{"sigma": ["A"]}], "train": ["ctrl", "A"]}'
+    >>> study_of_text(text, Path(), "a text").name
+    'study'
+    """
+    root = parse_yaml(text, name)
+    try:
+        return _study(root, folder, None)
+    except RowError:
+        raise
+    except InputError as error:
+        raise InputError(f"{name}:{root.line_of(error.path)}: {error}", error.path) from None
 
 
 def _words(place: Place) -> str:
@@ -465,7 +599,7 @@ def _study(root: Node, folder: Path, path: Path | None) -> Study:
     name = text_of(entries["name"], ("name",), "`name`") if "name" in entries else default
     model = model_from(root)
     fields = FieldReader(RegimeReader(model), folder)
-    data = fields.data(entries["data"]) if "data" in entries else None
+    data = fields.data(entries["data"], x_columns(root)) if "data" in entries else None
     train_notation: Notation | None
     if entries["train"].kind == "str" and entries["train"].value == "data":
         train, train_notation = fields.train_of_data(data)

@@ -10,6 +10,14 @@ COMMANDS = {
         "Test the implications on data, with p-values and a multiplicity correction.",
         "ifm_learn.commands.falsify:command",
     ),
+    "suggest": (
+        "Which regimes to run next for the best outcome, to learn, or to refute the factors.",
+        "ifm_learn.commands.suggest:command",
+    ),
+    "factors": (
+        "Which factors the data support: candidates added and dropped, and what cannot be told.",
+        "ifm_learn.commands.factors:command",
+    ),
     "reproduce": ("The paper's experiments: tables and figures.", "ifm_learn.commands.reproduce:command"),
 }
 """Each command with what it does and where it is."""

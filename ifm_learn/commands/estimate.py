@@ -25,6 +25,7 @@ from ifm_ident.commands import (
     with_test,
 )
 from ifm_ident.show import counted
+from ifm_ident.study import anndata_bytes
 from ifm_learn.commands._options import (
     calibration_option,
     data_option,
@@ -62,6 +63,7 @@ _SILENT_FOR_COMPARE = (
     "model",
     "sensitivity",
     "effects",
+    "half",
     "time_limit",
     "shrink",
     "population",
@@ -141,13 +143,19 @@ _SILENT_FOR_COMPARE = (
 )
 @click.option("--by", metavar="COVARIATE", help="Of a study with covariates: a mean for each value of one.")
 @click.option(
+    "--half",
+    metavar="NAME",
+    help="Also the level of this intervention, whose levels have a basis, at which half of its largest effect "
+    "among the levels run is reached, everything else as in each test regime.",
+)
+@click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
     help="How long fitting may take, by forecast; models that would take longer are left out, which is said.",
 )
 @jobs_option
-@output_options(("table", "json", "csv", "parquet"))
+@output_options(("table", "json", "csv", "parquet", "h5ad"))
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -167,6 +175,7 @@ def command(
     shrink: bool,
     population: str | None,
     by: str | None,
+    half: str | None,
     time_limit: float | None,
     jobs: int,
     output_format: str,
@@ -180,13 +189,18 @@ def command(
     estimate stand the additive baseline and the effective sample size; warnings tell of little overlap and of a
     model that does not give back its own training regimes.
     """
+    if output is not None and output.endswith(".h5ad"):
+        given = ctx.get_parameter_source("output_format") != click.core.ParameterSource.DEFAULT
+        output_format = output_format if given else "h5ad"
+    elif output_format == "h5ad":
+        raise click.UsageError("An .h5ad file is binary: name it with -o FILE.h5ad.", ctx)
     refuse_terminal(ctx, output_format, output)
     out = Output(output_format, output, force, quiet)
     asked = with_test(load_study(study, quiet), tests, "--test", quiet)
     if compare:
         _compare(ctx, asked, data, (seed, jobs, energy), out)
         return
-    if sensitivity is not None and (method != "ifm1" or output_format in ("csv", "parquet")):
+    if sensitivity is not None and (method != "ifm1" or output_format in ("csv", "parquet", "h5ad")):
         raise click.UsageError("--sensitivity belongs to --method ifm1, written as table or json.", ctx)
     with stages(quiet) as say:
         found = estimate_study(
@@ -205,6 +219,7 @@ def command(
             shrink=shrink,
             population=population,
             by=by,
+            half=half,
             say=say,
         )
     _write(found, out)
@@ -213,8 +228,8 @@ def command(
 def _compare(ctx: click.Context, study: Study, data: Path | None, how: tuple[int, int, str], out: Output) -> None:
     """--compare: all methods on training regimes left out."""
     refuse_given(ctx, _SILENT_FOR_COMPARE, "says nothing to --compare: leave one out.")
-    if out.format == "parquet":
-        raise click.UsageError("--compare is written as table, json or csv, not as parquet.", ctx)
+    if out.format in ("parquet", "h5ad"):
+        raise click.UsageError(f"--compare is written as table, json or csv, not as {out.format}.", ctx)
 
     def watch(steps: Iterable[Any], total: int) -> Iterable[Any]:
         return progress(steps, total, "regime", out.quiet)
@@ -233,9 +248,12 @@ def _fitted(ctx: click.Context, model: str | None) -> FittedModel | None:
 
 
 def _write(found: Estimates, out: Output) -> None:
-    if out.format == "parquet":
+    if out.format in ("parquet", "h5ad"):
         with open_sink(out.file, out.force, text=False) as sink:
-            write_parquet(sink, found)
+            if out.format == "parquet":
+                write_parquet(sink, found)
+            else:
+                sink.write(anndata_bytes(found.to_anndata()))
     else:
         out.write(_LINES[out.format](found))
     if out.format != "table":

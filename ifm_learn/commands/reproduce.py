@@ -1,4 +1,4 @@
-"""`ifm reproduce`: the paper's semi-synthetic experiments, tables and figures."""
+"""`ifm reproduce`: the paper's semi-synthetic experiments, and combinations that were really measured."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import shlex
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from ifm_ident import InputError
-from ifm_ident.commands import progress, remark, say, stages
+from ifm_ident.commands import progress, refuse_given, remark, say, stages
 from ifm_ident.files import held_folder
+from ifm_learn.data._fetch import data_folder
 from ifm_learn.experiments.paper import DataName, load_experiment
 from ifm_learn.experiments.protocol import METHODS, TRUTHS, Protocol
 from ifm_learn.experiments.run import run_experiment
@@ -23,12 +24,14 @@ PROBLEMS, QUICK_PROBLEMS = 100, 5
 _IN_PAGE = ("truths", "problems", "methods", "outcome", "seed", "quick")
 """The options that the numbers depend on."""
 
+_OF_THE_PAPER = ("truths", "problems", "methods", "outcome", "jobs", "quick", "download")
+
 
 @click.command(
     "reproduce",
     epilog="Example:  ifm reproduce sachs --truth ifm --jobs 2 --data-home data -o reproduction-sachs",
 )
-@click.argument("data", type=click.Choice(["sachs", "dream"]))
+@click.argument("data", type=click.Choice(["sachs", "dream", "combinations"]))
 @click.option(
     "--truth",
     "truths",
@@ -74,7 +77,7 @@ _IN_PAGE = ("truths", "problems", "methods", "outcome", "seed", "quick")
 @click.pass_context
 def command(
     ctx: click.Context,
-    data: DataName,
+    data: DataName | Literal["combinations"],
     truths: tuple[str, ...],
     problems: int | None,
     methods: tuple[str, ...],
@@ -87,13 +90,21 @@ def command(
     output: Path | None,
     quiet: bool,
 ) -> None:
-    """The paper's experiment on DATA (sachs or dream), its tables and figures.
+    """The paper's experiment on DATA (sachs or dream), or predictions of measured combinations.
 
     \b
     A ground truth is fitted to the real data and sampled; every method sees that training sample and answers for
     regimes never run, in each of the outcome problems. Writes results.parquet, scores.parquet, results.json,
     table.md, figure.png, figure.svg and report.html, and prints the table.
+
+    \b
+    combinations: eight data sets, combinations held back, every way to predict them beside estimates by factors.
+    Writes combinations.json, table.md, figure.png and figure.svg. About a minute.
     """
+    if data == "combinations":
+        refuse_given(ctx, _OF_THE_PAPER, "is of the paper's experiments, sachs and dream: leave it out.")
+        _combinations(data_home, output, seed, quiet)
+        return
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -125,6 +136,24 @@ def command(
                 )
         written = write_all(found, data, folder, _made_by(ctx))
     say(tables(found, data).removesuffix("\n"))
+    remark(f"{folder}: {', '.join(path.name for path in written)}", quiet)
+
+
+def _combinations(data_home: Path | None, output: Path | None, seed: int, quiet: bool) -> None:
+    """The measured combinations."""
+    from ifm_learn.experiments._combination_page import table, words, write
+    from ifm_learn.experiments.combinations import require_files, run_combinations
+
+    home = data_folder(data_home)
+    try:
+        require_files(home)
+    except InputError as error:
+        raise InputError(f"{error} (on the command line --data-home)") from None
+    with held_folder(output or "reproduction-combinations") as folder:
+        with stages(quiet) as stage:
+            found = run_combinations(folder, home, seed=seed, say=stage)
+        written = write(found, seed, folder)
+    say(f"{table(found)}\n{words(found)}".removesuffix("\n"))
     remark(f"{folder}: {', '.join(path.name for path in written)}", quiet)
 
 

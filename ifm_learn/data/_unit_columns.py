@@ -20,6 +20,8 @@ _COLUMNS = 50
 
 _NAMED = 3
 
+_TWO = 2
+
 
 def unit_ids(table: Table, name: str, kept: Ints) -> Ints:
     """An integer for the unit of each row in `kept`, shape (len(kept),), equal for equal cells.
@@ -108,7 +110,8 @@ def _means(values: Floats, group: Ints) -> Floats:
 def _repeated(table: Table, name: str, kept: Ints, regime: Ints) -> Ints | None:
     """The ids of a column that could be of units, repeated within regimes: texts, or numbers of one regime each.
 
-    Numbers that come in several regimes are measurements more often than ids.
+    Numbers that come in several regimes are measurements more often than ids, and two texts, such as yes and no, a
+    trait.
     """
     column = table.data.column(name)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
@@ -122,7 +125,7 @@ def _repeated(table: Table, name: str, kept: Ints, regime: Ints) -> Ints | None:
     if units == len(ids):
         return None
     nested = len(np.unique(regime * (int(ids.max(initial=0)) + 1) + ids)) == units
-    return ids if nested or not _numbers(column) else None
+    return ids if nested or (units > _TWO and not _numbers(column)) else None
 
 
 def _numbers(column: pa.ChunkedArray) -> bool:

@@ -15,9 +15,9 @@ import pyarrow as pa
 from ifm_ident import Design, Factor, InputError, Study
 from ifm_ident.arrays import Floats, Ints
 from ifm_ident.errors import nearest
-from ifm_ident.study import DataSpec, RowError, Table, data_regimes, table_of
+from ifm_ident.study import DataSpec, RowError, Table, data_regimes, gene_names, table_of
 from ifm_learn.data.columns import numbers, numeric_columns
-from ifm_learn.data.reading import read_samples
+from ifm_learn.data.reading import read_samples, without_part
 from ifm_learn.data.samples import Samples
 
 MOST_GROUPS = 1000
@@ -199,7 +199,11 @@ def read_adjusted(
         return read_samples(plain, data), Covariates((), np.empty((0, 0)))  # says that there is no table
     source = Path(source) if isinstance(source, (str, os.PathLike)) else source
     wanted = (*study.model.variables, *study.covariates, *filter(None, (spec.outcome,)))
-    table = table_of(source, (*wanted, *(spec.outcomes if isinstance(spec.outcomes, tuple) else ())))
+    several = spec.outcomes if isinstance(spec.outcomes, tuple) else ()
+    genes = gene_names(source) if "all" in (outcomes, spec.outcomes) else None
+    if genes is not None:
+        outcomes = several = without_part(study, spec, genes, study.covariates)
+    table = table_of(source, (*wanted, *several), at=spec.x, layer=spec.layer, normalise=spec.normalise)
     for name in study.covariates:
         try:
             table.column(name)

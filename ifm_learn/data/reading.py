@@ -90,6 +90,9 @@ def read_samples(
         spec.labels,
         spec.unit if unit is None else unit,
         spec.outcomes if not given else outcomes if outcomes == "all" else tuple(outcomes or ()),
+        spec.x,
+        spec.layer,
+        spec.normalise,
     )
     source = spec.file if data is None else Path(data) if isinstance(data, (str, os.PathLike)) else data
     variables = study.model.variables
@@ -97,8 +100,9 @@ def read_samples(
     genes = gene_names(source) if spec.outcomes == "all" else None
     several = () if spec.outcomes == "all" else spec.outcomes
     if genes is not None:
-        several = _without_part(study, spec, genes, known)
-    table = table_of(source, (*variables, *([spec.outcome] if spec.outcome else []), *several))
+        several = without_part(study, spec, genes, known)
+    wanted = (*variables, *([spec.outcome] if spec.outcome else []), *several)
+    table = table_of(source, wanted, at=spec.x, layer=spec.layer, normalise=spec.normalise)
     for name in variables:
         _require_variable(table, name)
     rows = data_regimes(study.model, table, spec.label, spec.labels)
@@ -111,7 +115,7 @@ def read_samples(
     for v, name in enumerate(variables):
         x[:, v] = numbers(table, name, kept, log=bool(logs[v]))
     if spec.outcomes == "all" and genes is None:
-        several = tuple(numeric_columns(table, _without_part(study, spec, table.data.column_names, known)))
+        several = tuple(numeric_columns(table, without_part(study, spec, table.data.column_names, known)))
     if spec.outcomes and not several:
         raise InputError(
             f"{table.path}: `outcomes: all` finds no numeric column without another part; name the outcomes"
@@ -145,9 +149,10 @@ def _texts(value: object) -> bool:
     return isinstance(value, Sequence) and all(isinstance(text, str) for text in value)
 
 
-def _without_part(study: Study, spec: DataSpec, names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+def without_part(study: Study, spec: DataSpec, names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
     """The columns that are neither intervention, label, variable, unit nor known otherwise."""
     parts = {*known, *study.model.variables, *study.model.position, *spec.label_columns, spec.unit}
+    parts |= {place for _, place in spec.x}
     parts |= {f"X:{name}" for name in study.model.variables} | {name.removeprefix("X:") for name in parts if name}
     return tuple(name for name in names if name not in parts)
 

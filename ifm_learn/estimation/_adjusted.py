@@ -25,6 +25,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.ladder.adjusted import ENERGIES, Adjusted, Energy, Means, dependent_residuals
 from ifm_learn.ladder.estimate import EDGE, FEW_ROWS
+from ifm_learn.ladder.ranges import Ranges
 from ifm_learn.ladder.rungs import AUTO
 from ifm_learn.outcome.estimator import targets_of
 
@@ -225,13 +226,8 @@ class AdjustedWork:
 
     def _fill(self, columns: Columns, rows: Ints, column: int, means: Means, skip: int) -> None:
         mean, se, freedom = means.mean[skip:], means.se[skip:], means.freedom[skip:]
-        half = student.ppf(1 - self.level / 2, np.where(np.isnan(freedom), 1.0, freedom)) * se
         columns.mean[rows, column], columns.se[rows, column] = mean, se
-        low, high = mean - half, mean + half
-        if self.energies[column] != "normal":
-            low = np.maximum(low, 0.0)
-        if self.energies[column] == "bernoulli":
-            high = np.minimum(high, 1.0)
+        low, high = self._ends(column, mean, se, freedom)
         columns.confidence_low[rows, column], columns.confidence_high[rows, column] = low, high
         for row, value in zip(rows.tolist(), mean.tolist(), strict=True):
             columns.models[row][column] = {self.energies[column]: 1.0} if np.isfinite(value) else {}
@@ -242,14 +238,36 @@ class AdjustedWork:
                     "here: some value occurs in some regimes only"
                 )
 
+    def _ends(self, column: int, mean: Floats, se: Floats, freedom: Floats) -> tuple[Floats, Floats]:
+        """Of intervals of means, each (r,), inside the range of shares and counts."""
+        ranges = Ranges.of(self.values[:, [column]], self.place).lumped_alone()
+        freedom = np.where(np.isnan(freedom), 1.0, freedom)
+        low, high = ranges.interval(mean[:, None], se[:, None], freedom[:, None], self.level)
+        return low[:, 0], high[:, 0]
+
     def _effects(self, made: list[list[dict[str, Any]]], rows: Ints, column: int, means: Means) -> None:
-        half = student.ppf(1 - self.level / 2, np.fmax(means.freedom[1:], 1.0)) * means.difference_se[1:]
-        for row, value, width in zip(rows.tolist(), means.difference[1:].tolist(), half.tolist(), strict=True):
-            if np.isfinite(value) and np.isfinite(width):
+        """Differences from the baseline: as far as the intervals of both means with their correlation.
+
+        Of means without a range these are t intervals (Zou 2007 for others).
+        """
+        below = above = student.ppf(1 - self.level / 2, np.fmax(means.freedom, 1.0)) * means.difference_se
+        if Ranges.of(self.values[:, [column]], self.place).lumped[0]:
+            low, high = self._ends(column, means.mean, means.se, means.freedom)
+            down, up = means.mean - low, high - means.mean
+            squares = means.se**2 + means.se[0] ** 2 - means.difference_se**2
+            shared = np.clip(np.nan_to_num(squares / np.maximum(2 * means.se * means.se[0], 1e-300)), -1.0, 1.0)
+            below, above = (
+                np.sqrt(np.maximum(own**2 + base**2 - 2 * shared * own * base, 0.0))
+                for own, base in ((down, up[0]), (up, down[0]))
+            )
+        for row, value, under, over in zip(
+            rows.tolist(), means.difference[1:].tolist(), below[1:].tolist(), above[1:].tolist(), strict=True
+        ):
+            if np.isfinite(value) and np.isfinite(under + over):
                 made[row][column] = {
                     "scale": "differences of means",
                     "difference": value,
-                    "difference_interval": [value - width, value + width],
+                    "difference_interval": [value - under, value + over],
                 }
 
     def _flags(self, columns: Columns, rows: Ints, column: int, rests: Bools, poor: Bools) -> None:

@@ -122,7 +122,7 @@ class LadderWork:
             if self.wider is not None and joint.any():
                 alone = np.flatnonzero(~joint)
                 chosen = np.flatnonzero(joint)
-                self._fill(columns, some[chosen], self._by_wider(part.targets.take(chosen)), shifted)
+                self._fill(columns, some[chosen], self.by_wider(part.targets.take(chosen)), shifted)
             if len(alone):
                 self._fill(columns, some[alone], self.estimate(part.targets.take(alone)), shifted)
         if len(asked):
@@ -147,10 +147,39 @@ class LadderWork:
             return self.ladder.estimate(regimes, values=values, alpha=alpha)
         if self.method == "balance" or self.regression is None:
             return self.ladder.estimate(regimes, values=self.samples.y, alpha=alpha)
-        plain = self.ladder.estimate(regimes, self.regression.predict, alpha=alpha)
+        plain = self.ladder.estimate(regimes, self.regression.predict, alpha=alpha, ranged=False)
         some = len(self.regression.rows) < len(self.samples)
-        left = self.ladder.estimate(regimes, values=self._left, alpha=alpha, linear=some)
-        return _together(plain, left, alpha, augmented=some or self.method == "dr")
+        left = self.ladder.estimate(regimes, values=self._left, alpha=alpha, linear=some, ranged=False)
+        return self._together(plain, left, regimes, augmented=some or self.method == "dr")
+
+    def _together(
+        self, plain: LadderEstimate, left: LadderEstimate, regimes: Regimes, *, augmented: bool
+    ) -> LadderEstimate:
+        """The mean of m, with the weighted residuals added or (for its error) not; their variances add up.
+
+        What a regression errs by at a regime has at most the variance of its residuals weighted to it.
+        """
+        y, alpha = self.samples.y, float(self.level)
+        assert y is not None
+        mean = plain.mean + left.mean if augmented else plain.mean
+        limit = student.ppf(1 - alpha / 2, plain.freedom)
+        down, up = (
+            np.hypot(reach / limit, left.se) for reach in (plain.mean - plain.low, plain.high - plain.mean)
+        )
+        inside, low, _ = self.ladder.interval(regimes, y[:, None], mean, down, plain.freedom, alpha)
+        high = self.ladder.interval(regimes, y[:, None], mean, up, plain.freedom, alpha)[2]
+        known = ~np.isnan(left.low)
+        flags = {word: where | left.flags.get(word, np.zeros_like(where)) for word, where in plain.flags.items()}
+        return dataclasses.replace(
+            plain,
+            mean=inside,
+            se=np.hypot(plain.se, left.se),
+            low=np.where(known, low, np.nan),
+            high=np.where(known, high, np.nan),
+            replicates=plain.replicates + left.replicates,
+            rung_replicates=tuple(a + b for a, b in zip(plain.rung_replicates, left.rung_replicates, strict=True)),
+            flags=flags,
+        )
 
     @cached_property
     def _left(self) -> Floats:
@@ -159,6 +188,15 @@ class LadderWork:
         if len(self.regression.rows) == len(self.samples):
             return self.regression.residuals
         return self.regression.left_everywhere(self.samples)
+
+    def answer(self, found: Identification) -> LadderEstimate:
+        """Means of regimes that are all identified, of every target, by the way that answers the study."""
+        joint = np.isin(found.criterion, (Criterion.JOINT, Criterion.NONE))
+        if self.several is not None:
+            return self._of_several(found.targets, np.flatnonzero(joint))
+        if self.wider is not None and joint.all():
+            return self.by_wider(found.targets)
+        return self.estimate(found.targets)
 
     def effects(self, found: Identification, reference: Reference) -> list[list[dict[str, Any]]]:
         """Differences from the baseline and synergies, for every regime and target, with intervals."""
@@ -169,10 +207,11 @@ class LadderWork:
             joint = np.isin(known.criterion[told], (Criterion.JOINT, Criterion.NONE))
             part = self._of_several(wanted.take(told), np.flatnonzero(joint))
         else:
-            part = self.estimate(wanted.take(told)) if self.wider is None else self._by_wider(wanted.take(told))
+            part = self.estimate(wanted.take(told)) if self.wider is None else self.by_wider(wanted.take(told))
         k = part.mean.shape[1]
-        means, drawn = np.full((len(wanted), k), np.nan), np.full((len(part.replicates), len(wanted), k), np.nan)
-        means[told], drawn[:, told] = part.mean, part.replicates
+        draws = part.draws(float(self.level))
+        means, drawn = np.full((len(wanted), k), np.nan), np.full((len(draws), len(wanted), k), np.nan)
+        means[told], drawn[:, told] = part.mean, draws
         got = effects(
             found.design.model, found.targets, wanted, means, drawn, reference=reference,
             level=float(1 - self.level), freedom=float(np.min(part.freedom)), logged=self._logged,
@@ -184,7 +223,8 @@ class LadderWork:
         scaling = self.samples.scaling
         return self.samples.y is None and scaling is not None and bool(scaling.log.all())
 
-    def _by_wider(self, regimes: Regimes) -> LadderEstimate:
+    def by_wider(self, regimes: Regimes) -> LadderEstimate:
+        """Means of the outcome as a variable of every factor, in regimes with a joint formula."""
         assert self.wider is not None
         last = self.samples.x.shape[1]
         return self.wider.estimate(regimes, lambda x: x[:, last : last + 1], alpha=float(self.level))
@@ -298,7 +338,7 @@ def _effect(found: Effects, row: int, column: int) -> dict[str, Any]:
         one = getattr(found, name)
         if np.isfinite(one.value[row, column]):
             entry[name] = float(one.value[row, column])
-            if name in ("difference", "synergy"):
+            if name in ("difference", "synergy") and np.isfinite(one.high[row, column] - one.low[row, column]):
                 entry[f"{name}_interval"] = [float(one.low[row, column]), float(one.high[row, column])]
     why = found.why[row]
     return entry | ({"why": why} if why else {})
@@ -309,28 +349,6 @@ def _ladder(
 ) -> tuple[Ladder, dict[str, str]]:
     rungs, dropped = affordable(rungs_for(energy, samples), samples, seconds)
     return fit_ladder(samples, rungs, seed=seed, unit=samples.unit, replicates=replicates), dropped
-
-
-def _together(plain: LadderEstimate, left: LadderEstimate, alpha: float, *, augmented: bool) -> LadderEstimate:
-    """The mean of m, with the weighted residuals added or (for its error) not; their variances add up.
-
-    What a regression errs by at a regime has at most the variance of its residuals weighted to it.
-    """
-    mean = plain.mean + left.mean if augmented else plain.mean
-    se, limit = np.hypot(plain.se, left.se), student.ppf(1 - alpha / 2, plain.freedom)
-    known = ~np.isnan(left.low)
-    low = np.where(known, mean - np.hypot(plain.mean - plain.low, limit * left.se), np.nan)
-    high = np.where(known, mean + np.hypot(plain.high - plain.mean, limit * left.se), np.nan)
-    flags = {word: where | left.flags.get(word, np.zeros_like(where)) for word, where in plain.flags.items()}
-    return dataclasses.replace(
-        plain,
-        mean=mean,
-        se=se,
-        low=low,
-        high=high,
-        replicates=plain.replicates + left.replicates,
-        flags=flags,
-    )
 
 
 @dataclass(frozen=True, eq=False)

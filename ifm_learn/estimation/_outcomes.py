@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from scipy.stats import chi2, norm
-from scipy.stats import f as fisher
 from scipy.stats import t as student
 
 from ifm_ident import Design, Factor, Model
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
+from ifm_learn.ladder.regime_statistics import RegimeStatistics
 from ifm_learn.outcome.regressors import CrossFit, SmoothRegressor, cross_fit, fit_regressor, settled
 from ifm_learn.randomness import stream
 
@@ -24,6 +23,8 @@ MOST_ROWS = 20_000
 FOLDS = 5
 
 _FEWEST_FOR_SLOPES, _FLAT = 30, 1e-12  # units; of 15, slopes show where a regression misses a curve
+
+_MOST_TERMS, _ROWS_PER_TERM, _RIDGE = 400, 20, 1e-10
 
 _CHOSEN_ONCE = 1_000
 """Of more rows the kind of regression is chosen once, from all of them, and not for each fold."""
@@ -90,69 +91,117 @@ def regressed(samples: Samples, seed: int) -> Regressed:
         regressor = settled(fit_regressor(regressor, x, y, groups=unit))
     fit = cross_fit(regressor, x, y, folds, seed, strata=regime, groups=unit)
     left = y - fit.out_of_fold
-    units = rows if unit is None else unit
-    p_value = 2 * min(_shift(left, regime, units), _turn(left, x, regime, units))
+    terms = terms_of(x)
+    shifted = float(mean_shifts(left[:, None], terms, regime, unit)[0])
+    p_value = 2 * min(shifted, _turn(left, x, terms, regime, rows if unit is None else unit))
     return Regressed(rows, fit, left, min(p_value, 1.0))
 
 
-def _shift(left: Floats, regime: Ints, unit: Ints) -> float:
-    """Whether mean residuals differ between regimes: squares of their t-statistics as normal scores, added up."""
+def terms_of(x: Floats) -> Floats:
+    """Orthonormal columns that span 1, x and, where rows are many enough, squares, then products; (n, terms)."""
+    x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-300)
+    n, p = x.shape
+    parts = [np.ones((n, 1)), x]
+    most = min(_MOST_TERMS, n // _ROWS_PER_TERM)
+    if 1 + 2 * p <= most:
+        parts.append(x**2)
+    first, second = np.triu_indices(p, 1)
+    if 1 + 2 * p + len(first) <= most:
+        parts.append(x[:, first] * x[:, second])
+    terms = np.concatenate(parts, axis=1)
+    values, vectors = np.linalg.eigh(terms.T @ terms)
+    held = values > _RIDGE * values[-1]
+    found: Floats = terms @ (vectors[:, held] / np.sqrt(values[held]))
+    return found
+
+
+def mean_shifts(left: Floats, terms: Floats, regime: Ints, unit: Ints | None) -> Floats:
+    """p-values of no difference between regimes in the mean of residuals, shape (n, k), given the terms; (k,).
+
+    terms: orthonormal, shape (n, q): what the residuals' regression on x may err by is taken off each regime's
+    indicator, so that the noise of one regime is not held against another. Errors are by regime and whole units,
+    whatever the variances are; t tests of every regime, with the degrees of freedom of Welch and Satterthwaite,
+    by Bonferroni.
+    """
     _, place = np.unique(regime, return_inverse=True)
-    scores = []
-    for i in range(int(place.max()) + 1):
-        own = place == i
-        _, at = np.unique(unit[own], return_inverse=True)
-        count = int(at.max()) + 1
-        if count < 2:
-            continue
-        sums = np.bincount(at, left[own]) / own.sum()
-        mean = float(sums.sum())
-        error = float(np.sqrt(count * np.var(sums, ddof=1)))
-        if error > 0:
-            tail = student.sf(abs(mean) / error, count - 1)
-            scores.append(float(norm.isf(max(tail, 1e-300))))
-    if len(scores) < 2:
-        return 1.0
-    return float(chi2.sf(np.square(scores).sum(), len(scores)))
+    groups, k = int(place.max()) + 1, left.shape[1]
+    sizes = np.bincount(place, minlength=groups).astype(float)
+    m, variance = _variances(left, place, unit, sizes)
+    usable = m > 1
+    if usable.sum() < 2:
+        return np.ones(k)
+    sums = np.stack([np.bincount(place, column, minlength=groups) for column in terms.T], axis=1) / sizes[:, None]
+    # row j's share in regime i's mean less its projection: (1 / n_i if j in i) - terms_j . sums_i, squared
+    spread = np.empty((groups, groups))
+    for r in range(groups):
+        own = terms[place == r]
+        spread[:, r] = ((sums @ (own.T @ own)) * sums).sum(axis=1)
+    spread[np.diag_indices(groups)] += 1 / sizes - 2 * np.square(sums).sum(axis=1)
+    parts = (np.maximum(spread, 0.0) * sizes)[:, :, None] * variance
+    value = np.stack([np.bincount(place, column, minlength=groups) for column in left.T], axis=1) / sizes[:, None]
+    value = value - sums @ (terms.T @ left)
+    total = parts.sum(axis=1)
+    told = usable[:, None] & (total > 0)
+    freedom = total**2 / np.maximum((parts**2 / np.maximum(m - 1, 1)[:, None]).sum(axis=1), 1e-300)
+    statistic = np.abs(value) / np.sqrt(np.where(told, total, 1.0))
+    p_values = np.where(told, 2 * student.sf(statistic, np.maximum(freedom, 1.0)), 1.0)
+    tests = np.where(usable.sum() == 2, 1, told.sum(axis=0))
+    found: Floats = np.minimum(p_values.min(axis=0) * np.maximum(tests, 1), 1.0)
+    return found
 
 
-def _turn(left: Floats, x: Floats, regime: Ints, unit: Ints) -> float:
+def _variances(left: Floats, place: Ints, unit: Ints | None, sizes: Floats) -> tuple[Floats, Floats]:
+    """Units of every regime, shape (groups,), and the variances of its mean residual, shape (groups, k)."""
+    groups = len(sizes)
+    if unit is None:
+        rows = RegimeStatistics.of(place, left, groups)
+        return sizes, rows.within / (np.maximum(sizes - 1, 1) * sizes)[:, None]
+    cells = RegimeStatistics.of(place, left, groups, unit=unit).cells
+    assert cells is not None
+    share = (cells.count / sizes[cells.regime])[:, None]
+    parts = RegimeStatistics.of(cells.regime, cells.mean * share, groups)
+    m = parts.count
+    return m, parts.within * (m / np.maximum(m - 1, 1))[:, None]
+
+
+def _turn(left: Floats, x: Floats, terms: Floats, regime: Ints, unit: Ints) -> float:
     """Whether slopes of the residuals along some variable differ between regimes, all variables allowed for.
 
-    An outcome can turn with a regime where its mean stays. By Welch's test (1951). Errors of slopes
-    are by units, of residuals that leverage is allowed for (MacKinnon and White 1985).
+    An outcome can turn with a regime where its mean stays. Every regime's slope less what the terms make of it,
+    with errors by units of residuals that leverage is allowed for (MacKinnon and White 1985), by Bonferroni.
     """
-    found = [1.0]
+    _, at = np.unique(unit, return_inverse=True)
+    _, place = np.unique(regime, return_inverse=True)
+    groups, smallest, tests = int(place.max()) + 1, 1.0, 0
     for column in x.T:
-        slopes, squares, free = [], [], []
-        for one in np.unique(regime):
-            own = regime == one
+        slopes, rest, counts = np.zeros((len(x), groups)), np.zeros(len(x)), np.zeros(groups)
+        for r in range(groups):
+            own = place == r
             away = column[own] - column[own].mean()
             total = float(away @ away)
-            _, at = np.unique(unit[own], return_inverse=True)
-            count = int(at.max()) + 1
-            if count < _FEWEST_FOR_SLOPES or total <= _FLAT * float(column[own] @ column[own]):
+            flat = total <= _FLAT * float(column[own] @ column[own])
+            rest[own] = left[own] - left[own].mean()
+            if flat:
                 continue
-            slope = float(away @ left[own]) / total
-            rest = left[own] - left[own].mean() - slope * away
+            slopes[own, r] = away / total
+            rest[own] -= float(slopes[own, r] @ left[own]) * away
             leverage = 1 / len(away) + away**2 / total
-            sums = np.bincount(at, away * rest / np.maximum(1 - leverage, 1 / len(away)))
-            slopes.append(slope)
-            squares.append(float(sums @ sums) / total**2)
-            free.append(count - 2)
-        found.append(_unequal(np.array(slopes), np.array(squares), np.array(free, dtype=float)))
-    return float(min(1.0, x.shape[1] * min(found)))
-
-
-def _unequal(values: Floats, squares: Floats, free: Floats) -> float:
-    """The p-value of equal expectations of values with these squared errors and degrees of freedom."""
-    k = len(values)
-    if k < 2 or not squares.min() > 0:
-        return 1.0
-    weight = 1 / squares / (1 / squares).sum()
-    between = float(((values - weight @ values) ** 2 / squares).sum()) / (k - 1)
-    spread = float(((1 - weight) ** 2 / free).sum()) / (k**2 - 1)
-    return float(fisher.sf(between / (1 + 2 * (k - 2) * spread), k - 1, 1 / (3 * spread)))
+            rest[own] /= np.maximum(1 - leverage, 1 / len(away))
+            counts[r] = len(np.unique(at[own]))
+        able = np.flatnonzero(counts >= _FEWEST_FOR_SLOPES)
+        if len(able) < 2:
+            continue
+        weight = slopes[:, able] - terms @ (terms.T @ slopes[:, able])
+        for c in range(len(able)):
+            sums = np.bincount(at, weight[:, c] * rest)
+            parts = np.bincount(place, weight[:, c] ** 2 * rest**2, minlength=groups)
+            error, shares = float(sums @ sums), parts / max(float(parts.sum()), 1e-300)
+            if error > 0:
+                freedom = 1 / max(float((shares**2 / np.maximum(counts - 2, 1)).sum()), 1e-12)
+                statistic = abs(float(weight[:, c] @ left)) / np.sqrt(error)
+                smallest = min(smallest, 2 * float(student.sf(statistic, max(freedom, 1.0))))
+                tests += 1
+    return float(min(1.0, max(tests, 1) * smallest))
 
 
 def among_variables(samples: Samples) -> Samples:

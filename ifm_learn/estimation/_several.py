@@ -7,25 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
-from scipy.stats import chi2, norm
-from scipy.stats import t as student
 
 from ifm_ident import Design, Factor, Model, Regimes
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
-from ifm_learn.estimation._outcomes import SHIFT
+from ifm_learn.estimation._outcomes import SHIFT, mean_shifts, terms_of
 from ifm_learn.ladder.average import Ladder, fit_ladder
 from ifm_learn.ladder.estimate import LadderEstimate
 from ifm_learn.ladder.normal import Normal
-from ifm_learn.ladder.regime_statistics import RegimeStatistics
 
 _CELLS = 10_000_000
 """Entries of the arrays of residuals that are held at once."""
-
-_MOST_TERMS = 400
-_ROWS_PER_TERM = 20
-_RIDGE = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +92,7 @@ class SeveralOutcomes:
             weights=weights,
             effective=effective,
             replicates=replicates,
+            rung_replicates=(),
             flags=flags,
         )
 
@@ -107,58 +100,17 @@ class SeveralOutcomes:
 def shift_p_values(samples: Samples) -> Floats:
     """Of no difference between training regimes in E[y | x], a polynomial of degree two at most; shape (k,).
 
-    One factorisation serves all outcomes; squares of the regimes' t-statistics, as normal scores, add up.
-    Units of rows are kept whole. Conservative where x tells regimes apart: the regression takes up part of what
-    differs.
+    One factorisation serves all outcomes. Units of rows are kept whole.
     """
     assert samples.y is not None
-    terms = _terms((samples.x - samples.x.mean(axis=0)) / np.maximum(samples.x.std(axis=0), 1e-300))
-    gram = terms.T @ terms
-    gram[np.diag_indices(len(gram))] *= 1 + _RIDGE
-    factor = cho_factor(gram + _RIDGE * len(terms) * np.eye(len(gram)))
-    regime = np.searchsorted(samples.present, samples.regime).astype(np.int64)
+    terms = terms_of(samples.x)
     k, step = samples.y.shape[1], max(1, _CELLS // len(samples))
     found = np.ones(k)
     for start in range(0, k, step):
-        y = samples.y[:, start : start + step]
-        left = y - terms @ cho_solve(factor, terms.T @ y)
-        found[start : start + step] = _differences(left, regime, len(samples.present), samples.unit)
+        y = samples.y[:, start : start + step] - samples.y[:, start : start + step].mean(axis=0)
+        left = y - terms @ (terms.T @ y)
+        found[start : start + step] = mean_shifts(left, terms, samples.regime, samples.unit)
     return found
-
-
-def _terms(x: Floats) -> Floats:
-    """1, x and, where rows are many enough, squares, then products of pairs too; shape (n, terms)."""
-    n, p = x.shape
-    parts = [np.ones((n, 1)), x]
-    most = min(_MOST_TERMS, n // _ROWS_PER_TERM)
-    if 1 + 2 * p <= most:
-        parts.append(x**2)
-    first, second = np.triu_indices(p, 1)
-    if 1 + 2 * p + len(first) <= most:
-        parts.append(x[:, first] * x[:, second])
-    return np.concatenate(parts, axis=1)
-
-
-def _differences(left: Floats, regime: Ints, regimes: int, unit: Ints | None) -> Floats:
-    """p-values of equal mean residuals in all regimes, shape (k,)."""
-    if unit is None:
-        rows = RegimeStatistics.of(regime, left, regimes)
-        units, mean = rows.count, rows.mean
-        error = np.sqrt(rows.within / np.maximum(units - 1, 1)[:, None] / units[:, None])
-    else:
-        cells = RegimeStatistics.of(regime, left, regimes, unit=unit).cells
-        assert cells is not None
-        share = np.bincount(cells.regime, cells.count, minlength=regimes)[cells.regime]
-        parts = RegimeStatistics.of(cells.regime, cells.mean * (cells.count / share)[:, None], regimes)
-        units, mean = parts.count, parts.mean * parts.count[:, None]
-        error = np.sqrt(parts.within * (units / np.maximum(units - 1, 1))[:, None])
-    usable = (units[:, None] > 1) & (error > 0)
-    statistic = np.abs(mean) / np.where(usable, error, 1.0)
-    tail = student.sf(statistic, np.maximum(units - 1, 1)[:, None])
-    scores = np.where(usable, norm.isf(np.maximum(tail, 1e-300)), 0.0)
-    told = usable.sum(axis=0)
-    p_values: Floats = np.where(told > 1, chi2.sf(np.square(scores).sum(axis=0), np.maximum(told, 1)), 1.0)
-    return p_values
 
 
 def _holm(p_values: Floats) -> NDArray[np.bool_]:

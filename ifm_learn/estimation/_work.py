@@ -19,6 +19,7 @@ from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._prediction import GridMixture, by_ratio, widened, without_ratio
 from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, regime_sensitivities
+from ifm_learn.ladder.ranges import Ranges
 from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_row, targets_of
 from ifm_learn.outcome.identified import IdentifiedEstimator
 from ifm_learn.outcome.ifm1 import Ifm1
@@ -59,7 +60,7 @@ class Work:
             se = self._errors(wanted, notes).reshape(len(asked), k)
             half = float(t.isf(float(self.level / 2), self._freedom())) * se
             columns.mean[asked], columns.se[asked] = mean, se
-            columns.confidence_low[asked], columns.confidence_high[asked] = mean - half, mean + half
+            columns.confidence_low[asked], columns.confidence_high[asked] = self._ends(mean, se)
             self._fill_units(columns, wanted, asked, mean, half)
             if isinstance(self.estimator, IdentifiedEstimator):
                 overlap = self.estimator.diagnostics(wanted)
@@ -68,6 +69,23 @@ class Work:
                     columns.note[row] = "" if fine else str(words)
                 columns.flag("little_overlap", [row for row in asked.tolist() if columns.note[row]])
         return columns
+
+    def _ends(self, mean: Floats, se: Floats) -> tuple[Floats, Floats]:
+        """Of intervals inside the range of shares and counts, each (r, k); t intervals of other numbers.
+
+        Where some regime's rows are all at an end, redraws do not tell its error: no interval is then shorter than
+        that of as many rows as the smallest such regime has.
+        """
+        values = targets_of(self.samples)
+        scaling = self.samples.scaling if self.samples.y is None else None
+        ranges = Ranges.of(values, self.samples.regime, scaling).lumped_alone()
+        units = self.samples.units
+        counts = self.samples.sizes if units is None else units.counts()
+        present = self.samples.present.tolist()
+        ends = ranges.at_end(np.stack([values[self.samples.regime == i].mean(axis=0) for i in present])) != 0
+        rows = np.where(ends, counts[self.samples.present][:, None], np.inf).min(axis=0)
+        freedom = np.full(mean.shape, self._freedom())
+        return ranges.interval(mean, se, freedom, float(self.level), ranges.size(values) / rows)
 
     def extrapolation(self, found: Identification) -> list[str]:
         """For every regime how much of it lies beyond what rows tell, "" for little."""

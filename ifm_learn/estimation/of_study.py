@@ -27,6 +27,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.density.fitted import FittedModel
 from ifm_learn.estimation._adjusted import ALL, AdjustedWork, check_asked, populations
 from ifm_learn.estimation._columns import Columns
+from ifm_learn.estimation._half_levels import check_half, half_levels
 from ifm_learn.estimation._ladder_work import LadderWork
 from ifm_learn.estimation._work import Say, Work
 from ifm_learn.estimation.extrapolation import extrapolation_warnings
@@ -70,6 +71,7 @@ def estimate_study(
     outcomes: Sequence[str] | Literal["all"] | None = None,
     population: str | Path | None = None,
     by: str | None = None,
+    half: str | None = None,
     say: Say | None = None,
 ) -> Estimates:
     """Means of the outcome (or of x, without one) in the test regimes, from the study's table or `data`.
@@ -90,6 +92,8 @@ def estimate_study(
     outcomes: several columns of the table, or "all", in place of what the study's `data` says.
     population: whose covariates means are over: `all` training rows (the default), those of the baseline, `ctrl`,
     or a file of covariates. by: a covariate; a mean for each of its values.
+    half: an intervention whose levels have a basis; also the level at which half of its largest effect is reached,
+    for everything else in the test regimes (`ifm_learn.ladder.half_level`).
 
     Regimes that are not identified get no numbers from methods that need identification. Raises InputError for an
     unknown method, a bad alpha, share, seed or sensitivity, data that cannot be read, more than 100,000 test
@@ -135,6 +139,12 @@ def estimate_study(
         )
     if shrink:
         require_names(study.model, "shrink, which pulls towards effects of named levels")
+    if half is not None:
+        check_half(study.model, half)
+        if on_grid or study.covariates or not chosen.needs_identification:
+            raise InputError(
+                "half needs a method of the factors, another energy than 'mlp', and no covariates", argument="half"
+            )
     targets = targets_of_study(study)
     if study.covariates:
         require_names(study.model, "adjusting for covariates")
@@ -153,7 +163,16 @@ def estimate_study(
         targets = got.found.targets
     elif chosen.needs_identification and not on_grid:
         got = _by_ladder(
-            study, samples, targets, (method, asked, level, seed), calibration, time_limit, effects, shrink, tell
+            study,
+            samples,
+            targets,
+            (method, asked, level, seed),
+            calibration,
+            time_limit,
+            effects,
+            shrink,
+            tell,
+            half,
         )
     else:
         if effects is not None:
@@ -183,7 +202,7 @@ def estimate_study(
         alpha=alpha_text(alpha),
         regimes=targets,
         status=got.found.status,
-        outcomes=study.model.variables if samples.y is None else samples.outcomes or (samples.outcome or "y",),
+        outcomes=_outcomes(study, samples),
         without_outcome=samples.y is None,
         units=samples.scaling.units(study.model.variables) if samples.scaling and samples.y is None else (),
         additive=np.where(np.isnan(got.columns.mean), np.nan, beside.reshape(got.columns.mean.shape)),
@@ -200,6 +219,7 @@ def estimate_study(
         remainder=_remainder(got.found),
         groups=got.groups,
         covariates=got.covariates,
+        half_levels=got.halves,
         **{
             **vars(got.columns),
             "note": tuple(got.columns.note),
@@ -207,6 +227,11 @@ def estimate_study(
             "models": tuple(map(tuple, got.columns.models)),
         },
     )
+
+
+def _outcomes(study: Study, samples: Samples) -> tuple[str, ...]:
+    """What means are of: variables, or the outcomes."""
+    return study.model.variables if samples.y is None else samples.outcomes or (samples.outcome or "y",)
 
 
 def _check_several(samples: Samples, method: str, energy: str, on_grid: bool, given: bool) -> None:
@@ -242,6 +267,7 @@ class _Answered:
     effects: tuple[tuple[dict[str, Any], ...], ...] = ()
     additive: Additive | None = None
     shrunk: Shrinkage | None = None
+    halves: tuple[dict[str, Any], ...] = ()
     beside: Floats | None = None
     groups: tuple[str, ...] = ()
     covariates: Mapping[str, Any] = field(default_factory=dict)
@@ -282,6 +308,7 @@ def _by_ladder(
     reference: Reference | None,
     shrink: bool,
     say: Say,
+    half: str | None,
 ) -> _Answered:
     method, energy, level, seed = how
     held = held_out(samples, calibration, seed)
@@ -292,15 +319,29 @@ def _by_ladder(
     say("fitting models from simple to rich")
     work = LadderWork.fit(held, method, energy, level, seed, time_limit)
     say(f"estimating by {work.words()}")
-    found = Identifier(held.fitted.design, study.notation).identify(targets)
+    identifier = Identifier(held.fitted.design, study.notation)
+    found = identifier.identify(targets)
     columns = work.columns(found)
+    halves: tuple[dict[str, Any], ...] = ()
+    if half is not None:
+        halves = tuple(
+            half_levels(work.answer, identifier, targets, half, _outcomes(study, samples), float(level))
+        )
     if chosen is not None:
         shrink_columns(chosen, columns, found, held.fitted, level)
     does = "weights of rows, shared by all outcomes" if samples.outcomes else method_of(method).words
     words = f"{does}, modelled by {work.words()}"
     made = () if reference is None else tuple(map(tuple, work.effects(found, reference)))
     return _Answered(
-        found, held, columns, [*work.warnings(columns)], words, work.about(), effects=made, shrunk=chosen
+        found,
+        held,
+        columns,
+        [*work.warnings(columns)],
+        words,
+        work.about(),
+        effects=made,
+        shrunk=chosen,
+        halves=halves,
     )
 
 

@@ -44,7 +44,8 @@ class Estimates(Tabular):
     regimes are pulled towards a simpler estimate, where that was asked for. remainder: what is still determined of
     a refused regime, in words such as "x2 given x1", shape (r,), "" for nothing; () where no regime has any.
     covariates: what means are adjusted for, over which population, with the overlap; groups: of every row the
-    value of the covariate that it is about, () where means are over the whole population.
+    value of the covariate that it is about, () where means are over the whole population. half_levels: where half
+    of an intervention's largest effect is reached, as in the JSON, where that was asked for.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Estimates(Tabular):
     remainder: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     covariates: Mapping[str, Any] = field(default_factory=dict)
+    half_levels: tuple[Mapping[str, Any], ...] = ()
 
     def __len__(self) -> int:
         return len(self.regimes)
@@ -139,6 +141,25 @@ class Estimates(Tabular):
         """The result as the JSON object `ifm-estimate/1` (docs/reference/results.md)."""
         found: Mapping[str, Any] = view(self, "json")
         return found
+
+    def to_anndata(self) -> Any:
+        """One row a regime, one column an outcome: means in X, and in `layers` lower, upper, se and others.
+
+        `obs` has `perturbation` (the regime), `nperts` (interventions off baseline), `status`, `ess`, `support`,
+        `note`, `flags` (of any outcome, with spaces between) and one column of booleans for each flag that is
+        there. What is not known is nan. Raises MissingExtraError where anndata is not installed.
+
+        >>> from ifm_ident import Study
+        >>> from ifm_learn import estimate_study
+        >>> study = Study.from_dict({
+        ...     "interventions": {"A": [0, 1]}, "factors": [{"sigma": ["A"]}], "train": ["ctrl", "A"],
+        ... })
+        >>> table = {"A": [0, 1] * 30, "x": [0.01 * i * (1 + i % 2) for i in range(60)]}
+        >>> found = estimate_study(study, table, method="mean", calibration=0).to_anndata()
+        >>> list(found.obs_names), list(found.var_names), found.X.round(3).ravel().tolist()
+        (['ctrl', 'A'], ['x'], [0.445, 0.445])
+        """
+        return view(self, "anndata")
 
     def to_arrow(self) -> pa.Table:
         """One row a regime and target; infinite ends as such, null where there is no number."""

@@ -27,6 +27,7 @@ from ifm_learn.data.held import held_out
 from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._ladder_work import LadderWork
+from ifm_learn.ladder.ranges import Ranges
 from ifm_learn.ladder.rungs import AUTO
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.baselines.mean import MeanOfTraining
@@ -270,6 +271,10 @@ def shrink_columns(
     beyond = student.ppf(tail, len(how.regimes)) * more
     columns.confidence_low[asked] = mean - np.hypot(_mixed(share, old - low, normal * error), beyond)
     columns.confidence_high[asked] = mean + np.hypot(_mixed(share, high - old, normal * error), beyond)
+    scaling = samples.scaling if samples.y is None else None
+    ranges = Ranges.of(targets_of(samples), samples.regime, scaling).lumped_alone()
+    columns.confidence_low[asked] = np.maximum(columns.confidence_low[asked], ranges.low)
+    columns.confidence_high[asked] = np.minimum(columns.confidence_high[asked], ranges.high)
     columns.prediction_low[asked] = np.fmin(
         columns.prediction_low[asked] + mean - old, columns.confidence_low[asked]
     )

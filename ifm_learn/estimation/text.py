@@ -49,7 +49,7 @@ def text_lines(found: Estimates) -> Iterator[str]:
         yield from wrapped(line, "  ")
     if found.sensitivity:
         yield ""
-    for line in _units(found):
+    for line in (*_halves(found), *_units(found)):
         yield from wrapped(line, "  ")
     for note in (*_gain(found), *_shrunk(found), *_notes(found), *_flag_notes(found)):
         yield from wrapped(note, "  ")
@@ -62,14 +62,16 @@ def short_text(found: Estimates) -> str:
     """The heading, the first rows and the warnings."""
     cells = ((shortened(name), *rest) for name, *rest in _rows(found))
     table = text_table(_columns(found), cells, len(found) * len(found.outcomes))
-    return "\n".join([_heading(found), table, *_units(found), *_shrunk(found), *warning_lines(found.warnings)])
+    return "\n".join(
+        [_heading(found), table, *_halves(found), *_units(found), *_shrunk(found), *warning_lines(found.warnings)]
+    )
 
 
 def short_html(found: Estimates) -> str:
     """The same as an HTML table."""
     rows = ((code(name), *map(html.escape, rest)) for name, *rest in _rows(found))
     table = html_table(_heading(found), _columns(found), rows, len(found) * len(found.outcomes))
-    units = "".join(f"<p>{html.escape(line)}</p>" for line in (*_units(found), *_shrunk(found)))
+    units = "".join(f"<p>{html.escape(line)}</p>" for line in (*_halves(found), *_units(found), *_shrunk(found)))
     return table + units + warnings_html(found.warnings)
 
 
@@ -201,6 +203,23 @@ def _bounds(one: RegimeSensitivity) -> str:
         low, high = curve.confidence[-1].tolist()
         between += f", with sampling error {low:.4g} to {high:.4g}"
     return f"{between}; {one.tipping}"
+
+
+def _halves(found: Estimates) -> Iterator[str]:
+    """Where half of the largest effect is reached, a sentence for each regime and target; nothing if not asked."""
+    for one in found.half_levels:
+        rest = ", ".join(f"{name}={level}" for name, level in one["regime"].items())
+        of = f" on {one['outcome']}" if found.named else ""
+        where = f"half of the largest effect of {one['intervention']}{of}{f' ({rest})' if rest else ''}"
+        if "why" in one:
+            yield f"{where}: not told, for {one['why']}."
+            continue
+        last = ", the last level run: a larger effect beyond would move it" if one["at_last_level_run"] else ""
+        level = f"at {one['level']:.4g}, by the one function of the basis, not by the rows"
+        if one["interval"]:
+            low, high = one["interval"]
+            level = f"at {one['level']:.4g}, {_percent(found)} confidence [{low:.4g}, {high:.4g}]"
+        yield f"{where}: {level}; the largest is {one['effect']:.4g}, at {one['effect_at']:.4g}{last}."
 
 
 def _units(found: Estimates) -> Iterator[str]:

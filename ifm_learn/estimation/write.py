@@ -39,6 +39,7 @@ def mapping(found: Estimates) -> dict[str, Any]:
         **({"covariates": dict(found.covariates)} if found.covariates else {}),
         **({"reference": found.reference} if found.effects else {}),
         **({} if found.shrunk is None else {"shrunk": found.shrunk.mapping()}),
+        **({"half_levels": [dict(one) for one in found.half_levels]} if found.half_levels else {}),
         "results": list(_entries(found)),
         "warnings": list(found.warnings),
     }

@@ -6,7 +6,9 @@ import contextlib
 import io
 import json
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +20,9 @@ from ifm_learn.experiments._report import page
 from ifm_learn.experiments.figures import panels
 from ifm_learn.experiments.results import REFERENCE, Results
 from ifm_learn.experiments.table import TITLES, markdown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 METADATA_KEY = b"settings"
 """The Parquet files' metadata hold the settings of every experiment in them under this key, as JSON."""
@@ -46,19 +51,24 @@ def write_all(results: Mapping[str, Results], data: str, folder: Path, command: 
 
 def write_figure(results: Mapping[str, Results], folder: Path) -> list[Path]:
     """figure.png and figure.svg, one panel an experiment; same results, same bytes. None without matplotlib."""
-    try:
-        from matplotlib import rc_context
-    except ImportError:
+    if find_spec("matplotlib") is None:
         return []
     found = []
     for kind, options in (("png", {"dpi": 160}), ("svg", {"metadata": {"Date": None}})):
-        stream = io.BytesIO()
-        with rc_context({"svg.hashsalt": "ifm-ident", "svg.fonttype": "none"}):
-            panels(results).savefig(stream, format=kind, **options)
         with open_output(folder / f"figure.{kind}", force=True) as out:
-            out.write(stream.getvalue())
+            out.write(drawn_bytes(panels(results), kind, options))
         found.append(folder / f"figure.{kind}")
     return found
+
+
+def drawn_bytes(figure: Figure, kind: str, options: Mapping[str, Any]) -> bytes:
+    """A figure as the bytes of a file, the same for the same figure."""
+    from matplotlib import rc_context
+
+    stream = io.BytesIO()
+    with rc_context({"svg.hashsalt": "ifm-ident", "svg.fonttype": "none"}):
+        figure.savefig(stream, format=kind, **options)
+    return stream.getvalue()
 
 
 def tables(results: Mapping[str, Results], data: str) -> str:

@@ -83,7 +83,7 @@ def fit(values: Floats, label: Ints, blocks: Sequence[Block], start: Floats | No
         residual[rows, label] += 1.0
         slopes = [part.T @ (residual @ block.basis) for part, block in zip(parts, blocks, strict=True)]
         gradient = np.concatenate([slope.ravel() for slope in slopes]) - ridge * beta
-        step = cho_solve(cho_factor(_information(parts, blocks, p) + np.diag(ridge + 1e-8)), gradient)
+        step = cho_solve(cho_factor(information(parts, blocks, p) + np.diag(ridge + 1e-8)), gradient)
         gain, size = float(gradient @ step), 1.0
         while True:
             tried = beta + size * step
@@ -97,11 +97,11 @@ def fit(values: Floats, label: Ints, blocks: Sequence[Block], start: Floats | No
             break
     found = np.zeros((values.shape[1], m))
     for block, piece in zip(blocks, unpack(beta), strict=True):
-        found[block.columns] = piece @ block.basis.T
+        found[block.columns] += piece @ block.basis.T
     return found
 
 
-def _information(parts: Sequence[Floats], blocks: Sequence[Block], p: Floats) -> Floats:
+def information(parts: Sequence[Floats], blocks: Sequence[Block], p: Floats) -> Floats:
     """Minus the second derivative of the log-likelihood, one pair of blocks and of basis columns at a time."""
     sizes = [len(block.columns) * block.basis.shape[1] for block in blocks]
     starts = np.cumsum([0, *sizes])

@@ -60,16 +60,20 @@ def score_test(asked: Question) -> Evidence:
     return Evidence(*found, asked.effects(signed, overlap), asked.known(worth, signed, overlap))
 
 
-def two_forms(terms: Floats, leading: Mask, signs: Floats | None = None) -> tuple[float, float]:
+def two_forms(
+    terms: Floats, leading: Mask, signs: Floats | None = None, inflate: float = 1.0, sums: Floats | None = None
+) -> tuple[float, float]:
     """The decisive one of two quadratic forms of sums of mean-zero terms over its null mean, and a p-value.
 
     terms: shape (n, k). leading: shape (k,). One form is of the leading sums, the other of the rest cleared of the
     leading ones, so that they are independent chi-squares. Four fifths of the level go to the leading ones:
     p = 1 - (1 - 0.8 t) (1 - 0.2 t), t the lesser of p_1 / 0.8 and p_2 / 0.2. A shift of a mean keeps its power
     among many finer departures, and those are not lost. signs: shape (b, n), of 1 and -1: the p-value is then the
-    share of p among those of terms with these signs, itself among them.
+    share of p among those of terms with these signs, itself among them. inflate: by how much the variance of sums
+    exceeds that of terms, which are residuals of a fit; 1 where the fit took little. sums: where `terms` are
+    centred and tell the spread alone.
     """
-    sums, covariance = terms.sum(axis=0), terms.T @ terms
+    sums, covariance = terms.sum(axis=0) if sums is None else sums, terms.T @ terms * inflate
     spread = np.sqrt(np.diag(covariance))
     alive = spread > 0
     if not alive.any():
@@ -79,7 +83,8 @@ def two_forms(terms: Floats, leading: Mask, signs: Floats | None = None) -> tupl
     first, second = np.flatnonzero(leading), np.flatnonzero(~leading)
     inner = np.linalg.pinv(covariance[np.ix_(first, first)], rcond=_TOLERANCE, hermitian=True)
     across = covariance[np.ix_(second, first)] @ inner
-    every = sums[None] if signs is None else np.vstack([sums, signs @ (terms[:, alive] / spread[alive])])
+    drawn = None if signs is None else signs @ (terms[:, alive] / spread[alive]) * np.sqrt(inflate)
+    every = sums[None] if drawn is None else np.vstack([sums, drawn])
     rest = covariance[np.ix_(second, second)] - across @ covariance[np.ix_(first, second)]
     forms = [
         _chi_square(every[:, first], covariance[np.ix_(first, first)]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from ifm_ident.answer import size_note
 from ifm_ident.design import format_regimes, regime_map
 from ifm_ident.implications import Implication
 from ifm_ident.results import Listing, csv_line, document
@@ -86,10 +87,11 @@ def text_lines(name: str, found: Falsification, suggested: Sequence[Suggestion],
     yield from wrapped(
         f"{' '.join(name.split())}: {counted(claims, 'claim')} tested on {counted(rows, 'row')}", _INDENT
     )
-    variables = found.implications.identifier.design.model.variables
+    model = found.implications.identifier.design.model
     for claim, group in groupby(found.findings, key=lambda finding: finding.claim):
         yield ""
-        yield from wrapped(f"{claim.formula} {claim_words(claim, variables)}", _INDENT)
+        size = size_note(claim.formula, model.has_bases)
+        yield from wrapped(f"{claim.formula} {claim_words(claim, model.variables)}{size}", _INDENT)
         for finding in group:
             yield f"{_INDENT}{finding.test.ljust(6)}  {_numbers(finding)}"
             yield from (f"{_INDENT}        {line}" for line in wrapped(effect_words(found, finding)))

@@ -18,6 +18,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._law import Function, Law
 from ifm_learn.ladder._redraw import Units
 from ifm_learn.ladder._weights import ByWeights, pooled_weights
+from ifm_learn.ladder.ranges import Ranges
 
 _MISS = 0.02
 _LIGHT = 2e8
@@ -25,9 +26,13 @@ _DENSER = 4
 _ROUNDING = 1e-9
 _SMALL = 8
 _LAST_DIGITS = 1e-12
+_DIGITS = 16 * np.finfo(float).eps
 _ALIKE = 1.8
 """Of 3/m units, by a t quantile of 1.7."""
 _CELLS = 10_000_000
+
+USED = 1e-6
+"""Exponents below this are rounding."""
 
 
 @runtime_checkable
@@ -46,7 +51,9 @@ class Asked:
     trained: the regimes present. own, error: their rows' means and standard errors by units, shape (d, k); shape
     (d,) of units.counts says by how many. linear: whether a law whose means are linear in the factors' coordinates
     takes the means of the values for linear too, which is least squares, and no weights. unseen: the error of a
-    mean whose rows are all equal, of which no redraw tells, shape (d, k); 0 for others.
+    mean whose rows are all equal, of which no redraw tells, shape (d, k); 0 for others. ranges: of the columns,
+    with what one row of another value would be above the end; bare: where all rows are at an end of it, shape
+    (d, k), as `Ranges.at_end`.
     """
 
     samples: Samples
@@ -58,6 +65,9 @@ class Asked:
     own: Floats
     error: Floats
     unseen: Floats
+    ranges: Ranges
+    bare: Floats
+    size: Floats
     linear: bool = False
 
     @classmethod
@@ -69,6 +79,7 @@ class Asked:
         function: Function | None,
         values: Floats | None,
         linear: bool = False,
+        ranged: bool = True,
     ) -> Asked:
         """Checks the values' shape; one column of them may come as shape (n,)."""
         n = len(samples)
@@ -81,15 +92,75 @@ class Asked:
         else:
             at_rows = samples.x if function is None else function(samples.x)
         trained = samples.design.train.take(samples.present)
-        own, error = _own_means(at_rows, units)
-        unseen = _unseen(at_rows, own, error, units.counts)
-        return cls(samples, units, regimes, function, values, trained, own, error, unseen, linear)
+        centre = at_rows.mean(axis=0)  # numbers may be far from 0, and near to each other
+        own, error = _own_means(at_rows - centre, units)
+        own = own + centre
+        ranges = Ranges.none(at_rows.shape[1])
+        if ranged:
+            scaling = samples.scaling if values is None and function is None else None
+            ranges = Ranges.of(at_rows, units.regime, scaling)
+        bare, size = ranges.at_end(own), ranges.size(at_rows)
+        unseen = _unseen(at_rows, own, error, units.counts, np.where(np.isfinite(ranges.high), size, 0.0))
+        return cls(
+            samples, units, regimes, function, values, trained, own, error, unseen, ranges, bare, size, linear
+        )
+
+    def redrawn_own(self, weight: Floats) -> Floats:
+        """The means of every regime's rows, each counted `weight` times, shape (d, k)."""
+        values = self._of_rows if self.values is None else self.values
+        counted = csr_array(
+            (weight, (self.units.regime, np.arange(len(weight)))), shape=(len(self.own), len(weight))
+        )
+        total = np.maximum(counted.sum(axis=1), 1e-300)[:, None]
+        found: Floats = counted @ values / total
+        return found
+
+    @cached_property
+    def _of_rows(self) -> Floats:
+        return self.samples.x if self.function is None else self.function(self.samples.x)
 
     @cached_property
     def run(self) -> NDArray[np.bool_]:
         """Which of the regimes asked about were run, shape (r,)."""
         found: NDArray[np.bool_] = self.regimes.first_equal(self.trained) >= 0
         return found
+
+    def rests(self, exponents: Floats, end: float) -> NDArray[np.bool_]:
+        """Which means grow with that of a regime that has all its rows at this end, shape (r, k)."""
+        found: NDArray[np.bool_] = (exponents > USED).astype(float) @ (self.bare == end) > 0
+        return found
+
+    def events(self, exponents: Floats) -> Floats:
+        """What one row off the end of the regimes that have all rows there would move means by, shape (r, k).
+
+        That row's share in the rows of a regime that was run; elsewhere as in the product by the exponents of the
+        rates, half a row being added to each (Haldane 1956), for variables, and for other columns as in a mean of
+        as many rows as such a product's error is that of.
+        """
+        used = (np.abs(exponents) > USED).astype(float) @ np.abs(self.bare) > 0
+        found = np.zeros((len(exponents), len(self.size)))
+        if not used.any():
+            return found
+        rows = 1 / np.maximum(exponents**2 @ (1 / self.units.counts), 1e-300)
+        found = np.where(used, self.size / rows[:, None], 0.0)
+        if self.values is None and self.function is None:
+            found = np.where(self.run[:, None], found, np.minimum(found, self._product(exponents) * used))
+        return found
+
+    def _product(self, exponents: Floats) -> Floats:
+        """By how much one row more moves a product of the regimes' rates by the exponents, shape (r, k)."""
+        m = self.units.counts[:, None]
+        with np.errstate(invalid="ignore", over="ignore"):
+            over = (self.own - self.ranges.low) / self.size
+            rate = (m * over + 0.5) / (m + 1)
+            two = np.isfinite(self.ranges.high)
+            odds = np.where(two, rate / np.maximum(1 - rate, 1e-300), rate)
+            product = np.exp(exponents @ np.log(np.maximum(odds, 1e-300)))
+            product = np.where(two, product / (1 + product), product)
+            known = 1 / ((m + 1) * rate) + np.where(two, 1 / ((m + 1) * (1 - rate)), 0.0)
+        # what the other regimes' rates err by, in logarithms, adds to it
+        others = exponents**2 @ np.where(self.bare == 0, known, 0.0)
+        return np.nan_to_num(2.0 * product * (1 + others) * self.size, nan=np.inf)
 
     @cached_property
     def both(self) -> Regimes:
@@ -116,18 +187,24 @@ def _own_means(values: Floats, units: Units) -> tuple[Floats, Floats]:
     return own, np.sqrt(np.where(m[:, None] > 1, variance, np.inf))
 
 
-def _unseen(values: Floats, own: Floats, error: Floats, counts: Ints) -> Floats:
+def rounding(values: Floats) -> Floats:
+    """What a mean of columns may be off by for the digits that numbers have, shape (k,)."""
+    return _DIGITS * np.abs(values).max(axis=0, initial=0.0)
+
+
+def _unseen(values: Floats, own: Floats, error: Floats, counts: Ints, size: Floats) -> Floats:
     """Errors of means whose rows are all equal where others' are not, shape (d, k).
 
-    Of m units all alike up to 3/m may be others (95%), as far off as rows of other values are in quadratic mean.
+    Of m units all alike up to 3/m may be others (95%), as far off as rows of other values are in quadratic mean,
+    or by `size`, shape (k,), where there are none.
     """
     found = np.zeros_like(own)
-    digits = _LAST_DIGITS * np.abs(values).max(axis=0)
+    digits = _LAST_DIGITS * np.ptp(values, axis=0) + rounding(values)
     for i, k in np.argwhere((error <= digits) & (error < np.inf)).tolist():
         away = np.square(values[:, k] - own[i, k])
         others = away > digits[k] ** 2
-        if others.any():
-            found[i, k] = _ALIKE / counts[i] * np.sqrt(away[others].mean())
+        off = np.sqrt(away[others].mean()) if others.any() else size[k]
+        found[i, k] = _ALIKE / counts[i] * off
     return found
 
 
@@ -156,25 +233,29 @@ def rung_means(
     asked: Asked,
     lone: NDArray[np.bool_],
     least: Floats | float = 0.0,
+    relative: Floats | float = 0.0,
 ) -> RungMeans:
     """The estimates of one law, with standard errors from its refits.
 
     lone: which regimes asked about rest on one that has a single unit, shape (r,): refits cannot tell their
     errors, which are infinite unless the law has exact ones. least: what an error is at least, shape (r, k).
+    relative: what regimes with all rows at an end add to that of a logit or logarithm, of which no redraw tells.
     """
     found = _means(law, np.ones(len(asked.samples)), asked, asked.both)
     r, linear = len(asked.regimes), asked.linear and _shares(law, asked.trained) is not None
     summed = len(asked.trained) // _DENSER if linear else len(asked.samples)
     light = summed * len(asked.trained) * found.shape[1] < _LIGHT
-    regimes, size = (asked.both, len(found)) if light else (asked.regimes, r)
+    regimes = asked.both if light else asked.regimes
     drawn = np.empty((len(refits), r, found.shape[1]))
-    errors_of_both = np.zeros_like(found)
+    squares, apart = np.zeros_like(found[:r]), np.zeros_like(asked.own)
     for b, (refit, weight) in enumerate(zip(refits, redraws, strict=True)):
         one = _means(refit, weight, asked, regimes)
-        errors_of_both[:size] += np.square(one - found[:size])
+        squares += np.square(one[:r] - found[:r])
         drawn[b] = one[:r]
-    errors_of_both = np.sqrt(errors_of_both / max(len(refits), 1))
-    se = np.maximum(errors_of_both[:r], least)
+        if light:
+            apart += np.square(one[r:] - asked.redrawn_own(weight) - (found[r:] - asked.own))
+    se = np.maximum(np.sqrt(squares / max(len(refits), 1)), least)
+    se = np.hypot(se, relative * asked.ranges.slope(found[:r]))
     se[lone] = np.inf
     freedom = None
     exact = getattr(law, "exact_errors", None)
@@ -184,7 +265,7 @@ def rung_means(
         if errors is not None and asked.units.counts.min() < _SMALL:
             se, freedom = np.maximum(np.where(lone[:, None], 0.0, se), errors[0]), errors[1]
     by_weights = isinstance(law, ByWeights) or (asked.values is not None and not linear)
-    misses = _misses(found[r:], errors_of_both[r:], asked)
+    misses = _misses(found[r:], np.sqrt(apart / max(len(refits), 1)) if light else None, asked)
     return RungMeans(found[:r], se, drawn, law.effective_rows(asked.regimes), by_weights, misses, freedom)
 
 
@@ -205,18 +286,25 @@ def _means(law: Law, weight: Floats, asked: Asked, regimes: Regimes) -> Floats:
     return pooled_weights(law, asked.samples, weight, regimes) @ asked.values
 
 
-def _misses(found: Floats, error: Floats, asked: Asked) -> NDArray[np.bool_]:
+def _misses(found: Floats, apart: Floats | None, asked: Asked) -> NDArray[np.bool_]:
     """Whether some regime's mean is off by more than sampling error, all regimes and functions allowed for.
 
-    The variance of the difference is what the rows' own mean has more of it than the law's, if that is right
-    (Hausman 1978); a quarter is the least, for laws that are not efficient. error: the law's, shape (d, k).
+    apart: the error of the law's mean less the rows' own, shape (d, k), over the same redraws; half the error of
+    the rows' own mean is the least, and what is taken where it is not known is all of it. Rows that are all equal
+    have the error of what they may not have shown, and shares and counts that of the law's mean, where it is the
+    greater.
     """
     counts = asked.units.counts
-    gap = np.sqrt(np.maximum(asked.error**2 - error**2, asked.error**2 / 4))
+    slopes = asked.ranges.slope(found), asked.ranges.slope(asked.own)
+    more = np.divide(*slopes, out=np.ones_like(found), where=slopes[1] > 0)
+    own = np.where(asked.unseen > 0, asked.unseen, asked.error * np.sqrt(np.maximum(more, 1.0)))
+    gap = own if apart is None else np.maximum(apart, own / 2)
+    gap = np.where(asked.unseen > 0, own, gap)
     sure = np.isfinite(asked.error) & (counts[:, None] > 1)
     tests = max(int(sure.sum()), 1)
     bound = student.ppf(1 - _MISS / (2 * tests), np.maximum(counts - 1, 1))[:, None]
     with np.errstate(invalid="ignore"):
-        off = np.abs(found - asked.own) > bound * gap + _ROUNDING * np.abs(asked.own).max(axis=0)
+        slack = _ROUNDING * np.ptp(asked.own, axis=0) + rounding(asked.own)
+        off = np.abs(found - asked.own) > bound * gap + slack
     missed: NDArray[np.bool_] = (off & sure).any(axis=0)
     return missed

@@ -30,6 +30,7 @@ _TOLERANCE = 1e-9
 _UNTOLD = 1e-6
 _TINY = 1e-12
 _MISS = 0.01
+_DIGITS = 16 * np.finfo(float).eps
 _STEPS = 100
 _LARGEST = 30.0
 """A linear predictor beyond this means that the maximum lies at infinity."""
@@ -274,7 +275,9 @@ class Adjusted:
             known = len(np.unique(self.unit[own]))
             if known > 1 and np.isfinite(error):
                 bound = float(student.ppf(1 - _MISS / (2 * m), known - 1))
-                if abs(gap[r]) > bound * error + 1e-8 * float(np.abs(self.y).max()):
+                if abs(gap[r]) > bound * error + 1e-8 * float(np.ptp(self.y)) + _DIGITS * float(
+                    np.abs(self.y).max()
+                ):
                     return True
         return False
 

@@ -16,12 +16,15 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._coordinates import Coordinates
 from ifm_learn.ladder._law import Function, Law, Rung
 from ifm_learn.ladder._redraw import Units
-from ifm_learn.ladder._rung_means import Asked, rung_means
+from ifm_learn.ladder._rung_means import USED, Asked, rung_means
 from ifm_learn.ladder._selection import FOLDS, REPEATS, RefitError, Scores, compare
-from ifm_learn.ladder.estimate import USED, LadderEstimate, combined, flagged
+from ifm_learn.ladder.estimate import LadderEstimate, combined, flagged, interval
 from ifm_learn.randomness import stream
 
 REPLICATES = 40
+
+_BARE = 2.0
+"""The variance of the logarithm of a rate of which no event was seen, 1 / (0 + 1/2) (Haldane 1956)."""
 
 MANY, FEWER = 200_000, 20
 """Of more rows than this there are fewer refits; t quantiles know how many."""
@@ -96,26 +99,36 @@ class Ladder:
         values: Floats | None = None,
         alpha: float = 0.1,
         linear: bool = False,
+        ranged: bool = True,
     ) -> LadderEstimate:
         """Means of functions of x, or of values of the rows (n, k), in identified regimes: averages over rungs.
 
         linear: whether rungs that are linear models take the means of the values for linear too (`Asked`).
+        ranged: whether intervals stay inside the range that the numbers have, of shares, counts, positive ones.
         Intervals hold the mean with probability 1 - alpha, about. Raises InputError where one is not identified.
         """
         if not 0 < alpha < 1:
             raise InputError(f"alpha lies between 0 and 1, got {alpha}")
         if function is not None and values is not None:
             raise InputError("give a function of x or values of the rows, not both")
-        asked = Asked.of(self.samples, self.units, regimes, function, values, linear)
+        asked = Asked.of(self.samples, self.units, regimes, function, values, linear, ranged)
         exponents = self.exponents(regimes)
         lone = np.any((np.abs(exponents) > USED) & (self.units.counts < 2), axis=1)
-        least = np.sqrt(exponents**2 @ asked.unseen**2)
+        least = np.sqrt(exponents**2 @ np.where(asked.bare == 0, asked.unseen, 0.0) ** 2)
+        relative = np.sqrt(_BARE * exponents**2 @ np.abs(asked.bare))
         means = [
-            rung_means(self.laws[k], refits, self.redraws, asked, lone, least)
+            rung_means(self.laws[k], refits, self.redraws, asked, lone, least, relative)
             for k, refits in zip(self.chosen, self.refits, strict=True)
         ]
-        table = combined(self.rungs, self.weights, means, asked, self.freedom(regimes), alpha)
+        table = combined(self.rungs, self.weights, means, asked, exponents, self.freedom(regimes), alpha)
         return flagged(table, means, asked, exponents)
+
+    def interval(
+        self, regimes: Regimes, values: Floats, mean: Floats, se: Floats, freedom: Floats, alpha: float
+    ) -> tuple[Floats, Floats, Floats]:
+        """Means of the values of rows, (n, k), that were found another way, moved into their range, and ends."""
+        asked = Asked.of(self.samples, self.units, regimes, None, values)
+        return asked.ranges.nearest(mean), *interval(asked, self.exponents(regimes), mean, se, freedom, alpha)
 
 
 def fit_ladder(

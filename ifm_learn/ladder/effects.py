@@ -88,8 +88,9 @@ def effects(
     fractions of it, for means on 0 to 1; hsa, the best single in the direction `better`, else the strongest;
     loewe, the effect whose single-drug doses the parts of the combination add up to, for numeric levels and
     singles at three doses or more. `logged`: means are of logarithms; bliss is then additive, fractions being of
-    geometric means. Intervals are value +- t x (sd of the replicates), `freedom` degrees of freedom. `regimes`
-    that are missing, or nan, leave nan.
+    geometric means. Intervals reach down and up by t, `freedom` degrees of freedom, times the spread of the
+    replicates below and above the value: the root mean square, those on the other side counted as none, times the
+    root of 2. `regimes` that are missing, or nan, leave nan.
 
     >>> from ifm_ident import Factor, Intervention
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
@@ -125,8 +126,9 @@ by the largest possible value, or use the reference additive or hsa
     scale = "differences of mean logarithms (logs of ratios)" if logged else "differences of means"
 
     def estimates(values: Floats) -> Estimates:
-        half = quantile * values[1:].std(axis=0, ddof=1)
-        return Estimates(values[0], values[0] - half, values[0] + half)
+        away = values[1:] - values[0]
+        down, up = (np.sqrt(2 * (np.maximum(side, 0) ** 2).mean(axis=0)) for side in (-away, away))
+        return Estimates(values[0], values[0] - quantile * down, values[0] + quantile * up)
 
     return Effects(
         reference,

@@ -214,8 +214,9 @@ def _outside(name: Name, raw: Floats) -> Ints:
     """Rows whose value the family cannot give."""
     if name in ("gamma", "gamma_rate"):
         return np.flatnonzero(raw <= 0)
-    wrong = (np.abs(raw - np.round(raw)) > 1e-6) | (raw < -1e-6)
-    return np.flatnonzero(wrong | (raw > 1 + 1e-6) if name == "bernoulli" else wrong)
+    slack = 1e-6 * min(1.0, float(np.abs(raw).max(initial=0.0)))
+    wrong = (np.abs(raw - np.round(raw)) > slack) | (raw < -slack)
+    return np.flatnonzero(wrong | (raw > 1 + slack) if name == "bernoulli" else wrong)
 
 
 def _shapes_differ(raw: Floats, regime: Ints, tests: int) -> bool:

@@ -78,6 +78,11 @@ class GridRung:
         typical = float(np.median(samples.sizes[samples.present]))
         if typical < FEWEST_ROWS:
             return f"half of the regimes have {typical:g} rows or fewer where a grid needs {FEWEST_ROWS}"
+        constant = np.flatnonzero(np.ptp(samples.x, axis=0) == 0)
+        if len(constant):
+            return (
+                f"{samples.design.model.variables[int(constant[0])]} does not vary; leave it out of the variables"
+            )
         cells = self._tree(samples).cells
         if cells > MOST_CELLS:
             return f"its clique tables would have {cells:,} entries (limit {MOST_CELLS:,})"

@@ -133,6 +133,33 @@ class LinearMeans:
         drawn: Floats = self.means(regimes) + root @ (normal * np.sqrt(self.residual_variance))
         return drawn
 
+    def coefficient_draws(self, count: int, rng: np.random.Generator, noise: float | None = None) -> Floats:
+        """Draws of the coefficients of the first column, shape (count, rank), given the rows and a flat prior.
+
+        They are t with `freedom` degrees of freedom; normal where `noise`, the standard deviation of a row, is
+        known. `means_by` turns them into means, the same draw for all regimes. Raises InputError where neither
+        rows nor `noise` tell the error.
+        """
+        inverse = self.normal.solve(np.eye(self.design.rank))
+        root = np.linalg.cholesky((inverse + inverse.T) / 2)
+        spread = np.full(count, noise if noise is not None else np.sqrt(self.residual_variance[0]))
+        if not np.isfinite(spread).all():
+            raise InputError(
+                "no row is left over to tell how far rows scatter; run a regime twice, or give the standard "
+                "deviation of a row as `noise`",
+                argument="noise",
+            )
+        normal = rng.standard_normal((count, self.design.rank))
+        if noise is None:
+            spread = spread * np.sqrt(self.freedom / rng.chisquare(self.freedom, count))
+        drawn: Floats = self.coefficients[:, 0] + spread[:, None] * (normal @ root.T)
+        return drawn
+
+    def means_by(self, coefficients: Floats, regimes: Regimes) -> Floats:
+        """Means of regimes by draws of coefficients, shape (count, r)."""
+        found: Floats = (self.design.rows(regimes) @ coefficients.T).T
+        return found
+
     @property
     def freedom(self) -> int:
         """Rows less coordinates."""

@@ -14,6 +14,7 @@ from ifm_learn.randomness import stream
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin, clone
+    from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError:
     raise MissingExtraError("scikit-learn", "learn") from None
 
@@ -55,15 +56,14 @@ class FeatureRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises InputError for other shapes, negative weights, and a weighting without any weight.
         """
-        rows, values = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        rows, values = validate_data(self, x, y, dtype=np.float64, y_numeric=True)
         weight = np.ones(len(rows)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         self.single_ = weight.ndim == 1
         weight = weight[:, None] if self.single_ else weight
-        if values.shape != (len(rows),) or len(weight) != len(rows):
+        if weight.ndim != 2 or len(weight) != len(rows):
             raise InputError(f"x has {len(rows)} rows, y has shape {values.shape}, weights {weight.shape}")
         if not (weight >= 0).all() or not (weight.sum(axis=0) > 0).all():
-            raise InputError("weights are 0 or more, and each weighting has some that are positive")
-        self.n_features_in_ = rows.shape[1]
+            raise InputError("weights are zero or more, and each weighting has some that are positive")
         self.features_ = self._transformer().fit(rows)
         columns = np.column_stack([np.ones(len(rows)), self.features_.transform(rows), values])
         alphas = np.array(self.alphas, dtype=np.float64)
@@ -98,7 +98,8 @@ class FeatureRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, x: ArrayLike) -> Floats:
         """Fitted values, shape (n,) for one weighting given as (n,), else (n, t)."""
-        features = self.features_.transform(np.asarray(x, dtype=np.float64))
+        check_is_fitted(self)
+        features = self.features_.transform(validate_data(self, x, dtype=np.float64, reset=False))
         found: Floats = features @ self.coef_.T + self.intercept_
         return found[:, 0] if self.single_ else found
 

@@ -17,6 +17,7 @@ from ifm_learn.randomness import stream
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin, clone
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError:
     raise MissingExtraError("scikit-learn", "learn") from None
 
@@ -76,13 +77,12 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         groups: shape (n,), ids of rows that no fold separates; the ridge penalties are then chosen by these folds
         too, not by leaving out single rows.
         """
-        rows, values = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        rows, values = validate_data(self, x, y, dtype=np.float64, y_numeric=True)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, rows, dtype=np.float64)
         if len(rows) < 3 or self.folds < 2:
             raise InputError(
-                f"{len(rows)} rows in {self.folds} folds; a regression needs 3 rows and 2 folds at least"
+                f"{len(rows)} sample(s) in {self.folds} folds; a regression needs 3 rows and 2 folds at least"
             )
-        self.n_features_in_ = rows.shape[1]
         fold = _folds(len(rows), min(self.folds, len(rows)), self.seed, groups=groups)
 
         def error(model: Any) -> float:
@@ -107,6 +107,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.residual_variance_ = self.candidates_[self.choice_]
         self.model_ = fit_regressor(tried[self.choice_], rows, values, weight)
         self.converged_ = bool(getattr(self.model_, "converged_", True))
+        self.n_iter_ = getattr(self.model_, "n_iter_", 1)
         return self
 
     def _try_networks(self, tried: dict[str, Any], rows: Floats, error: Any) -> None:
@@ -136,7 +137,9 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, x: ArrayLike) -> Floats:
         """m(x), shape (n,)."""
-        return np.asarray(self.model_.predict(np.asarray(x, dtype=np.float64)), dtype=np.float64)
+        check_is_fitted(self)
+        rows = validate_data(self, x, dtype=np.float64, reset=False)
+        return np.asarray(self.model_.predict(rows), dtype=np.float64)
 
 
 class TanhNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -155,13 +158,17 @@ class TanhNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.max_iter = max_iter
         self.seed = seed
 
-    def fit(self, x: Floats, y: Floats, sample_weight: Floats | None = None) -> Self:
+    def fit(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """x: (n, p); y: (n,); sample_weight: (n,) or None."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPRegressor
 
-        self.x_shift_, self.x_unit_ = _standard(x, sample_weight)
-        self.y_shift_, self.y_unit_ = _standard(y, sample_weight)
+        x, y = validate_data(self, x, y, dtype=np.float64, y_numeric=True)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)
+        if weight is not None and not weight.sum():
+            raise InputError("every sample weight is zero; give some rows a positive weight")
+        self.x_shift_, self.x_unit_ = _standard(x, weight)
+        self.y_shift_, self.y_unit_ = _standard(y, weight)
         scaled, values = (x - self.x_shift_) / self.x_unit_, (y - self.y_shift_) / self.y_unit_
         networks = []
         with warnings.catch_warnings():
@@ -175,14 +182,17 @@ class TanhNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                     max_iter=self.max_iter,
                     random_state=self.seed + start,
                 )
-                networks.append(network.fit(scaled, values, sample_weight=sample_weight))
+                networks.append(network.fit(scaled, values, sample_weight=weight))
         self.losses_ = [float(network.loss_) for network in networks]
         self.network_ = networks[int(np.argmin(self.losses_))]
-        self.converged_ = bool(self.network_.n_iter_ < self.max_iter)
+        self.n_iter_ = self.network_.n_iter_
+        self.converged_ = bool(self.n_iter_ < self.max_iter)
         return self
 
-    def predict(self, x: Floats) -> Floats:
+    def predict(self, x: ArrayLike) -> Floats:
         """m(x), shape (n,)."""
+        check_is_fitted(self)
+        x = validate_data(self, x, dtype=np.float64, reset=False)
         scaled = self.network_.predict((x - self.x_shift_) / self.x_unit_)
         return np.asarray(scaled * self.y_unit_ + self.y_shift_, dtype=np.float64)
 

@@ -7,6 +7,7 @@ line style always says the same as the colour.
 from ifm_ident.plots import Interval, intervals
 from ifm_learn.plots._coverage import coverage_by_regime
 from ifm_learn.plots._estimates import estimates
+from ifm_learn.plots._factors import factors
 from ifm_learn.plots._falsification import effects, p_values
 from ifm_learn.plots._regimes import regime_errors
 from ifm_learn.plots._response import response
@@ -18,6 +19,7 @@ __all__ = [
     "coverage_by_regime",
     "effects",
     "estimates",
+    "factors",
     "intervals",
     "p_values",
     "regime_errors",

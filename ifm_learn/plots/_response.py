@@ -38,6 +38,7 @@ def response(
     energy: str = "auto",
     alpha: Alpha = "0.1",
     seed: int = 0,
+    half: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """Means along the levels of an intervention, all else as in `regime`, with a band of 1 - alpha at each level.
@@ -45,6 +46,7 @@ def response(
     Dots are the means of rows of regimes that were run. Dashed and light: flagged `extrapolated`. Levels that are
     not identified leave a gap. levels: numbers to estimate at, by default 61 from the least to the largest listed
     or run. outcome: a variable or outcome, by default the first. data, energy, seed: as of `estimate_study`.
+    half: also a dotted line where half of the largest effect is reached, its interval shaded, if that can be told.
 
     Raises InputError for an intervention whose levels are no numbers with a basis, an unknown outcome, and where
     no level is identified.
@@ -72,7 +74,7 @@ def response(
     samples = read_samples(study, data)
     found = estimate_study(
         replace(study, test=(Listed(batch),), test_places=("levels",)),
-        data, energy=energy, alpha=alpha, seed=seed, calibration=0.0,
+        data, energy=energy, alpha=alpha, seed=seed, calibration=0.0, half=name if half else None,
     )  # fmt: skip
     if outcome is not None:
         require_known(outcome, found.outcomes, "outcome")
@@ -95,6 +97,12 @@ def response(
         canvas.Key("mean", canvas.BLUE, line="-"),
         canvas.Key(f"{percent} of each mean", canvas.SKY, patch=True),
     ]
+    reached = found.half_levels[k] if half else {}
+    if "level" in reached:
+        ax.axvline(reached["level"], color=canvas.INK, linewidth=1.0, linestyle=":")
+        if reached["interval"]:
+            ax.axvspan(*reached["interval"], color=canvas.INK, alpha=0.08, linewidth=0)
+        keys.append(canvas.Key("half of the largest effect", canvas.INK, line=":"))
     if far.any():
         keys.append(canvas.Key("extrapolated", canvas.BLUE, line="--"))
     if len(at):

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from ifm_ident.explore.page import explore_page
+from ifm_ident.study.study import Study, load
+from tests.browser.explored import EXAMPLES, opened
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
     "--headless",
@@ -30,3 +34,16 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=path, args=list(QUIET))
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def poster() -> Study:
+    """The poster's example."""
+    return load(EXAMPLES / "poster.yaml")
+
+
+@pytest.fixture(scope="module")
+def engine(browser: Any, poster: Study, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A page of `ifm explore`, for what its scripts compute."""
+    with opened(browser, explore_page(poster), tmp_path_factory.mktemp("explore")) as page:
+        yield page

@@ -108,6 +108,7 @@ def test_a_result_that_the_page_shows_is_never_overwritten(ifm: Ifm, place: Path
         ("estimate", place / "study.json", "--data", place / "cost.csv", "-o", place / "cost.csv", "--force"),
         ("falsify", place / "study.json", "--data", place / "cost.csv", "-o", place / "cost.csv", "--force"),
         ("fit", place / "study.json", "-o", place / "cells.csv", "--force"),
+        ("factors", place / "study.json", "-o", place / "cells.csv", "--force"),
     ):
         status, _, err = ifm(*words)
         assert (status, err.count("\n")) == (2, 1), err

@@ -24,7 +24,7 @@ STUDY = {
     "factors": [{"sigma": ["A", "B"]}, {"sigma": ["B", "C"]}],
     "train": ["000", "010", "100", "110", "001", "011"],
 }
-WRITING = ("identify", "implications", "plan", "report")
+WRITING = ("identify", "implications", "plan", "report", "explore")
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_the_completion_script_that_help_names_is_made(capfdbinary: pytest.Captu
     ("arguments", "said"),
     [
         (["identfy", "s.json"], "'identfy'; did you mean identify?"),
-        (["xyzzy"], "legal: demo, identify"),
+        (["xyzzy"], "legal: demo, init"),
         (["plan", "{study}", "--budgte", "3"], "--budget"),
         (["identify", "{study}", "--criterion", "joined"], "'joint'"),
         (["explain", "{study}", "--regime", "a+B"], "did you mean A?"),

@@ -34,6 +34,7 @@ COMMANDS = {
     "implications": ("implications", "study.json", "--format", "json"),
     "plan": ("plan", "large.json", "--test", "order:2", "--format", "json"),
     "report": ("report", "plain.json"),
+    "explore": ("explore", "study.json"),
 }
 LEARNING = {
     "estimate": ("estimate", "study.json", "--energy", "normal", "--format", "json"),

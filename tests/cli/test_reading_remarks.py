@@ -23,6 +23,7 @@ COMMANDS = (
     ["implications", "--aliases"],
     ["plan"],
     ["report"],
+    ["explore"],
 )
 
 

@@ -36,7 +36,7 @@ from ifm_ident.parts import Asked, identify_in_parts
 from ifm_ident.report._result_files import load_result
 from ifm_ident.results.read import WRITERS
 from ifm_ident.study.cost_tables import read_prices
-from ifm_ident.study.reading._sources import open_table
+from ifm_ident.study.rewriting import listed_factors, written_with_factors
 from ifm_ident.study.study import Study, load
 from ifm_ident.verification.checking import verify, verify_file
 from ifm_ident.verification.parts import verify_parts
@@ -47,6 +47,7 @@ from ifm_learn.density.fitted import FittedModel
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.estimation.on_page import part as estimates_part
+from ifm_learn.factors.candidates import given_candidates
 from ifm_learn.falsification.on_page import part as findings_part
 from tests.fuzz.checker import true
 from tests.fuzz.choices import ODD, Choices, altered, mutated
@@ -125,6 +126,37 @@ def study_text(choices: Choices, folder: Path) -> str:
     path.write_bytes(mutated(choices.pick(seeds), choices))
     (folder / "t.csv").write_bytes(TABLES[0])
     return answered(load(path))
+
+
+@harness
+def rewritten(choices: Choices, folder: Path) -> str:
+    """A study file written anew with a factor less or more: it reads back as that, or is refused."""
+    seeds = [*(data for name, data in EXAMPLES.items() if name.endswith(".yaml")), json.dumps(WHOLE).encode()]
+    path = folder / choices.pick(("s.yaml", "s.json"))
+    path.write_bytes(mutated(choices.pick(seeds), choices))
+    (folder / "t.csv").write_bytes(TABLES[0])
+    study = load(path)
+    factors = [*study.model.factors]
+    if choices.below(2):
+        names = [one.name for one in study.model.interventions]
+        factors.append(Factor("new", study.model.variables, tuple(names[:2])))
+    elif len(factors) > 1:
+        del factors[choices.below(len(factors))]
+    Model(study.model.interventions, study.model.variables, tuple(factors), study.model.covariates)
+    text = written_with_factors(study, factors, folder / "o.yaml")
+    path.write_bytes(text.encode())
+    assert load(path).model.factors == tuple(factors)
+    return "written"
+
+
+@harness
+def candidates(choices: Choices, folder: Path) -> str:
+    """A list of candidates for the factors of a study."""
+    seed = b"candidates:\n  - {sigma: [A, B], x: [x]}\n  - sigma: [dose]\n    x: [x, y]\n"
+    path = folder / "c.yaml"
+    path.write_bytes(mutated(seed, choices))
+    model = Study.from_dict({k: v for k, v in WHOLE.items() if k not in ("data", "samples")}).model
+    return "asked" if given_candidates(model, listed_factors(path)).searched else "nothing"
 
 
 @harness

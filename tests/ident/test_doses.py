@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from ifm_ident.answer.conditional_formula import ConditionalFormula
 from ifm_ident.answer.formula import Formula
 from ifm_ident.answer.identification import Identification, Status
 from ifm_ident.design.bases import key_of
 from ifm_ident.design.regimes import Regimes, recoded
+from ifm_ident.implications.testable import implications
 from ifm_ident.results.read import WRITERS
+from ifm_ident.show.implications_write import text_lines
 from ifm_ident.solve.identifier import Identifier
 from ifm_ident.solve.level_sets import identified_levels, with_own_levels
 from ifm_ident.solve.objectives.choose import choose
@@ -52,12 +56,13 @@ def check_design(seed: int) -> dict[str, int]:
                 rows = trained[name]
                 sums = [sum((q * rows[i][c] for i, q in formula), Fraction(0)) for c in range(len(rows[0]))]
                 assert sums == drawn.row(regime, systems[name]), (seed, t, name)
-    check_densities(drawn, found, seed)
-    return found.counts()
+    joint = check_densities(drawn, found, seed)
+    conditional = check_densities(drawn, study.identify("conditional"), seed)
+    return {**found.counts(), "joint densities": joint, "conditional densities": conditional}
 
 
-def check_densities(drawn: DoseDesign, found: Identification, seed: int) -> None:
-    """Joint formulas against p(x; s) enumerated from random functions g, three values a variable."""
+def check_densities(drawn: DoseDesign, found: Identification, seed: int) -> int:
+    """How many formulas, or what conditionals put together, agree with p(x; s) of random g, 3 values each."""
     rng = np.random.default_rng(seed)
     variables = drawn.mapping["variables"]
     shape = (3,) * len(variables)
@@ -73,13 +78,20 @@ def check_densities(drawn: DoseDesign, found: Identification, seed: int) -> None
             total = total + table @ np.array([float(x) for x in drawn.row(regime, [k])])
         return np.asarray(total - np.log(np.exp(total - total.max()).sum()) - total.max())
 
+    seen = 0
     logs = {i: log_density(one) for i, one in enumerate(drawn.train)}
     for t, regime in enumerate(drawn.test):
-        formula = found[t].formula
-        if formula is not None and float(sum(abs(q) for _, q in formula)) < 1000:
-            guess = formula(logs)
+        answer = found[t]
+        formulas = answer.conditionals.values() if answer.formula is None else [answer.formula]
+        if answer.status == Status.IDENTIFIED and max(formula.size for formula in formulas) < 1000:
+            if answer.formula is not None:
+                guess = answer.formula(logs)
+            else:
+                guess = ConditionalFormula.of(answer.conditionals, variables).table(logs)
             guess = np.exp(guess - guess.max())
             assert np.abs(guess / guess.sum() - np.exp(log_density(regime))).max() < 1e-10, (seed, t)
+            seen += 1
+    return seen
 
 
 def test_random_designs_agree_with_rationals() -> None:
@@ -88,6 +100,8 @@ def test_random_designs_agree_with_rationals() -> None:
     total = {word: sum(one[word] for one in counts) for word in counts[0]}
     assert total["identified"] > 200
     assert total["not_identified"] > 200
+    assert total["joint densities"] > 150
+    assert total["conditional densities"] > 150
 
 
 @pytest.mark.slow
@@ -288,3 +302,39 @@ def test_the_same_level_in_other_spellings_is_one_level() -> None:
         }
     )
     assert study.identify().status.tolist() == [0, 0, 0, 1]
+
+
+def test_lines_with_formulas_say_their_size_where_levels_have_values() -> None:
+    spec = {"levels": [0, 1, 2, 3], "basis": {"poly": 2}}
+    factors = [{"sigma": ["dose"], "x": ["x"]}, {"sigma": ["A"], "x": ["x", "y"]}]
+    mapping = {
+        "interventions": {"dose": spec, "A": [0, 1]}, "variables": ["x", "y"], "factors": factors,
+        "train": [{}, {"dose": 1}, {"dose": 2}, {"dose": 3}, {"A": 1}], "test": [{"dose": 5, "A": 1}],
+    }  # fmt: skip
+    study = Study.from_dict(mapping)
+    # p(5) = p(0)^6 p(1)^-15 p(2)^10 and p(A) / p(0): Lagrange's polynomials at 5
+    assert str(study.identify()[0]).endswith("  sum|q| = 31")
+    assert str(study.identify("conditional")[0]).count("  sum|q| = ") == 2
+    lines = list(text_lines(study, implications(Identifier(study.design, study.notation))))
+    shown = [line for line in lines if "p(" in line and "density" not in line]
+    assert shown
+    assert all("  sum|q| = " in line for line in shown)
+    assert sum("sum|q|: if every log-density" in line for line in lines) == 1
+    named = {**mapping, "interventions": {"dose": [0, 1, 2, 3], "A": [0, 1]}, "test": [{"dose": 2, "A": 1}]}
+    study = Study.from_dict(named)
+    assert "sum|q|" not in str(study.identify()[0])
+    assert not any("sum|q|" in line for line in text_lines(study, implications(Identifier(study.design))))
+
+
+def test_a_plan_spreads_levels_instead_of_taking_the_nearest() -> None:
+    spec = {"levels": [0, 1, 2, 3, 4, 5], "basis": {"poly": 2}}
+    mapping = {
+        "interventions": {"a": spec, "b": spec}, "factors": [{"sigma": ["a", "b"]}], "train": [{}], "test": "all",
+    }  # fmt: skip
+    study = Study.from_dict(mapping)
+    planned = study.plan()
+    assert (planned.cost, planned.optimal) == (8, True)
+    grown = replace(study, design=planned.augmented)
+    sizes = [answer.formula.size for answer in grown.identify() if answer.formula is not None]
+    # Lagrange's polynomials through 0, 2, 5 add up to at most 7/5 in size, at 3 and 4; through 0, 1, 2 to 31, at 5
+    assert max(sizes) == Fraction(7, 5) ** 2

@@ -47,14 +47,14 @@ def test_differences_and_references_cell_by_cell() -> None:
             for column in range(2):
                 value = means[at[tuple(code)], column]
                 synergy = value - expected(means, tuple(code), column, reference)
-                spread = np.std(
-                    [t[at[tuple(code)], column] - expected(t, tuple(code), column, reference) for t in replicates],
-                    ddof=1,
-                )
-                half = student.ppf(0.95, 7) * spread
+                drawn = [
+                    t[at[tuple(code)], column] - expected(t, tuple(code), column, reference) for t in replicates
+                ]
+                above = np.sqrt(2 * sum((d - synergy) ** 2 for d in drawn if d > synergy) / len(drawn))
+                below = np.sqrt(2 * sum((d - synergy) ** 2 for d in drawn if d < synergy) / len(drawn))
                 assert found.synergy.value[r, column] == pytest.approx(synergy)
-                assert found.synergy.low[r, column] == pytest.approx(synergy - half)
-                assert found.synergy.high[r, column] == pytest.approx(synergy + half)
+                assert found.synergy.low[r, column] == pytest.approx(synergy - student.ppf(0.95, 7) * below)
+                assert found.synergy.high[r, column] == pytest.approx(synergy + student.ppf(0.95, 7) * above)
                 assert found.difference.value[r, column] == pytest.approx(value - means[0, column])
     assert found.why == (None, None, None)
     assert found.scale == "differences of means"

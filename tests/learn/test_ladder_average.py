@@ -13,6 +13,7 @@ from ifm_learn.ladder._redraw import Units
 from ifm_learn.ladder._selection import Scores, spare_regimes
 from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.average import Ladder, fit_ladder
+from ifm_learn.ladder.families import FamilyRung
 from ifm_learn.ladder.normal import Normal, NormalLaw
 from ifm_learn.ladder.rungs import rungs_for
 from tests.learn.ladder_cases import CROSS, cross, shifted
@@ -60,6 +61,18 @@ def test_a_rung_that_misses_a_regime_is_not_printed() -> None:
     )
     assert np.isnan(found.low).all()
     assert "misses_training" in found.words(3, 0)
+
+
+def test_rows_that_are_all_equal_do_not_refute_a_model() -> None:
+    # with 10 rows of mean .12 a regime of nothing but zeros is no surprise: probability .28 each
+    code = np.repeat(np.arange(4), 10)
+    for seed in range(8):
+        x = np.random.default_rng(seed).binomial(1, 0.12, size=(40, 1)).astype(float)
+        x[code == 3] = 0.0
+        samples = Samples(cross(train=("00", "10", "01", "11")), code, x)
+        found = fit_ladder(samples, [FamilyRung("bernoulli")], seed=0).estimate(CROSS)
+        assert not any("misses_training" in found.words(r, 0) for r in range(4)), seed
+        assert np.isfinite(found.low).all()
 
 
 def test_targets_beyond_the_rows_are_flagged() -> None:

@@ -63,7 +63,7 @@ def test_few_rows_constants_and_constant_columns() -> None:
     assert list(SmoothRegressor().fit(x[:3], x[:3, 0]).candidates_) == ["linear"]
     model = SmoothRegressor().fit(x, x[:, 0])
     assert np.isfinite(model.predict(x)).all()
-    with pytest.raises(InputError, match="2 rows in 3 folds"):
+    with pytest.raises(InputError, match=r"2 sample\(s\) in 3 folds"):
         SmoothRegressor().fit(x[:2], x[:2, 0])
 
 
@@ -200,7 +200,7 @@ def test_feature_ridge_default_features_bend_and_one_row_can_hold_all_weight() -
 
 @pytest.mark.parametrize(
     ("weight", "words"),
-    [(np.ones(3), "weights"), (np.full(4, -1.0), "0 or more"), (np.zeros((4, 2)), "some that are positive")],
+    [(np.ones(3), "weights"), (np.full(4, -1.0), "zero or more"), (np.zeros((4, 2)), "some that are positive")],
 )
 def test_feature_ridge_refuses_bad_weights(weight: Floats, words: str) -> None:
     with pytest.raises(InputError, match=words):

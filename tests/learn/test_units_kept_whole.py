@@ -231,6 +231,8 @@ def test_columns_that_look_like_units_are_named() -> None:
     (note,) = read_samples(STUDY, table(samples, mouse=samples.unit, plate=plate, gene=genes)).notes
     assert "rows of one mouse resemble each other beyond chance, and" in note
     assert "write `unit: mouse` under `data` in the study file" in note
+    trait = np.where(samples.x[:, 0] > 0, "yes", "no")
+    assert read_samples(STUDY, table(samples, mouse=plate, smoker=trait)).notes == ()
     alone = clusters(0, icc=0.0)
     assert read_samples(STUDY, table(alone, mouse=alone.unit, plate=plate)).notes == ()
     assert falsify(read_samples(STUDY, table(samples, mouse=samples.unit)), tests=["score"]).warnings[0] == note

@@ -37,7 +37,7 @@ from ifm_ident.study.reading._table_files import (
     require_utf8,
     unfolded,
 )
-from ifm_ident.study.reading._tables import read_regimes, regime_columns, regimes_in, told
+from ifm_ident.study.reading._tables import columns_of, read_regimes, regime_columns, regimes_in, told
 from ifm_ident.study.reading.label_conventions import LabelConvention, has_doubtful_names
 
 LARGE_BYTES = 2**25
@@ -136,7 +136,7 @@ def _scanned(
 ) -> tuple[FileRegimes, tuple[str, ...]]:
     """The regimes of a file, and remarks on its cells; every row is looked at, and its regime not yet read."""
     flat = [field.name for field in rows.head.schema if not pa.types.is_nested(field.type)]
-    names = [label] if isinstance(label, str) else label or [name for name in flat if model.find(name) is not None]
+    names = [label] if isinstance(label, str) else label or [*columns_of(model, flat, rows.path).values()]
     whole = isinstance(label, str) and 1 < len(flat) == len(rows.head.column_names)
     for columns in (names, flat) if whole else (names,):
         blocks: list[_Block] = []

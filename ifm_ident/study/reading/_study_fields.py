@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.design.spaces import AllRegimes, Listed, Space, UpToOrder
 from ifm_ident.errors import InputError, nearest
 from ifm_ident.files import note_input
+from ifm_ident.study.reading._anndata_files import NORMALISED
 from ifm_ident.study.reading._file_regimes import SpaceTable, listed_regimes
 from ifm_ident.study.reading._nodes import Node, Place
 from ifm_ident.study.reading._sources import table_of
@@ -29,6 +31,10 @@ Read = TypeVar("Read", RegimeTable, SpaceTable)
 Scale = Literal["none", "paper", "standard"]
 _SCALES = ("none", "paper", "standard")
 _TABLE_KEYS = ("file", "label", "labels")
+_SLICE = re.compile(
+    r"obsm/(?P<key>[^\[\]]+)(\[((?P<single>[0-9]{1,6})|(?P<start>[0-9]{0,6}):(?P<stop>[0-9]{0,6}))\])?"
+)
+_MOST_SLICED = 10_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class DataSpec:
     label: the column of labels, or several that hold one intervention each. unit: the column that says
     which rows belong together (an animal, a plate), None for independent rows.
     outcomes: several columns in place of one `outcome`, "all" for every numeric one without another part.
+    x: pairs of a variable and where it stands, such as ("X_pca-0", "obsm/X_pca[0]"); () for columns of its name.
+    layer, normalise: of an AnnData, what is read in place of X, and what is made of it.
     """
 
     file: Path
@@ -48,6 +56,9 @@ class DataSpec:
     labels: LabelConvention | None = None
     unit: str | None = None
     outcomes: tuple[str, ...] | Literal["all"] = ()
+    x: tuple[tuple[str, str], ...] = ()
+    layer: str | None = None
+    normalise: str | None = None
 
     @property
     def label_columns(self) -> tuple[str, ...]:
@@ -120,7 +131,7 @@ def model_from(root: Node) -> Model:
         items = list_of(levels, place, f"the levels of {name!r}", "[0, 1], baseline first")
         values = tuple(level_of(item, (*place, i)) for i, item in enumerate(items))
         interventions.append(Intervention(name, values))
-    variables: tuple[str, ...] = ("x",)
+    variables: tuple[str, ...] = tuple(name for name, _ in x_columns(root)) or ("x",)
     if "variables" in root.entries:
         variables = _names(root.entries["variables"], ("variables",), "a variable")
     covariates: tuple[str, ...] = ()
@@ -136,6 +147,56 @@ def model_from(root: Node) -> Model:
     nodes = list_of(root.entries["factors"], ("factors",), "`factors`", "[{x: [x], sigma: [A]}]")
     factors = tuple(_factor(node, k, variables) for k, node in enumerate(nodes))
     return Model(tuple(interventions), variables, factors, covariates, bool(randomised and randomised.value))
+
+
+def x_columns(root: Node) -> tuple[tuple[str, str], ...]:
+    """What `x` of `data` says: pairs of a variable and where it stands; () without it.
+
+    With `variables` these are the names, in order; without, they are made of the places: `obsm/X_pca[:2]` are
+    `X_pca-0` and `X_pca-1`, as scanpy has them, and `obs/score` is `score`.
+    """
+    data = root.entries.get("data")
+    node = data.entries.get("x") if data is not None and data.kind == "map" else None
+    if node is None:
+        return ()
+    place: Place = ("data", "x")
+    listed = (
+        [text_of(node, place, "`x`")]
+        if node.kind != "seq"
+        else list(_names(node, place, "where a variable stands"))
+    )
+    given = (
+        _names(root.entries["variables"], ("variables",), "a variable") if "variables" in root.entries else None
+    )
+    found: list[tuple[str, str]] = []
+    for text in listed:
+        found += _standing(text, place, None if given is None or len(listed) > 1 else len(given))
+    if not found:
+        raise InputError("`x` is an empty list; name where a variable stands, or leave the key out", place)
+    if given is not None and len(given) != len(found):
+        raise InputError(
+            f"`variables` lists {len(given)} names, and `x` of `data` stands for {len(found)} columns; leave "
+            "`variables` out, or name each",
+            place,
+        )
+    names = [name for name, _ in found] if given is None else list(given)
+    return tuple(zip(names, (at for _, at in found), strict=True))
+
+
+def _standing(text: str, place: Place, width: int | None) -> list[tuple[str, str]]:
+    """The columns that a text such as `obsm/X_pca[:20]`, `obs/score` or `GENE` stands for, with their names."""
+    if not text.startswith("obsm/"):
+        return [(re.sub("^(obs/|obs:|X:)", "", text), text)]
+    read = _SLICE.fullmatch(text)
+    if read is None or (read["single"] is None and read["stop"] is None and width is None):
+        raise InputError(
+            f"{text!r} does not say which columns; write obsm/X_pca[:20], obsm/X_pca[3:8] or obsm/X_pca[0]", place
+        )
+    key, start = read["key"], int(read["single"] or read["start"] or 0)
+    stop = start + 1 if read["single"] else int(read["stop"]) if read["stop"] else start + (width or 0)
+    if not 0 <= start < stop or stop - start > _MOST_SLICED:
+        raise InputError(f"{text!r} stands for no column, or for more than {_MOST_SLICED:,}; write [:20]", place)
+    return [(f"{key}-{i}", f"obsm/{key}[{i}]") for i in range(start, stop)]
 
 
 def _valued(name: str, node: Node) -> Intervention:
@@ -273,6 +334,8 @@ class FieldReader:
         A repeated training regime has its size at its first index and 0 at the others, as sizes of repeats add up.
         """
         place: Place = ("samples",)
+        if node.kind == "seq":
+            return self._listed_samples(node, train)
         if node.kind != "table":
             require_keys(node, place, _TABLE_KEYS, required=("file",))
         try:
@@ -298,10 +361,36 @@ class FieldReader:
         sizes: Ints = np.where(once, counts[found], 0)
         return sizes
 
-    def data(self, node: Node) -> DataSpec:
-        """The data table's description; the file itself is not looked at."""
+    def _listed_samples(self, node: Node, train: Regimes) -> Ints:
+        """The sizes as a list, one for each training regime as written; 0 where a regime is repeated."""
+        if len(node.items) != len(train):
+            raise InputError(
+                f"`samples` lists {len(node.items):,} sizes, and `train` {len(train):,} regimes; list one "
+                f"for each",
+                ("samples",),
+            )
+        first = train.first_equal(train)
+        sizes = np.zeros(len(train), dtype=np.int64)
+        for i, item in enumerate(node.items):
+            least = 1 if first[i] == i else 0
+            if item.kind != "int" or not least <= cast(int, item.value) < 10**18:
+                raise InputError(
+                    f"a sample size is a whole number of {least} or more, got {item.shown}", ("samples", i)
+                )
+            if not least and item.value:
+                raise InputError(
+                    f"training regime {i + 1} repeats regime {first[i] + 1}, which has its samples; write 0 here",
+                    ("samples", i),
+                )
+            sizes[i] = item.value
+        return sizes
+
+    def data(self, node: Node, x: tuple[tuple[str, str], ...] = ()) -> DataSpec:
+        """The data table's description; the file itself is not looked at. x: where variables stand."""
         place: Place = ("data",)
-        legal = ("file", "outcome", "outcomes", "label", "labels", "scale", "log", "unit")
+        legal = (
+            "file", "outcome", "outcomes", "label", "labels", "scale", "log", "unit", "x", "layer", "normalise",
+        )  # fmt: skip
         require_keys(node, place, legal, required=("file",))
         file = self._source(node, place)
         if not isinstance(file, Path):
@@ -310,6 +399,12 @@ class FieldReader:
             )
         label, labels = self._labels(node, place)
         outcome, scale, log, unit = (node.entries.get(key) for key in ("outcome", "scale", "log", "unit"))
+        layer, normalise = (node.entries.get(key) for key in ("layer", "normalise"))
+        if normalise is not None and (normalise.kind != "str" or normalise.value not in NORMALISED):
+            raise InputError(
+                f"unknown normalisation {normalise.shown}; {nearest(normalise.raw, NORMALISED)}",
+                (*place, "normalise"),
+            )
         if scale is not None and (scale.kind != "str" or scale.value not in _SCALES):
             raise InputError(f"unknown scale {scale.shown}; {nearest(scale.raw, _SCALES)}", (*place, "scale"))
         return DataSpec(
@@ -321,6 +416,9 @@ class FieldReader:
             labels,
             None if unit is None else text_of(unit, (*place, "unit"), "the column of units"),
             _outcomes(node, place),
+            x,
+            None if layer is None else text_of(layer, (*place, "layer"), "the layer"),
+            None if normalise is None else str(normalise.value),
         )
 
     def _order(self, node: Node) -> int:

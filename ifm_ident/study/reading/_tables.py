@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ifm_ident.arrays import Ints, row_bounds
-from ifm_ident.design.model import Model
+from ifm_ident.design.model import Model, legal_name
 from ifm_ident.design.notation import parse_labels
 from ifm_ident.design.regime_text import BASELINE, Notation, RegimeReader, match_level
 from ifm_ident.design.regimes import Regimes
@@ -123,8 +124,8 @@ def data_regimes(
     neither an intervention nor a label column is found.
     """
     table = table_of(source)
-    own = any(model.find(name) is not None for name in table.names)
-    extra = tuple(name for name in table.names if (model.find(name) is None if own else name not in LABEL_COLUMNS))
+    own = set(columns_of(model, table.names, table.path).values()) if label is None else set()
+    extra = tuple(name for name in table.names if (name not in own if own else name not in LABEL_COLUMNS))
     return regimes_in(model, table, label_column(model, table, label, extra), labels)
 
 
@@ -135,7 +136,8 @@ def label_column(model: Model, table: Table, label: Label, extra: tuple[str, ...
             table.column(name)  # InputError where it cannot be had
         return label
     names = [name for name in table.names if name not in extra]
-    if not any(model.find(name) is not None for name in names):
+    own = set(columns_of(model, names, table.path).values())
+    if not own:
         for name in LABEL_COLUMNS:
             if name in names:
                 return name
@@ -151,7 +153,7 @@ def label_column(model: Model, table: Table, label: Label, extra: tuple[str, ...
                 f"{table.path}: a column has no name, as when pandas writes its index; remove the column "
                 "(to_csv(..., index=False))"
             )
-        if model.find(name) is None:
+        if name not in own:
             raise InputError(
                 f"{table.path}: the column {name!r} is no intervention; {nearest(name, model.position)} "
                 "(remove it, or name a label column with `label:`)"
@@ -161,7 +163,7 @@ def label_column(model: Model, table: Table, label: Label, extra: tuple[str, ...
 
 def _responses(model: Model, table: Table, roles: tuple[str, ...]) -> tuple[str, ...]:
     """The columns that are no interventions, where every intervention has its own: no name is misspelt then."""
-    of = _columns(model, table)
+    of = columns_of(model, table.names, table.path)
     if len(of) < len(model):
         return ()
     others = tuple(name for name in table.names if name not in (*of.values(), *roles))
@@ -180,16 +182,30 @@ def _ignored(table: Table, others: Sequence[str]) -> tuple[str, ...]:
     return (f"{table.path}: the column{'s' * (len(others) > 1)} {_quoted(list(others))} ignored: no intervention",)
 
 
-def _columns(model: Model, table: Table) -> dict[str, str]:
-    """The column of each intervention that has one; two columns for one are refused."""
+def columns_of(model: Model, names: Sequence[str], place: Path | str) -> dict[str, str]:
+    """The column of each intervention that has one; two columns for one are refused.
+
+    A column whose name no intervention can have, such as `drug A`, is the one of `drug_A` where no column is
+    called so.
+
+    >>> from ifm_ident.design.model import Factor, Intervention
+    >>> model = Model((Intervention("drug_A", (0, 1)),), ("x",), (Factor("f", ("x",), ("drug_A",)),))
+    >>> columns_of(model, ["drug A", "dose"], "t.csv"), columns_of(model, ["drug A", "drug_A"], "t.csv")
+    ({'drug_A': 'drug A'}, {'drug_A': 'drug_A'})
+    """
     found: dict[str, str] = {}
-    for name in table.names:
-        position = model.find(name)
-        if position is not None:
-            own = model.interventions[position].name
-            if own in found:
-                raise InputError(f"{table.path}: the columns {look_alike_words(found[own], name)}")
-            found[own] = name
+    for legal in (False, True):
+        before = set(found)
+        for name in names:
+            changed = legal_name(name)
+            if legal and changed == name:
+                continue
+            position = model.find(changed if legal else name)
+            if position is not None:
+                own = model.interventions[position].name
+                if own in found and not (legal and own in before):
+                    raise InputError(f"{place}: the columns {look_alike_words(found[own], name)}")
+                found.setdefault(own, name)
     return found
 
 
@@ -206,7 +222,7 @@ def regimes_in(model: Model, table: Table, label: Label, labels: LabelConvention
             f"{table.path}: `labels` says how labels are written, and the table has a column for each "
             "intervention; leave it out, or name the column with `label:`"
         )
-    columns = _columns(model, table)
+    columns = columns_of(model, table.names, table.path)
     read = {name: _levels(model, table, name, column) for name, column in columns.items()}
     given = np.zeros(table.row_count, dtype=np.int64)
     for level in read.values():
@@ -236,7 +252,7 @@ def told(model: Model, table: Table, label: Label) -> tuple[NDArray[np.bool_], i
         return ~blank_rows(table), table.row_count - int(pc.sum(filled(table.texts(label))).as_py() or 0)
     if label is not None:
         return np.logical_or.reduce([filled(table.texts(name)).to_numpy() for name in label]), 0
-    columns = _columns(model, table)
+    columns = columns_of(model, table.names, table.path)
     given = np.zeros(table.row_count, dtype=np.int64)
     for name, column in columns.items():
         texts = table.texts(column)

@@ -276,3 +276,27 @@ class _Composer:
             )
         parent.key_lines[key] = event.line
         return key
+
+
+def list_under(text: str, key: str, file: str) -> tuple[int, int, int, bool, list[tuple[int, int]]]:
+    """Where the list under a key of the top level stands in a YAML or JSON text that is a study.
+
+    Its begin, end and column, whether it is in brackets, and the begin and end of each item: places in the text.
+    Raises InputError where the list is an alias, or there is none.
+
+    >>> list_under("a: 1\\nb:\\n  - x  # one\\n  - {y: 2}\\n", "b", "s.yaml")
+    (10, 32, 2, False, [(12, 13), (25, 31)])
+    """
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    for name, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        own = isinstance(value, yaml.SequenceNode) and value.start_mark.index > name.end_mark.index
+        if name.value == key and own:
+            places = [(item.start_mark.index, item.end_mark.index) for item in value.value]
+            return (
+                value.start_mark.index,
+                value.end_mark.index,
+                value.start_mark.column,
+                bool(value.flow_style),
+                places,
+            )
+    raise InputError(f"{file}: `{key}` is not written out as a list; write it so, without an alias")

@@ -1,0 +1,1 @@
+"""Which factors data support (docs/theory/factors.md)."""

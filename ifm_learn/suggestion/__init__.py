@@ -1,0 +1,1 @@
+"""What to run next when the aim is an outcome: acquisitions on draws of identified means."""

@@ -1,0 +1,285 @@
+"""`ifm init` on tables nobody prepared: what is found, that it reads back, and what is refused in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ifm_ident import InputError, Status
+from ifm_ident.study import _yaml_text as yaml_text
+from ifm_ident.study.first_study import FirstStudy, first_study
+from ifm_ident.study.reading._yaml_nodes import parse_yaml
+from ifm_ident.study.study import Study, load
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def table(tmp_path: Path, text: str, name: str = "t.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def rows(header: str, *lines: str, times: int = 4) -> str:
+    """Each line so many times, with another number in its last column each time."""
+    cells = [line.rpartition(",")[0] for line in lines for _ in range(times)]
+    return "\n".join([header, *(f"{cell},{k * 0.37 + 0.1:.2f}" for k, cell in enumerate(cells))]) + "\n"
+
+
+def written(tmp_path: Path, found: FirstStudy) -> Study:
+    """The study as `ifm identify` reads it from its file."""
+    path = tmp_path / "study.yaml"
+    path.write_text(found.text, encoding="utf-8")
+    return load(path)
+
+
+def levels(study: Study) -> dict[str, list[Any]]:
+    return {one.name: list(one.levels) for one in study.model.interventions}
+
+
+CONVENTIONS: dict[str, tuple[str, dict[str, list[Any]], int]] = {
+    "0/1 columns": (rows("A,B,x", "0,0,1.5", "1,0,2.5", "0,1,3.5"), {"A": [0, 1], "B": [0, 1]}, 3),
+    "labels with +": (
+        rows("perturbation,x", "ctrl,1.1", "A,2.2", "B,3.3", "A+B,4.4"), {"A": [0, 1], "B": [0, 1]}, 4,
+    ),
+    "GEARS": (
+        rows("condition,x", "ctrl,1.1", "A+ctrl,2.2", "ctrl+B,3.3", "A+B,4.4"), {"A": [0, 1], "B": [0, 1]}, 4,
+    ),
+    "Norman": (
+        rows("guide_identity,x", "NegCtrl0_NegCtrl0,1.1", "A_NegCtrl0,2.2", "NegCtrl1_B,3.3", "A_B,4.4"),
+        {"A": [0, 1], "B": [0, 1]},
+        4,
+    ),
+    "DMSO": (rows("perturbation,x", "DMSO,1.1", "A,2.2", "B,3.3"), {"A": [0, 1], "B": [0, 1]}, 3),
+    "doses in labels": (
+        rows("perturbation,x", "DMSO,1.1", "A_10uM,2.2", "A_100nM,3.3", "B_1uM,4.4", "A_10uM+B_1uM,5.5"),
+        {"A": [0, 0.1, 10], "B": [0, 1]},
+        5,
+    ),
+    "dose columns": (
+        rows("drugA_dose,drugB_dose,x", "0,0,1.1", "0.3,0,2.2", "3,0,2.2", "0,1.0,3.3"),
+        {"drugA_dose": [0, 0.3, 3], "drugB_dose": [0, 1]},
+        4,
+    ),
+    "factors": (
+        rows("genotype,treatment,x", "wt,vehicle,1.1", "ko,vehicle,2.2", "wt,drug,3.3", "ko,drug,3.5"),
+        {"genotype": ["wt", "ko"], "treatment": ["vehicle", "drug"]},
+        4,
+    ),
+    "two columns of labels": (
+        rows("gene_1,gene_2,x", "negative,negative,1.1", "A,negative,2.2", "A,B,3.3", "negative,B,3.5"),
+        {"A": [0, 1], "B": [0, 1]},
+        4,
+    ),
+    "names no intervention can have": (
+        rows("drug A,IL-2: (ng),x", "0,0,1.1", "1,0,2.2", "0,1,3.3"), {"drug_A": [0, 1], "IL-2__(ng)": [0, 1]}, 3,
+    ),
+    "labels no name can be": (
+        rows("perturbation,x", "ctrl,1.1", '"1S,3R-RSL-3",2.2', "chr1:100-200,3.3", "Compound 7,3.5"),
+        {"1S_3R-RSL-3": [0, 1], "Compound_7": [0, 1], "chr1_100-200": [0, 1]},
+        4,
+    ),
+    "true and false": (rows("A,x", "False,1.1", "True,2.2"), {"A": ["False", "True"]}, 2),
+    "leading zeros": (rows("A,x", "00,1.1", "01,2.2"), {"A": [0, 1]}, 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_conventions_are_found_and_read_back(tmp_path: Path, name: str) -> None:
+    text, expected, regimes = CONVENTIONS[name]
+    found = first_study(table(tmp_path, text))
+    study = written(tmp_path, found)
+    assert levels(study) == expected
+    assert len(study.design.train) == regimes
+    assert (study.sample_sizes() == 4).all()
+    assert study.model.variables == ("x",)
+    assert [one.sigma for one in study.model.factors] == [(name,) for name in expected]
+    assert found.text == first_study(table(tmp_path, text)).text
+    assert not study.identify().counts().get(Status.UNDECIDED, 0)
+
+
+def test_doses_in_labels_have_values(tmp_path: Path) -> None:
+    text = rows("perturbation,x", "DMSO,1.1", "A_10uM,2.2", "A_100nM,3.3", "A_0uM,1.0")
+    study = written(tmp_path, first_study(table(tmp_path, text)))
+    assert study.model.interventions[0].basis is not None
+    assert study.sample_sizes().tolist() == [8, 4, 4]  # type: ignore[union-attr]
+    assert study.with_test("A=5").identify()[0].status is Status.IDENTIFIED
+
+
+def test_pairs_have_factors(tmp_path: Path) -> None:
+    path = table(tmp_path, rows("perturbation,x", "ctrl,1.5", "A,2.5", "B,3.5", "C,1.5", "A+B,4.5"))
+    study = written(tmp_path, first_study(path, pairs=True))
+    assert [one.sigma for one in study.model.factors] == [("A",), ("B",), ("C",), ("A", "B")]
+
+
+def test_units_covariates_outcome_and_gaps(tmp_path: Path) -> None:
+    lines = [
+        f"m{i % 6},b{i % 2},{(i // 12) % 2},{i * 0.37},{i * 0.61},{'' if i == 3 else i * 0.2}" for i in range(48)
+    ]
+    found = first_study(table(tmp_path, "\n".join(["mouse,batch,A,x1,viability,gaps", *lines])))
+    study = written(tmp_path, found)
+    assert study.data is not None
+    assert (study.data.unit, study.covariates, study.data.outcome) == ("mouse", ("batch",), "viability")
+    assert study.model.variables == ("x1",)
+    assert "'gaps'" in found.text
+
+
+def test_a_batch_for_each_regime_is_no_covariate(tmp_path: Path) -> None:
+    found = first_study(table(tmp_path, rows("batch,A,x", "b1,0,1.5", "b2,1,2.5")))
+    assert written(tmp_path, found).covariates == ()
+    assert "'batch' is left out" in found.text
+
+
+def test_a_column_that_says_the_others_again_is_left_out(tmp_path: Path) -> None:
+    text = rows("g,t,class,x", "a,u,au,1.5", "a,v,av,1.7", "b,u,bu,2.5", "b,v,bv,1.3")
+    assert list(levels(written(tmp_path, first_study(table(tmp_path, text))))) == ["g", "t"]
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "None", "NULL", "n/a", "<NA>"])
+def test_missing_words_are_no_baseline_and_no_control(tmp_path: Path, word: str) -> None:
+    with pytest.raises(InputError, match="no label of 'perturbation' means baseline"):
+        first_study(table(tmp_path, rows("perturbation,x", f"{word},1.1", "A,2.2", "B,2")))
+    with pytest.raises(InputError, match=r"row 5: .*missing"):
+        first_study(table(tmp_path, rows("perturbation,x", "ctrl,1.1", f"{word},2.2", "A,1")))
+    with pytest.raises(InputError, match=r"row 5: .* reads as a missing value, which is no level"):
+        first_study(table(tmp_path, rows("A,x", "0,1.1", f"{word},2.2", "1,3.3")))
+    found = first_study(table(tmp_path, rows("A,B,x", "0,0,1.1", f"0,{word},2.2", "1,1,3.3")))
+    assert list(levels(written(tmp_path, found))) == ["A"]
+    assert "'B' is left out" in found.text
+    given = first_study(table(tmp_path, rows("perturbation,x", f"{word},1", "A,2", "B,3")), control=word)
+    assert len(written(tmp_path, given).design.train) == 3
+
+
+def test_rows_that_spreadsheets_leave_are_no_gaps(tmp_path: Path) -> None:
+    path = table(tmp_path, rows("A,B,viability", "0,0,", "1,0,", "0,1,") + ",,\n,,\n")
+    study = written(tmp_path, first_study(path))
+    assert study.model.variables == ("viability",)
+    assert study.sample_sizes().sum() == 12  # type: ignore[union-attr]
+
+
+def test_a_dose_beside_the_labels_is_left_out_and_said(tmp_path: Path) -> None:
+    """As scPerturb has it: `x0` is what `nperts` says has no perturbation."""
+    text = rows("perturbation,nperts,dose_value,s1", "x0,0,0,", "A,1,1,", "A,1,10,", "B,1,5,")
+    found = first_study(table(tmp_path, text))
+    study = written(tmp_path, found)
+    assert levels(study) == {"A": [0, 1], "B": [0, 1]}
+    assert study.model.variables == ("s1",)
+    assert "'dose_value'" in found.text
+
+
+def test_booleans_are_named_as_what_they_are(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"treated": [True, False] * 10, "z": np.arange(20) * 0.7}).to_parquet(path)
+    with pytest.raises(InputError, match="'treated' holds values of type bool"):
+        first_study(path)
+
+
+HOPELESS = {
+    "": "empty",
+    "A,B\n": "no rows",
+    "x,y\n0.1,0.2\n0.3,0.5\n0.7,0.9\n": "no column looks like an intervention",
+    "A,A\n0,1\n": "there twice",
+    rows("perturbation,x", "ctrl,", "A,", "A+B,"): "separator=",
+    rows("all,x", "0,", "1,"): "cannot be called",
+    "perturbation\nctrl\nctrl\n": "no column looks like",
+    ",".join(f"c{i}" for i in range(12)) + "\n" + "\n".join(
+        ",".join("ab"[(r * 7 >> i) & 1] for i in range(12)) for r in range(999)
+    ): "12 columns have few levels",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOPELESS)
+def test_hopeless_tables_are_refused_in_words(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match=HOPELESS[text]):
+        first_study(table(tmp_path, text))
+
+
+def test_given_columns_must_be_there_and_have_levels(tmp_path: Path) -> None:
+    path = table(tmp_path, rows("A,B,x", "0,0,1.1", "1,0,2.2"))
+    for arguments, words in (
+        ({"label": "C"}, "there is no column 'C'"),
+        ({"interventions": ["B"]}, "has 1 level"),
+        ({"outcome": "B"}, "no column of numbers"),
+        ({"separator": "+"}, "is for labels"),
+    ):
+        with pytest.raises(InputError, match=words):
+            first_study(path, **arguments)  # type: ignore[arg-type]
+
+
+ANY = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANY)
+def test_any_text_is_written_so_that_it_reads_back(text: str) -> None:
+    for line in (yaml_text.flow({"k": text}), "\n".join(yaml_text.block("k", [text] * 30))):
+        value = parse_yaml(line if line.startswith("k") else f"k: {line}", "t").plain()
+        assert value in ({"k": {"k": text}}, {"k": [text] * 30})
+    assert parse_yaml("\n".join([*yaml_text.comment(text), "k: 1"]), "t").plain() == {"k": 1}
+    assert parse_yaml(f"{yaml_text.flow({text: 1})[1:-1]}", "t").plain() == {text: 1}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ANY, min_size=3, max_size=5, unique=True))
+def test_any_names_read_back_or_are_refused(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    """As labels, as names of columns and as levels: a study that counts every row, or words."""
+    import csv
+
+    folder = tmp_path_factory.mktemp("names")
+    tables = {
+        "labels": [["perturbation", "x"], *([name, k + 0.5] for name in ["ctrl", *names] for k in range(2))],
+        "columns": [[*names, "x"], *([*(int(j == k) for j in range(len(names))), k + 0.5] for k in range(6))],
+        "levels": [["factor", "x"], *([name, k + 0.5] for name in names for k in range(3))],
+    }
+    for kind, cells in tables.items():
+        path = folder / f"{kind}.csv"
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream, quoting=csv.QUOTE_ALL).writerows(cells)
+        try:
+            found = first_study(path)
+        except InputError:
+            continue
+        study = written(folder, found)
+        blank = sum(not name.strip() for name in names) * 3 if kind == "levels" else 0
+        assert study.sample_sizes().sum() == len(cells) - 1 - blank, kind  # type: ignore[union-attr]
+
+
+def test_an_anndata_by_the_names_of_scanpy_and_pertpy(tmp_path: Path) -> None:
+    anndata, pd = pytest.importorskip("anndata"), pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    labels = ["control", "KLF1", "SPI1", "KLF1+SPI1"] * 10
+    obs = pd.DataFrame(
+        {"perturbation": pd.Categorical(labels), "nperts": [0, 1, 1, 2] * 10, "leiden": ["0", "1"] * 20},
+        index=[f"c{i}" for i in range(40)],
+    )
+    cells = anndata.AnnData(
+        rng.poisson(3.0, (40, 6)).astype("f4"), obs=obs, var=pd.DataFrame(index=["KLF1", "a", "b", "c", "d", "e"])
+    )
+    path = tmp_path / "cells.h5ad"
+    cells.write_h5ad(path)
+    found = written(tmp_path, first_study(path))
+    assert found.data is not None
+    assert found.data.normalise == "log1p_cpm"
+    assert set(found.model.variables) <= set("abcde")
+    assert levels(found) == {"KLF1": [0, 1], "SPI1": [0, 1]}
+    cells.obsm["X_pca"] = rng.normal(size=(40, 4))
+    cells.layers["counts"] = cells.X.copy()
+    cells.write_h5ad(path)
+    found = written(tmp_path, first_study(path))
+    assert found.model.variables == ("X_pca-0", "X_pca-1")
+    assert found.data is not None
+    assert (found.data.layer, found.data.outcomes) == ("counts", "all")
+    del cells.obs["perturbation"]
+    cells.obs["gene"] = ["x0" if label == "control" else label for label in labels]
+    cells.write_h5ad(path)
+    found = written(tmp_path, first_study(path))
+    assert found.data is not None
+    assert found.data.labels is not None
+    assert found.data.label == "gene"
+    assert found.data.labels.control == ("x0",)
