@@ -61,6 +61,8 @@ def drawn(kind: str, rows: int, rng: np.random.Generator, shift: float = 0.0, ic
     score with correlation `icc`.
     """
     pool, laws, _ = _pool(kind)
+    order = np.argsort(pool[:, 0], kind="stable")  # near scores are near values of x0
+    pool, laws = pool[order], [np.cumsum(np.diff(law, prepend=0.0)[order]) for law in laws]
     study = cross([f"x{v}" for v in range(pool.shape[1])])
     x, unit = [], []
     for i, law in enumerate(laws):
