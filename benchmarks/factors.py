@@ -40,7 +40,7 @@ KINDS = {
     "block2": "two correlated, spread and product move",
     "counts": "zero-inflated counts, A and B on different ones",
 }
-NULL_STUDIES, STUDIES, POWER_STUDIES = 100, 60, 30
+NULL_STUDIES, STUDIES, POWER_STUDIES = 120, 60, 40
 
 
 def cross(
@@ -488,7 +488,7 @@ def picture(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
     for ax, kind in zip(panels, ("near", "gamma"), strict=True):
         for k, rows in enumerate(("10", "50", "200")):
             for rung, line in (("auto", "-"), ("linear", ":")):
-                if None in curves[f"{KINDS[kind]}, {rung}"][rows]:
+                if None in curves.get(f"{KINDS[kind]}, {rung}", {}).get(rows, [None]):
                     continue
                 ax.plot(
                     SHIFTS, curves[f"{KINDS[kind]}, {rung}"][rows], line, color=canvas.SERIES[k],
