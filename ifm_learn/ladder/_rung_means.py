@@ -183,13 +183,14 @@ def _own_means(values: Floats, units: Units) -> tuple[Floats, Floats]:
     sums = np.stack([np.bincount(index, column) for column in left.T], axis=1)
     squares = np.stack([np.bincount(pairs % d, column, minlength=d) for column in (sums**2).T], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = squares / rows[:, None] ** 2 * np.where(m > 1, m / (m - 1), np.inf)[:, None]
+        variance: Floats = squares / rows[:, None] ** 2 * np.where(m > 1, m / (m - 1), np.inf)[:, None]
     return own, np.sqrt(np.where(m[:, None] > 1, variance, np.inf))
 
 
 def rounding(values: Floats) -> Floats:
     """What a mean of columns may be off by for the digits that numbers have, shape (k,)."""
-    return _DIGITS * np.abs(values).max(axis=0, initial=0.0)
+    found: Floats = _DIGITS * np.abs(values).max(axis=0, initial=0.0)
+    return found
 
 
 def _unseen(values: Floats, own: Floats, error: Floats, counts: Ints, size: Floats) -> Floats:
@@ -214,7 +215,8 @@ class RungMeans:
 
     mean, se: shape (r, k); replicates: of the refits, shape (replicates, r, k); effective: pooled rows behind each
     regime, shape (r,); by_weights: whether it needs them. misses: for every function whether the rung fails to
-    give back a regime that was run, shape (k,). freedom: degrees of freedom of its own where its errors are exact.
+    give back a regime that was run, shape (k,). freedom: degrees of freedom of its own where its errors are exact,
+    one for all regimes or shape (r,).
     """
 
     mean: Floats
@@ -223,7 +225,7 @@ class RungMeans:
     effective: Floats
     by_weights: bool
     misses: NDArray[np.bool_]
-    freedom: float | None
+    freedom: float | Floats | None
 
 
 def rung_means(
