@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from ifm_ident.study.reading._table import RowError
 _MOST_LEVELS = 12
 _MOST_DOSES = 30
 _MOST_GUESSED = 8
+_NUMBERED = re.compile(r"(?P<stem>.+?)_?([1-9][0-9]?|[a-f])")
 _LABEL_ORDER = {
     name: k
     for k, name in enumerate(("label", "regime", "perturbation", "condition", "guide_identity", "guide_id"))
@@ -43,12 +45,13 @@ def find_interventions(
 
 def _label_columns(draft: Draft) -> tuple[str, ...]:
     """The column of labels by its name, or several that are numbered; () for none."""
-    texts = [one for one in draft.columns.values() if not one.reason and not one.numeric and len(one.words) > 1]
+    filled = [one for one in draft.columns.values() if not one.reason and not one.numeric and one.words]
+    texts = [one for one in filled if len(one.words) > 1]
     numbered: dict[str, list[str]] = {}
-    for one in texts:
-        stem = one.key.rstrip("0123456789ab").rstrip("_") if one.key[-1:] in "12ab" else ""
-        if stem in {*LABELS, "id", "drug", "compound", "treatment", "g", "gene"}:
-            numbered.setdefault(stem, []).append(one.name)
+    for one in filled:
+        found = _NUMBERED.fullmatch(one.key)
+        if found is not None and found["stem"] in {*LABELS, "id", "drug", "compound", "treatment", "g", "gene"}:
+            numbered.setdefault(found["stem"], []).append(one.name)
     for names in numbered.values():
         if len(names) > 1:
             draft.say("data", f"the columns {listed(names)} hold one intervention each: by their names")
@@ -83,6 +86,7 @@ def _read_labels(draft: Draft, columns: tuple[str, ...], separator: str | None, 
     draft.used |= {*columns}
     draft.telling += columns
     other = [one for one in _candidates(draft) if one.name not in draft.used]
+    other = [one for one in other if not one.numeric or one.named(DOSES)]
     if other:
         draft.say(
             "interventions",
@@ -90,7 +94,7 @@ def _read_labels(draft: Draft, columns: tuple[str, ...], separator: str | None, 
         )
     if any(one.numeric and one.named(DOSES) for one in other):
         draft.say("interventions", "a dose in a column of its own is not read: write labels such as A_10uM")
-    draft.used |= {one.name for one in other if not one.numeric or one.named(DOSES)}
+    draft.used |= {one.name for one in other}
     draft.say("interventions", "one for each that labels name; 0 is without, 1 with it")
 
 
@@ -99,7 +103,9 @@ def _candidates(draft: Draft) -> list[Column]:
     found = []
     for one in draft.columns.values():
         levels = 0 if one.reason else len(one.levels)
-        if one.reason or levels < 2 or one.names_rows or one.name == draft.outcome:
+        if levels == 1 and one.missing and not one.numeric:
+            levels = 2  # what was not done may be an empty cell
+        if one.reason or levels < 2 or one.names_rows or one.is_dates or one.name == draft.outcome:
             continue
         other = COVARIATES | UNITS | OUTCOMES | CELLS
         if one.named(other - DOSES if one.named(DOSES) else other):
@@ -115,38 +121,75 @@ def _candidates(draft: Draft) -> list[Column]:
 def _read_factors(draft: Draft, given: Sequence[str]) -> None:
     """Interventions from columns, one each."""
     found = [draft.columns[name] for name in given] or _chosen(draft)
-    lost = {one.name: one for one in found if one.missing and not one.blank_only}
+    lost = {one.name: one for one in found if _is_lost(one)}
     for one in lost.values():
         if given or len(lost) == len(found):
-            text = next(text for text in one.texts if text.strip() and text not in one.words)
-            raise RowError(
-                draft.path,
-                int(np.argmax(one.codes == one.texts.index(text))),
-                f"{text!r} in the column {one.name!r} reads as a missing value, which is no level; write "
-                f"what was done, or remove the row",
-            )
+            raise _lost(draft, one)
+        empty = "empty, and no level says that nothing was done" if one.blank_only else "missing"
         draft.say(
             "interventions",
-            f"{one.name!r} is left out: {one.missing:,} cells are missing (row {one.first_missing + 1})",
+            f"{one.name!r} is left out: {one.missing:,} cells are {empty} (row {one.first_missing + 1}); where "
+            "they mean untreated, write control there",
         )
+        draft.used.add(one.name)
     for one in found:
         if one.name not in lost:
             _take(draft, one)
+    _say_doses_of_drugs(draft, [one for one in found if one.name not in lost])
     if not given:
         draft.say(
             "interventions",
             "columns of few levels, one intervention each; one that was measured belongs under "
             "variables, one that was there before treatment under covariates",
         )
+    alone = [one for one in draft.columns.values() if not one.reason and len(one.words) == 1]
     unread = [one for one in draft.columns.values() if one.reason]
     if not draft.interventions:
         raise InputError(
             f"{draft.path}: no column looks like an intervention: 0 and 1, a few levels, doses, or "
-            f"labels such as "
-            f"A+B; the columns are {listed(draft.table.names)}; name those that are, or the column of labels"
-            + "".join(f" ({one.reason.removeprefix(f'{draft.path}: ')})" for one in unread[:1]),
+            f"labels such as A+B; the columns are {listed(draft.table.names)}; name those that are, or the column "
+            "of labels"
+            + "".join(f" ({one.reason.removeprefix(f'{draft.path}: ')})" for one in unread[:1])
+            + "".join(f" ({one.name!r} says {one.words[0]!r} in every row)" for one in alone[:1]),
             argument="intervention",
         )
+
+
+def _is_lost(one: Column) -> bool:
+    """Whether cells have no reading: words for a missing value, or empty where no level says untreated."""
+    return bool(one.missing) and not (one.blank_only and one.baseline_is_nothing)
+
+
+def _lost(draft: Draft, one: Column) -> RowError:
+    if one.blank_only:
+        return RowError(
+            draft.path,
+            one.first_missing,
+            f"{one.missing:,} cells of the column {one.name!r} are empty, and none of its levels "
+            f"({listed(one.words)}) says that nothing was done; write what was done there, such as control",
+        )
+    text = next(text for text in one.texts if text.strip() and text not in one.words)
+    return RowError(
+        draft.path,
+        int(np.argmax(one.codes == one.texts.index(text))),
+        f"{text!r} in the column {one.name!r} reads as a missing value, which is no level; write "
+        f"what was done, or remove the row",
+    )
+
+
+def _say_doses_of_drugs(draft: Draft, found: Sequence[Column]) -> None:
+    """A comment on a dose that is 0 exactly where another column says that nothing was given."""
+    drugs = [one for one in found if not one.numeric and len(one.levels) > 2 and one.baseline_by_name]
+    for dose in found:
+        if dose.by_value and dose.named(DOSES) and dose.levels[0] == 0 and not dose.missing:
+            zero = dose.codes == dose.texts.index(next(t for t in dose.texts if float(t) == 0))
+            for drug in drugs:
+                if np.array_equal(zero, drug.codes == drug.texts.index(str(drug.levels[0]))):
+                    draft.say(
+                        f"interventions.{legal_name(dose.name)}",
+                        f"0 exactly where {drug.name!r} is {drug.levels[0]!r}, so it may be the dose of what "
+                        f"{drug.name!r} names: then write both in one column of labels, such as A_10uM",
+                    )
 
 
 def _take(draft: Draft, one: Column) -> None:
@@ -159,6 +202,12 @@ def _take(draft: Draft, one: Column) -> None:
     name = legal_name(one.name)
     if name in ("ctrl", "all"):
         raise InputError(f"{draft.path}: an intervention cannot be called {name!r}; rename the column")
+    twin = next((t for t in draft.telling if legal_name(t) == name), name if name != one.name else None)
+    if twin in draft.columns:
+        raise InputError(
+            f"{draft.path}: the columns {twin!r} and {one.name!r} have one name as interventions, {name!r}; "
+            "rename one"
+        )
     draft.used.add(one.name)
     draft.telling.append(one.name)
     valued = one.by_value and len(levels) > 2 and one.named(DOSES)
@@ -177,8 +226,7 @@ def _take(draft: Draft, one: Column) -> None:
     if one.missing:
         draft.say(
             key,
-            f"{one.missing:,} cells are empty (row {one.first_missing + 1}): read as baseline, or, "
-            f"where a row is "
+            f"{one.missing:,} cells are empty (row {one.first_missing + 1}): read as baseline, or, where a row is "
             "empty in every intervention, skipped",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,8 +37,42 @@ def find_measured(draft: Draft) -> None:
     left = [one for one in left if one.name not in draft.used]
     if draft.is_anndata:
         _find_expression(draft)
-    else:
-        _find_variables(draft, [one for one in left if one.numeric and not one.named(CELLS)])
+        return
+    numbers = [one for one in left if one.numeric and not one.named(CELLS)]
+    told = _say_what_is_no_measurement(draft, [one for one in numbers if one.name != draft.outcome])
+    _find_variables(draft, [one for one in numbers if one.name not in told])
+    commas = [one.name for one in draft.columns.values() if one.name not in draft.used and one.has_decimal_commas]
+    texts = [one for one in left if not one.numeric and one.words]
+    words = [one.name for one in texts if one.name not in commas and not one.named(OUTCOMES)]
+    for names, why in (
+        (commas, "their numbers have commas (write 1.5 or 1500)"),
+        (words, "they hold text"),
+        ([one.name for one in left if one.numeric and one.named(CELLS)], "they are computed from cells, by name"),
+    ):
+        if names:
+            draft.say("variables", f"left out, for {why}: {listed(names)}")
+
+
+def _say_what_is_no_measurement(draft: Draft, left: Sequence[Column]) -> set[str]:
+    """The columns of numbers that name things, are constant or follow from what was done, each in a comment."""
+    regimes = draft.regimes()
+    count = len(np.unique(regimes))
+    kinds: dict[str, list[str]] = {}
+    for one in left:
+        if one.identifies:
+            kinds.setdefault("their whole numbers name things, by their names", []).append(one.name)
+        elif len(one.levels) == 1 and not one.missing:
+            kinds.setdefault("they have one value", []).append(one.name)
+        elif (
+            not one.missing
+            and not one.named(OUTCOMES)
+            and count * 2 <= len(regimes)
+            and _in_one_group(regimes, one.codes) == count
+        ):
+            kinds.setdefault("they are the same in all rows of a regime", []).append(one.name)
+    for why, names in kinds.items():
+        draft.say("variables", f"left out, for {why}: {listed(names)}")
+    return {name for names in kinds.values() for name in names}
 
 
 def _find_units(draft: Draft, left: Sequence[Column]) -> None:
@@ -80,7 +115,8 @@ def _find_units(draft: Draft, left: Sequence[Column]) -> None:
 def _find_covariates(draft: Draft, left: Sequence[Column]) -> None:
     done = draft.regimes()
     for one in left:
-        if not one.named(COVARIATES) or one.named(DOSES - COVARIATES) or one.name == draft.outcome:
+        named = one.named(COVARIATES)
+        if not (named or one.is_dates) or one.named(DOSES - COVARIATES) or one.name == draft.outcome:
             continue
         draft.used.add(one.name)
         levels = len(one.levels)
@@ -108,7 +144,9 @@ def _find_covariates(draft: Draft, left: Sequence[Column]) -> None:
         else:
             draft.covariates.append(one.name)
             draft.say(
-                "covariates", f"{one.name!r}: by its name; only what was there before treatment may stand here"
+                "covariates",
+                f"{one.name!r}: by its {'name' if named else 'dates'}; only what was there before "
+                "treatment may stand here",
             )
 
 
@@ -124,7 +162,11 @@ def _find_variables(draft: Draft, left: Sequence[Column]) -> None:
         texts = [
             one
             for one in draft.columns.values()
-            if not one.reason and not one.numeric and one.named(OUTCOMES) and one.name not in draft.used
+            if not one.reason
+            and not one.numeric
+            and one.named(OUTCOMES)
+            and one.name not in draft.used
+            and not one.has_decimal_commas
         ]
         for one in texts[:1]:
             draft.say(
@@ -211,6 +253,7 @@ def _most_varied(path: Path, genes: Sequence[str], layer: str | None) -> list[st
     some = [f"X:{name}" for name in genes[:2000]]
     table = open_table(path, some, layer)
     spread = [float(pc.variance(table.data.column(name)).as_py() or 0.0) for name in some]
+    spread = [0.0 if math.isnan(value) else value for value in spread]  # a gene with gaps
     best = sorted(sorted(range(len(some)), key=lambda i: (-spread[i], i))[:_MOST_VARIABLES])
     return [genes[i] for i in best if spread[i] > 0] or [genes[0]]
 

@@ -50,10 +50,10 @@ def first_study(
     if not table.row_count:
         raise InputError(f"{source}: the table has no rows; a study needs what was done, a row for each unit")
     draft = Draft(table, source, Path(folder) if folder is not None else Path())
-    labels = (label,) if isinstance(label, str) else tuple(label or ())
+    labels = (label,) if isinstance(label, str) else tuple(dict.fromkeys(label or ()))
     draft.require((*labels, *interventions, *((outcome,) if outcome else ())))
     draft.outcome = outcome
     controls = (control,) if isinstance(control, str) else tuple(control)
-    find_interventions(draft, labels, controls, separator, interventions)
+    find_interventions(draft, labels, controls, separator, tuple(dict.fromkeys(interventions)))
     find_measured(draft)
     return written(draft, pairs)
