@@ -2,10 +2,12 @@
 
     python benchmarks/ladder.py --studies 200 -o benchmarks
     python benchmarks/ladder.py --studies 20 --only near,block2 --sizes 10,50
+    python benchmarks/ladder.py --only "rarer shares,fewer counts" --sizes 20,50,200
 
 Every study is drawn anew from a truth of `truths.py`; the rungs that `auto` tries are fitted and their average is
-asked for 90% intervals. `additive` adds effects of single interventions on the mean. Writes
-ladder.md.
+asked for 90% intervals. `additive` adds effects of single interventions on the mean. Of shares and means of counts
+(`truths.RATES`, not part of the default) a row is for every rate at ctrl, and splines on a grid, of one variable
+of few values the same model as a tilt, are left out. Writes ladder.md.
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ import numpy as np
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent))
-from truths import PAIRS, Truth, pair, wide
+from truths import COUNTS, PAIRS, RATES, SHARES, Truth, pair, rates, wide
 
 from ifm_learn.ladder.average import fit_ladder
-from ifm_learn.ladder.rungs import AUTO, rungs_for
+from ifm_learn.ladder.rungs import AUTO, GRID, rungs_for
 
 SIZES = (10, 20, 50, 100, 200, 500)
 WIDE = {"five variables": (5, 4, (600, 100, 50)), "fifty variables": (50, 10, (157,))}
@@ -37,6 +39,7 @@ class Cell:
 
     kind: str
     rows: int
+    base: float | None = None
     errors: list[float] = field(default_factory=list)
     additive: list[float] = field(default_factory=list)
     held: list[float] = field(default_factory=list)
@@ -49,7 +52,8 @@ class Cell:
         """One study."""
         start = time.process_time()
         samples, run = truth.samples, truth.run
-        ladder = fit_ladder(samples, rungs_for(AUTO, samples), seed=seed)
+        rungs = [rung for rung in rungs_for(AUTO, samples) if self.base is None or rung.name != GRID]
+        ladder = fit_ladder(samples, rungs, seed=seed)
         found = ladder.estimate(truth.asked, values=None if run else samples.y)
         self.seconds.append(time.process_time() - start)
         off = found.mean - truth.means
@@ -73,14 +77,19 @@ class Cell:
         shown = ", ".join(f"{word} {share:.0%}" for word, share in words.items() if share >= 0.005)
         run = f"{np.nanmean(self.held_run):.2f}" if self.held_run else "-"
         return (
-            f"| {self.kind} | {self.rows} | {np.sqrt(np.mean(self.errors)):.3f} "
+            f"| {self.kind}{'' if self.base is None else f', {self.base:g}'} | {self.rows} "
+            f"| {np.sqrt(np.mean(self.errors)):.3f} "
             f"| {np.sqrt(np.mean(self.additive)):.3f} | {np.nanmean(self.held):.2f} | {np.nanmean(self.half):.3f} "
             f"| {run} | {shown} | {np.mean(self.seconds):.2f} |"
         )
 
 
-def drawn(kind: str, rows: int, study: int) -> Truth:
+def drawn(kind: str, rows: int, study: int, base: float | None) -> Truth:
     """The truth and the samples of one study."""
+    if base is not None:
+        return rates(
+            kind, base, rows, np.random.default_rng([77, sum(map(ord, kind)), int(base * 100), rows, study])
+        )
     rng = np.random.default_rng([SEED, sum(map(ord, kind)), rows, study])
     if kind in WIDE:
         return wide(rows, rng, *WIDE[kind][:2])
@@ -90,7 +99,7 @@ def drawn(kind: str, rows: int, study: int) -> Truth:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=100)
-    parser.add_argument("--only", metavar="KIND,...", help=f"of {', '.join((*PAIRS, *BEYOND, *WIDE))}")
+    parser.add_argument("--only", metavar="KIND,...", help=f"of {', '.join((*PAIRS, *BEYOND, *WIDE, *RATES))}")
     parser.add_argument("--sizes", metavar="N,...", help="rows a regime, for truths of one and two variables")
     parser.add_argument("-o", metavar="FOLDER", type=Path, help="also write ladder.md there")
     given = parser.parse_args()
@@ -110,11 +119,15 @@ def main() -> None:
     print("\n".join(lines[-2:]), flush=True)
     for kind in kinds:
         for rows in WIDE[kind][2] if kind in WIDE else sizes:
-            cell = Cell(kind, rows)
-            for study in tqdm(range(given.studies), desc=f"{kind} {rows}", leave=False, disable=None):
-                cell.add(drawn(kind, rows, study), study)
-            lines.append(cell.line())
-            print(lines[-1], flush=True)
+            bases: tuple[float | None, ...] = (None,)
+            if kind in RATES:
+                bases = SHARES if RATES[kind][0] == "share" else COUNTS
+            for base in bases:
+                cell = Cell(kind, rows, base)
+                for study in tqdm(range(given.studies), desc=f"{kind} {rows}", leave=False, disable=None):
+                    cell.add(drawn(kind, rows, study, base), study)
+                lines.append(cell.line())
+                print(lines[-1], flush=True)
     if given.o is not None:
         (given.o / "ladder.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

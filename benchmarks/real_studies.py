@@ -406,7 +406,8 @@ def _rice(load: Load) -> Iterator[str]:
         )
         said.append(
             f"{len(found.names) - unseen} cells run, factors over pairs: {size if times == 1 else ''}{given} of "
-            f"{len(found.names)} regimes have an interval; flags: {', '.join(words)}."
+            f"{len(found.names)} regimes have an interval, {int(found.inside[found.unseen].sum())} of {unseen} "
+            f"measured means lie within two of their errors of it; flags: {', '.join(words)}."
         )
     yield ""
     yield from (f"- {line}" for line in said)

@@ -349,6 +349,24 @@ async function openFile(file) {
   });
 }
 
+/** Inside another page, by #embed; #embed-dark and #embed-light are in the colours of that page. */
+function embed() {
+  const [, scheme] = location.hash.match(/^#embed(?:-(dark|light))?$/) || [];
+  if (!location.hash.startsWith("#embed")) return;
+  document.documentElement.classList.add("embed");
+  $("whole").hidden = false;
+  $("whole").href = location.href.split("#")[0];
+  if (scheme === undefined) return;
+  document.documentElement.style.colorScheme = scheme;
+  for (const rule of document.styleSheets[0].cssRules) {
+    const dark = rule.media && (rule.dark || rule.media.mediaText.includes("prefers-color-scheme: dark"));
+    if (dark) {
+      rule.dark = true; // which rule it is, once its condition is another one
+      rule.media.mediaText = scheme === "dark" ? "all" : "not all";
+    }
+  }
+}
+
 function start() {
   $("undo").addEventListener("click", () => travel(page.past, page.future));
   $("redo").addEventListener("click", () => travel(page.future, page.past));
@@ -382,11 +400,8 @@ function start() {
     event.preventDefault();
     openFile(event.dataTransfer.files[0]);
   });
-  if (location.hash === "#embed") {
-    document.documentElement.classList.add("embed");
-    $("whole").hidden = false;
-    $("whole").href = location.href.split("#")[0];
-  }
+  window.addEventListener("hashchange", embed);
+  embed();
   try {
     use($("study").textContent);
   } catch (fault) {

@@ -215,7 +215,7 @@ class Column:
             assert self.values is not None
             pairs = sorted((v, text) for v, text in zip(self.values, self.texts, strict=True) if not math.isnan(v))
             return [text for _, text in pairs]
-        return sorted(self.words, key=lambda text: (not _says_none(text), text))
+        return sorted(self.words, key=lambda text: (not _says_none(str(text)), str(text)))
 
     @property
     def baseline_by_name(self) -> bool:

@@ -148,7 +148,7 @@ def _dot(path: Path, text: str) -> GraphText:
             for a in _dot_ends(edge.get_source()):
                 for b in _dot_ends(edge.get_destination()):
                     found.edges.append((a, b))
-        waiting += graph.get_subgraphs()
+        waiting.extend(graph.get_subgraphs())  # type: ignore[arg-type]  # a subgraph is read like a graph
     for a, b in found.edges:
         found.nodes.setdefault(a, {})
         found.nodes.setdefault(b, {})

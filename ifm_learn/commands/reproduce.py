@@ -13,7 +13,7 @@ import click
 from ifm_ident import InputError
 from ifm_ident.commands import progress, refuse_given, remark, say, stages
 from ifm_ident.files import held_folder
-from ifm_learn.data._fetch import data_folder
+from ifm_learn.data.fetch import data_folder
 from ifm_learn.experiments.paper import DataName, load_experiment
 from ifm_learn.experiments.protocol import METHODS, TRUTHS, Protocol
 from ifm_learn.experiments.run import run_experiment
@@ -141,7 +141,7 @@ def command(
 
 def _combinations(data_home: Path | None, output: Path | None, seed: int, quiet: bool) -> None:
     """The measured combinations."""
-    from ifm_learn.experiments._combination_page import table, words, write
+    from ifm_learn.experiments.combination_page import table, words, write
     from ifm_learn.experiments.combinations import require_files, run_combinations
 
     home = data_folder(data_home)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,8 @@ from ifm_learn.data.columns import numbers, numeric_columns
 from ifm_learn.data.reading import read_samples, without_part
 from ifm_learn.data.samples import Samples
 
-MOST_GROUPS = 1000
+MOST_GROUPS, MOST_NUMBERS = 1000, 50
+"""Groups by a category, and by a number."""
 MOST_CATEGORIES = 500
 
 
@@ -68,7 +69,7 @@ class Covariates:
     def groups(self, name: str) -> list[tuple[str, Ints]]:
         """The rows of every value of a covariate that occurs: categories in order of text, numbers ascending.
 
-        Raises InputError for what is no covariate, and for a number of more than 1,000 values.
+        Raises InputError for what is no covariate, and for more than 1,000 categories or 50 numbers.
 
         >>> found = Covariates((Column("plate", ("a", "b")),), np.array([[0.0], [1.0], [0.0]]))
         >>> [(text, rows.tolist()) for text, rows in found.groups("plate")]
@@ -91,10 +92,12 @@ class Covariates:
         else:
             distinct, place = np.unique(mine[:, 0], return_inverse=True)
             texts = [f"{value:.15g}" for value in distinct.tolist()]
-        if len(texts) > MOST_GROUPS:
+        most = MOST_NUMBERS if categories is None else MOST_GROUPS
+        if len(texts) > most:
+            kind = "numbers" if categories is None else "categories"
             raise InputError(
-                f"{name!r} has {len(texts):,} values, and there are at most {MOST_GROUPS:,} groups; make a "
-                "covariate of a few categories of it",
+                f"{name!r} has {len(texts):,} values, and groups are of {most:,} {kind} at most; make a covariate "
+                "of a few categories of it, such as young and old",
                 argument="by",
             )
         parts = [(text, np.flatnonzero(place == i)) for i, text in enumerate(texts)]
@@ -104,7 +107,8 @@ class Covariates:
 def read_covariates(table: Table, names: Sequence[str], kept: Ints) -> Covariates:
     """The columns of a table in the rows `kept`: of numbers as they are, of texts by category.
 
-    Raises InputError for a column that is not there or of more than 500 categories, RowError for a missing value.
+    Raises InputError for a column that is not there, has one value alone or more than 500 categories, RowError for
+    a missing value.
 
     >>> table = Table("t.csv", pa.table({"age": ["31", "40", ""], "plate": ["b", "a", "b"]}))
     >>> read_covariates(table, ["age", "plate"], np.array([0, 1])).values.tolist()
@@ -120,9 +124,11 @@ def read_covariates(table: Table, names: Sequence[str], kept: Ints) -> Covariate
         if numeric_columns(table, [name]):
             columns.append(Column(name))
             values.append(numbers(table, name, kept)[:, None])
+            _require_varying(table, name, values[-1].ravel())
             continue
         texts = _texts(table, name, kept)
         categories, place = np.unique(texts, return_inverse=True)
+        _require_varying(table, name, texts)
         if len(categories) > MOST_CATEGORIES:
             raise InputError(
                 f"{table.path}: the covariate {name!r} has {len(categories):,} categories (limit "
@@ -164,6 +170,16 @@ def read_population(path: Path, columns: Sequence[Column]) -> Covariates:
             place[row] = index[text]
         values.append(np.eye(len(one.categories))[place][:, 1:])
     return Covariates(tuple(columns), np.concatenate(values, axis=1))
+
+
+def _require_varying(table: Table, name: str, values: np.ndarray[tuple[int, ...], np.dtype[Any]]) -> None:
+    if len(values) > 1 and (values == values[0]).all():
+        value = values[0] if isinstance(values[0], str) else f"{values[0]:g}"
+        raise InputError(
+            f"{table.path}: the covariate {name!r} is {value} in every training row, so there is nothing to "
+            "adjust for; leave it out of `covariates`, or add the rows where it differs",
+            ("covariates",),
+        )
 
 
 def _texts(table: Table, name: str, kept: Ints) -> np.ndarray[tuple[int], np.dtype[np.object_]]:

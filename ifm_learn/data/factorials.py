@@ -16,7 +16,7 @@ import pyarrow as pa
 from ifm_ident import InputError, Study
 from ifm_ident.errors import require_known
 from ifm_ident.study import Table, open_table
-from ifm_learn.data._fetch import VARIABLE, Remote, data_folder, fetch, present
+from ifm_learn.data.fetch import VARIABLE, Remote, data_folder, fetch, present
 
 _ADDRESS = (
     "https://raw.githubusercontent.com/vincentarelbundock/Rdatasets/1dcc2bf5f955cc1224a3e1307256e1fe86b68dae/csv/"

@@ -10,7 +10,6 @@ import numpy as np
 
 from ifm_ident import Design, InputError, MissingExtraError, Model, Regimes
 from ifm_ident.study import Table, open_table, table_of
-from ifm_learn.data._fetch import VARIABLE, Remote, data_folder, fetch, present
 from ifm_learn.data._public_designs import (
     DREAM_FILES,
     SACHS_FILES,
@@ -19,6 +18,7 @@ from ifm_learn.data._public_designs import (
     sachs_model,
 )
 from ifm_learn.data.columns import numbers
+from ifm_learn.data.fetch import VARIABLE, Remote, data_folder, fetch, present
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scale, Scaling
 

@@ -25,10 +25,11 @@ from ifm_learn.data.held import CALIBRATION, Held, held_out
 from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fitted import FittedModel
-from ifm_learn.estimation._adjusted import ALL, AdjustedWork, check_asked, populations
+from ifm_learn.estimation._adjusted import AdjustedWork, check_asked
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._half_levels import check_half, half_levels
 from ifm_learn.estimation._ladder_work import LadderWork
+from ifm_learn.estimation._populations import ALL, populations
 from ifm_learn.estimation._work import Say, Work
 from ifm_learn.estimation.extrapolation import extrapolation_warnings
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_means
@@ -114,7 +115,7 @@ def estimate_study(
     chosen, level, seed = method_of(method), read_alpha(alpha), checked_seed(seed)
     asked = check_energy(energy)
     if study.covariates:
-        check_asked(method, asked, model=model, sensitivity=sensitivity, shrink=shrink)
+        adjusting = check_asked(method, asked, model=model, sensitivity=sensitivity, shrink=shrink)
     elif population is not None or by is not None:
         name = "by" if population is None else "population"
         raise InputError(
@@ -157,9 +158,9 @@ def estimate_study(
     tell = say or (lambda _: None)
     if study.covariates:
         whose = populations(population or ALL, by, samples, covariates)
-        got = _by_covariates(
-            AdjustedWork(study, samples, covariates, asked, float(level), tuple(whose), by), targets, effects, tell
-        )
+        how = (adjusting, seed, time_limit, len(targets) + 1)
+        adjusted = AdjustedWork(study, samples, covariates, asked, float(level), tuple(whose), by, *how)
+        got = _by_covariates(adjusted, targets, effects, tell)
         targets = got.found.targets
     elif chosen.needs_identification and not on_grid:
         got = _by_ladder(
@@ -274,23 +275,22 @@ class _Answered:
 
 
 def _by_covariates(work: AdjustedWork, targets: Regimes, reference: Reference | None, say: Say) -> _Answered:
-    """By regressions adjusted for covariates: every regime once for each population."""
+    """By regressions and tilts adjusted for covariates: every regime once for each population."""
     if reference not in (None, "additive"):
         raise InputError(
             f"effects against {reference!r} take no account of covariates; take 'additive'", argument="effects"
         )
-    say(f"fitting {work.words()}")
+    say("fitting models adjusted for covariates")
     found = Identifier(work.study.design, work.study.notation).identify(targets)
     found = found.take(np.repeat(np.arange(len(found)), len(work.populations)))
     columns, beside, made = work.columns(found, reference is not None)
-    about: dict[str, object] = {"asked": work.energy, "chosen": list(dict.fromkeys(work.energies))}
     return _Answered(
         found,
         held_out(work.samples, 0.0, 0),
         columns,
         [*work.warnings()],
         work.words(),
-        about,
+        work.energy_about(),
         effects=tuple(made) if reference is not None else (),
         beside=beside,
         groups=tuple(one.group for one in work.populations) * len(targets) if work.by else (),

@@ -99,13 +99,13 @@ class IfmRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 (OUTCOME,),
                 tuple(Factor(f"f{k}", (OUTCOME,), scope) for k, scope in enumerate(scopes)),
             )
-        regimes = self._regimes(X)
-        if len(y) != len(regimes):
-            raise ValueError(f"X has {len(regimes)} rows and y has {len(y)}")
+        regimes, values = self._regimes(X), np.asarray(y, dtype=np.float64)
+        if len(values) != len(regimes):
+            raise ValueError(f"X has {len(regimes)} rows and y has {len(values)}")
         first = regimes.first_equal(regimes)
         run, regime = np.unique(first, return_inverse=True)
         self.design_ = Design(self.model_, regimes.take(run))
-        samples = Samples(self.design_, regime.astype(np.int64), np.asarray(y, dtype=np.float64)[:, None])
+        samples = Samples(self.design_, regime.astype(np.int64), values[:, None])
         rungs = rungs_for(energy, samples)
         if energy == AUTO and all(rung.unfit(samples) for rung in rungs):
             rungs = rungs_for("normal", samples)  # few rows of few values

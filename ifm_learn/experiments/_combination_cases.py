@@ -13,7 +13,7 @@ import numpy as np
 
 from ifm_ident import InputError, Regimes, Study
 from ifm_ident.arrays import Floats, Ints
-from ifm_learn.data._fetch import VARIABLE
+from ifm_learn.data.fetch import VARIABLE
 from ifm_learn.data.samples import Samples
 
 Cell = tuple[int, ...]
@@ -33,6 +33,16 @@ class Case:
     asked: Regimes
     measured: Floats
     noise: Floats
+
+    def table(self) -> dict[str, Any]:
+        """The rows that were run as a table: levels by intervention, numbers by variable, and units."""
+        model, samples = self.samples.design.model, self.samples
+        codes = samples.design.train.codes()[samples.regime]
+        found: dict[str, Any] = {
+            one.name: [one.levels[code] for code in codes[:, j]] for j, one in enumerate(model.interventions)
+        }
+        found |= dict(zip(model.variables, samples.x.T, strict=True))
+        return found if samples.unit is None else found | {"unit of rows": samples.unit}
 
 
 def _case(
@@ -65,6 +75,7 @@ def _case(
             "factors": [{"x": names, "sigma": list(scope)} for scope in scopes or [[one] for one in levels]],
             "train": [written(cell) for cell in kept],
             "test": [written(cell) for cell in sorted(held)],
+            **({} if unit is None else {"data": {"file": "rows.csv", "unit": "unit of rows"}}),
         }
     )
     place = {cell: i for i, cell in enumerate(kept)}

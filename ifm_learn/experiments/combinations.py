@@ -6,7 +6,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,15 @@ import numpy as np
 from ifm_ident import Identifier, IfmError, InputError, Regimes, Status
 from ifm_ident.arrays import Floats
 from ifm_ident.errors import require_known
-from ifm_learn.data._fetch import VARIABLE
-from ifm_learn.data.held import held_out
+from ifm_learn.data.fetch import VARIABLE
 from ifm_learn.data.samples import Samples
-from ifm_learn.estimation._columns import Columns
-from ifm_learn.estimation._ladder_work import LadderWork
-from ifm_learn.estimation.shrinkage import SIMPLER, shrink_columns, shrinkage
+from ifm_learn.estimation.of_study import estimate_study
+from ifm_learn.estimation.shrinkage import SIMPLER
 from ifm_learn.experiments._combination_cases import CHOOSING, FILES, SOURCES, Case
 from ifm_learn.experiments._folder import Folder
 from ifm_learn.falsification.testing import falsify
-from ifm_learn.ladder.rungs import AUTO
 from ifm_learn.outcome.estimator import targets_of
 
-LEVEL = Fraction(1, 10)
 _QUANTILE = 1.645
 _MOST_CLAIMED = 40
 
@@ -56,22 +51,18 @@ def predictions(case: Case, seed: int = 0) -> dict[str, Predicted]:
     """What every method says of the regimes asked about; those that do not apply are left out."""
     found = {name: Predicted.plain(mean) for name, mean in _from_singles(case).items()}
     found["boosted trees"] = Predicted.plain(_trees(case, seed))
-    work = LadderWork.fit(held_out(case.samples, 0, seed), "ifm1", AUTO, LEVEL, seed)
-    known = Identifier(case.samples.design).identify(case.asked)
-    columns = work.columns(known)
-    found["ladder"] = _of(columns)
-    try:
-        how = shrinkage(case.samples, seed=seed)
-    except InputError:
-        return found
-    shrink_columns(how, columns, known, case.samples, LEVEL)
-    found["shrunken"] = _of(columns)
+    for name, shrink in (("ladder", False), ("shrunken", True)):
+        try:
+            estimates = estimate_study(
+                case.study, case.table(), calibration=0, alpha="0.1", seed=seed, shrink=shrink
+            )
+        except InputError:
+            if not shrink:
+                raise
+            continue  # no combinations were run to choose a strength by
+        flagged = np.array([[bool(words) for words in row] for row in estimates.flags], dtype=float)
+        found[name] = Predicted(estimates.mean, estimates.confidence_low, estimates.confidence_high, flagged)
     return found
-
-
-def _of(columns: Columns) -> Predicted:
-    flagged = np.array([[bool(words) for words in row] for row in columns.flags], dtype=float)
-    return Predicted(columns.mean, columns.confidence_low, columns.confidence_high, flagged)
 
 
 def _from_singles(case: Case) -> dict[str, Floats]:

@@ -138,7 +138,7 @@ class Term:
 
     def _fitted(self, touching: Mask, order: Ints) -> int:
         """How many coefficients are fitted without the term."""
-        free, own = self._free.shape[1], self._span.shape[1]
+        free, own = int(self._free.shape[1]), int(self._span.shape[1])
         return free + int(touching.sum()) * own + int((~touching & (order > 0)).sum()) * free
 
     def _blocks(self, found: Features) -> tuple[list[Block], Block]:
@@ -165,13 +165,15 @@ class Term:
         if not len(term.columns):
             return None
         theta = fit(found.values, self.label, blocks)
-        chance = np.exp(log_softmax(found.values @ theta, axis=1))
+        chance: Floats = np.exp(log_softmax(found.values @ theta, axis=1))
         every = [*blocks, term]
         whole = information([found.values[:, block.columns] for block in every], every, chance)
         sizes = [len(block.columns) * block.basis.shape[1] for block in every]
         known = sum(sizes[:-1])
         ridge = np.repeat([block.ridge + _FLOOR for block in blocks], sizes[:-1])
-        across = np.linalg.solve(whole[:known, :known] + np.diag(ridge), whole[:known, known:])
+        across: Floats = np.linalg.solve(whole[:known, :known] + np.diag(ridge), whole[:known, known:]).astype(
+            float
+        )
         sharp = whole[known:, known:] - whole[known:, :known] @ across
         return _Fit(found, blocks, term, chance, across, sharp)
 

@@ -51,9 +51,8 @@ class Asked:
     trained: the regimes present. own, error: their rows' means and standard errors by units, shape (d, k); shape
     (d,) of units.counts says by how many. linear: whether a law whose means are linear in the factors' coordinates
     takes the means of the values for linear too, which is least squares, and no weights. unseen: the error of a
-    mean whose rows are all equal, of which no redraw tells, shape (d, k); 0 for others. ranges: of the columns,
-    with what one row of another value would be above the end; bare: where all rows are at an end of it, shape
-    (d, k), as `Ranges.at_end`.
+    mean whose rows are all equal, of which no redraw tells, shape (d, k); 0 for others. ranges: of the columns;
+    bare: where all rows are at an end, shape (d, k), as `Ranges.at_end`; size: how far a row is that is not, (k,).
     """
 
     samples: Samples
@@ -183,13 +182,14 @@ def _own_means(values: Floats, units: Units) -> tuple[Floats, Floats]:
     sums = np.stack([np.bincount(index, column) for column in left.T], axis=1)
     squares = np.stack([np.bincount(pairs % d, column, minlength=d) for column in (sums**2).T], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = squares / rows[:, None] ** 2 * np.where(m > 1, m / (m - 1), np.inf)[:, None]
+        variance: Floats = squares / rows[:, None] ** 2 * np.where(m > 1, m / (m - 1), np.inf)[:, None]
     return own, np.sqrt(np.where(m[:, None] > 1, variance, np.inf))
 
 
 def rounding(values: Floats) -> Floats:
     """What a mean of columns may be off by for the digits that numbers have, shape (k,)."""
-    return _DIGITS * np.abs(values).max(axis=0, initial=0.0)
+    found: Floats = _DIGITS * np.abs(values).max(axis=0, initial=0.0)
+    return found
 
 
 def _unseen(values: Floats, own: Floats, error: Floats, counts: Ints, size: Floats) -> Floats:
@@ -214,7 +214,8 @@ class RungMeans:
 
     mean, se: shape (r, k); replicates: of the refits, shape (replicates, r, k); effective: pooled rows behind each
     regime, shape (r,); by_weights: whether it needs them. misses: for every function whether the rung fails to
-    give back a regime that was run, shape (k,). freedom: degrees of freedom of its own where its errors are exact.
+    give back a regime that was run, shape (k,). freedom: degrees of freedom of its own where its errors are exact,
+    one for all regimes or shape (r,).
     """
 
     mean: Floats
@@ -223,7 +224,7 @@ class RungMeans:
     effective: Floats
     by_weights: bool
     misses: NDArray[np.bool_]
-    freedom: float | None
+    freedom: float | Floats | None
 
 
 def rung_means(
@@ -295,8 +296,8 @@ def _misses(found: Floats, apart: Floats | None, asked: Asked) -> NDArray[np.boo
     greater.
     """
     counts = asked.units.counts
-    slopes = asked.ranges.slope(found), asked.ranges.slope(asked.own)
-    more = np.divide(*slopes, out=np.ones_like(found), where=slopes[1] > 0)
+    at_law, at_rows = asked.ranges.slope(found), asked.ranges.slope(asked.own)
+    more = np.divide(at_law, at_rows, out=np.ones_like(found), where=at_rows > 0)
     own = np.where(asked.unseen > 0, asked.unseen, asked.error * np.sqrt(np.maximum(more, 1.0)))
     gap = own if apart is None else np.maximum(apart, own / 2)
     gap = np.where(asked.unseen > 0, own, gap)

@@ -5,25 +5,22 @@ Theory: docs/theory/covariates.md.
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 from scipy.stats import t as student
 
 from ifm_ident import InputError, Model, Regimes
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.covariates import Covariates
+from ifm_learn.ladder._canonical import Family
 from ifm_learn.ladder._dependence import DependentPair, dependent_pair
 from ifm_learn.ladder._regime_design import RegimeDesign
-
-Energy = Literal["normal", "bernoulli", "poisson"]
-ENERGIES: tuple[Energy, ...] = ("normal", "bernoulli", "poisson")
+from ifm_learn.ladder.glm import FAMILIES, Energy, Solved, require_range, solve
 
 MOST_ENTRIES = 400_000_000
 _TOLERANCE = 1e-9
@@ -31,9 +28,6 @@ _UNTOLD = 1e-6
 _TINY = 1e-12
 _MISS = 0.01
 _DIGITS = 16 * np.finfo(float).eps
-_STEPS = 100
-_LARGEST = 30.0
-"""A linear predictor beyond this means that the maximum lies at infinity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +85,7 @@ class Means:
     """Means of one variable in r regimes over one population, all shape (r,); NaN where the rows do not tell.
 
     freedom: degrees of freedom of the errors. difference, difference_se: from the first of the regimes asked
-    about. rests: on which training regimes each mean rests, shape (r, m).
+    about. rests: on which training regimes each mean rests, shape (r, m). total, total_se: sums of means, (t,).
     """
 
     mean: Floats
@@ -100,6 +94,8 @@ class Means:
     difference: Floats
     difference_se: Floats
     rests: NDArray[np.bool_]
+    total: Floats
+    total_se: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +103,7 @@ class Adjusted:
     """One variable's generalized linear model with canonical link, fitted by maximum likelihood.
 
     place: of every row its regime among `train`, shape (n,); z: standard covariates, (n, w); unit: which rows
-    belong together, (n,), 0 to units - 1.
+    belong together, (n,), 0 to units - 1; weight: how often each counts, (n,).
 
     >>> from ifm_ident import Factor, Intervention
     >>> from ifm_learn.data.covariates import Column
@@ -129,9 +125,8 @@ class Adjusted:
     z: Floats
     y: Floats
     unit: Ints
-    coefficients: Floats
-    inverse: Floats
-    null: Floats
+    weight: Floats
+    solved: Solved
     fitted: Floats
 
     @classmethod
@@ -147,7 +142,7 @@ class Adjusted:
         unit: Ints | None = None,
     ) -> Adjusted:
         """InputError where y is out of the energy's range, or no finite estimate exists."""
-        _require_range(energy, y)
+        require_range(energy, y)
         design = AdjustedDesign.of(model, factors, train, covariates)
         z = design.standard(covariates.values)
         parts = design.parts(train)
@@ -159,10 +154,42 @@ class Adjusted:
                 "name fewer covariates, or fewer under `z`"
             )
         x = design.rows(parts, place, z)
-        coefficients, inverse, null = _solve(energy, x, y)
-        mean = _mean(energy, x @ coefficients)
+        weight = np.ones(len(y))
+        solved = solve(FAMILIES[energy], x, y, weight)
+        mean = _mean(solved.family, x @ solved.coefficients)
         units = np.arange(len(y)) if unit is None else np.unique(unit, return_inverse=True)[1].ravel()
-        return cls(energy, design, train, place, z, y, units, coefficients, inverse, null, mean)
+        return cls(energy, design, train, place, z, y, units, weight, solved, mean)
+
+    def refit(self, weight: Floats) -> Adjusted:
+        """The same terms with rows counted anew; what all rows share beside them is kept."""
+        solved = solve(self.family, self._x, self.y, weight, tune=self.energy == "gamma")
+        mean = _mean(solved.family, self._x @ solved.coefficients)
+        found = dataclasses.replace(self, weight=weight, solved=solved, fitted=mean)
+        found.__dict__["_x"] = self._x
+        return found
+
+    @property
+    def family(self) -> Family:
+        """The exponential family, with what all rows share."""
+        return self.solved.family
+
+    @property
+    def null(self) -> Floats:
+        """A basis of what the rows do not tell, (terms, rest)."""
+        return self.solved.null
+
+    def thetas(self, regimes: Regimes, z: Floats) -> Floats:
+        """Canonical parameters at standard covariates z, shape (n, w), in every regime: (n, r)."""
+        parts, share = self.design.parts(regimes), self._shares
+        found: Floats = np.tile(parts[0] @ share[0], (len(z), 1))
+        for j, (part, b) in enumerate(zip(parts[1:], share[1:], strict=True)):
+            found += np.outer(z[:, j], part @ b)
+        return found
+
+    @cached_property
+    def _shares(self) -> list[Floats]:
+        ranks = [self.design.base.rank, *(1 if one is None else one.rank for one in self.design.slopes)]
+        return np.split(self.solved.coefficients, np.cumsum(ranks)[:-1])
 
     @cached_property
     def _x(self) -> Floats:
@@ -175,12 +202,13 @@ class Adjusted:
         With these the variances are unbiased where those of rows are as the energy says, and consistent where
         they are not (HC2; of units CR2, Bell and McCaffrey 2002).
         """
-        x, weight, left = self._x, _slope(self.energy, self.fitted), self.y - self.fitted
+        x, left = self._x, self.y - self.fitted
+        weight = self._spread_of_rows
         if len(left) == self.units:
             leverage = weight * np.einsum("ij,ij->i", self._scaled, x)
             sure = leverage < 1 - _TOLERANCE
             return np.where(sure, left / np.sqrt(np.where(sure, 1 - leverage, 1.0)), np.nan)
-        values, vectors = np.linalg.eigh(self.inverse)
+        values, vectors = np.linalg.eigh(self.solved.inverse)
         held = values > _TOLERANCE * values.max()
         root = np.sqrt(np.maximum(weight, 1e-300))
         u = (x @ (vectors[:, held] * np.sqrt(values[held]))) * root[:, None]  # u'u = 1
@@ -197,13 +225,18 @@ class Adjusted:
         return found
 
     @cached_property
+    def _spread_of_rows(self) -> Floats:
+        """Variances of the rows by the family, shape (n,)."""
+        return _slope(self.family, self._x @ self.solved.coefficients)
+
+    @cached_property
     def units(self) -> int:
         """How many units there are."""
         return int(self.unit.max()) + 1
 
     @cached_property
     def _scaled(self) -> Floats:
-        return self._x @ self.inverse
+        return self._x @ self.solved.inverse
 
     def reaches(self, regimes: Regimes) -> NDArray[np.bool_]:
         """Which regimes the coordinates of the factors reach, shape (r,)."""
@@ -216,23 +249,29 @@ class Adjusted:
             return np.concatenate([self.reaches(regimes.take(rows)) for rows in half])
         return np.ones(len(regimes), dtype=bool)
 
-    def means(self, regimes: Regimes, population: Floats, rows: Ints | None = None) -> Means:
+    def means(
+        self, regimes: Regimes, population: Floats, rows: Ints | None = None, sums: Floats | None = None
+    ) -> Means:
         """E of the variable over a population's covariates, shape (N, w), in every regime.
 
         rows: which rows of the data the population is, shape (N,), so that its own draw counts in the errors; None
-        for a population that is as it is. InputError for a regime that the factors' coordinates do not reach.
+        for a population that is as it is. sums: coefficients of sums of the means, shape (t, r). InputError for a
+        regime that the factors' coordinates do not reach.
         """
         parts = self.design.parts(regimes)
         z = self.design.standard(population)
-        ends = np.cumsum([0, *(part.shape[1] for part in parts)])
-        share = [self.coefficients[a:b] for a, b in itertools.pairwise(ends.tolist())]
+        share = self._shares
         constant, r = parts[0] @ share[0], len(regimes)
         slopes = np.array([p @ b for p, b in zip(parts[1:], share[1:], strict=True)]).reshape(-1, r)
         numbers, rests = np.full((5, r), np.nan), np.zeros((r, len(self.train)), dtype=bool)
+        sums = np.empty((0, r)) if sums is None else sums
+        moves = np.zeros((r if len(sums) else 0, self.units))
         first = None
         for i in range(r):
-            each = _mean(self.energy, constant[i] + z @ slopes[:, i])
-            slope = _slope(self.energy, each)
+            each = _mean(self.family, constant[i] + z @ slopes[:, i])
+            if not np.isfinite(each).all():  # beyond the parameters of the family
+                continue
+            slope = _slope(self.family, constant[i] + z @ slopes[:, i])
             tilted = slope @ z / len(z)
             gradient = np.concatenate(
                 [parts[0][i] * slope.mean(), *(p[i] * tilted[j] for j, p in enumerate(parts[1:]))]
@@ -244,27 +283,33 @@ class Adjusted:
             if rows is not None:
                 moved = moved + np.bincount(rows, (each - each.mean()) / len(z), minlength=len(moved))
             influence = np.bincount(self.unit, moved, minlength=self.units)
+            least = float(weight @ (self._spread_of_rows * weight)) if self.solved.penalised else 0.0
+            if len(sums):
+                moves[i] = influence
             if first is None and i == 0:
                 first = (each.mean(), influence)
-            numbers[:3, i] = each.mean(), np.sqrt(np.square(influence).sum()), self._freedom(weight)
+            numbers[:3, i] = each.mean(), np.sqrt(max(np.square(influence).sum(), least)), self._freedom(weight)
             if first is not None:
                 numbers[3:, i] = each.mean() - first[0], np.sqrt(np.square(influence - first[1]).sum())
-            total = np.bincount(self.place, np.abs(weight), minlength=len(self.train))
-            rests[i] = total > _UNTOLD * total.max()
+            weighed = np.bincount(self.place, np.abs(weight), minlength=len(self.train))
+            rests[i] = weighed > _UNTOLD * weighed.max()
         mean, se, freedom, effect, effect_se = numbers
-        return Means(mean, se, freedom, effect, effect_se, rests)
+        told = (sums != 0) @ np.isnan(mean) == 0
+        total = np.where(told, sums @ np.nan_to_num(mean), np.nan)
+        total_se = np.sqrt(np.square(sums @ moves).sum(axis=1)) if len(sums) else np.empty(0)
+        return Means(mean, se, freedom, effect, effect_se, rests, total, np.where(told, total_se, np.nan))
 
     def _freedom(self, weight: Floats) -> float:
         """Satterthwaite's, for units of equal variance, less what the coefficients took."""
         size = np.bincount(self.unit, np.square(weight), minlength=self.units)
         total = float(np.square(size).sum())
-        left = max(self.units - np.linalg.matrix_rank(self.inverse), 0) / self.units
+        left = max(self.units - np.linalg.matrix_rank(self.solved.inverse), 0) / self.units
         return max(1.0, float(size.sum() ** 2 / total) * left) if total > 0 else 1.0
 
     @cached_property
     def misses(self) -> bool:
         """Whether the mean of some regime that was run differs from its rows' by more than sampling error."""
-        m, weight = len(self.train), _slope(self.energy, self.fitted)
+        m, weight = len(self.train), self._spread_of_rows
         counts = np.bincount(self.place, minlength=m)
         gap = np.bincount(self.place, self.y - self.fitted, minlength=m) / counts
         for r in range(m):
@@ -272,6 +317,8 @@ class Adjusted:
             carried = (weight[own, None] * self._x[own]).sum(axis=0) / counts[r]
             moved = (own / counts[r] - self._scaled @ carried) * self._left
             error = float(np.sqrt(np.square(np.bincount(self.unit, moved, minlength=self.units)).sum()))
+            if self.solved.penalised:  # one value alone shows no spread
+                error = max(error, float(np.sqrt(weight[own].sum()) / counts[r]))
             known = len(np.unique(self.unit[own]))
             if known > 1 and np.isfinite(error):
                 bound = float(student.ppf(1 - _MISS / (2 * m), known - 1))
@@ -287,76 +334,11 @@ def dependent_residuals(fits: Sequence[Adjusted]) -> DependentPair | None:
     return dependent_pair(np.stack([one.y - one.fitted for one in fits], axis=1), fits[0].place)
 
 
-def _mean(energy: Energy, theta: Floats) -> Floats:
-    if energy == "normal":
-        return theta
-    found: Floats = expit(theta) if energy == "bernoulli" else np.exp(np.minimum(theta, 700.0))
-    return found
+def _mean(family: Family, theta: Floats) -> Floats:
+    return family.mean(theta[..., None])
 
 
-def _slope(energy: Energy, mean: Floats) -> Floats:
+def _slope(family: Family, theta: Floats) -> Floats:
     """The derivative of the mean by the canonical parameter."""
-    if energy == "normal":
-        return np.ones_like(mean)
-    return mean * (1 - mean) if energy == "bernoulli" else mean
-
-
-def _require_range(energy: Energy, y: Floats) -> None:
-    wrong = np.zeros(len(y), dtype=bool)
-    if energy == "bernoulli":
-        wrong = (y != 0) & (y != 1)
-    elif energy == "poisson":
-        wrong = (y < 0) | (y != np.round(y))
-    if wrong.any():
-        legal = "0 or 1" if energy == "bernoulli" else "whole numbers of 0 or more"
-        raise InputError(
-            f"the energy {energy!r} takes values that are {legal}; there is {y[wrong][0]:g}; take 'normal'",
-            argument="energy",
-        )
-
-
-def _solve(energy: Energy, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
-    """Coefficients, the inverse of the information, and a basis of what rows do not tell, (terms, rest)."""
-    kept, null = _split(x)
-    b = np.zeros(kept.shape[1])
-    u = x @ kept
-    if energy == "normal":
-        first = np.linalg.solve(u.T @ u, u.T @ y)
-        polished = first + np.linalg.solve(u.T @ u, u.T @ (y - u @ first))
-        return kept @ polished, kept @ np.linalg.inv(u.T @ u) @ kept.T, null
-    start = np.log(max(y.mean(), 1e-9)) if energy == "poisson" else 0.0
-    b = np.linalg.lstsq(u, np.full(len(y), start), rcond=None)[0]
-    for _ in range(_STEPS):
-        mean = _mean(energy, u @ b)
-        weight = np.maximum(_slope(energy, mean), 1e-300)
-        step = np.linalg.lstsq(u * np.sqrt(weight)[:, None], (y - mean) / np.sqrt(weight), rcond=None)[0]
-        size, before = 1.0, _log_likelihood(energy, u @ b, y)
-        while _log_likelihood(energy, u @ (b + size * step), y) < before - 1e-10 * abs(before) and size > 1e-8:
-            size /= 2
-        b = b + size * step
-        if np.abs(u @ step).max() < 1e-10:
-            break
-    theta = u @ b
-    weight = _slope(energy, _mean(energy, theta))
-    if np.abs(theta).max() > _LARGEST or not np.isfinite(theta).all():
-        raise InputError(
-            f"the energy {energy!r} has no finite estimate: factors or covariates tell some rows of 0 apart "
-            "without "
-            "error; name fewer covariates, give rare categories more rows, or take the energy 'normal'",
-            argument="energy",
-        )
-    return kept @ b, kept @ np.linalg.inv((u * weight[:, None]).T @ u) @ kept.T, null
-
-
-def _split(x: Floats) -> tuple[Floats, Floats]:
-    """Bases of what the rows tell and what they do not, of scaled terms: (terms, rank), (terms, rest)."""
-    size = np.sqrt(np.square(x).mean(axis=0))
-    size = np.where(size > 0, size, 1.0)
-    values, vectors = np.linalg.eigh((x / size).T @ (x / size) / len(x))
-    small = values < _TOLERANCE * max(float(values.max(initial=0.0)), 1e-300)
-    return vectors[:, ~small] / size[:, None], vectors[:, small] / size[:, None]
-
-
-def _log_likelihood(energy: Energy, theta: Floats, y: Floats) -> float:
-    potential = np.logaddexp(0.0, theta) if energy == "bernoulli" else np.exp(np.minimum(theta, 700.0))
-    return float(y @ theta - potential.sum())
+    found: Floats = family.spread(theta[..., None])[..., 0, 0]
+    return found

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident import InputError, Regimes
+from ifm_ident import Design, InputError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._coordinates import Coordinates
@@ -23,7 +23,7 @@ from ifm_learn.randomness import stream
 
 REPLICATES = 40
 
-_BARE = 2.0
+BARE = 2.0
 """The variance of the logarithm of a rate of which no event was seen, 1 / (0 + 1/2) (Haldane 1956)."""
 
 MANY, FEWER = 200_000, 20
@@ -67,30 +67,17 @@ class Ladder:
         """The chosen rungs' names."""
         return tuple(self.laws[k].rung for k in self.chosen)
 
-    @cached_property
-    def _joint(self) -> Coordinates:
-        return Coordinates(self.samples.design, tuple(range(len(self.samples.design.model.factors))))
-
     def exponents(self, regimes: Regimes) -> Floats:
         """How much of every regime present an estimate rests on, shape (r, d): by shortest exponents."""
-        try:
-            return self._joint.formula(regimes)
-        except InputError:
-            model = self.samples.design.model
-            parts = [Coordinates(self.samples.design, factors).formula(regimes) for factors in model.covers]
-            found: Floats = np.sqrt(np.mean(np.square(parts), axis=0))
-            return found
+        return exponents(self._joint, regimes)
+
+    @cached_property
+    def _joint(self) -> Coordinates:
+        return every_factor(self.samples.design)
 
     def freedom(self, regimes: Regimes) -> Floats:
-        """Degrees of freedom of a standard error, shape (r,): units less one of the regimes it rests on.
-
-        They are averaged by the regimes' shares in the variance. Satterthwaite's are more, several variances being
-        estimated apart, and were measured to be too many for ten rows a regime.
-        """
-        share = self.exponents(regimes) ** 2 / self.units.counts
-        rows = (share @ np.maximum(self.units.counts - 1, 0.5)) / share.sum(axis=1)
-        found: Floats = 1 / (1 / rows + 1 / max(len(self.redraws) - 1, 1))
-        return found
+        """Degrees of freedom of a standard error, shape (r,): see `freedom`."""
+        return freedom(self.exponents(regimes), self.units, len(self.redraws))
 
     def estimate(
         self,
@@ -115,7 +102,7 @@ class Ladder:
         exponents = self.exponents(regimes)
         lone = np.any((np.abs(exponents) > USED) & (self.units.counts < 2), axis=1)
         least = np.sqrt(exponents**2 @ np.where(asked.bare == 0, asked.unseen, 0.0) ** 2)
-        relative = np.sqrt(_BARE * exponents**2 @ np.abs(asked.bare))
+        relative = np.sqrt(BARE * exponents**2 @ np.abs(asked.bare))
         means = [
             rung_means(self.laws[k], refits, self.redraws, asked, lone, least, relative)
             for k, refits in zip(self.chosen, self.refits, strict=True)
@@ -128,7 +115,49 @@ class Ladder:
     ) -> tuple[Floats, Floats, Floats]:
         """Means of the values of rows, (n, k), that were found another way, moved into their range, and ends."""
         asked = Asked.of(self.samples, self.units, regimes, None, values)
-        return asked.ranges.nearest(mean), *interval(asked, self.exponents(regimes), mean, se, freedom, alpha)
+        low, high = interval(asked, self.exponents(regimes), mean, se, freedom, alpha)
+        return asked.ranges.nearest(mean), low, high
+
+
+def every_factor(design: Design) -> Coordinates:
+    """The coordinates of all factors together."""
+    return Coordinates(design, tuple(range(len(design.model.factors))))
+
+
+def exponents(joint: Coordinates, regimes: Regimes) -> Floats:
+    """How much of every regime present an estimate rests on, shape (r, d): by shortest exponents.
+
+    joint: of all factors. Where no joint formula is, the root of the mean of squares over the formulas of full
+    conditionals.
+
+    >>> from ifm_ident import Study
+    >>> design = Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]}, "factors": [{"sigma": ["A"]},
+    ...     {"sigma": ["B"]}], "train": ["00", "10", "01"]}).design
+    >>> exponents(every_factor(design), Regimes.from_codes(np.array([[1, 1]]))).round(9).tolist()
+    [[-1.0, 1.0, 1.0]]
+    """
+    design = joint.design
+    try:
+        return joint.formula(regimes)
+    except InputError:
+        parts = [Coordinates(design, factors).formula(regimes) for factors in design.model.covers]
+        found: Floats = np.sqrt(np.mean(np.square(parts), axis=0))
+        return found
+
+
+def freedom(shares: Floats, units: Units, replicates: int) -> Floats:
+    """Degrees of freedom of a standard error, shape (r,): units less one of the regimes it rests on.
+
+    They are averaged by the regimes' shares, exponents of shape (r, d), in the variance. Satterthwaite's are more,
+    several variances being estimated apart, and were measured to be too many for ten rows a regime.
+
+    >>> freedom(np.array([[1.0, 1.0]]), Units(np.arange(6), np.repeat([0, 1], 3)), 41).round(2).tolist()
+    [1.9]
+    """
+    share = shares**2 / units.counts
+    rows = (share @ np.maximum(units.counts - 1, 0.5)) / share.sum(axis=1)
+    found: Floats = 1 / (1 / rows + 1 / max(replicates - 1, 1))
+    return found
 
 
 def fit_ladder(

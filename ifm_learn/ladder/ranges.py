@@ -106,6 +106,14 @@ class Ranges:
             found: Floats = (over**2).sum(axis=0) / over.sum(axis=0)
         return np.where(np.isfinite(found), found, 1.0)
 
+    def reach(self, low: Floats, high: Floats, size: Floats) -> tuple[Floats, Floats]:
+        """Between which means rows do lie, of quantiles of theirs, each (k,): a share between its two values, and
+        one of counts up to the size of a row that is not 0, however rare such rows are.
+        """
+        two = np.isfinite(self.high)
+        one = np.where(self.lumped, np.fmax(high, self.low + size), high)
+        return np.where(two, self.low, low), np.where(two, self.high, one)
+
     def slope(self, means: Floats) -> Floats:
         """Of a mean in its logit or logarithm where columns are lumped, shape (..., k); 0 for others."""
         with np.errstate(invalid="ignore"):
@@ -135,20 +143,18 @@ class Ranges:
         low, high = mean - limit * se, mean + limit * se
         wide = se * (limit / norm.ppf(1 - alpha / 2))
         event = np.broadcast_to(np.asarray(event, dtype=float), mean.shape)
-        for j in np.flatnonzero(np.isfinite(self.low)).tolist():
-            a, b = float(self.low[j]), float(self.high[j])
-            if np.isfinite(b):
-                found = _share((mean[:, j] - a) / (b - a), wide[:, j] / (b - a), event[:, j] / (b - a), alpha)
-                low[:, j], high[:, j] = a + (b - a) * found[0], a + (b - a) * found[1]
-            elif self.lumped[j]:
-                found = _count(mean[:, j] - a, wide[:, j], event[:, j], alpha)
-                low[:, j], high[:, j] = a + found[0], a + found[1]
-            else:
-                half, over = limit[:, j] * se[:, j], mean[:, j] - a
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    bent = np.clip(np.nan_to_num(half / over, nan=1.0), _FLAT, 1.0)
-                low[:, j] = np.fmax(low[:, j], a)
-                high[:, j] = mean[:, j] + half * np.expm1(bent) / bent
+        ended = np.isfinite(self.low)
+        two, count = ended & np.isfinite(self.high), ended & ~np.isfinite(self.high) & self.lumped
+        for kind, ends in ((two, _share), (count, _count)):
+            start, unit = self.low[kind], np.where(np.isfinite(self.high), self.high - self.low, 1.0)[kind]
+            found = ends((mean[:, kind] - start) / unit, wide[:, kind] / unit, event[:, kind] / unit, alpha)
+            low[:, kind], high[:, kind] = start + unit * found[0], start + unit * found[1]
+        positive = ended & ~self.lumped
+        half, over = (high - mean)[:, positive], mean[:, positive] - self.low[positive]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bent = np.clip(np.nan_to_num(half / over, nan=1.0), _FLAT, 1.0)
+        low[:, positive] = np.fmax(low[:, positive], self.low[positive])
+        high[:, positive] = mean[:, positive] + half * np.expm1(bent) / bent
         unknown = np.isnan(mean)
         return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
 

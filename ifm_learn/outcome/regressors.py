@@ -163,13 +163,13 @@ class TanhNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPRegressor
 
-        x, y = validate_data(self, x, y, dtype=np.float64, y_numeric=True)
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)
+        rows, targets = validate_data(self, x, y, dtype=np.float64, y_numeric=True)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, rows, dtype=np.float64)
         if weight is not None and not weight.sum():
             raise InputError("every sample weight is zero; give some rows a positive weight")
-        self.x_shift_, self.x_unit_ = _standard(x, weight)
-        self.y_shift_, self.y_unit_ = _standard(y, weight)
-        scaled, values = (x - self.x_shift_) / self.x_unit_, (y - self.y_shift_) / self.y_unit_
+        self.x_shift_, self.x_unit_ = _standard(rows, weight)
+        self.y_shift_, self.y_unit_ = _standard(targets, weight)
+        scaled, values = (rows - self.x_shift_) / self.x_unit_, (targets - self.y_shift_) / self.y_unit_
         networks = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -192,8 +192,8 @@ class TanhNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, x: ArrayLike) -> Floats:
         """m(x), shape (n,)."""
         check_is_fitted(self)
-        x = validate_data(self, x, dtype=np.float64, reset=False)
-        scaled = self.network_.predict((x - self.x_shift_) / self.x_unit_)
+        rows = validate_data(self, x, dtype=np.float64, reset=False)
+        scaled = self.network_.predict((rows - self.x_shift_) / self.x_unit_)
         return np.asarray(scaled * self.y_unit_ + self.y_shift_, dtype=np.float64)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from ifm_ident.explore.page import MOST_TRAINING, MOST_UNKNOWNS, explore_page
 from ifm_ident.study.study import Study, load
 from tests.browser.explored import EXAMPLES, ROOT, design_here, loaded, opened
 from tests.browser.test_report_page import COLOURS, CUT_OFF, HOSTILE, contrast
+from tests.scripts import loaded as loaded_script
 
 
 def hero(page: Any) -> str:
@@ -304,3 +307,27 @@ def test_the_same_study_gives_the_same_small_page(poster: Study) -> None:
     assert len(text.encode()) < 200_000
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in text
+
+
+def test_the_front_page_shows_the_poster_example(browser: Any, tmp_path: Path) -> None:
+    """What the build of the pages writes, in the frame that the first page holds, light and dark around it."""
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    [frame] = re.findall(r"<iframe.*?</script>", text, re.DOTALL)
+    build = loaded_script(ROOT / "docs" / "_ext" / "explorer.py")
+    build._write(SimpleNamespace(builder=SimpleNamespace(format="html"), outdir=tmp_path), None)
+    style = (ROOT / "docs" / "_static" / "site.css").read_text(encoding="utf-8")
+    page = f'<!DOCTYPE html><html data-theme="light"><style>{style}</style><body>{frame}</body></html>'
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    with browser.new_context(viewport={"width": 900, "height": 900}, color_scheme="dark") as session:
+        front = session.new_page()
+        front.goto((tmp_path / "index.html").as_uri())
+        inside = front.frame_locator("iframe.explore")
+        inside.locator(".verdict", has_text="identified").wait_for()
+        inside.locator("[data-key=train-1]").click()
+        inside.locator(".verdict", has_text="not identified").wait_for()
+        assert inside.locator("#whole").get_attribute("href").endswith("/_static/explore.html")
+        for scheme, ink in (("light", "rgb(27, 27, 27)"), ("dark", "rgb(233, 234, 236)")):
+            front.evaluate(f"document.documentElement.dataset.theme = '{scheme}'")
+            inside.locator(f"html[style*='{scheme}']").wait_for()
+            assert inside.locator("body").evaluate("(e) => getComputedStyle(e).color") == ink
+        assert "not identified" in inside.locator("#answer").inner_text()  # it was not loaded anew

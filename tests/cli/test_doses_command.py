@@ -170,3 +170,33 @@ def test_what_is_not_there_yet_is_said(ifm: Run, study: str, tmp_path: Path) -> 
     estimate = ifm("estimate", study, "--data", str(data), "--energy", "grid", code=2)
     assert "not for levels with values yet" in estimate.stderr
     assert "dose=0.5" in ifm("estimate", study, "--data", str(data), "--energy", "normal").stdout
+
+
+def test_half_of_an_effect_is_a_line_and_an_entry(ifm: Run, tmp_path: Path) -> None:
+    path, data = tmp_path / "curve.yaml", tmp_path / "curve.csv"
+    path.write_text(
+        "interventions: {dose: {levels: [0, 1, 2], basis: {poly: 2}}, A: [0, 1]}\nvariables: [x]\n"
+        "factors: [{sigma: [dose]}]\ntrain: [{}, {dose: 1}, {dose: 2}]\ntest: [{dose: 1.5}]\n"
+    )
+    # means 0, 3, 4 at doses 0, 1, 2: 4 s - s^2, which is 2 at 2 - sqrt(2)
+    rows = [f"{s},{m + e}" for s, m in ((0, 0), (1, 3), (2, 4)) for e in (-0.2, -0.1, 0, 0.1, 0.2) * 4]
+    data.write_text("dose,x\n" + "\n".join(rows) + "\n")
+    asked = (
+        "estimate",
+        str(path),
+        "--data",
+        str(data),
+        "--energy",
+        "normal",
+        "--calibration",
+        "0",
+        "--half",
+        "dose",
+    )
+    table = " ".join(ifm(*asked).stdout.split())
+    assert "half of the largest effect of dose on x (A=0): at 0.585" in table
+    [entry] = json.loads(ifm(*asked, "--format", "json").stdout)["half_levels"]
+    assert entry["level"] == pytest.approx(2 - 2**0.5, abs=1e-4)
+    assert entry["regime"] == {"A": 0}
+    assert "no curve to halve" in ifm(*asked[:-1], "A", code=2).stderr
+    assert "did you mean dose?" in ifm(*asked[:-1], "dos", code=2).stderr

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from ifm_ident import load
-from ifm_ident.cli import main
 from tests.cli.running import run
 
 pytest.importorskip("sklearn")
@@ -28,7 +27,6 @@ factors:
 train: [ctrl, A, B, C, A+B]
 data: {file: cells.csv, label: cell}
 """
-assert main
 
 
 def write(folder: Path, extra: float = 2.0, rows: int = 80) -> Path:

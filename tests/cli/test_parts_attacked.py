@@ -110,6 +110,16 @@ def part(number: int, **changes: Any) -> Callable[[Any], object]:
     return lambda data: data["parts"][number].update(changes)
 
 
+def instead(make: Callable[[Path], object]) -> Callable[[Path], None]:
+    """Something else in the place of a file."""
+
+    def change(path: Path) -> None:
+        path.unlink()
+        make(path)
+
+    return change
+
+
 def one_more(data: Any) -> None:
     data["parts"].append(data["parts"][3] | {"name": "part-000004.parquet"})
 
@@ -149,9 +159,9 @@ SEEN: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "truncated": (file_1(lambda path: path.write_bytes(path.read_bytes()[:-50])), 1, "part-000001.parquet: "),
     "emptied": (file_1(lambda path: path.write_bytes(b"")), 1, "part-000001.parquet: "),
     "removed": (file_1(lambda path: path.unlink()), 1, "part-000001.parquet: this part is not there"),
-    "a folder": (file_1(lambda path: [path.unlink(), path.mkdir()]), 1, "this part is not there"),
-    "a pipe": (file_1(lambda path: [path.unlink(), os.mkfifo(path)]), 1, "this part is not there"),
-    "a dead link": (file_1(lambda path: [path.unlink(), path.symlink_to("none")]), 1, "this part is not there"),
+    "a folder": (file_1(instead(Path.mkdir)), 1, "this part is not there"),
+    "a pipe": (file_1(instead(os.mkfifo)), 1, "this part is not there"),
+    "a dead link": (file_1(instead(lambda path: path.symlink_to("none"))), 1, "this part is not there"),
     "replaced": (copied(0, 1), 1, "part-000001.parquet: its SHA-256 is not the one"),
     "of another design": (of_another, 1, "part-000001.parquet: it is about another design"),
     "extra file": (copied(0, 4), 1, "part-000004.parquet: no manifest tells of this part"),

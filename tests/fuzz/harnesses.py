@@ -35,6 +35,7 @@ from ifm_ident.messages.by_messages import identify_by_messages
 from ifm_ident.parts import Asked, identify_in_parts
 from ifm_ident.report._result_files import load_result
 from ifm_ident.results.read import WRITERS
+from ifm_ident.study import open_table
 from ifm_ident.study.cost_tables import read_prices
 from ifm_ident.study.rewriting import listed_factors, written_with_factors
 from ifm_ident.study.study import Study, load

@@ -11,7 +11,7 @@ import pytest
 
 from ifm_ident import InputError
 from ifm_learn.experiments._combination_cases import CHOOSING, FILES, SOURCES, Case, _case, poisons
-from ifm_learn.experiments._combination_page import picture, table, words, write
+from ifm_learn.experiments.combination_page import picture, table, words, write
 from ifm_learn.experiments.combinations import chosen_rule, predictions, run_combinations, score
 from tests.cli.running import run
 

@@ -16,8 +16,8 @@ import pytest
 
 import ifm_learn.data.public as public
 from ifm_ident import InputError, Regimes, identify, load
-from ifm_learn.data._fetch import Remote, data_folder, fetch
 from ifm_learn.data._public_designs import DREAM, DREAM_FILES, SACHS, SACHS_FILES, dream_model, sachs_model
+from ifm_learn.data.fetch import Remote, data_folder, fetch
 from ifm_learn.data.public import SharedColumnsWarning, load_dream, load_sachs
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"

@@ -121,6 +121,13 @@ def test_no_event_in_a_regime_leaves_its_interval_as_long_as_the_exact_one(energ
     assert found.high[3, 0] > 1.2 * exact * (5 / 45) / (12 / 38)
 
 
+def test_a_rare_share_is_not_extrapolated_for_lying_between_its_values() -> None:
+    samples = rare((2, 1, 0))
+    found = fit_ladder(samples, rungs_for("bernoulli", samples), seed=0).estimate(CROSS)
+    assert found.mean[3, 0] > np.quantile(samples.x, 0.975)
+    assert not found.flags["extrapolated"].any()
+
+
 def test_no_event_anywhere_is_no_certainty() -> None:
     samples = rare((0, 0, 0))
     found = fit_ladder(samples, rungs_for(AUTO, samples), seed=0).estimate(CROSS)

@@ -382,7 +382,7 @@ class FieldReader:
                     f"training regime {i + 1} repeats regime {first[i] + 1}, which has its samples; write 0 here",
                     ("samples", i),
                 )
-            sizes[i] = item.value
+            sizes[i] = cast(int, item.value)
         return sizes
 
     def data(self, node: Node, x: tuple[tuple[str, str], ...] = ()) -> DataSpec:

@@ -82,7 +82,7 @@ def picture(found: Scores) -> Figure:
         "ladder": (canvas.RED, "o"),
         "shrunken": (canvas.RED, "o"),
     }
-    rows = list(reversed(found.items()))
+    rows = [*found.items()][::-1]
     for y, (_, one) in enumerate(rows):
         errors = {method: value["rmse"] for method, value in one["methods"].items()}
         best = min(value for method, value in errors.items() if method not in FACTORS)
