@@ -84,9 +84,7 @@ def run(names: list[str], minutes: float, seed: int) -> dict[str, Tally]:
             turn = tally.seconds + TURN
             while tally.seconds < turn:
                 signal.setitimer(signal.ITIMER_PROF, 2 * PATIENCE)
-                faulthandler.dump_traceback_later(
-                    60 * PATIENCE, exit=True
-                )  # compiled code that hangs ends the run
+                faulthandler.dump_traceback_later(60 * PATIENCE, exit=True)  # compiled code hangs: the end
                 tally.add(name, random_bytes(rng), folder)
         signal.setitimer(signal.ITIMER_PROF, 0)
         faulthandler.cancel_dump_traceback_later()

@@ -35,11 +35,11 @@ def arrow_without_pandas() -> None:
 
     if "pandas" not in sys.modules:
         finder = _NoPandas()
-        sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, finder)
         try:
             pa.array([0])
         finally:
-            sys.meta_path.remove(finder)  # type: ignore[arg-type]
+            sys.meta_path.remove(finder)
 
 
 def see_pandas() -> None:
