@@ -118,16 +118,6 @@ def part(number: int, **changes: Any) -> Callable[[Any], object]:
     return lambda data: data["parts"][number].update(changes)
 
 
-def instead(make: Callable[[Path], object]) -> Callable[[Path], None]:
-    """Something else in the place of a file."""
-
-    def change(path: Path) -> None:
-        path.unlink()
-        make(path)
-
-    return change
-
-
 def one_more(data: Any) -> None:
     data["parts"].append(data["parts"][3] | {"name": "part-000004.parquet"})
 
