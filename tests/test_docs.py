@@ -132,7 +132,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 def test_the_output_on_the_first_page_is_that_of_the_readme() -> None:
     """Which is compared with what the program prints."""
     first, readme = ((ROOT / name).read_text("utf-8") for name in ("docs/index.md", "README.md"))
-    [block] = [part for part in first.split("```console")[1:]]
+    [_, block] = first.split("```console")
     assert block.partition("```")[0] in readme
 
 
