@@ -129,6 +129,13 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in labels, target
 
 
+def test_the_output_on_the_first_page_is_that_of_the_readme() -> None:
+    """Which is compared with what the program prints."""
+    first, readme = ((ROOT / name).read_text("utf-8") for name in ("docs/index.md", "README.md"))
+    [_, block] = first.split("```console")
+    assert block.partition("```")[0] in readme
+
+
 def test_every_page_can_be_reached() -> None:
     linked = {DOCS / "index.md"}
     for page in PAGES:
