@@ -428,10 +428,13 @@ def test_copies_of_a_unit_s_row_tell_nothing_more() -> None:
     once["unit"] = [*range(len(once["y"]))]
     twice = {name: [*values, *values] for name, values in once.items()}
     spec = {"data": {"file": "none.csv", "unit": "unit"}}
-    one, two = (Suggester(study(**spec), table, goal="max").ask(4) for table in (once, twice))
+    one, two = (Suggester(study(**spec), table, energy="normal").ask(4) for table in (once, twice))
     assert one.names() == two.names()
     np.testing.assert_allclose(two.high - two.low, one.high - one.low, rtol=1e-9)
-    learned = [Suggester(study(**spec), table, goal="learn", targets="1100").ask() for table in (once, twice)]
+    learned = [
+        Suggester(study(**spec), table, goal="learn", targets="1100", energy="normal").ask()
+        for table in (once, twice)
+    ]
     np.testing.assert_allclose(learned[1].score, learned[0].score, rtol=1e-9)
 
 
