@@ -6,8 +6,8 @@
 
 Every study is drawn anew from a truth of `truths.py`; the rungs that `auto` tries are fitted and their average is
 asked for 90% intervals. `additive` adds effects of single interventions on the mean. Of shares and means of counts
-(`truths.RATES`, not part of the default) a row is for every rate at ctrl, and splines on a grid, of one variable of
-few values the same model as a tilt, are left out. Writes ladder.md.
+(`truths.RATES`, not part of the default) a row is for every rate at ctrl, and splines on a grid, of one variable
+of few values the same model as a tilt, are left out. Writes ladder.md.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class Cell:
         shown = ", ".join(f"{word} {share:.0%}" for word, share in words.items() if share >= 0.005)
         run = f"{np.nanmean(self.held_run):.2f}" if self.held_run else "-"
         return (
-            f"| {self.kind}{'' if self.base is None else f', {self.base:g}'} | {self.rows} | {np.sqrt(np.mean(self.errors)):.3f} "
+            f"| {self.kind}{'' if self.base is None else f', {self.base:g}'} | {self.rows} "
+            f"| {np.sqrt(np.mean(self.errors)):.3f} "
             f"| {np.sqrt(np.mean(self.additive)):.3f} | {np.nanmean(self.held):.2f} | {np.nanmean(self.half):.3f} "
             f"| {run} | {shown} | {np.mean(self.seconds):.2f} |"
         )

@@ -13,7 +13,7 @@ import click
 from ifm_ident.errors import InputError, argument_of, nearest
 from ifm_ident.files import one_run
 from ifm_ident.inert import visible
-from ifm_ident.lazy import named
+from ifm_ident.lazy import arrow_without_pandas, named
 from ifm_ident.plugins import OWN, PluginError, added, loaded
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command: click.Command
+        if cmd_name in COMMANDS or cmd_name in _added():
+            arrow_without_pandas()
         if cmd_name in COMMANDS:
             command = named(COMMANDS[cmd_name][1])
         elif cmd_name in _added():

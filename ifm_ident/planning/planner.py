@@ -41,7 +41,8 @@ class Plan(Tabular):
     limited: some targets are left out only because of `max_add`. unreachable: the targets that the plan does not
     identify, in their order. samples: one number for each added regime, then for each booked one; None without a
     budget. squares: for the same regimes the sum over identified targets of their squared exponents. notation: how
-    regimes are written when the plan is shown.
+    regimes are written when the plan is shown. notes: what a reader should know of how targets, forbidden and
+    booked regimes were read from tables.
     """
 
     design: Design
@@ -59,6 +60,7 @@ class Plan(Tabular):
     samples: tuple[int, ...] | None
     squares: tuple[Fraction, ...]
     notation: Notation = "assignment"
+    notes: tuple[str, ...] = ()
 
     def to_arrow(self) -> pa.Table:
         """One row a regime to add, then one a booked regime: regime, booked, cost (0 if booked) and samples."""

@@ -22,7 +22,7 @@ from ifm_ident.answer.identification import Criterion, Status
 from ifm_ident.arrays import Ints, Ragged
 from ifm_ident.design.model import Model
 from ifm_ident.errors import InputError, nearest
-from ifm_ident.results.cells import Cell, Weights, cell_text, parse_cell
+from ifm_ident.results.cells import Cell, CellReader, Weights, cell_text
 from ifm_ident.results.claims import Claims
 from ifm_ident.results.header import shown
 
@@ -159,10 +159,10 @@ def read_cells(
     weights = read_integers(no_nulls(weight, "weight", place), place)
     keys = factors * max(len(texts), 1) + codes
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    cells = []
+    cells, reader = [], CellReader(model)
     for at in first.tolist():
         try:
-            cells.append(parse_cell(model, int(factors[at]), texts[codes[at]]))
+            cells.append(reader.read(int(factors[at]), texts[codes[at]]))
         except InputError as error:
             raise InputError(f"{place(at)}: {error}") from None
     return ReadCells(variable, inverse.astype(np.int64).reshape(len(codes)), cells, weights)

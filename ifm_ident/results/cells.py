@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from ifm_ident.design.model import Model, level_text
 from ifm_ident.design.regime_text import quoted_level
 from ifm_ident.errors import InputError
+
+_LEVEL = re.compile(r'"(?:[^"\\]|\\.)*"|[^,"]*', re.DOTALL)
 
 Cell = tuple[int, tuple[int, ...]]
 """A factor's index and, for its sigma-scope in order, level indices, or numbers of basis functions."""
@@ -42,49 +45,54 @@ def cell_text(model: Model, cell: Cell) -> str:
     )
 
 
-def parse_cell(model: Model, factor: int, text: str) -> Cell:
-    """The cell that `cell_text` wrote.
+class CellReader:
+    """Reads cells of a model from text; what a level is written as is found once for each intervention."""
 
-    >>> from ifm_ident.design.model import Factor, Intervention
-    >>> model = Model((Intervention("A", (0, 1)), Intervention("B", ("no", "x y"))), ("x",),
-    ...     (Factor("f", ("x",), ("B", "A")),))
-    >>> parse_cell(model, 0, 'B="x y",A=0')
-    (0, (1, 0))
-    >>> parse_cell(model, 0, "A=0")
-    Traceback (most recent call last):
-    ...
-    ifm_ident.errors.InputError: 'A=0' is no cell of factor 'f'; write its levels as B=no,A=0
-    """
-    levels, at = [], 0
-    for j, position in enumerate(model.scopes[factor]):
-        one = model.interventions[position]
-        if one.basis is not None:
-            found = re.compile(f"{',' if j else ''}{re.escape(one.name)}:([0-9]{{1,4}})(?=,|$)").match(text, at)
-            if found is None or int(found[1]) > one.basis.functions:
-                at = len(text) + 1
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._known: dict[int, dict[str, int]] = {}
+
+    def read(self, factor: int, text: str) -> Cell:
+        """The cell that `cell_text` wrote.
+
+        >>> from ifm_ident.design.model import Factor, Intervention
+        >>> model = Model((Intervention("A", (0, 1)), Intervention("B", ("no", "x y"))), ("x",),
+        ...     (Factor("f", ("x",), ("B", "A")),))
+        >>> CellReader(model).read(0, 'B="x y",A=0')
+        (0, (1, 0))
+        >>> CellReader(model).read(0, "A=0")
+        Traceback (most recent call last):
+        ...
+        ifm_ident.errors.InputError: 'A=0' is no cell of factor 'f'; write its levels as B=no,A=0
+        """
+        model, levels, at = self._model, list[int](), 0
+        scope = model.scopes[factor].tolist()
+        for j, position in enumerate(scope):
+            name, basis = model.interventions[position].name, model.interventions[position].basis
+            prefix = f"{',' if j else ''}{name}{'=' if basis is None else ':'}"
+            found = _LEVEL.match(text, at + len(prefix)) if text.startswith(prefix, at) else None
+            level = self._texts(position).get(found[0]) if found else None
+            if found is None or level is None:
                 break
-            levels.append(int(found[1]))
+            levels.append(level)
             at = found.end()
-            continue
-        at += len(prefix) if text.startswith(prefix := f"{',' if j else ''}{one.name}=", at) else len(text) + 1
-        ends = {i: at + len(quoted_level(level_text(level))) for i, level in enumerate(one.levels)}
-        fitting = [
-            i
-            for i, level in enumerate(one.levels)
-            if text.startswith(quoted_level(level_text(level)), at) and text[ends[i] : ends[i] + 1] in ("", ",")
-        ]
-        if len(fitting) != 1:
-            at = len(text) + 1
-            break
-        levels.append(fitting[0])
-        at = ends[fitting[0]]
-    if at != len(text):
-        example = cell_text(model, (factor, (0,) * len(model.scopes[factor])))
-        raise InputError(
-            f"{_shortened(repr(text))} is no cell of factor {model.factors[factor].name!r}; "
-            + (f"write its levels as {_shortened(example)}" if example else "its sigma-scope is empty")
-        )
-    return factor, tuple(levels)
+        if len(levels) < len(scope) or at != len(text):
+            example = cell_text(model, (factor, (0,) * len(scope)))
+            raise InputError(
+                f"{_shortened(repr(text))} is no cell of factor {model.factors[factor].name!r}; "
+                + (f"write its levels as {_shortened(example)}" if example else "its sigma-scope is empty")
+            )
+        return factor, tuple(levels)
+
+    def _texts(self, position: int) -> dict[str, int]:
+        """What stands for each level, or each function of a basis; what stands for two is left out."""
+        if position not in self._known:
+            one = self._model.interventions[position]
+            texts = [str(i) for i in range(one.basis.functions + 1)] if one.basis is not None else []
+            texts = texts or [quoted_level(level_text(level)) for level in one.levels]
+            count = Counter(texts)
+            self._known[position] = {text: i for i, text in enumerate(texts) if count[text] == 1}
+        return self._known[position]
 
 
 def _shortened(text: str) -> str:

@@ -51,13 +51,15 @@ def _columns(plan: Plan) -> tuple[str, ...]:
 def plan_text(plan: Plan) -> str:
     """What to run, as an aligned table."""
     total = len(plan.add) + len(plan.booked)
+    notes = "".join(f"\nnote: {note}" for note in plan.notes)
     if not total:
-        return _heading(plan)
+        return _heading(plan) + notes
     rows = ((shortened(name), *rest) for name, *rest in _rows(plan))
-    return f"{_heading(plan)}\n{text_table(_columns(plan), rows, total)}"
+    return f"{_heading(plan)}\n{text_table(_columns(plan), rows, total)}{notes}"
 
 
 def plan_html(plan: Plan) -> str:
     """What to run, as an HTML table."""
     rows = ((code(name), *rest) for name, *rest in _rows(plan))
-    return html_table(_heading(plan), _columns(plan), rows, len(plan.add) + len(plan.booked))
+    heading = "; ".join([_heading(plan), *(f"note: {note}" for note in plan.notes)])
+    return html_table(heading, _columns(plan), rows, len(plan.add) + len(plan.booked))

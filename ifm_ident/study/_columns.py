@@ -23,7 +23,7 @@ UNITS = frozenset((
 ))  # fmt: skip
 COVARIATES = frozenset((
     "plate", "batch", "donor", "replicate", "rep", "block", "day", "run", "lane", "site", "lab", "center",
-    "centre", "sex", "age", "chip", "slide", "cage", "litter",
+    "centre", "sex", "age", "chip", "slide", "cage", "litter", "date",
 ))  # fmt: skip
 OUTCOMES = frozenset((
     "outcome", "response", "y", "viability", "yield", "survival", "growth", "score", "readout", "signal",
@@ -55,6 +55,9 @@ CELLS = frozenset((
 _ROW_NAMES = frozenset((
     "index", "id", "row", "rownames", "unnamed: 0", "barcode", "cell", "cell_id", "cell_barcode",
 ))  # fmt: skip
+_NUMBERED = frozenset(("id", "ids", "index", "idx", "nr", "barcode"))
+_DATE = re.compile(r"([0-9]{4}([-/.])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\3[0-9]{2,4})([T ].*)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
 _CONTROLS = frozenset((
     "vehicle", "dmso", "wt", "wildtype", "untreated", "mock", "pbs", "placebo", "saline", "scramble",
     "scrambled", "water", "safetargeting", "aavs1", "unstimulated", "unstim", "notreatment", "notreat",
@@ -175,6 +178,29 @@ class Column:
         whole = self.values is not None and all(value.is_integer() for value in self.values)
         return (self.key in _ROW_NAMES and whole) or counted or not self.numeric
 
+    @property
+    def identifies(self) -> bool:
+        """Whether its name says that its whole numbers name things, such as `sample_id`."""
+        return (
+            self.values is not None
+            and all(value.is_integer() for value in self.values if not math.isnan(value))
+            and words_in(self.name)[-1:] != []
+            and words_in(self.name)[-1] in _NUMBERED
+        )
+
+    @property
+    def is_dates(self) -> bool:
+        """Whether every text is a date, with or without a time."""
+        return not self.numeric and bool(self.words) and all(map(_DATE.fullmatch, map(str.strip, self.words)))
+
+    @property
+    def has_decimal_commas(self) -> bool:
+        """Whether every text is a number with a decimal comma, or a whole one, and some have the comma."""
+        texts = [text.strip() for text in self.words]
+        return any(map(_DECIMAL_COMMA.fullmatch, texts)) and all(
+            _DECIMAL_COMMA.fullmatch(text) or re.fullmatch("[-+]?[0-9]+", text) for text in texts
+        )
+
     @cached_property
     def levels(self) -> list[str | int | float]:
         """Its levels, the guessed baseline first: a usual name of the control or of none, else the least.
@@ -195,6 +221,13 @@ class Column:
     def baseline_by_name(self) -> bool:
         """Whether the first level says by its name that nothing was done."""
         return not self.numeric and _says_none(str(self.levels[0]))
+
+    @property
+    def baseline_is_nothing(self) -> bool:
+        """Whether the first level is 0 or says by its name that nothing was done, as an empty cell may."""
+        if self.numeric:
+            return float(self.levels[0]) == 0
+        return bool(self.levels) and self.baseline_by_name
 
     def blocks(self) -> str:
         """How rows of one prefix belong together, where each text is PREFIX_NUMBER; "" else."""

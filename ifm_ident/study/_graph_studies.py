@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 from ifm_ident.design.model import Model, legal_name
 from ifm_ident.errors import InputError, MissingExtraError, nearest
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 GRAPH_SUFFIXES = (".graphml", ".dot", ".gv", ".txt", ".dagitty", ".bif")
 _MOST_DOT = 500_000
 _MOST_ALL = 512
+_MOST_PAIRS = 200_000
 _SHOWN = 8
 _BY_NAME = re.compile(r"(?:sigma_|σ_)(?P<sigma>.+)|do\((?P<do>.+)\)")
 _ROLES = ("intervention", "regime", "decision", "action")
@@ -91,12 +94,24 @@ def _graphml(path: Path, text: str) -> nx.MultiDiGraph:
         raise InputError(f"{path}: this is nested too deeply to be GraphML") from None
     except Exception as error:  # networkx raises whatever its parser meets
         raise InputError(f"{path}: this is not GraphML ({' '.join(str(error).split())[:120]})") from None
+    _require_all(path, text, graph)
     if not graph.is_directed() and not _is_factor_graph(graph):
         raise InputError(f'{path}: the graph has no directions; save it with edgedefault="directed"')
     labels = {node: str(held.get("label", "")).strip() for node, held in graph.nodes(data=True)}
     if all(labels.values()) and len(set(labels.values())) == len(labels):
         graph = nx.relabel_nodes(graph, labels)
     return graph
+
+
+def _require_all(path: Path, text: str, graph: nx.MultiDiGraph) -> None:
+    """InputError for nodes and edges of a second or nested graph, which networkx leaves out."""
+    found = list(ElementTree.fromstring(text).iter())
+    nodes = [one.get("id") for one in found if one.tag.rpartition("}")[2] == "node"]
+    edges = [(one.get("source"), one.get("target")) for one in found if one.tag.rpartition("}")[2] == "edge"]
+    lost = [repr(node) for node in nodes if node not in graph]
+    lost += [f"{a!r} -> {b!r}" for a, b in edges if not graph.has_edge(a, b)]
+    if lost:
+        raise InputError(f"{path}: {lost[0]} stands in a second graph or in one inside a node; keep one graph")
 
 
 def _dot(path: Path, text: str) -> GraphText:
@@ -172,13 +187,12 @@ class GraphStudy:
         if self.covariates:
             found["covariates"] = self.covariates
         singles = [{name: level} for name, levels in self.interventions.items() for level in levels[1:]]
-        count = 1
-        for levels in self.interventions.values():
-            count *= len(levels)
+        count = math.prod(map(len, self.interventions.values()))
+        few = len(singles) ** 2 <= _MOST_PAIRS
         return found | {
             "factors": self.factors,
             "train": [{}, *singles],
-            "test": "all" if count <= _MOST_ALL else {"order": 2},
+            "test": "all" if count <= _MOST_ALL else {"order": 2 if few else 1},
         }
 
 

@@ -167,12 +167,20 @@ def _statement(tokens: _Tokens, found: GraphText) -> None:
 
 def _ends(tokens: _Tokens, found: GraphText) -> list[str]:
     if not tokens.sign("{"):
-        return [tokens.name("the name of a node")]
+        return [_node(tokens, "the name of a node")]
     names = []
     while not tokens.sign("}"):
         if not tokens.sign(";", ","):
-            names.append(tokens.name("the name of a node or `}`"))
+            names.append(_node(tokens, "the name of a node or `}`"))
     return names
+
+
+def _node(tokens: _Tokens, wanted: str) -> str:
+    name = tokens.name(wanted)
+    if name.startswith("@"):  # the mark of an end that is not known, as in `A @-> B`
+        tokens.at -= 1
+        tokens.refuse("`->`, `<-`, `<->` or a name, for an end marked `@` tells no direction,")
+    return name
 
 
 def _attributes(tokens: _Tokens) -> Iterator[tuple[str, object]]:

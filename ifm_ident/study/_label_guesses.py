@@ -86,10 +86,9 @@ def guess_labels(
         notes[""] += [f"control: the label of the rows where {zero.name} is 0"] * bool(controls)
     if not controls:
         raise InputError(
-            f"{table.path}: no label of {_quoted(columns)} means baseline: ctrl, "
-            f"control, "
-            f"non-targeting, NT, DMSO, "
-            f"vehicle, wt, untreated and their like were looked for among {_some(parts)}; name the one that does",
+            f"{table.path}: no label of {_quoted(columns)} means baseline: ctrl, control, non-targeting, NT, "
+            f"DMSO, vehicle, wt, untreated and their like were looked for among {_some(parts)}; name the one that "
+            "does" + ("" if isinstance(columns, str) else ", or write ctrl where all these columns are empty"),
             argument="control",
         )
     doses, zeros, dosed = _doses(parts, notes)
@@ -220,6 +219,8 @@ def _whole_names(
             names_in_labels(texts, convention)
             break
         except InLabel as error:
+            if error.shared:
+                break
             whole = texts[error.index]
             name = legal_name(whole)
             known = {*texts, *names.values(), *added.values()}
@@ -228,7 +229,7 @@ def _whole_names(
                 or name == whole
                 or whole in added
                 or len(added) >= _MOST_NAMED
-                or separator is not None
+                or (separator is not None and separator in whole)
             ):
                 break
             while name in known:
@@ -239,18 +240,19 @@ def _whole_names(
     if added:
         shown = ", ".join(f"{text!r} as {name}" for text, name in list(added.items())[:_SHOWN])
         more = f" and {len(added) - _SHOWN:,} more" if len(added) > _SHOWN else ""
-        notes[""].append(
-            f"read whole, since no other label holds their pieces: {shown}{more}; else give a separator"
-        )
+        why = "" if separator else ", since no other label holds their pieces"
+        notes[""].append(f"read whole{why}: {shown}{more}{'' if separator else '; else give a separator'}")
     return added
 
 
 def _asked(error: InputError) -> InputError:
     """The refusal with the arguments that this reader has."""
+    words = re.sub(r"names=\{.*?\} if it does not", "'+' if it does not", str(error))
+    words = re.sub(r"or, if it is a name, give names=\{.*?\}(?=$|,? or)", "or write another name for it", words)
     words = re.sub(
-        r",? or interventions=\[\.\.\.\]| or, for the baseline, control=.*|, or say with control=.*",
+        r",? or (give )?interventions=\[\.\.\.\]| or, for the baseline, control=.*|, or say with control=.*",
         "",
-        str(error),
+        words,
     )
     argument = "separator" if "separator=" in words else "control" if "control" in words else ""
     found = RowError.__new__(RowError) if isinstance(error, RowError) else InputError.__new__(InputError)

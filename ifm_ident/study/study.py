@@ -258,8 +258,9 @@ class Study:
         """Which regimes to add, at least cost, so that the targets are identified, as `ifm plan` does.
 
         targets, forbid, book: each `all`, `order:2`, `file:PATH` or a regime's text; without targets the study's
-        own. cost: a table of costs, or prices; without it each regime costs 1. Raises InputError as `with_test`,
-        with the argument's name, and `ifm_ident.planning.plan` do.
+        own; what was remarked in reading them stands in `notes` of the plan. cost: a table of costs, or prices;
+        without it each regime costs 1. Raises InputError as `with_test`, with the argument's name, and
+        `ifm_ident.planning.plan` do.
 
         >>> study = Study.from_dict({
         ...     "interventions": {"A": [0, 1], "B": [0, 1]},
@@ -275,19 +276,20 @@ class Study:
         from ifm_ident.planning.planner import plan
 
         prices = self.prices(cost)
-        forbidden = self.with_test(forbid, "forbid:").test if forbid else ()
-        booked = Regimes.concatenate([*self.with_test(book, "book:").targets()]) if book else None
+        asked = self.with_test(targets, "targets:")
+        without, with_booked = self.with_test(forbid, "forbid:"), self.with_test(book, "book:")
+        notes = (note for one in (asked, without, with_booked) for note in one.notes[len(self.notes) :])
         found = plan(
             self.design,
-            self.with_test(targets, "targets:").targets,
-            Candidates(self.model, prices, forbidden, max_active),
+            asked.targets,
+            Candidates(self.model, prices, without.test if forbid else (), max_active),
             criterion,
-            booked=booked,
+            booked=Regimes.concatenate([*with_booked.targets()]) if book else None,
             max_add=max_add,
             budget=budget,
             time_limit=time_limit,
         )
-        return dataclasses.replace(found, notation=self.notation)
+        return dataclasses.replace(found, notation=self.notation, notes=tuple(dict.fromkeys(notes)))
 
     def prices(self, cost: str | Path | Prices | None = None) -> Prices:
         """What regimes cost: by a table of costs, as `ifm plan --cost` takes it, or 1 each without one.

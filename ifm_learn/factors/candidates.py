@@ -95,9 +95,8 @@ def default_candidates(model: Model, train: Regimes, pairs: Pairs = "measured") 
     variables = model.variables
     single = 1 < len(variables) <= MOST_SINGLE
     scopes = [variables, *((v,) for v in variables)] if single else [variables]
-    wanted: list[tuple[tuple[str, ...], tuple[str, ...]]] = (
-        [((name,), (v,)) for v in variables for name in names] if single or len(variables) == 1 else []
-    )
+    wanted: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    wanted += [((name,), (v,)) for v in variables for name in names] if single or len(variables) == 1 else []
     wanted += [((name,), variables) for name in names] if not wanted else []
     wanted += [((names[a], names[b]), scope) for a, b in chosen for scope in scopes]
     found = tuple(dict.fromkeys(one for sigma, x in wanted for one in [_new(model, sigma, x)] if one is not None))

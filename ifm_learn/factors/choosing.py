@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -215,11 +215,10 @@ def choose_factors(
 def _asked(study: Study, candidates: Pairs | Iterable[object]) -> Asked:
     model = study.model
     if isinstance(candidates, str):
-        if candidates not in ("measured", "all"):
-            raise InputError(
-                f"candidates is 'measured', 'all' or a list, got {candidates!r}", argument="candidates"
-            )
-        return default_candidates(model, study.design.train, cast(Pairs, candidates))
+        for pairs in get_args(Pairs):
+            if candidates == pairs:
+                return default_candidates(model, study.design.train, pairs)
+        raise InputError(f"candidates is 'measured', 'all' or a list, got {candidates!r}", argument="candidates")
     return given_candidates(model, candidates)
 
 

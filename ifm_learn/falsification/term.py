@@ -138,8 +138,8 @@ class Term:
 
     def _fitted(self, touching: Mask, order: Ints) -> int:
         """How many coefficients are fitted without the term."""
-        free, own = self._free.shape[1], self._span.shape[1]
-        return int(free + touching.sum() * own + (~touching & (order > 0)).sum() * free)
+        free, own = int(self._free.shape[1]), int(self._span.shape[1])
+        return free + int(touching.sum()) * own + int((~touching & (order > 0)).sum()) * free
 
     def _blocks(self, found: Features) -> tuple[list[Block], Block]:
         """What is fitted without the term, and the term."""
@@ -171,8 +171,10 @@ class Term:
         sizes = [len(block.columns) * block.basis.shape[1] for block in every]
         known = sum(sizes[:-1])
         ridge = np.repeat([block.ridge + _FLOOR for block in blocks], sizes[:-1])
-        across = np.linalg.solve(whole[:known, :known] + np.diag(ridge), whole[:known, known:]).astype(float)
-        sharp: Floats = whole[known:, known:] - whole[known:, :known] @ across
+        across: Floats = np.linalg.solve(whole[:known, :known] + np.diag(ridge), whole[:known, known:]).astype(
+            float
+        )
+        sharp = whole[known:, known:] - whole[known:, :known] @ across
         return _Fit(found, blocks, term, chance, across, sharp)
 
     @cached_property

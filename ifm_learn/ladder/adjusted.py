@@ -291,8 +291,8 @@ class Adjusted:
             numbers[:3, i] = each.mean(), np.sqrt(max(np.square(influence).sum(), least)), self._freedom(weight)
             if first is not None:
                 numbers[3:, i] = each.mean() - first[0], np.sqrt(np.square(influence - first[1]).sum())
-            total = np.bincount(self.place, np.abs(weight), minlength=len(self.train))
-            rests[i] = total > _UNTOLD * total.max()
+            weighed = np.bincount(self.place, np.abs(weight), minlength=len(self.train))
+            rests[i] = weighed > _UNTOLD * weighed.max()
         mean, se, freedom, effect, effect_se = numbers
         told = (sums != 0) @ np.isnan(mean) == 0
         total = np.where(told, sums @ np.nan_to_num(mean), np.nan)

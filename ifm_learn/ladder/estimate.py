@@ -182,7 +182,8 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
     outside = np.zeros(shape, dtype=bool)
     if asked.values is None:
         rows = asked.samples.x if asked.function is None else asked.function(asked.samples.x)
-        low, high = asked.ranges.reach(*np.quantile(rows, [EDGE, 1 - EDGE], axis=0), asked.size)
+        below, above = np.quantile(rows, [EDGE, 1 - EDGE], axis=0)
+        low, high = asked.ranges.reach(below, above, asked.size)
         digits = _ROUNDING * (high - low) + rounding(rows)
         outside = (table.mean < low - digits) | (table.mean > high + digits)
     far = np.zeros(len(exponents), dtype=bool)

@@ -38,6 +38,11 @@ def written(tmp_path: Path, found: FirstStudy) -> Study:
     return load(path)
 
 
+def flat(found: FirstStudy) -> str:
+    """The text with the lines of a comment joined."""
+    return found.text.replace("\n# ", " ").replace("\n  # ", " ")
+
+
 def levels(study: Study) -> dict[str, list[Any]]:
     return {one.name: list(one.levels) for one in study.model.interventions}
 
@@ -180,6 +185,90 @@ def test_booleans_are_named_as_what_they_are(tmp_path: Path) -> None:
     pd.DataFrame({"treated": [True, False] * 10, "z": np.arange(20) * 0.7}).to_parquet(path)
     with pytest.raises(InputError, match="'treated' holds values of type bool"):
         first_study(path)
+
+
+def test_an_empty_cell_is_no_level_that_was_run(tmp_path: Path) -> None:
+    """Rows without the drug must not be read as rows with the drug that is first in order."""
+    lines = ["drug,kd,x", *(f"{drug},{kd},{k * 0.3}" for k in range(3) for drug in ("", "A", "B") for kd in "01")]
+    found = first_study(table(tmp_path, "\n".join(lines)))
+    assert list(levels(written(tmp_path, found))) == ["kd"]
+    assert "'drug' is left out: 6 cells are empty, and no level says that nothing was done (row 1)" in flat(found)
+    with pytest.raises(InputError, match=r"row 1: 6 cells of the column 'drug' are empty"):
+        first_study(table(tmp_path, "\n".join(lines)), interventions=["drug"])
+    filled = first_study(table(tmp_path, "\n".join([*lines, "control,0,0.5", "control,1,0.6"])))
+    assert levels(written(tmp_path, filled))["drug"] == ["control", "A", "B"]
+
+
+def test_every_numbered_column_of_labels_is_read(tmp_path: Path) -> None:
+    """Also the third, and one that holds one name beside empty cells."""
+    text = rows("drug1,drug2,drug3,x", "DMSO,,,", "A,,,", "A,B,,", "A,B,C,")
+    assert levels(written(tmp_path, first_study(table(tmp_path, text)))) == {name: [0, 1] for name in "ABC"}
+
+
+@pytest.mark.parametrize(("first", "second"), [("A ", "A"), ("a b", "a_b")])
+def test_two_columns_of_one_name_are_refused(tmp_path: Path, first: str, second: str) -> None:
+    with pytest.raises(InputError, match="have one name as interventions"):
+        first_study(table(tmp_path, rows(f"{first},{second},x", "0,0,", "1,0,", "0,1,", "1,1,")))
+    with pytest.raises(InputError, match="have one name as interventions"):
+        first_study(table(tmp_path, rows(f"B,{first},{second}", "0,0,", "1,0,", "0,1,", "1,1,")))
+
+
+def test_ids_dates_constants_and_copies_of_the_regime_are_no_variables(tmp_path: Path) -> None:
+    head = "sample_id,date,stamp,A,dose_step,constant,note,x"
+    lines = [
+        f"{1000 + 7 * k},2024-01-0{1 + k % 3},0{1 + k // 2 % 3}/01/2024 10:00,{k // 6 % 2},{k // 6 % 2 * 5.5},7,"
+        f"n{k % 20},{k * 0.37}"
+        for k in range(36)
+    ]
+    found = first_study(table(tmp_path, "\n".join([head, *lines])), interventions=["A"])
+    study = written(tmp_path, found)
+    assert study.model.variables == ("x",)
+    assert study.covariates == ("date", "stamp")
+    for words in (
+        "their whole numbers name things, by their names: 'sample_id'",
+        "they have one value: 'constant'",
+        "they are the same in all rows of a regime: 'dose_step'",
+        "they hold text: 'note'",
+    ):
+        assert words in flat(found)
+    assert set(levels(written(tmp_path, first_study(table(tmp_path, "\n".join([head, *lines])))))) == {
+        "A", "dose_step",
+    }  # fmt: skip
+
+
+def test_commas_in_numbers_are_named(tmp_path: Path) -> None:
+    text = "A,y\n" + "".join(f'{k % 2},"{k},{k + 3}"\n' for k in range(12))
+    assert "their numbers have commas (write 1.5 or 1500): 'y'" in flat(first_study(table(tmp_path, text)))
+
+
+def test_a_dose_that_is_of_a_drug_is_said(tmp_path: Path) -> None:
+    text = rows("drug,dose,x", "DMSO,0,", "A,1,", "A,10,", "B,1,", "B,10,")
+    assert "0 exactly where 'drug' is 'DMSO'" in flat(first_study(table(tmp_path, text)))
+    text = rows("drug,dose,x", "DMSO,0,", "A,0,", "A,10,", "B,1,", "B,10,")
+    assert "0 exactly" not in flat(first_study(table(tmp_path, text)))
+
+
+def test_labels_whose_pieces_are_labels_are_asked_about(tmp_path: Path) -> None:
+    """`A B` beside `A` and `B` is no intervention of its own unless the user says so, by an option."""
+    for names, words in (
+        (("A", "B", "A B"), r"may be one intervention, or A and B joined by ' '; write A\+B$"),
+        (("A", "B", "A:x"), r"give separator=':' if it joins, '\+' if it does not"),
+        (("I2:hi", "I4:hi"), r"give separator=':' if it joins, '\+' if it does not"),
+        (("A", "null"), r"remove such rows or write another name for it$"),
+    ):
+        with pytest.raises(InputError, match=words) as refused:
+            first_study(table(tmp_path, rows("perturbation,x", "ctrl,", *(f"{name}," for name in names))))
+        assert "names=" not in str(refused.value)
+    text = rows("perturbation,x", "ctrl,", "I2:hi,", "I4:hi,")
+    study = written(tmp_path, first_study(table(tmp_path, text), separator="+"))
+    assert list(levels(study)) == ["I2_hi", "I4_hi"]
+
+
+def test_a_column_named_twice_counts_once(tmp_path: Path) -> None:
+    text = rows("perturbation,A,x", "ctrl,0,", "B,1,", "C,1,")
+    path = table(tmp_path, text)
+    assert first_study(path, label=["perturbation"] * 2).text == first_study(path, label="perturbation").text
+    assert first_study(path, interventions=["A", "A"]).text == first_study(path, interventions=["A"]).text
 
 
 HOPELESS = {

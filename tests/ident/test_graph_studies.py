@@ -70,6 +70,12 @@ def test_without_interventions_exposures_or_all_variables_have_one(tmp_path: Pat
     assert [*study_of_graph(read_graph(marked)).interventions] == ["sigma_A"]
 
 
+def test_large_graphs_ask_about_no_more_than_can_be_read(tmp_path: Path) -> None:
+    for size, asked in ((20, {"order": 2}), (600, {"order": 1})):
+        chain = graph_file(tmp_path, "g.txt", f"dag {{ {' -> '.join(f'n{i}' for i in range(size))} }}")
+        assert study_of_graph(read_graph(chain)).plain()["test"] == asked
+
+
 def test_cycles_are_factors_too_and_are_said(tmp_path: Path) -> None:
     path = graph_file(tmp_path, "c.txt", "dag { A -> B -> A }")
     assert scopes(read_graph(path)) == {"A": (["A", "B"], ["sigma_A"]), "B": (["B", "A"], ["sigma_B"])}
@@ -112,6 +118,12 @@ def test_hidden_causes_are_summed_out_as_enumeration_says() -> None:
         ("g.graphml", "<graphml", "this is not GraphML"),
         ("g.graphml", '<!DOCTYPE a [<!ENTITY b "c">]><graphml/>', "declares a document type"),
         ("g.graphml", '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="undirected"/></graphml>', "no directions"),
+        ("g.graphml", '<graphml><graph edgedefault="directed"><node id="A"/></graph><graph edgedefault="directed"><node id="B"/></graph></graphml>', "'B' stands in a second graph"),
+        ("g.graphml", '<graphml><graph edgedefault="directed"><node id="A"><graph edgedefault="directed"><node id="B"/></graph></node></graph></graphml>', "'B' stands in a second graph or in one inside a node"),
+        ("g.graphml", '<graphml><graph edgedefault="directed"><node id="A"/><node id="B"/></graph><graph edgedefault="directed"><node id="A"/><node id="B"/><edge source="A" target="B"/></graph></graphml>', "'A' -> 'B' stands in a second graph"),
+        ("g.txt", "pag { A @-> B }", "an end marked `@` tells no direction, comes here, got '@'"),
+        ("g.txt", "pag { A <-@ B }", "an end marked `@` tells no direction"),
+        ("g.txt", "pag { A @-o B }", "an end marked `@` tells no direction"),
         ("g.dot", "graph { a -- b }", "no directions"),
         ("g.dot", "digraph {\n a -> \n", "g.dot:.*this is not DOT"),
         ("g.xml", "", "graphs end in"),

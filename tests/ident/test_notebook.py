@@ -200,6 +200,17 @@ def test_plans_take_what_the_command_line_takes(tmp_path: Path) -> None:
     assert list(study.plan(["A"], forbid=["A"]).add) == [((1, 1),), ((0, 1), (1, 1))]  # p(A+B) p(ctrl) / p(B)
     assert list(study.plan(["A"], forbid=["A", "A+B"]).unreachable) == [((0, 1),)]
     assert study.plan(["B"], book=["B"]).cost == 0
+    table = tmp_path / "more.csv"
+    table.write_text("A,B\n1,1\n,\n1,\n")
+    for argument in ("targets", "forbid", "book"):
+        told = study.plan(**{argument: f"file:{table}"})  # type: ignore[arg-type]
+        assert told.notes == (
+            f"{table}: 1 row was skipped: every cell that could name an intervention is empty",
+            f"{table}: 1 empty cell was read as baseline",
+        )
+        assert str(told).endswith("".join(f"\nnote: {note}" for note in told.notes))
+        assert all(note in str(told._repr_html_()) for note in told.notes)
+    assert not study.plan(["A"]).notes
     with pytest.raises(InputError, match=r"^forbid: C: regime 'C': unknown intervention"):
         study.plan(forbid=["C"])
     with pytest.raises(InputError, match=r"^targets: C: "):

@@ -18,7 +18,7 @@ from ifm_ident.answer.certificate import KernelCertificate
 from ifm_ident.answer.identification import Criterion, Identification, Status
 from ifm_ident.errors import InputError
 from ifm_ident.results._parquet import write_parquet
-from ifm_ident.results.cells import cell_text, parse_cell
+from ifm_ident.results.cells import CellReader, cell_text
 from ifm_ident.results.claims import Claims
 from ifm_ident.results.header import Heading
 from ifm_ident.results.read import read_result
@@ -257,10 +257,10 @@ def test_every_cell_has_a_text_of_its_own() -> None:
             cells = cells_of(model, [k])
             texts = [cell_text(model, cell) for cell in cells]
             assert len(set(texts)) == len(cells)
-            assert [parse_cell(model, k, text) for text in texts] == cells
+            assert [CellReader(model).read(k, text) for text in texts] == cells
     for text in ("A=1", "sigma1=1,sigma2=2", "sigma1=1,sigma2=1,", "sigma2=1,sigma1=1", "", "sigma1=1,sigma2=10"):
         with pytest.raises(InputError, match="is no cell of factor 'f1'; write its levels as sigma1=0,sigma2=0"):
-            parse_cell(CASES["poster"].design.model, 0, text)
+            CellReader(CASES["poster"].design.model).read(0, text)
 
 
 def test_the_arrow_table_is_the_parquet_file_as_read() -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ifm_ident.arrays import Ints
 from ifm_ident.errors import InputError, MissingExtraError, nearest
+from ifm_ident.lazy import see_pandas
 from ifm_ident.limits import require_regular, require_within
 from ifm_ident.study.reading._anndata_sizes import require_matrix, require_own, require_small
 from ifm_ident.study.reading._frames import frame_table
@@ -137,6 +138,7 @@ class _Parts:
             from anndata.io import read_elem
         except ImportError:
             raise MissingExtraError("anndata", "anndata") from None
+        see_pandas()
         require_regular(path)
         if not path.exists():
             raise missing_file(path, (path.suffix.lower(),))

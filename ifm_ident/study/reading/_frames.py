@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from ifm_ident.errors import InputError
+from ifm_ident.lazy import see_pandas
 from ifm_ident.study.reading._table import Table, require_distinct
 
 LABELS = "label"
@@ -98,6 +99,7 @@ def frame_table(source: object) -> Table:
     """The table of a data frame of any library that narwhals knows, or of one column of it."""
     import narwhals.stable.v2 as nw
 
+    see_pandas()
     if is_lazy(source):
         raise InputError("a lazy frame has no rows yet; give frame.collect()")
     source = pa.table(source) if isinstance(source, pa.RecordBatch) else source

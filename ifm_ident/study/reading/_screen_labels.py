@@ -22,11 +22,12 @@ _HIDDEN = 0xF0000
 
 
 class InLabel(Exception):
-    """What is wrong with the distinct label of an index."""
+    """What is wrong with the distinct label of an index; `shared` where other labels hold its pieces."""
 
-    def __init__(self, index: int, message: str) -> None:
+    def __init__(self, index: int, message: str, shared: bool = False) -> None:
         super().__init__(message)
         self.index = index
+        self.shared = shared
 
 
 def names_in_labels(
@@ -125,6 +126,7 @@ def _require_whole(texts: Sequence[str], names: Sequence[str]) -> None:
                 raise InLabel(
                     index,
                     f"{name!r} may be one intervention, or {' and '.join(parts)} joined by {sign!r}; {remedy}",
+                    shared=True,
                 )
 
 
@@ -151,7 +153,7 @@ def _found(
             names = _Perhaps(left, run, convention, show).names()
         except InLabel as error:
             label = left[error.index]
-            raise InLabel(_row(texts, label), str(error)) from None
+            raise InLabel(_row(texts, label), str(error), error.shared) from None
         if names is not None:
             found.append(names)
             left = names[0]
@@ -246,6 +248,7 @@ class _Perhaps:
             self.index[text],
             f"{label!r} may be one intervention, or several joined by {sign!r}{why}; give separator={sign!r} if "
             f"it joins, {apart}",
+            shared=bool(why),
         )
 
     def names(self) -> tuple[list[str], str] | None:
