@@ -80,6 +80,8 @@ def read_samples(
             raise InputError(
                 f"{argument} is the name of a column or a list of names, got {names!r:.60}", argument=argument
             )
+    if label is not None and not label:
+        raise InputError("label names no column; name one, or leave it out", argument="label")
     given = outcome is not None or outcomes is not None
     spec = DataSpec(
         spec.file,

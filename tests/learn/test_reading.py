@@ -271,3 +271,9 @@ def test_scale_and_log_given_as_arguments() -> None:
         read_samples(study(), TABLE, scale="standrd")  # type: ignore[arg-type]
     one = read_samples(study(), TABLE, log="x1")
     assert one.x.tolist() == read_samples(study(), TABLE, log=["x1"]).x.tolist()
+
+
+@pytest.mark.parametrize("label", ["", (), []])
+def test_a_label_that_names_no_column_is_refused(tmp_path: Path, label: Any) -> None:
+    with pytest.raises(InputError, match="label names no column"):
+        read_samples(study(), csv(tmp_path), label=label)
