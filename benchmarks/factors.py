@@ -401,12 +401,10 @@ def data_cell() -> list[str]:
     model = samples.design.model
     single = [{"sigma": [i.name], "x": [v]} for i in model.interventions for v in model.variables]
     found = choose_factors(study, samples, single, resamples=0, watch=lambda i, n, w: tqdm(i, total=n, desc=w))
-    names = [one.candidate.words for one in found.findings if one.verdict == "added"]
     lines += [
         f"**Sachs, ICAM-2 and five inhibitors, without Raf and Mek** ({len(samples):,} cells, "
         f"{len(samples.design.model.variables)} proteins, {time.process_time() - begun:.0f} s): {summary(found)}; "
-        f"{found.rung}. Single interventions added beyond the blocks: {len(names)} of "
-        f"{sum(not one.candidate.present for one in found.findings)}, such as {'; '.join(names[:6])}.",
+        f"{found.rung}.",
         "",
     ]
     print(lines[-2], flush=True)
@@ -429,17 +427,16 @@ def data_cell() -> list[str]:
             rows = read_samples(own, part if unit else part.drop(columns="unit"), unit=unit)
             told = choose_factors(own, rows, resamples=0)
             for one in told.findings:
-                key = f"{'+'.join(one.candidate.sigma)} {one.verdict}"
-                into[key] = into.get(key, 0) + 1
+                into[one.verdict] = into.get(one.verdict, 0) + 1
                 if unit and one.verdict == "added":
                     hits.append(f"{'+'.join(one.candidate.sigma)} on {protein}")
     lines += [
         f"**Mice** (72 mice x 15 rows, 2 x 2 x 2; {len(proteins[:24])} proteins, one at a time): with "
         f"mice as units "
         f"pairs are added "
-        f"{sum(v for k, v in tally.items() if k.endswith(' added'))} times of "
+        f"{tally.get('added', 0)} times of "
         f"{3 * len(proteins[:24])} ({'; '.join(hits[:6])}); rows taken as independent, "
-        f"{sum(v for k, v in bare.items() if k.endswith(' added'))} times.",
+        f"{bare.get('added', 0)} times.",
         "",
     ]
     print(lines[-2], flush=True)

@@ -19,6 +19,7 @@ import faulthandler
 import json
 import random
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -75,16 +76,27 @@ class Tally:
 
 def run(names: list[str], minutes: float, seed: int) -> dict[str, Tally]:
     """Inputs in turns until the time is over."""
+    signal.signal(signal.SIGALRM, _give_up)
     rng, tallies, folder = random.Random(seed), {name: Tally() for name in names}, Path(tempfile.mkdtemp())
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
         for name, tally in tallies.items():
             turn = tally.seconds + TURN
             while tally.seconds < turn:
-                faulthandler.dump_traceback_later(60 * PATIENCE, exit=True)  # a hang ends the run, with its place
+                signal.setitimer(signal.ITIMER_REAL, 12 * PATIENCE)
+                faulthandler.dump_traceback_later(60 * PATIENCE, exit=True)  # compiled code hangs: the end
                 tally.add(name, random_bytes(rng), folder)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         faulthandler.cancel_dump_traceback_later()
     return tallies
+
+
+class Hang(Exception):
+    """An input that takes for ever."""
+
+
+def _give_up(number: int, frame: object) -> None:
+    raise Hang(f"no end after {12 * PATIENCE:g} s")
 
 
 @dataclass(frozen=True)

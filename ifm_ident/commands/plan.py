@@ -240,7 +240,11 @@ def _dosage(texts: tuple[str, ...]) -> Dosage:
     chances: dict[str, float] = {}
     for text in texts:
         name, equals, value = text.rpartition("=")
+        if name in chances:
+            raise InputError(f"--dosage {text}: {name or 'the chance for all'} has one already; leave one out")
         try:
+            if equals and not name.strip():
+                raise ValueError
             chances[name] = float(value)
         except ValueError:
             raise InputError(f"--dosage {text}: write a chance between 0 and 1, or NAME=CHANCE") from None

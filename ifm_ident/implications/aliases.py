@@ -187,7 +187,7 @@ def _closure(scopes: list[Effect]) -> frozenset[Effect]:
 
 def _in_order(model: frozenset[Effect], width: int, order: int) -> list[Effect]:
     """The effects of the model, small ones first, then all others of at most `order` interventions."""
-    count = sum(math.comb(width, k) for k in range(order + 1))
+    count = sum(math.comb(width, k) for k in range(min(order, width) + 1))
     if count > EFFECT_LIMIT:
         raise InputError(
             f"there are {count:,} effects of up to {order} interventions (limit {EFFECT_LIMIT:,}); ask for fewer"

@@ -21,6 +21,7 @@ Dosage = float | Mapping[str, float]
 """The chance that a unit gets an intervention: one for all, or one for each by name (others stay at baseline)."""
 
 _SIZES = 8
+_MOST, _MOST_DRAWS = 100_000_000, 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,12 @@ def random_units(
     require_whole(units, "units", 1)
     require_whole(draws, "draws", 1)
     require_whole(seed, "seed")
+    if units * max(len(design.model), 1) > _MOST:
+        raise InputError(
+            f"{units:,} units of {len(design.model):,} interventions are more than {_MOST:,} levels; draw fewer"
+        )
+    if draws > _MOST_DRAWS:
+        raise InputError(f"{draws:,} draws are more than {_MOST_DRAWS:,}; take fewer")
     chance = _chances(design.model, dosage)
     levels = np.array([len(each.levels) for each in design.model.interventions], dtype=np.int64)
     sizes = [units]

@@ -98,7 +98,10 @@ _LINES: dict[str, Callable[[Suggestions], Iterator[str]]] = {
     help="The standard deviation of a row, where it is known (one row a regime).",
 )
 @click.option(
-    "--rows", type=float, metavar="N", help="Rows of a run, for learn and refute.  [default: the median]"
+    "--rows",
+    type=float,
+    metavar="N",
+    help="With learn and refute: rows of a run, or units of it where rows come in units.  [default: the median]",
 )
 @click.option(
     "--interaction",

@@ -170,14 +170,26 @@ class LadderWork:
         high = self.ladder.interval(regimes, y[:, None], mean, up, plain.freedom, alpha)[2]
         known = ~np.isnan(left.low)
         flags = {word: where | left.flags.get(word, np.zeros_like(where)) for word, where in plain.flags.items()}
+        means = plain.rung_means + left.rung_means if augmented else plain.rung_means
+        centre = 0.0 if augmented else left.rung_means
         return dataclasses.replace(
             plain,
             mean=inside,
+            rung_means=means,
+            rung_errors=np.hypot(plain.rung_errors, left.rung_errors),
             se=np.hypot(plain.se, left.se),
             low=np.where(known, low, np.nan),
             high=np.where(known, high, np.nan),
             replicates=plain.replicates + left.replicates,
-            rung_replicates=tuple(a + b for a, b in zip(plain.rung_replicates, left.rung_replicates, strict=True)),
+            rung_replicates=tuple(
+                a + b - c
+                for a, b, c in zip(
+                    plain.rung_replicates,
+                    left.rung_replicates,
+                    np.broadcast_to(centre, left.rung_means.shape),
+                    strict=True,
+                )
+            ),
             flags=flags,
         )
 

@@ -17,7 +17,6 @@ import numpy as np
 from ifm_ident import Identification, Identifier, InputError, Regimes, Study
 from ifm_ident.arrays import Floats
 from ifm_ident.design import require_names
-from ifm_ident.implications import implications
 from ifm_ident.show import remainders
 from ifm_learn.conformal.ranks import Alpha, read_alpha
 from ifm_learn.data.covariates import read_adjusted
@@ -32,18 +31,15 @@ from ifm_learn.estimation._ladder_work import LadderWork
 from ifm_learn.estimation._populations import ALL, populations
 from ifm_learn.estimation._work import Say, Work
 from ifm_learn.estimation.extrapolation import extrapolation_warnings
+from ifm_learn.estimation.flags import unsupported
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_means
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.shrinkage import Shrinkage, shrink_columns, shrinkage
-from ifm_learn.falsification.bearing import untested
 from ifm_learn.ladder.effects import Reference
 from ifm_learn.ladder.rungs import AUTO, NETWORKS, TABLES, check_energy, energy_in_tables, energy_of
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.methods import method_of
 from ifm_learn.randomness import checked_seed, one_thread
-
-MOST_CLAIMED = 64
-"""With more training regimes, or variables in different factors, testable claims are left to `ifm falsify`."""
 
 _ONE_OUTCOME = ("dag", "blackbox", "dr", "ifm2", "ifm3")
 
@@ -386,11 +382,9 @@ def _remainder(found: Identification) -> tuple[str, ...]:
 
 def _tested(found: Identification, columns: Columns) -> tuple[bool, ...]:
     """Whether a testable claim bears on every regime, flagged where none does; () where that takes too long."""
-    design = found.design
-    if design.model.has_bases or len(design.distinct) > MOST_CLAIMED or len(design.model.covers) > MOST_CLAIMED:
+    alone = unsupported(found)
+    if alone is None:
         return ()
-    claims = implications(Identifier(design))
-    alone = untested(design, claims, found)
     columns.flag("untested", alone & ~np.isnan(columns.mean).all(axis=1))
     return tuple((~alone).tolist())
 

@@ -11,7 +11,7 @@ from ifm_ident.plots import Interval
 from ifm_ident.report import Part, number_of, number_text, pair_of, pair_text, require_schema, results_of
 from ifm_ident.results import StudyLike, shown
 from ifm_ident.show import listed
-from ifm_learn.estimation._flags import FLAGS
+from ifm_learn.estimation.flags import FLAGS
 from ifm_learn.estimation.write import SCHEMA
 
 _GUARANTEES = {

@@ -4,26 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
 from ifm_ident import Identifier, Regimes, Status
-from ifm_ident.arrays import Floats
+from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.held import held_out
 from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._ladder_work import LadderWork
+from ifm_learn.estimation.flags import unsupported
 from ifm_learn.ladder.average import REPLICATES
-from ifm_learn.ladder.estimate import LadderEstimate
+from ifm_learn.ladder.estimate import FEW_ROWS, LadderEstimate
 from ifm_learn.ladder.linear_means import LinearMeans
+from ifm_learn.ladder.ranges import Ranges
 from ifm_learn.ladder.regime_statistics import RegimeStatistics
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.randomness import one_thread, stream
 
 DRAWS = 400
+_USED = 1e-9
 _FEW = 8
 """With fewer units in a regime redraws do not tell the spread of its mean, and a linear model's t law does."""
 
 _TOGETHER = 500
+
+
+def independent(samples: Samples, column: int) -> tuple[Ints, Floats]:
+    """Numbers that scatter by themselves, and the place of each one's regime among those present, each (n,).
+
+    They are the rows; where rows come in units, the means of every unit's rows in every regime.
+    """
+    group = np.searchsorted(samples.present, samples.regime).astype(np.int64)
+    values = targets_of(samples)[:, column]
+    if samples.unit is None:
+        return group, values
+    pairs, place = np.unique(np.stack([group, samples.unit]), axis=1, return_inverse=True)
+    return pairs[0], np.bincount(place.ravel(), values) / np.bincount(place.ravel())
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,18 +94,17 @@ class Posterior:
         >>> bool(np.corrcoef(drawn.T)[0, 1] > 0.3)  # both rest on A
         True
         """
-        group = np.searchsorted(samples.present, samples.regime).astype(np.int64)
+        group, values = independent(samples, column)
         train, model = samples.design.train.take(samples.present), samples.design.model
-        values = targets_of(samples)[:, [column]]
         with one_thread():
             linear = LinearMeans.fit(
                 model,
                 tuple(range(len(model.factors))),
                 train,
-                RegimeStatistics.of(group, values, len(train), unit=samples.unit),
+                RegimeStatistics.of(group, values[:, None], len(train)),
             )
             rng = stream(seed, "suggestion draws")
-            lone = samples.sizes[samples.present].min() < 2
+            lone = linear.statistics.count.min() < 2
             coefficients = linear.coefficient_draws(draws, rng, noise)
             work = None
             if noise is None and not (lone and samples.y is not None):
@@ -110,7 +126,10 @@ class Posterior:
 
     @property
     def row_variance(self) -> float:
-        """The variance of a row within its regime, or about the linear model where each regime has one row."""
+        """The variance of a row (of a unit's mean, where rows come in units) within its regime.
+
+        About the linear model where each regime has one.
+        """
         statistics = self.linear.statistics
         within = float(statistics.count.sum()) - len(statistics.count)
         if within > 0:
@@ -161,7 +180,32 @@ class Posterior:
             found[mine] = drawn[mine]
             taken |= mine
         found[:, np.isnan(table.mean[:, column])] = np.nan
+        ranges = self._ranges
+        if ranges.sure[self.column]:
+            found = np.clip(found, ranges.low[self.column], ranges.high[self.column])
         return found
+
+    @cached_property
+    def _ranges(self) -> Ranges:
+        """Where means can lie: a share between its two values, a count from 0."""
+        scaling = self.samples.scaling if self.samples.y is None else None
+        return Ranges.of(targets_of(self.samples), self.samples.regime, scaling)
+
+    def flags(self, regimes: Regimes) -> list[tuple[str, ...]]:
+        """What weakens the mean of each identified regime, in the words of `ifm estimate`."""
+        found = Identifier(self.samples.design).identify(regimes)
+        alone = unsupported(found)
+        if self.work is None:
+            few = ((np.abs(self.linear.weights(regimes)) > _USED) & (self.linear.statistics.count < FEW_ROWS)).any(
+                1
+            )
+            words = [("few_rows",) if one else () for one in few.tolist()]
+        else:
+            columns = self.work.columns(found)
+            words = [row[self.column if len(row) > 1 else 0] for row in columns.flags]
+        if alone is None:
+            return words
+        return [(*one, "untested") if none else one for one, none in zip(words, alone.tolist(), strict=True)]
 
     def _normal(self, table: LadderEstimate, k: int, column: int) -> Floats:
         """Draws about a rung's means with the covariance of its refits and its errors, shape (draws, r)."""

@@ -22,7 +22,7 @@ from ifm_ident.show import (
     warnings_html,
     wrapped,
 )
-from ifm_learn.estimation._flags import FLAGS
+from ifm_learn.estimation.flags import FLAGS
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.sensitivity import factor_words

@@ -159,7 +159,8 @@ class Asked:
             known = 1 / ((m + 1) * rate) + np.where(two, 1 / ((m + 1) * (1 - rate)), 0.0)
         # what the other regimes' rates err by, in logarithms, adds to it
         others = exponents**2 @ np.where(self.bare == 0, known, 0.0)
-        return np.nan_to_num(2.0 * product * (1 + others) * self.size, nan=np.inf)
+        found: Floats = np.nan_to_num(2.0 * product * (1 + others) * self.size, nan=np.inf)
+        return found
 
     @cached_property
     def both(self) -> Regimes:

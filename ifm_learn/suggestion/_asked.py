@@ -15,7 +15,8 @@ from ifm_ident.planning import Candidates, Singles, single_regimes
 from ifm_ident.planning import Listed as ListedPrices
 from ifm_ident.show import counted
 from ifm_learn.data.samples import Samples
-from ifm_learn.estimation.posterior import Posterior
+from ifm_learn.estimation.posterior import Posterior, independent
+from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.randomness import stream
 from ifm_learn.suggestion import acquisition as rules
 from ifm_learn.suggestion._goals import Acquisition, Goal
@@ -71,10 +72,10 @@ class Question:
 
     @property
     def rows_of_a_run(self) -> float:
-        """Rows that a run brings."""
-        return (
-            float(np.median(self.samples.sizes[self.samples.present])) if self.rows is None else float(self.rows)
-        )
+        """Rows that a run brings, or units."""
+        if self.rows is not None:
+            return float(self.rows)
+        return float(np.median(np.bincount(independent(self.samples, self.column)[0])))
 
 
 def answer(asked: Question, batch: int) -> Suggestions:
@@ -95,13 +96,16 @@ def answer(asked: Question, batch: int) -> Suggestions:
         keep=max(asked.screen, batch),
         batch=batch,
     )
+    values = targets_of(asked.samples)[:, asked.column]
+    if np.ptp(values) == 0:
+        warnings.append(f"{asked.outcome} is the same in all rows: they tell no regime from another")
     asked.say("what other runs would identify")
     unlocking = _unlocking(asked, pool.counted, max(UNLOCKING, batch), warnings)
     require_some(pool, len(unlocking.regimes) if unlocking is not None else 0)
     if pool.counted.screened_out:
         warnings.append(
-            f"draws are of the {pool.counted.scored:,} candidates that look best by a linear model; "
-            f"{pool.counted.screened_out:,} others were left at that (`screen` takes more)"
+            f"only the {pool.counted.scored:,} candidates that look best by a linear model were looked at "
+            f"closely, {pool.counted.screened_out:,} others were not (`screen` takes more)"
         )
     asked.say("draws of the candidates")
     pool, drawn = _drawn(asked, identifier, pool, warnings)
@@ -336,6 +340,8 @@ def _suggestions(
     mean = drawn.candidates[:, chosen].mean(axis=0)
     low, high = np.quantile(drawn.candidates[:, chosen], [_LOW, _HIGH], axis=0)
     identified = pool.identified[chosen].astype(bool)
+    beliefs = asked.chosen.beliefs
+    flags = beliefs.posterior.flags(regimes) if isinstance(beliefs, ByFactors) else [()] * len(chosen)
     unlocks = np.zeros(len(chosen), dtype=np.int64)
     others = Regimes.from_active([], width)
     gains: tuple[int, ...] = ()
@@ -351,6 +357,7 @@ def _suggestions(
         cost += [prices[i] for i in left.tolist()]
         unlocks = np.concatenate([unlocks, np.array(gains, dtype=np.int64)[left]])
         identified = np.concatenate([identified, np.zeros(len(left), dtype=bool)])
+        flags = [*flags, *[()] * len(left)]
         nothing = np.full(len(left), np.nan)
         mean, low, high, scores = (np.concatenate([part, nothing]) for part in (mean, low, high, scores))
         rest = np.flatnonzero(others.first_equal(regimes) < 0)[:UNLOCKING]
@@ -368,7 +375,6 @@ def _suggestions(
             "regimes": len(compared.regimes),
             **dict(zip(("factors", "process"), compared.errors, strict=True)),
         }
-    beliefs = asked.chosen.beliefs
     return Suggestions(
         name=asked.study.name,
         model=asked.study.model,
@@ -389,6 +395,7 @@ def _suggestions(
         cost=tuple(Fraction(c) for c in cost),
         identified=identified,
         unlocks=unlocks,
+        flags=tuple(flags),
         unlocking=others,
         unlocking_counts=gains,
         unlocking_costs=prices,

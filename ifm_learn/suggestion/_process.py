@@ -52,7 +52,7 @@ class Process:
             + ConstantKernel(0.3, (1e-6, 1e3)) * RBF(2.0, (0.3, 30.0))
             + WhiteKernel(0.05, (1e-6, 10.0))
         )
-        fitted = GaussianProcessRegressor(kernel, alpha=variance / scale**2 + _JITTER, random_state=seed)
+        fitted = GaussianProcessRegressor(kernel, alpha=variance / scale**2 + _JITTER, random_state=seed % 2**32)
         y = (means - centre) / scale
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a bound reached says that a part is not needed

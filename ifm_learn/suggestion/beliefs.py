@@ -11,8 +11,7 @@ from ifm_ident import Design, Identifier, InputError, Regimes, Status
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.conformal.regimes import without_regime
 from ifm_learn.data.samples import Samples
-from ifm_learn.estimation.posterior import Posterior
-from ifm_learn.outcome.estimator import targets_of
+from ifm_learn.estimation.posterior import Posterior, independent
 from ifm_learn.randomness import one_thread, stream
 from ifm_learn.suggestion._process import MOST_REGIMES, Process
 
@@ -175,7 +174,7 @@ def choose_beliefs(
     """By the factors, unless a process errs less at regimes left out, or is asked for."""
     if model == "factors":
         assert posterior is not None
-        return Chosen(ByFactors(posterior), "factors", "the factors, as asked", None)
+        return Chosen(ByFactors(posterior), "factors", "The factor model answers.", None)
     process: Process | None = None
     scatter, why = 0.0, ""
     if samples.design.model.has_bases:
@@ -190,34 +189,43 @@ def choose_beliefs(
     if model == "process":
         if process is None:
             raise InputError(f"no Gaussian process is fitted: {why}", argument="model")
-        return Chosen(ByProcess(process, seed, count, scatter), "process", "a Gaussian process, as asked", None)
+        return Chosen(
+            ByProcess(process, seed, count, scatter),
+            "process",
+            "A Gaussian process answers, which knows no factors.",
+            None,
+        )
     assert posterior is not None
     if process is None:
-        return Chosen(ByFactors(posterior), "factors", f"the factors; nothing to compare them with: {why}", None)
+        return Chosen(
+            ByFactors(posterior),
+            "factors",
+            f"The factor model answers, compared with nothing: {why}.",
+            None,
+        )
     compared = left_out(posterior, process, seed)
     if len(compared.regimes) < FEWEST:
+        few = len(compared.regimes)
         words = (
-            f"the factors, untested: the others identify {len(compared.regimes)} of the regimes run, and "
-            f"{FEWEST} left out would compare them with a Gaussian process"
+            f"The factor model answers, unchecked: {few or 'none'} of the regimes run can be predicted from the "
+            f"others, and a check takes {FEWEST}."
         )
         return Chosen(ByFactors(posterior), "factors", words, compared)
     by_factors, by_process = compared.errors
     detail = (
-        f"at {len(compared.regimes)} regimes left out the factors err {by_factors:.3g} (root mean square), a "
-        f"Gaussian process {by_process:.3g}"
+        f"each of {len(compared.regimes)} regimes was predicted from the others, with errors (root mean square) "
+        f"of {by_factors:.3g} by the factor model and {by_process:.3g} by a Gaussian process."
     )
     if compared.prefers_process:
-        return Chosen(
-            ByProcess(process, seed, count, scatter), "process", f"a Gaussian process: {detail}", compared
-        )
-    return Chosen(ByFactors(posterior), "factors", f"the factors: {detail}", compared)
+        words = f"A Gaussian process answers, not the factor model: {detail}"
+        return Chosen(ByProcess(process, seed, count, scatter), "process", words, compared)
+    return Chosen(ByFactors(posterior), "factors", f"The factor model answers: {detail}", compared)
 
 
 def fit_process(samples: Samples, column: int, seed: int, noise: float | None = None) -> tuple[Process, float]:
     """The process of the means of the regimes run, and the variance of a row."""
-    group = np.searchsorted(samples.present, samples.regime)
-    values = targets_of(samples)[:, column]
-    sizes = samples.sizes[samples.present]
+    group, values = independent(samples, column)
+    sizes = np.bincount(group)
     means = np.bincount(group, values) / sizes
     spare = len(values) - len(sizes)
     row = 0.0 if noise is None else noise**2

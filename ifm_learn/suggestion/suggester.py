@@ -13,6 +13,7 @@ from ifm_ident import Design, InputError, Regimes, Study
 from ifm_ident.errors import nearest
 from ifm_ident.planning import AddedUp, Candidates, Listed, OneEach
 from ifm_ident.study import data_regimes, read_regimes, table_of
+from ifm_learn.data.columns import LARGEST
 from ifm_learn.data.scaling import Scale
 from ifm_learn.estimation.posterior import DRAWS, Posterior
 from ifm_learn.ladder.rungs import check_energy
@@ -112,6 +113,22 @@ class Suggester:
         for name, value in {"noise": noise, "rows": rows, "interaction": interaction, "screen": screen}.items():
             if value is not None and not (0 < value < np.inf):
                 raise InputError(f"{name} is a finite number above 0, got {value!r}", argument=name)
+            if value is not None and not 1 / LARGEST <= value <= LARGEST:
+                raise InputError(
+                    f"{name} is a number from {1 / LARGEST:g} to {LARGEST:g}, got {value!r}",
+                    argument=name,
+                )
+        meant: dict[str, tuple[bool, tuple[str, ...]]] = {
+            "targets": (bool(targets), ("learn",)),
+            "rows": (rows is not None, ("learn", "refute")),
+            "interaction": (interaction != 1.0, ("refute",)),
+        }
+        for name, (given, kinds) in meant.items():
+            if given and self.goal.kind not in kinds:
+                raise InputError(
+                    f"{name}: only for the goal {' or '.join(kinds)}, not {self.goal.kind}; leave it out",
+                    argument=name,
+                )
         if int(screen) > MOST:
             raise InputError(
                 f"screen is at most {MOST:,}, got {screen:,}: draws of more are too many", argument="screen"

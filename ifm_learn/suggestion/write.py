@@ -24,10 +24,11 @@ from ifm_ident.show import (
     warnings_html,
     wrapped,
 )
+from ifm_learn.estimation.flags import FLAGS
 from ifm_learn.suggestion.suggestions import Suggestions
 
 SCHEMA = "ifm-suggestion/1"
-COLUMNS = ("regime", "score", "mean", "low", "high", "cost", "identified", "unlocks")
+COLUMNS = ("regime", "score", "mean", "low", "high", "cost", "identified", "unlocks", "flags")
 
 _SCORES = {
     "ei": "expected improvement",
@@ -39,13 +40,13 @@ _SCORES = {
     "refute": "power",
 }
 _MEANING = {
-    "ei": "score: the improvement on the best mean so far that is expected of a run after those above it",
+    "ei": "score: how much this run is expected to improve on the best mean so far, after the runs above it",
     "thompson": "score: the probability of being best among the candidates; each is the best of a draw",
     "quantile": "score: the mean that is exceeded with probability 0.1, the other way for min",
-    "mean": "score: the mean itself; nothing is explored",
+    "mean": "score: the mean itself, however uncertain it is",
     "hit": "score: the probability that the mean reaches the threshold",
-    "learn": "score: how much the mean variance over targets drops by a run after those above it",
-    "refute": "score: the power at 5% to find that the factors are wrong here, after the runs above",
+    "learn": "score: by how much this run, after those above it, lowers the mean variance over targets",
+    "refute": "score: the chance that this run, after those above it, shows the factors to be wrong (test at 5%)",
 }
 
 
@@ -64,6 +65,7 @@ def _entries(found: Suggestions) -> Iterator[dict[str, Any]]:
             "cost": found.cost[row],
             "identified": bool(found.identified[row]),
             "unlocks": int(found.unlocks[row]),
+            "flags": list(found.flags[row]),
         }
 
 
@@ -127,6 +129,7 @@ def arrow_table(found: Suggestions) -> pa.Table:
             "cost": pa.array([float(c) for c in found.cost], pa.float64()),
             "identified": pa.array(found.identified.tolist(), pa.bool_()),
             "unlocks": pa.array(found.unlocks.tolist(), pa.int64()),
+            "flags": pa.array([" ".join(words) for words in found.flags], pa.large_string()),
         }
     )
 
@@ -136,15 +139,20 @@ def text_lines(found: Suggestions) -> Iterator[str]:
     yield from wrapped(_heading(found), "  ")
     yield ""
     rows = [_columns(found), *_rows(found)]
-    yield from aligned(rows, "  ", right=range(1, len(rows[0])))
+    yield from aligned(rows, "  ", right=range(1, len(rows[0]) - any(found.flags)))
     yield ""
-    yield from wrapped(_MEANING[found.rule] + ("; ranked by score for cost." if _priced(found) else "."), "")
-    yield from wrapped(f"By {found.answered[1]}.", "")
+    yield from wrapped(
+        _MEANING[found.rule] + ("; ranked by score divided by cost." if _priced(found) else "."), ""
+    )
+    for word, meaning in FLAGS.items():
+        if any(word in words for words in found.flags):
+            yield from wrapped(f"{word}: {meaning}.", "  ")
+    yield from wrapped(found.answered[1], "")
     yield from wrapped(_candidates(found), "")
     if len(found.unlocking):
         names = format_regimes(found.model, found.unlocking, found.notation).to_pylist()
         told = ", ".join(f"{name} ({n:,})" for name, n in zip(names, found.unlocking_counts, strict=True))
-        yield from wrapped(f"Not identified now, but a run would identify so many candidates: {told}.", "  ")
+        yield from wrapped(f"Running one of these would identify more candidates: {told}.", "  ")
     for warning in found.warnings:
         yield from wrapped(f"warning: {warning}", "  ")
 
@@ -153,14 +161,14 @@ def short_text(found: Suggestions) -> str:
     """The heading, the batch and the warnings."""
     cells = ((shortened(name), *rest) for name, *rest in _rows(found))
     table = text_table(_columns(found), cells, len(found))
-    return "\n".join([_heading(found), table, f"By {found.answered[1]}.", *warning_lines(found.warnings)])
+    return "\n".join([_heading(found), table, found.answered[1], *warning_lines(found.warnings)])
 
 
 def short_html(found: Suggestions) -> str:
     """The same as an HTML table."""
     rows = ((code(name), *map(html.escape, rest)) for name, *rest in _rows(found))
     table = html_table(_heading(found), _columns(found), rows, len(found))
-    return f"{table}<p>By {html.escape(found.answered[1])}.</p>{warnings_html(found.warnings)}"
+    return f"{table}<p>{html.escape(found.answered[1])}</p>{warnings_html(found.warnings)}"
 
 
 def closing(found: Suggestions) -> str:
@@ -187,6 +195,7 @@ def _columns(found: Suggestions) -> tuple[str, ...]:
         "90% interval",
         *(("cost",) if _priced(found) else ()),
         *unlocks,
+        *(("flags",) if any(found.flags) else ()),
     )
 
 
@@ -204,6 +213,7 @@ def _rows(found: Suggestions) -> list[tuple[str, ...]]:
             f"[{found.low[row]:.4g}, {found.high[row]:.4g}]" if known else "-",
             *((cost_text(found.cost[row]),) if _priced(found) else ()),
             *((f"{int(found.unlocks[row]):,}",) if found.unlocks.any() else ()),
+            *((" ".join(found.flags[row]),) if any(found.flags) else ()),
         )
         rows.append((name, *cells))
     return rows
@@ -225,7 +235,7 @@ def _candidates(found: Suggestions) -> str:
         "pending": "running",
         "not_allowed": "not allowed",
         "not_identified": "not identified",
-        "screened_out": "left at a linear model",
+        "screened_out": "ranked by a linear model alone",
     }
     words = ", ".join(f"{told[name]:,} {what}" for name, what in parts.items() if told[name])
-    return f"{told['candidates']:,} candidates" + (f": {words}." if words else ".")
+    return counted(told["candidates"], "candidate") + (f": {words}." if words else ".")

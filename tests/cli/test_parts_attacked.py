@@ -88,6 +88,14 @@ def both(*attacks: Callable[[Path], object]) -> Callable[[Path], object]:
     return lambda folder: [attack(folder) for attack in attacks]
 
 
+def instead(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    def attack(path: Path) -> None:
+        path.unlink()
+        make(path)
+
+    return file_1(attack)
+
+
 def copied(source: int, target: int) -> Callable[[Path], object]:
     name = "part-{:06d}.parquet".format
     return lambda folder: shutil.copyfile(folder / name(source), folder / name(target))
@@ -108,16 +116,6 @@ def of_another(folder: Path) -> None:
 
 def part(number: int, **changes: Any) -> Callable[[Any], object]:
     return lambda data: data["parts"][number].update(changes)
-
-
-def instead(make: Callable[[Path], object]) -> Callable[[Path], None]:
-    """Something else in the place of a file."""
-
-    def change(path: Path) -> None:
-        path.unlink()
-        make(path)
-
-    return change
 
 
 def one_more(data: Any) -> None:
@@ -159,9 +157,9 @@ SEEN: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "truncated": (file_1(lambda path: path.write_bytes(path.read_bytes()[:-50])), 1, "part-000001.parquet: "),
     "emptied": (file_1(lambda path: path.write_bytes(b"")), 1, "part-000001.parquet: "),
     "removed": (file_1(lambda path: path.unlink()), 1, "part-000001.parquet: this part is not there"),
-    "a folder": (file_1(instead(Path.mkdir)), 1, "this part is not there"),
-    "a pipe": (file_1(instead(os.mkfifo)), 1, "this part is not there"),
-    "a dead link": (file_1(instead(lambda path: path.symlink_to("none"))), 1, "this part is not there"),
+    "a folder": (instead(Path.mkdir), 1, "this part is not there"),
+    "a pipe": (instead(os.mkfifo), 1, "this part is not there"),
+    "a dead link": (instead(lambda path: path.symlink_to("none")), 1, "this part is not there"),
     "replaced": (copied(0, 1), 1, "part-000001.parquet: its SHA-256 is not the one"),
     "of another design": (of_another, 1, "part-000001.parquet: it is about another design"),
     "extra file": (copied(0, 4), 1, "part-000004.parquet: no manifest tells of this part"),

@@ -60,7 +60,7 @@ def test_json_is_the_contract_and_the_reference_names_its_keys(ifm: Ifm, study: 
     found = json.loads(out)
     assert found["schema"] == "ifm-suggestion/1"
     assert [list(entry) for entry in found["results"]] == [
-        ["regime", "score", "mean", "interval", "cost", "identified", "unlocks"]
+        ["regime", "score", "mean", "interval", "cost", "identified", "unlocks", "flags"]
     ] * 3
     names = (found.keys() - {"schema"}) | {f"results[].{name}" for name in found["results"][0]}
     assert names == described("suggestion-result")
@@ -81,7 +81,7 @@ def test_table_and_csv(ifm: Ifm, study: Path, tmp_path: Path) -> None:
     text = ifm(study, "--format", "csv", "--batch", 2, "--quiet")[1].splitlines()
     assert text[0] == ",".join(COLUMNS)
     assert text[1].startswith('"A=1,B=1,D=1",')
-    assert text[1].endswith(",1.0,true,0")
+    assert text[1].endswith(",1.0,true,0,few_rows extrapolated little_overlap untested")
     assert ifm(study, "-o", tmp_path / "out.txt")[2].endswith("out.txt: 1 regime to run next\n")
     assert ifm(study, "-o", tmp_path / "out.txt")[0] == 2
 

@@ -122,7 +122,7 @@ def altered(value: Any, choices: Choices, most: int = 3) -> Any:
         there, other = choices.pick(alike if choices.below(4) else spots)
         kind, old = choices.below(8), inside[key]
         if kind == 0:
-            inside[key] = choices.pick(ODD)
+            inside[key] = copy.deepcopy(choices.pick(ODD))
         elif kind == 1:
             del inside[key]
         elif kind == 2 and isinstance(inside, list):

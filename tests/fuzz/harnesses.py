@@ -468,6 +468,8 @@ def _assigned(data: Mapping[str, Any], levels: Mapping[str, Any]) -> str:
 
 def _cell(data: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     scope = {f["name"]: f["sigma"] for f in data["factors"]}[cell["factor"]]
+    if set(scope) != set(cell["levels"]):
+        raise ValueError("a cell that the text would make whole")
     return ",".join(f"{name}={cell['levels'][name]}" for name in scope)
 
 

@@ -202,6 +202,11 @@ def test_many_words_are_not_listed_and_many_interventions_have_numbers() -> None
     assert found.letters(()) == "I"
 
 
+def test_an_order_beyond_the_interventions_is_all_of_them() -> None:
+    three = design(fraction(3)).build()
+    assert aliases(three, order=10**30).groups == aliases(three, order=3).groups
+
+
 def test_refusals() -> None:
     three = PlainDesign((2, 3), ("x",), ((("x",), (0,)), (("x",), (1,))), ((0, 0),))
     with pytest.raises(InputError, match="two-level interventions; 's1' has the 3 levels 0, 1, 2"):

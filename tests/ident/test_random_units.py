@@ -84,6 +84,10 @@ def test_command_and_json(tmp_path: Path, capfdbinary: pytest.CaptureFixture[byt
         (("--random", "8", "--dosage", "2"), "a chance is between 0 and 1"),
         (("--random", "8", "--dosage", "A=often"), "write a chance between 0 and 1"),
         (("--random", "8", "--dosage", "A=.1", "--dosage", ".5"), "stands alone"),
+        (("--random", "8", "--dosage", "A=.1", "--dosage", "A=.9"), "A has one already"),
+        (("--random", "8", "--dosage", "=.5"), "write a chance between 0 and 1"),
+        (("--random", "10000000000000"), "draw fewer"),
+        (("--random", "8", "--draws", "10000000000000"), "take fewer"),
         (("--dosage", ".5"), "belong to --random"),
         (("--random", "8", "--drop"), "says nothing to --random"),
     ):

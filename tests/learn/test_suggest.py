@@ -23,6 +23,7 @@ from ifm_learn.suggestion import acquisition as rules
 from ifm_learn.suggestion._goals import Goal
 from ifm_learn.suggestion._process import Process, one_hot
 from ifm_learn.suggestion._refuting import Discrepancies, denied, power
+from ifm_learn.suggestion.beliefs import ByFactors
 from ifm_learn.suggestion.ensembles import ensemble_model
 from ifm_learn.suggestion.write import json_lines
 from tests.learn.suggestion_cases import EFFECTS, SINGLES, rows, study
@@ -377,6 +378,11 @@ TABLE = {"A": [0, 0, 0, 1, 1, 1], "u": [0.0, 0.1, 0.3, 1, 1.2, 1.3], "v": [1, 2,
         ({"model": "gp"}, "unknown model"),
         ({"goal": "refute", "model": "process"}, "is about the factors"),
         ({"goal": "refute", "repeats": True}, "refutes no factor"),
+        ({"noise": 1e300}, "noise is a number from 1e-100 to 1e\\+100"),
+        ({"goal": "refute", "interaction": 1e200}, "interaction is a number from 1e-100 to 1e\\+100"),
+        ({"goal": "refute", "targets": "1100"}, "targets: only for the goal learn, not refute"),
+        ({"rows": 3}, "rows: only for the goal learn or refute, not max"),
+        ({"interaction": 2.0}, "interaction: only for the goal refute, not max"),
         ({"noise": -1.0}, "noise is a finite number above 0"),
         ({"noise": float("nan")}, "noise is a finite number above 0"),
         ({"screen": 10**9}, "screen is at most 10,000"),
@@ -415,6 +421,56 @@ def test_refusals_of_data_and_outcomes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no column 'y'"):
         suggester.tell({"A": [1]})
     assert suggester.ask().names() == Suggester(study(), rows(SINGLES)).ask().names()
+
+
+def test_copies_of_a_unit_s_row_tell_nothing_more() -> None:
+    once = rows(SINGLES, 4, noise=0.3)
+    once["unit"] = [*range(len(once["y"]))]
+    twice = {name: [*values, *values] for name, values in once.items()}
+    spec = {"data": {"file": "none.csv", "unit": "unit"}}
+    one, two = (Suggester(study(**spec), table, energy="normal").ask(4) for table in (once, twice))
+    assert one.names() == two.names()
+    np.testing.assert_allclose(two.high - two.low, one.high - one.low, rtol=1e-9)
+    learned = [
+        Suggester(study(**spec), table, goal="learn", targets="1100", energy="normal").ask()
+        for table in (once, twice)
+    ]
+    np.testing.assert_allclose(learned[1].score, learned[0].score, rtol=1e-9)
+
+
+def test_draws_of_an_outcome_beside_x_spread_as_its_estimate_and_stay_in_range() -> None:
+    table = rows(SINGLES, 12, noise=0.5)
+    table["hit"] = (np.random.default_rng(3).random(len(table["y"])) < 0.5).astype(float).tolist()
+    suggester = Suggester(study(), table, outcome="hit")
+    beliefs = suggester.beliefs().beliefs
+    assert isinstance(beliefs, ByFactors)
+    assert beliefs.posterior.work is not None
+    asked = Regimes.from_codes(np.array([[1, 1, 0, 0], [1, 0, 0, 1], [1, 1, 1, 1]]))
+    estimate = beliefs.posterior.work.estimate(asked)
+    drawn = beliefs.draws(asked)
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    inside = estimate.se[:2, 0] < 0.2
+    assert inside.any()
+    np.testing.assert_allclose(drawn.std(axis=0)[:2][inside], estimate.se[:2, 0][inside], rtol=0.25)
+
+
+def test_flags_are_those_of_estimates() -> None:
+    found = Suggester(study(), rows(SINGLES, 4)).ask()
+    assert {"few_rows", "untested"} <= set(found.flags[0])
+    more = Suggester(study([*SINGLES, "1100", "1010", "1001"]), rows([*SINGLES, "1100", "1010", "1001"], 30)).ask()
+    assert not {"few_rows", "untested"} & set(more.flags[0])
+    known = Suggester(study(), rows(SINGLES, 1), noise=0.1).ask()
+    assert known.flags == (("few_rows", "untested"),)
+
+
+def test_an_outcome_without_differences_is_warned_of_and_any_seed_will_do() -> None:
+    table = rows(SINGLES, 3)
+    table["y"] = [2.0] * len(table["y"])
+    assert (
+        "y is the same in all rows: they tell no regime from another" in Suggester(study(), table).ask().warnings
+    )
+    assert len(Suggester(study(), rows(SINGLES, 3), seed=2**70).ask()) == 1
 
 
 def test_goals_read_back() -> None:

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ifm_ident import Identification, Identifier
+from ifm_ident.implications import implications
+from ifm_learn.falsification.bearing import untested
+
+MOST_CLAIMED = 64
+"""Of more training regimes, or variables that differ in factors, it takes too long to say what is untested."""
+
 FLAGS = {
     "few_rows": "a training regime that the estimate rests on has fewer than 20 rows, or units, to fit",
     "extrapolated": "the mean lies where hardly any row is, or far from the levels run: the form of the model "
@@ -13,3 +23,11 @@ FLAGS = {
     "models_disagree": "models that rows cannot tell apart differ here by more than their own errors",
 }
 """Every flag of a result, in the order in which they are explained."""
+
+
+def unsupported(found: Identification) -> NDArray[np.bool_] | None:
+    """Which identified regimes no testable claim bears on, shape (r,); None where that takes too long."""
+    design = found.design
+    if design.model.has_bases or len(design.distinct) > MOST_CLAIMED or len(design.model.covers) > MOST_CLAIMED:
+        return None
+    return untested(design, implications(Identifier(design)), found)
