@@ -23,7 +23,7 @@ UNITS = frozenset((
 ))  # fmt: skip
 COVARIATES = frozenset((
     "plate", "batch", "donor", "replicate", "rep", "block", "day", "run", "lane", "site", "lab", "center",
-    "centre", "sex", "age", "chip", "slide", "cage", "litter", "date",
+    "centre", "sex", "age", "chip", "slide", "cage", "litter",
 ))  # fmt: skip
 OUTCOMES = frozenset((
     "outcome", "response", "y", "viability", "yield", "survival", "growth", "score", "readout", "signal",
