@@ -196,10 +196,9 @@ class Posterior:
         found = Identifier(self.samples.design).identify(regimes)
         alone = unsupported(found)
         if self.work is None:
-            few = ((np.abs(self.linear.weights(regimes)) > _USED) & (self.linear.statistics.count < FEW_ROWS)).any(
-                1
-            )
-            words = [("few_rows",) if one else () for one in few.tolist()]
+            thin = self.linear.statistics.count < FEW_ROWS
+            few = ((np.abs(self.linear.weights(regimes)) > _USED) & thin).sum(axis=1)
+            words: list[tuple[str, ...]] = [("few_rows",) if one else () for one in few.tolist()]
         else:
             columns = self.work.columns(found)
             words = [row[self.column if len(row) > 1 else 0] for row in columns.flags]

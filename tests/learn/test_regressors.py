@@ -10,8 +10,9 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ifm_ident import InputError
+from ifm_ident import InputError, Study
 from ifm_ident.arrays import Floats
+from ifm_learn import IfmRegressor
 from ifm_learn.outcome._feature_ridge import FeatureRidge
 from ifm_learn.outcome.regressors import (
     SmoothRegressor,

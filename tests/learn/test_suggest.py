@@ -427,7 +427,7 @@ def test_copies_of_a_unit_s_row_tell_nothing_more() -> None:
     once = rows(SINGLES, 4, noise=0.3)
     once["unit"] = [*range(len(once["y"]))]
     twice = {name: [*values, *values] for name, values in once.items()}
-    spec = {"data": {"file": "none.csv", "unit": "unit"}}
+    spec: dict[str, Any] = {"data": {"file": "none.csv", "unit": "unit"}}
     one, two = (Suggester(study(**spec), table, energy="normal").ask(4) for table in (once, twice))
     assert one.names() == two.names()
     np.testing.assert_allclose(two.high - two.low, one.high - one.low, rtol=1e-9)
