@@ -81,6 +81,8 @@ class IfmRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         if self.unidentified not in ("raise", "nan"):
             raise InputError(f"unidentified is {self.unidentified!r}; legal: raise, nan")
+        if self.study is not None and not isinstance(self.study, Study):
+            raise InputError(f"study is {type(self.study).__name__}; give a Study, as from load(FILE), or None")
         energy, seed = check_energy(self.energy), checked_seed(self.seed)
         if self.study is None:
             X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)  # noqa: N806
@@ -93,6 +95,8 @@ class IfmRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         else:
             validate_data(self, X, skip_check_array=True)
             y = check_array(y, ensure_2d=False, dtype=np.float64)
+            if y.ndim != 1:
+                raise InputError(f"y has shape {y.shape}; give one number a row, shape (n,)")
             scopes = dict.fromkeys(factor.sigma for factor in self.study.model.factors)
             self.model_ = Model(
                 self.study.model.interventions,

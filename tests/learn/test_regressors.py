@@ -10,8 +10,9 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ifm_ident import InputError
+from ifm_ident import InputError, Study
 from ifm_ident.arrays import Floats
+from ifm_learn import IfmRegressor
 from ifm_learn.outcome._feature_ridge import FeatureRidge
 from ifm_learn.outcome.regressors import (
     SmoothRegressor,
@@ -205,3 +206,11 @@ def test_feature_ridge_default_features_bend_and_one_row_can_hold_all_weight() -
 def test_feature_ridge_refuses_bad_weights(weight: Floats, words: str) -> None:
     with pytest.raises(InputError, match=words):
         FeatureRidge().fit(rows(4, 1, 0), np.zeros(4), weight)
+
+
+def test_what_is_no_study_and_no_column_of_numbers_is_refused() -> None:
+    levels, y = np.repeat([[0, 0], [1, 0], [0, 1]], 5, axis=0), np.arange(15.0)
+    with pytest.raises(InputError, match="study is str; give a Study"):
+        IfmRegressor("study.yaml").fit(levels, y)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="y has shape"):
+        IfmRegressor(Study.from_labels(["ctrl", "A", "B"])).fit(levels, np.c_[y, y])
