@@ -95,8 +95,6 @@ class IfmRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         else:
             validate_data(self, X, skip_check_array=True)
             y = check_array(y, ensure_2d=False, dtype=np.float64)
-            if y.ndim != 1:
-                raise InputError(f"y has shape {y.shape}; give one number a row, shape (n,)")
             scopes = dict.fromkeys(factor.sigma for factor in self.study.model.factors)
             self.model_ = Model(
                 self.study.model.interventions,
@@ -104,6 +102,8 @@ class IfmRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 tuple(Factor(f"f{k}", (OUTCOME,), scope) for k, scope in enumerate(scopes)),
             )
         regimes, values = self._regimes(X), np.asarray(y, dtype=np.float64)
+        if values.ndim != 1:
+            raise InputError(f"y has shape {values.shape}; give one number a row, shape (n,)")
         if len(values) != len(regimes):
             raise ValueError(f"X has {len(regimes)} rows and y has {len(values)}")
         first = regimes.first_equal(regimes)
