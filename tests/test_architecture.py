@@ -29,7 +29,8 @@ FLOORS = {
         design
         answer
         solve
-        implications messages planning shares
+        implications messages shares
+        planning
         study
         results
         parts

@@ -23,6 +23,7 @@ from ifm_ident.design.regimes import Regimes
 from ifm_ident.design.spaces import AllRegimes
 from ifm_ident.errors import InputError
 from ifm_ident.planning.candidates import Candidates
+from ifm_ident.planning.contradiction import refuting
 from ifm_ident.planning.dosages import Dosage, random_units
 from ifm_ident.planning.drop import droppable
 from ifm_ident.planning.optimal_runs import c_optimal
@@ -39,6 +40,7 @@ from ifm_ident.study.study import Study
 _SILENT_FOR_DROP = ("cost", "forbid", "max_active", "book", "budget", "max_add", "single", "greedy")
 _SILENT_FOR_OPTIMAL = ("criterion", "targets", "book", "max_add", "single", "greedy", "drop")
 _SILENT_FOR_RANDOM = (*_SILENT_FOR_DROP, "drop", "time_limit", "optimal_for")
+_SILENT_FOR_REFUTE = ("book", "budget", "max_add", "single", "greedy", "time_limit", "drop")
 _SILENT_FOR_NEXT = ("budget", "max_add", "time_limit")
 
 
@@ -91,6 +93,13 @@ _SILENT_FOR_NEXT = ("budget", "max_add", "time_limit")
     help="Instead: which candidates to run, and with which shares of the samples, to tell this one regime best "
     "(c-optimal); training does not count.",
 )
+@click.option(
+    "--refute",
+    "refute",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Instead: the K regimes that put most untested targets to a test, so that the factors can be refuted.",
+)
 @click.option("--drop", is_flag=True, help="Instead: which training regimes could be dropped.")
 @click.option(
     "--random",
@@ -132,6 +141,7 @@ def command(
     single: int | None,
     greedy: bool,
     optimal_for: str | None,
+    refute: int | None,
     drop: bool,
     units: int | None,
     dosage: tuple[str, ...],
@@ -172,6 +182,8 @@ def command(
         )
     if units is not None:
         refuse_given(ctx, _SILENT_FOR_RANDOM, "says nothing to --random: leave one out.")
+    elif refute is not None:
+        refuse_given(ctx, _SILENT_FOR_REFUTE, "says nothing to --refute: leave one out.")
     elif drop:
         refuse_given(ctx, _SILENT_FOR_DROP, "says nothing to --drop: leave one out.")
     elif single is not None:
@@ -201,6 +213,13 @@ def command(
     prices = OneEach(asked.model) if cost is None else read_prices(asked.model, Path(cost))
     forbidden = with_test(asked, forbid, "--forbid", quiet).test if forbid else ()
     candidates = Candidates(asked.model, prices, forbidden, max_active)
+    if refute is not None:
+        tested = refuting(asked.design, asked.targets, candidates, criterion, count=refute, watch=_watch(quiet))
+        out.write(
+            write.refuting_json(asked, tested) if out.format == "json" else write.refuting_text(asked, tested)
+        )
+        out.done(counted(len(tested.regimes), "regime"))
+        return
     booked = _listed(with_test(asked, book, "--book", quiet)) if book else None
     if single is not None:
         _single(asked, candidates, criterion, single, greedy, booked, out)

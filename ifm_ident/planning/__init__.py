@@ -1,6 +1,7 @@
 """Which experiments to add, which to drop, and how many samples each (docs/theory/planning.md)."""
 
 from ifm_ident.planning.candidates import Candidates
+from ifm_ident.planning.contradiction import Refuting, refuting
 from ifm_ident.planning.dosages import RandomUnits, random_units
 from ifm_ident.planning.drop import Droppable, droppable
 from ifm_ident.planning.optimal_runs import OptimalRuns, c_optimal
@@ -19,6 +20,7 @@ __all__ = [
     "OptimalRuns",
     "Plan",
     "RandomUnits",
+    "Refuting",
     "Singles",
     "allocate",
     "c_optimal",
@@ -28,6 +30,7 @@ __all__ = [
     "mixed_with",
     "plan",
     "random_units",
+    "refuting",
     "regimes_that_tell",
     "single_regimes",
     "without",

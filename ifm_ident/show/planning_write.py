@@ -10,6 +10,7 @@ from ifm_ident.answer.exact_text import exponent_text, size_text
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes, regime_map
+from ifm_ident.planning.contradiction import Refuting
 from ifm_ident.planning.dosages import RandomUnits
 from ifm_ident.planning.drop import Droppable
 from ifm_ident.planning.optimal_runs import OptimalRuns
@@ -277,3 +278,45 @@ def random_text(study: Study, found: RandomUnits) -> Iterator[str]:
         ["every one, in", *(f"{value:.0%} of draws" for value in found.complete)],
     ]
     yield from aligned(zip(*columns, strict=True), "  ", right=range(5))
+
+
+def refuting_json(study: Study, found: Refuting) -> Iterator[str]:
+    """Regimes that put targets to a test, as JSON (`ifm-plan-refute/1`)."""
+    rows = zip(found.regimes, found.tests, found.claims, found.costs, strict=True)
+    return document(
+        {"schema": "ifm-plan-refute/1"},
+        {"criterion": found.criterion, "claims_before": found.claims_before},
+        {"untested": found.untested, "targets": found.targets},
+        {
+            "next": Listing(
+                {"regime": regime_map(study.model, regime), "tests": tests, "claims": claims, "cost": cost}
+                for regime, tests, claims, cost in rows
+            )
+        },
+    )
+
+
+def refuting_text(study: Study, found: Refuting) -> Iterator[str]:
+    """Regimes that put targets to a test, for people."""
+    yield from wrapped(
+        f"{study.name}: {counted(found.claims_before, 'testable implication')}; no claim bears on "
+        f"{found.untested} of {counted(found.targets, 'target')}",
+        "  ",
+    )
+    yield ""
+    if not len(found.regimes):
+        yield from wrapped("No regime that may be run is identified: nothing can be put to a test by one run.")
+        return
+    names = format_regimes(study.model, found.regimes, study.notation).to_pylist()
+    columns = [
+        ["regime", *names],
+        ["tests", *map(str, found.tests)],
+        ["new implications", *map(str, found.claims)],
+        ["cost", *map(cost_text, found.costs)],
+    ]
+    yield from aligned(zip(*columns, strict=True), "  ", right=(1, 2, 3))
+    yield ""
+    yield from wrapped(
+        "Each by itself: its formula can be held against what is measured there. tests: how many other targets "
+        "that no claim bears on now rely on what is then tested."
+    )

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Identification, Identifier
-from ifm_ident.implications import implications
-from ifm_learn.falsification.bearing import untested
+from ifm_ident.implications import implications, untested
 
 MOST_CLAIMED = 64
 """Of more training regimes, or variables that differ in factors, it takes too long to say what is untested."""

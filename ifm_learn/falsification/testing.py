@@ -18,7 +18,7 @@ from ifm_ident import Design, Identifier, InputError, Model, Regimes, Status
 from ifm_ident.arrays import Ints
 from ifm_ident.design import Notation
 from ifm_ident.errors import nearest
-from ifm_ident.implications import Implication, Implications, implications
+from ifm_ident.implications import Implication, Implications, implications, untested
 from ifm_ident.show import listed
 from ifm_ident.solve import CriterionName
 from ifm_ident.tabular import Tabular
@@ -27,7 +27,6 @@ from ifm_learn.conformal.ranks import Alpha, read_alpha
 from ifm_learn.data.covariates import Covariates
 from ifm_learn.data.samples import Samples
 from ifm_learn.falsification._nothing import nothing_to_test
-from ifm_learn.falsification.bearing import untested
 from ifm_learn.falsification.energy import LEAST_FOR_ENERGY, energy_test
 from ifm_learn.falsification.pairs import energy_pair, score_pair
 from ifm_learn.falsification.question import Evidence, Question, baseline_unit, question
@@ -64,7 +63,7 @@ class Falsification(Tabular):
     """The findings, in the order of the claims, and what to bear in mind with them.
 
     targets: the regimes that were asked about and are identified without having been run; untested: those of them
-    that no claim that could be tested bears on (`ifm_learn.falsification.bearing`). None where none were asked
+    that no claim that could be tested bears on (`ifm_ident.implications.untested`). None where none were asked
     about.
     """
 

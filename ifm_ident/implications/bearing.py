@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ifm_ident import Design, Identification, Regimes, Status
+from ifm_ident.answer.identification import Identification, Status
 from ifm_ident.arrays import Ints
-from ifm_ident.implications import Implication
+from ifm_ident.design.design import Design
+from ifm_ident.design.regimes import Regimes
+from ifm_ident.implications.testable import Implication
 
 Mask = NDArray[np.bool_]
 
@@ -27,8 +29,8 @@ def untested(design: Design, claims: Iterable[Implication], identification: Iden
     variables are independent within a regime, or that one intervention leaves a variable alone, bear on none.
 
     >>> from ifm_ident import Study
-    >>> from ifm_ident.solve.identifier import Identifier
     >>> from ifm_ident.implications import implications
+    >>> from ifm_ident.solve.identifier import Identifier
     >>> study = Study.from_dict({
     ...     "interventions": {"A": [0, 1], "B": [0, 1], "C": [0, 1]},
     ...     "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}, {"sigma": ["C"]}],

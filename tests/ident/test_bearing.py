@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ifm_ident import Status, Study
+from ifm_ident.implications import untested
 from ifm_ident.implications.testable import Implication, implications, variable_sets
 from ifm_ident.solve.identifier import Identifier
 from ifm_learn.data.samples import Samples
-from ifm_learn.falsification.bearing import untested
 from ifm_learn.falsification.testing import falsify
 from ifm_learn.falsification.write import untested_words
 
