@@ -73,9 +73,9 @@ def main() -> None:
     lines = [
         "# Intervals at doses",
         "",
-        f"`python benchmarks/dose_coverage.py --studies {given.studies}`: the shares of true means that nominal 90%",
-        "intervals hold, at doses that were run (0, 1, 2, 3), in between and beyond (4). A share's standard error is",
-        f"about {np.sqrt(0.09 / given.studies / 3):.1%} in between, where three doses are asked a study, and more",
+        f"`python benchmarks/dose_coverage.py --studies {given.studies}`: the shares of true means that nominal",
+        "90% intervals hold, at doses that were run (0, 1, 2, 3), in between and beyond (4). A share's standard error",
+        f"is about {np.sqrt(0.09 / given.studies / 3):.1%} in between, where three doses are asked a study, and more",
         "beyond. An interval that is not printed counts for nothing.",
         "",
         "| truth | rows a regime | run | in between | RMSE | beyond | flagged beyond | CPU s a study |",
