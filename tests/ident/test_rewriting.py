@@ -124,3 +124,11 @@ def test_candidates_are_listed_as_factors_are(tmp_path: Path) -> None:
     path.write_text("candidates: A\n")
     with pytest.raises(InputError, match="no list `candidates`"):
         listed_factors(path)
+
+
+def test_a_file_that_only_a_lenient_reader_takes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(BLOCK.replace("two drugs   # kept too", "two\tdrugs"))
+    study = load(path)
+    with pytest.raises(InputError, match="write that in plain YAML"):
+        written_with_factors(study, study.model.factors, tmp_path / "o.yaml")

@@ -282,12 +282,19 @@ def list_under(text: str, key: str, file: str) -> tuple[int, int, int, bool, lis
     """Where the list under a key of the top level stands in a YAML or JSON text that is a study.
 
     Its begin, end and column, whether it is in brackets, and the begin and end of each item: places in the text.
-    Raises InputError where the list is an alias, or there is none.
+    Raises InputError where the list is an alias, or there is none, and for a text that only a lenient reader takes
+    (a tab where YAML has blanks).
 
     >>> list_under("a: 1\\nb:\\n  - x  # one\\n  - {y: 2}\\n", "b", "s.yaml")
     (10, 32, 2, False, [(12, 13), (25, 31)])
     """
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{file}: the file cannot be changed in place ({reason}); write that in plain YAML"
+        ) from None
     for name, value in root.value if isinstance(root, yaml.MappingNode) else ():
         own = isinstance(value, yaml.SequenceNode) and value.start_mark.index > name.end_mark.index
         if name.value == key and own:
