@@ -391,13 +391,22 @@ def as_cells(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "results": [cell(entry) for entry in found] if isinstance(found, list) else found}
 
 
-def with_baselines(data: dict[str, Any]) -> dict[str, Any]:
-    """A result as Parquet tells it: what a training regime does not name is at its baseline."""
+def as_columns(data: dict[str, Any]) -> dict[str, Any]:
+    """A result as Parquet tells it: a level that is not named is the baseline, a formula of nothing is none."""
     levels, train = data.get("interventions"), data.get("train")
-    if not isinstance(levels, dict) or not isinstance(train, list):
-        return data
-    first = {name: own[0] for name, own in levels.items() if isinstance(own, list) and own}
-    return {**data, "train": [{**first, **one} if isinstance(one, dict) else one for one in train]}
+    if isinstance(levels, dict) and isinstance(train, list):
+        first = {name: own[0] for name, own in levels.items() if isinstance(own, list) and own}
+        data = {**data, "train": [{**first, **one} if isinstance(one, dict) else one for one in train]}
+
+    def entry(one: Any) -> Any:
+        partial = one.get("partial") if isinstance(one, dict) else None
+        formulas = partial.get("conditionals") if isinstance(partial, dict) else None
+        if not isinstance(formulas, dict) or all(formulas.values()):
+            return one
+        return {key: value for key, value in one.items() if key != "partial"}
+
+    found = data["results"]
+    return {**data, "results": [entry(one) for one in found] if isinstance(found, list) else found}
 
 
 @harness
@@ -415,7 +424,7 @@ def claims(choices: Choices, folder: Path) -> str:
     if kind == "csv":
         told = {**as_cells(changed), "targets": None}
     else:
-        told = with_baselines(changed) if kind == "parquet" else changed
+        told = as_columns(changed) if kind == "parquet" else changed
     right = true(told)
     if holds and not right:
         raise AssertionError("what is false was said to hold")
