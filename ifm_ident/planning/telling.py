@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
-from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.model import Factor, Model
 from ifm_ident.design.regimes import Regimes
@@ -91,26 +90,20 @@ def mixed_with(
     """
     if dimensions_told(model, [*present, *rivals], [term], train):
         return None
-    held = [*without(present, term)]
-    rows = _columns(model, held, train)
-    owner = [-1] * rows.shape[0]
-    parts = [rows]
+    parts = [_columns(model, without(present, term), train)]
+    owner = [-1] * parts[0].shape[0]
     others = [scope for scope in rivals if not set(term) <= set(scope)]
     for k, rival in enumerate(others):
-        more = _columns(model, without([rival], term) or [rival], train)
-        parts.append(more)
-        owner += [k] * more.shape[0]
-    stacked = csr_array(np.concatenate(parts))
-    wanted = csr_array(_columns(model, [term], train))
-    solved = RowSpace(stacked).solve(wanted)
+        parts.append(_columns(model, [rival], train))
+        owner += [k] * parts[-1].shape[0]
+    solved = RowSpace(csr_array(vstack(parts))).solve(_columns(model, [term], train))
     used = sorted({owner[int(row)] for row in solved.row if owner[int(row)] >= 0})
     return tuple(others[k] for k in used)
 
 
-def _columns(model: Model, scopes: Sequence[Scope], train: Regimes) -> Ints:
+def _columns(model: Model, scopes: Sequence[Scope], train: Regimes) -> csr_array:
     """The incidence columns as rows, shape (columns, m)."""
-    found: Ints = incidence_rows(model, scopes, train).toarray().T.astype(np.int64)
-    return found
+    return csr_array(incidence_rows(model, scopes, train).T)
 
 
 @dataclass(frozen=True, eq=False)
