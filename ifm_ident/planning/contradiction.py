@@ -100,9 +100,8 @@ def _offered(design: Design, candidates: Candidates, criterion: PlanCriterion) -
     """The candidates that are identified and not run."""
     identifier, found, count = Identifier(design), [Regimes.from_active([], len(design.model))], 0
     for chunk in candidates.every():
-        allowed = chunk.take(np.flatnonzero(candidates.cost(chunk) >= 0))
-        status = identifier.identify(allowed, criterion).status
-        found.append(allowed.take(np.flatnonzero(status == Status.IDENTIFIED)))
+        status = identifier.identify(chunk, criterion).status
+        found.append(chunk.take(np.flatnonzero(status == Status.IDENTIFIED)))
         count += len(found[-1])
         if count > MOST_CANDIDATES:
             raise InputError(

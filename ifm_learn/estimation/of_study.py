@@ -325,8 +325,7 @@ def _by_ladder(
         )
     if chosen is not None:
         shrink_columns(chosen, columns, found, held.fitted, level)
-    does = "weights of rows, shared by all outcomes" if samples.outcomes else method_of(method).words
-    words = f"{does}, modelled by {work.words()}"
+    words = f"{_does(samples, method)}, modelled by {work.words()}"
     made = () if reference is None else tuple(map(tuple, work.effects(found, reference)))
     return _Answered(
         found,
@@ -338,6 +337,15 @@ def _by_ladder(
         effects=made,
         shrunk=chosen,
         halves=halves,
+    )
+
+
+def _does(samples: Samples, method: str) -> str:
+    """What a method does with these rows, in words."""
+    if samples.outcomes:
+        return "weights of rows, shared by all outcomes"
+    return (
+        "the fitted density of each regime" if samples.y is None and method == "ifm1" else method_of(method).words
     )
 
 
@@ -368,7 +376,7 @@ def _by_estimator(
     name = "" if density is None else energy_of(density)
     about: dict[str, object] = {"asked": name, "chosen": [name]} if name else {}
     additive = estimator if isinstance(estimator, Additive) else None
-    return _Answered(found, held, columns, notes, chosen.words, about, moved, additive=additive)
+    return _Answered(found, held, columns, notes, _does(held.fitted, method), about, moved, additive=additive)
 
 
 def _remainder(found: Identification) -> tuple[str, ...]:

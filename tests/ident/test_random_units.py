@@ -51,6 +51,14 @@ def test_means_over_draws_are_those_of_all_outcomes() -> None:
     assert abs(found.complete[1] - wanted) < 4 * np.sqrt(wanted * (1 - wanted) / 200) + 1e-12
 
 
+def test_levels_off_baseline_are_drawn_alike() -> None:
+    study = Study.from_dict({**MAPPING, "interventions": {"A": [0, 1], "B": [0, 1, 2, 3]}})
+    found = random_units(study.design, study.targets, 3, {"B": 1.0}, draws=300, seed=1)
+    different = (1 * 3 + 2 * 18 + 3 * 6) / 27  # levels that three units show of three, over all 27 outcomes
+    assert found.units == (1, 3)
+    assert abs(found.regimes[1] - different) < 4 * np.sqrt((129 / 27 - different**2) / 300)
+
+
 def test_certain_dosage_is_one_regime_and_the_conditional_criterion_asks_less() -> None:
     mapping = {
         "interventions": {"A": [0, 1], "B": [0, 1]},
