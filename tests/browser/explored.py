@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ifm_ident.study.study import Study, load
+from tests.browser.watching import watched
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "ifm_ident" / "examples"
@@ -18,18 +19,8 @@ def opened(browser: Any, text: str, folder: Path, width: int = 1280, **context: 
     """The page, with no request but its own; fails where the console says anything or a dialog opens."""
     path = folder / "page.html"
     path.write_text(text, encoding="utf-8")
-    told: list[str] = []
-    asked: list[str] = []
-    with browser.new_context(viewport={"width": width, "height": 900}, **context) as session:
-        page = session.new_page()
-        page.on("console", lambda message: told.append(message.text))
-        page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("dialog", lambda dialog: told.append(f"dialog {dialog.message}"))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(path.as_uri())
+    with watched(browser, path, width, 900, **context) as page:
         yield page
-    assert told == []
-    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
 
 
 def loaded(text: str, folder: Path) -> Study:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from ifm_ident.report.page import Asked, write_report
 from ifm_ident.solve.identifier import Identifier
 from ifm_ident.study.study import Study, load
 from ifm_learn.estimation.on_page import part
+from tests.browser.watching import watched
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -34,23 +33,6 @@ def page_of(study: Study, path: Path, **asked: Any) -> Path:
     with path.open("wb") as stream:
         write_report(stream, study, Asked(**asked), (identifier.identify(part) for part in study.targets()))
     return path
-
-
-@contextmanager
-def opened(browser: Any, path: Path, width: int = 1280, **context: Any) -> Iterator[Any]:
-    """The page, with no request but its own; fails where the console says anything or a dialog opens."""
-    told: list[str] = []
-    asked: list[str] = []
-    with browser.new_context(viewport={"width": width, "height": 800}, **context) as session:
-        page = session.new_page()
-        page.on("console", lambda message: told.append(message.text))
-        page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("dialog", lambda dialog: told.append(f"dialog {dialog.message}"))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(path.as_uri())
-        yield page
-    assert told == []
-    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +73,7 @@ def shown(page: Any, text: str) -> None:
 
 
 def test_search_and_filter(browser: Any, doses: Path) -> None:
-    with opened(browser, doses) as page:
+    with watched(browser, doses) as page:
         assert len(rows(page)) == 27
         page.get_by_label("Search regimes and formulas").fill("C=HIGH never")
         shown(page, "3 of 27 regimes match")
@@ -106,7 +88,7 @@ def test_search_and_filter(browser: Any, doses: Path) -> None:
 
 
 def test_sorting_says_its_direction(browser: Any, doses: Path) -> None:
-    with opened(browser, doses) as page:
+    with watched(browser, doses) as page:
         header = page.locator("th[data-key=active]")
         assert header.get_attribute("aria-sort") == "none"
         header.get_by_role("button").click()
@@ -121,7 +103,7 @@ def test_sorting_says_its_direction(browser: Any, doses: Path) -> None:
 
 
 def test_the_keyboard_reaches_everything(browser: Any, doses: Path) -> None:
-    with opened(browser, doses) as page:
+    with watched(browser, doses) as page:
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
         page.keyboard.press("Enter")
@@ -140,7 +122,7 @@ def test_the_keyboard_reaches_everything(browser: Any, doses: Path) -> None:
 
 def test_formulas_are_mathml_that_the_browser_lays_out(browser: Any, tmp_path: Path) -> None:
     path = page_of(load(STUDIES / "poster.yaml"), tmp_path / "poster.html")
-    with opened(browser, path) as page:
+    with watched(browser, path) as page:
         fraction = page.locator("#regime-table math mfrac").first
         above, below = (fraction.locator(f"> :nth-child({i})").bounding_box() for i in (1, 2))
         assert above["y"] + above["height"] <= below["y"] + 2  # a rule between, less than a pixel of it shared
@@ -149,7 +131,7 @@ def test_formulas_are_mathml_that_the_browser_lays_out(browser: Any, tmp_path: P
 
 
 def test_a_link_to_a_proof_opens_it(browser: Any, doses: Path) -> None:
-    with opened(browser, doses) as page:
+    with watched(browser, doses) as page:
         second = page.locator("#refusal-2")
         assert not second.evaluate("e => e.open")
         page.locator("a[href='#refusal-2']").first.click()
@@ -160,7 +142,7 @@ def test_a_link_to_a_proof_opens_it(browser: Any, doses: Path) -> None:
 @pytest.mark.parametrize("name", ["conditional", "fractional-factorial"])
 def test_nothing_is_cut_off_on_a_phone(browser: Any, tmp_path: Path, name: str) -> None:
     path = page_of(load(STUDIES / f"{name}.yaml"), tmp_path / "page.html")
-    with opened(browser, path, width=400) as page:
+    with watched(browser, path, width=400) as page:
         for summary in page.locator("summary").all()[:10]:
             summary.evaluate("e => { e.parentElement.open = true; }")
         assert page.evaluate("document.documentElement.scrollWidth") == 400
@@ -168,7 +150,7 @@ def test_nothing_is_cut_off_on_a_phone(browser: Any, tmp_path: Path, name: str) 
 
 
 def test_estimates_fit_a_phone(browser: Any, doses: Path) -> None:
-    with opened(browser, doses, width=400) as page:
+    with watched(browser, doses, width=400) as page:
         assert page.evaluate(CUT_OFF) == []
         card = page.locator("table", has_text="Estimates by regime").get_by_role("row").nth(1)
         assert "(−∞,\N{NO-BREAK SPACE}1.5]" in card.inner_text()
@@ -206,7 +188,7 @@ COLOURS = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_in_light_and_dark(browser: Any, doses: Path, scheme: str) -> None:
-    with opened(browser, doses, color_scheme=scheme) as page:
+    with watched(browser, doses, color_scheme=scheme) as page:
         found = page.evaluate(COLOURS)
         assert len(found) > 100
         for tag, ink, ground in found:  # WCAG AA asks for 4.5
@@ -216,7 +198,7 @@ def test_text_stands_out_in_light_and_dark(browser: Any, doses: Path, scheme: st
 
 
 def test_print_shows_every_proof_and_no_tools(browser: Any, doses: Path) -> None:
-    with opened(browser, doses) as page:
+    with watched(browser, doses) as page:
         assert page.pdf(format="A4").startswith(b"%PDF")
         page.emulate_media(media="print")
         assert not page.locator(".tools").is_visible()
@@ -227,13 +209,13 @@ def test_print_shows_every_proof_and_no_tools(browser: Any, doses: Path) -> None
 
 
 def test_without_script_everything_is_there_but_the_tools(browser: Any, doses: Path) -> None:
-    with opened(browser, doses, java_script_enabled=False) as page:
+    with watched(browser, doses, java_script_enabled=False) as page:
         assert page.locator("#regime-table tbody tr").count() == 27
         assert not page.locator("#search").is_visible()
 
 
 def test_a_screen_reader_finds_names_and_roles(browser: Any, doses: Path) -> None:
-    with opened(browser, doses) as page:
+    with watched(browser, doses) as page:
         assert page.locator("html").get_attribute("lang") == "en"
         assert page.get_by_role("main").count() == page.get_by_role("navigation", name="Sections").count() == 1
         assert page.get_by_role("table", name="Regimes", exact=True).get_by_role("columnheader").count() == 4
@@ -258,7 +240,7 @@ def test_ten_thousand_regimes_scroll_search_and_sort(browser: Any, tmp_path: Pat
             "test": {"order": 2},
         }
     )
-    with opened(browser, page_of(study, tmp_path / "many.html")) as page:
+    with watched(browser, page_of(study, tmp_path / "many.html")) as page:
         assert page.locator("#regime-table tbody tr").count() == 10_000
         assert "the first 10,000 of 10,154" in page.locator("#regimes").inner_text()[:200]
         drawn = page.evaluate("document.querySelectorAll('#regime-table tbody').length")
@@ -293,7 +275,7 @@ def test_users_texts_are_harmless(browser: Any, tmp_path: Path) -> None:
             "train": [{}, {"$x$": 1}],
         }
     )
-    with opened(browser, page_of(study, tmp_path / "evil.html", command=HOSTILE, study_path=HOSTILE)) as page:
+    with watched(browser, page_of(study, tmp_path / "evil.html", command=HOSTILE, study_path=HOSTILE)) as page:
         assert page.title() == f"{HOSTILE}: which regimes are identified"
         assert page.locator("h1").inner_text() == HOSTILE
         assert page.locator("script").count() == 1
