@@ -49,18 +49,21 @@ def table(plain: PlainDesign, order: int = 2) -> str:
     return "\n".join(alias_lines("table", aliases(plain.build(), order)))
 
 
-def test_the_matrix_is_that_of_least_squares() -> None:
-    """(X'X)^-1 X'Z for effects X of the model and all Z, on an irregular fraction, by numpy."""
-    rng = np.random.default_rng(3)
-    rows = np.unique(rng.choice([-1, 1], size=(14, 4)), axis=0)
-    found = aliases(design(rows).build())
+IRREGULAR = np.unique(np.random.default_rng(3).choice([-1, 1], size=(14, 4)), axis=0)
+NEGATIVE = fraction(3, "ABC") * [1, 1, 1, -1]  # D = -ABC, so that AB = -CD
+
+
+@pytest.mark.parametrize("rows", [IRREGULAR, NEGATIVE], ids=["irregular", "negative"])
+def test_the_matrix_is_that_of_least_squares(rows: np.ndarray) -> None:
+    """(X'X)^-1 X'Z for effects X of the model and all Z, by numpy."""
+    found = aliases(design(rows).build(), order=3)
     matrix = found.matrix()
     assert list(matrix) == list(found.model)
 
     def contrasts(effects: list[tuple[int, ...]]) -> np.ndarray:
         return np.column_stack([rows[:, list(effect)].prod(axis=1) for effect in effects])
 
-    others = [*found.model, *itertools.combinations(range(4), 2)]
+    others = [*found.model, *itertools.combinations(range(4), 2), *itertools.combinations(range(4), 3)]
     wanted = np.linalg.lstsq(contrasts(list(matrix)), contrasts(others), rcond=None)[0]
     got = [[float(row.get(effect, 0)) for effect in others] for row in matrix.values()]
     assert np.array(got) == pytest.approx(wanted, abs=1e-12)
