@@ -1,4 +1,4 @@
-"""What a fit will take, by operations counted and this machine's speed, and which rungs fit in."""
+"""What a fit will take, by operations counted and a machine's speed, and which rungs fit in."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ class Speed:
 
     product: float
     entry: float
+
+
+USUAL = Speed(product=1.5e-11, entry=3e-9)
+"""What forecasts count with, so that one seed means one choice of rungs on every machine."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,16 @@ def speed() -> Speed:
     return Speed(float(np.median(product)), float(np.median(entry)))
 
 
+def slowness() -> float:
+    """How many times longer this machine takes than a `USUAL` one; of products and entries the geometric mean.
+
+    >>> 1e-3 < slowness() < 1e3
+    True
+    """
+    own = speed()
+    return float(np.sqrt(max(own.product, 1e-13) / USUAL.product * max(own.entry, 1e-11) / USUAL.entry))
+
+
 def free_memory() -> int:
     """Bytes that are free by the operating system's account; 2 GB where it gives none.
 
@@ -92,10 +106,10 @@ def free_memory() -> int:
     return 2 * 2**30
 
 
-def forecast(kind: Kind, size: Size, pace: Speed | None = None, tables: int = 1) -> Cost:
+def forecast(kind: Kind, size: Size, pace: Speed = USUAL, tables: int = 1) -> Cost:
     """What one fit of a kind takes: least squares of means, newton of families, regime contrast, tables on a grid.
 
-    tables: of cliques, each worked on in every regime.
+    pace: of the machine; tables: of cliques, each worked on in every regime.
 
     Within a factor of three or so of what is measured; counts of operations stand in the code.
 
@@ -103,7 +117,6 @@ def forecast(kind: Kind, size: Size, pace: Speed | None = None, tables: int = 1)
     >>> small.seconds < large.seconds, small.bytes < large.bytes
     (True, True)
     """
-    pace = speed() if pace is None else pace
     n, p, d, m, c = size.rows, size.columns, size.features, size.regimes, size.coordinates
     if kind == "least squares":  # one pass by regime, one factorisation
         once = 30 * n * p * pace.entry + (c**3 / 3 + 2 * c * c * (m + p)) * pace.product
@@ -120,12 +133,18 @@ def forecast(kind: Kind, size: Size, pace: Speed | None = None, tables: int = 1)
 
 
 def within_limits(
-    costs: Mapping[str, Cost], *, seconds: float | None = None, memory: int | None = None, refits: int = REFITS
+    costs: Mapping[str, Cost],
+    *,
+    seconds: float | None = None,
+    memory: int | None = None,
+    refits: int = REFITS,
+    slower: float = 1.0,
 ) -> Choice:
     """Rungs, by name, that can be fitted and refitted in time and memory together; simplest first.
 
     Time is shared: a rung is kept while what is kept already leaves it room, so cheap ones go first. memory: bytes
-    that are free (`free_memory()` by default), of which `SHARE` may be used. InputError where nothing fits.
+    that are free (`free_memory()` by default), of which `SHARE` may be used; slower: than the costs tell.
+    InputError where nothing fits.
 
     >>> costs = {"normal": Cost(0.1, 10**7, 0.0), "mlp": Cost(300.0, 10**8, 200.0), "grid": Cost(1.0, 10**12, 1.0)}
     >>> chosen = within_limits(costs, seconds=60, memory=4 * 10**9)
@@ -139,7 +158,7 @@ def within_limits(
     if seconds is not None and not seconds > 0:
         raise InputError(f"a time limit is a number of seconds above 0, got {seconds}")
     room = int(SHARE * (free_memory() if memory is None else memory))
-    whole = {name: cost.seconds + refits * cost.refit for name, cost in costs.items()}
+    whole = {name: slower * (cost.seconds + refits * cost.refit) for name, cost in costs.items()}
     dropped: dict[str, str] = {}
     kept: set[str] = set()
     left = np.inf if seconds is None else float(seconds)

@@ -12,7 +12,7 @@ from ifm_ident.errors import nearest
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import SMOOTH
 from ifm_learn.density.model import DensityModel
-from ifm_learn.ladder._forecast import REFITS, duration, within_limits
+from ifm_learn.ladder._forecast import REFITS, duration, slowness, within_limits
 from ifm_learn.ladder._law import Rung
 from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.families import FamilyRung
@@ -127,8 +127,10 @@ def affordable(
     """The rungs that fit the memory that is free, and the time allowed; why others do not.
 
     Without a limit given there is one for more than `MANY` rows, where an average over several rungs waits for the
-    slowest: `PATIENCE`. One rung alone has none.
+    slowest: `PATIENCE`. One rung alone has none. A limit given is held to this machine's speed, the others to a
+    usual one's, so that the same rows and seed choose the same rungs everywhere.
     """
+    slower = 1.0 if seconds is None else slowness()
     if seconds is None and len(samples) > MANY and len(rungs) > 1:
         seconds = PATIENCE
     possible = [rung for rung in rungs if rung.unfit(samples) is None]
@@ -144,5 +146,5 @@ def affordable(
                 f"{GRID} would take about {duration(whole)} with {REFITS} refits, more than the "
                 f"{PATIENCE_WITH_GRIDS:g} s that it may take in an average without a time limit"
             )
-    dropped |= within_limits(costs, seconds=seconds, refits=REFITS).dropped
+    dropped |= within_limits(costs, seconds=seconds, refits=REFITS, slower=slower).dropped
     return [rung for rung in rungs if rung.name not in dropped], dropped

@@ -9,11 +9,13 @@ import pytest
 
 from ifm_ident import Design, Factor, InputError, Intervention, Model, Regimes
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder._forecast import Size, forecast, free_memory, within_limits
+from ifm_learn.ladder import _forecast
+from ifm_learn.ladder._forecast import Size, Speed, forecast, free_memory, within_limits
 from ifm_learn.ladder._law import Cost
 from ifm_learn.ladder.families import FamilyRung, Name
 from ifm_learn.ladder.linear_means import LinearMeans
 from ifm_learn.ladder.regime_statistics import RegimeStatistics
+from ifm_learn.ladder.rungs import affordable, rungs_for
 
 
 def ladder_of(interventions: int) -> tuple[Model, Regimes]:
@@ -66,6 +68,26 @@ def test_where_nothing_fits_it_is_refused() -> None:
         within_limits({"a": Cost(1, 1, 0)}, seconds=0)
 
 
+def test_a_machine_that_is_slower_keeps_fewer() -> None:
+    costs = {"a": Cost(10, 10, 1), "b": Cost(1, 10, 0)}
+    assert within_limits(costs, seconds=60, memory=10**9, refits=40).kept == ("a", "b")
+    assert within_limits(costs, seconds=60, memory=10**9, refits=40, slower=2.0).kept == ("b",)
+
+
+def test_rungs_are_chosen_alike_on_machines_of_any_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, train = ladder_of(3)
+    g = np.random.default_rng(0)
+    samples = Samples(Design(model, train), np.repeat(np.arange(4), 30), g.normal(size=(120, 1)))
+    chosen = []
+    for product, entry in [(1e-12, 1e-10), (1e-9, 1e-7)]:
+        monkeypatch.setattr(_forecast, "speed", lambda p=product, e=entry: Speed(p, e))
+        chosen.append(
+            [[r.name for r in affordable(rungs_for("auto", samples), samples, s)[0]] for s in (None, 5.0)]
+        )
+    assert chosen[0][0] == chosen[1][0]
+    assert len(chosen[0][1]) > len(chosen[1][1])
+
+
 def test_memory_is_that_of_the_machine() -> None:
     assert 2**26 < free_memory() < 2**50
 
@@ -74,4 +96,5 @@ def test_a_clique_of_five_variables_on_a_grid_is_forecast_as_too_large() -> None
     grid = forecast("grid", Size(4_800, 5, regimes=5, cells=20**5))
     contrast = forecast("contrast", Size(4_800, 5, features=20, regimes=5))
     assert contrast.seconds < 5 < grid.seconds
-    assert within_limits({"contrast": contrast, "grid": grid}, seconds=60).kept == ("contrast",)
+    kept = within_limits({"contrast": contrast, "grid": grid}, seconds=60, memory=4 * 10**9, refits=40).kept
+    assert kept == ("contrast",)
