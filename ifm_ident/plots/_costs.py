@@ -121,5 +121,9 @@ def _costliest(found: Identification, rows: Ints, factors: Floats, times: bool) 
     alike = int(np.sum(np.isclose(factors, factors[worst]))) - 1
     name = format_regime(found.design.model, found.targets[int(rows[worst])], found.notation)
     more = f" and {alike:,} more" if alike else ""
-    price = f"{factors[worst]:,.4g} times the rows" if times else f"worth {1 / factors[worst]:,.0f} rows"
+    price = f"{factors[worst]:,.4g} times the rows" if times else f"worth {_rows(1 / factors[worst])} rows"
     return f"costliest: {canvas.plain(name, 30)}{more}, {price}"
+
+
+def _rows(count: float) -> str:
+    return f"{count:,.0f}" if count >= 10 else f"{count:.2g}"

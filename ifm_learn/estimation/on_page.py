@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -86,11 +87,25 @@ def part(study: StudyLike, result: Mapping[str, Any], place: str) -> Part:
         warnings=tuple(map(str, warnings)) if isinstance(warnings, (list, tuple)) else (str(warnings),),
         intervals=intervals,
         words=words,
-        below="Blue circles are regimes that were run, orange diamonds were never run and are predicted. A hollow "
-        "mark has flags in the table, an upright stroke is what the single interventions add up to, an arrow at "
-        "the edge an interval without an end.",
+        below=_below(intervals),
         more=_details(entries),
     )
+
+
+def _below(drawn: Sequence[Interval]) -> str:
+    """What the marks of the picture say, as far as they occur."""
+    ends = [end for one in drawn for pair in (one.confidence, one.prediction) if pair for end in pair]
+    said = {
+        "blue circles are regimes that were run": any(one.seen for one in drawn),
+        "orange diamonds were never run and are predicted": not all(one.seen for one in drawn),
+        "a hollow mark has flags in the table": any(one.flagged for one in drawn),
+        "an upright stroke is what the single interventions add up to": any(
+            one.expected is not None for one in drawn
+        ),
+        "an arrow at the edge is an interval without an end": any(map(math.isinf, ends)),
+    }
+    text = "; ".join(words for words, occurs in said.items() if occurs)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _details(entries: Sequence[_Entry]) -> Part:
