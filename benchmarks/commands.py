@@ -65,7 +65,7 @@ def main() -> None:
         "# How long commands take",
         "",
         "`python benchmarks/commands.py`: CPU seconds of each command, Python's start among them. `ten.yaml`: ten",
-        "interventions in a ring of pairs, 21 training regimes, all 1,024 regimes asked about. `cells.yaml`, of the",
+        "interventions in a ring of pairs, 21 training regimes, all 1,024 asked about. `cells.yaml`, of the",
         "package: 4 interventions, 3 variables, 1,200 rows.",
         "",
         "| command | CPU s |",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from itertools import chain
 from typing import cast, get_args
 
@@ -51,6 +53,7 @@ SPARSE_SECONDS = 60.0
 
 _WRITERS = {"latex": write_latex, **WRITERS}
 _UNPROVEN_SHOWN = 20
+_NARROWEST = 40
 _SILENT_FOR_ROUTE = ("criterion", "objective", "time_limit")
 _SILENT_FOR_SUMMARY = ("tests", "method", "objective", "time_limit", "require_all")
 _SILENT_FOR_LEVELS = ("tests", "method", "objective", "time_limit", "summary", "require_all")
@@ -299,7 +302,9 @@ def _answer(
     first = next(answers)  # what is wrong with the question shows here, before anything is written
     with open_sink(out.file, out.force, text=out.format != "parquet") as sink:
         if out.format == "table":
-            write_table(sink, study, chain([first], answers), notes)
+            read = out.file is None and sys.stdout.isatty()
+            width = max(shutil.get_terminal_size().columns, _NARROWEST) if read else None
+            write_table(sink, study, chain([first], answers), notes, width)
         else:
             found = (chosen.identification for chosen in chain([first], answers))
             _WRITERS[out.format](sink, study, found)

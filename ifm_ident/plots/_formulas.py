@@ -91,7 +91,7 @@ def variance_factors(found: Identification, samples: ArrayLike | None = None, ax
     """
     values = variance_values(found, samples)
     if not len(values):
-        raise InputError("no regime has a formula: there are no variance factors to draw")
+        raise InputError("no regime has a formula: there is nothing to draw")
     ax = canvas.axes(ax, 5.4, 3.2)
     ordered = np.sort(values)
     at = np.arange(1, len(ordered) + 1)

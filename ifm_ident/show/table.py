@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
@@ -38,16 +39,22 @@ _WIDEST_NAME = 40
 _MISSING_SHOWN = 6
 _OBSERVED_SHOWN = 60
 _TEXT = pa.large_string()
+_LAST_COLUMN = re.compile(r".*\S {2,}(?=\S)")
 _STATUS_TEXTS = ("", "identified", "not identified", "no joint formula", "undecided")
 
 
 def write_table(
-    stream: BinaryIO, study: StudyLike, chunks: Iterable[Identification | Chosen], notes: Sequence[str] = ()
+    stream: BinaryIO,
+    study: StudyLike,
+    chunks: Iterable[Identification | Chosen],
+    notes: Sequence[str] = (),
+    width: int | None = None,
 ) -> None:
     """Writes a heading, `notes`, one line a regime grouped by active interventions, and what the words mean.
 
     Regimes are grouped within a chunk (so that memory stays bounded), observed ones in one paragraph a group.
-    Formulas that an objective chose are followed by what they attain, and by a bound where not proven best.
+    Formulas that an objective chose are followed by what they attain, and by a bound where not proven best. Lines
+    wider than `width` go on under their last column; by default a regime's formula is one line, however long.
 
     >>> import io
     >>> import numpy as np
@@ -68,12 +75,41 @@ def write_table(
     table = _Table(study)
     for chunk in chunks:
         for lines in table.blocks(chunk):
-            stream.write(_text(lines))
+            stream.write(_text(lines if width is None else folded(lines, width)))
     stream.write(_text(table.closing()))
 
 
 def _text(lines: list[str]) -> bytes:
     return ("\n".join(lines) + "\n").encode() if lines else b""
+
+
+def folded(lines: Iterable[str], width: int) -> list[str]:
+    """Lines of a table, those wider than `width` going on under their last column where that leaves room.
+
+    >>> folded(["  A+B  identified  p(A) p(B) / p(ctrl)", "  A    observed"], 30)
+    ['  A+B  identified  p(A) p(B) /', '                   p(ctrl)', '  A    observed']
+    """
+    found: list[str] = []
+    for line in lines:
+        if len(line) <= width:
+            found.append(line)
+            continue
+        start = _LAST_COLUMN.match(line)
+        head = len(start[0]) if start else 0
+        text, under = line[head:], " " * (head if 3 * head < 2 * width else 6)
+        room = max(width - head, 1)
+        first = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)[:1]
+        rest = text[len(first[0]) :].strip() if first else ""
+        found.append(line[:head] + (first[0] if first else ""))
+        found += textwrap.wrap(
+            rest,
+            width,
+            initial_indent=under,
+            subsequent_indent=under,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return found
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:

@@ -40,7 +40,7 @@ GUARANTEES = {
     "asymptotic": (
         "for many rows",
         "too few rows were held out, or too few are like the regime, for a promise: the level holds as such rows "
-        "grow, if the fit is right; more rows or a larger calibration share may change that",
+        "grow, if the fit is right; more rows or a larger --calibration may change that",
     ),
 }
 """For every word of `guarantee` in a result: what people read in its place, and what that promises."""

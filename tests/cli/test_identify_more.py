@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,29 @@ def test_sparse_has_a_time_limit_by_default(ifm: Ifm, folder: Path, monkeypatch:
     longer = ("--objective", "sparse", "--time-limit", "30")
     assert "not proven best" not in ifm("identify", folder / "choice.json", *longer)[1]
     assert "Default: 60 for sparse" in " ".join(ifm("identify", "--help")[1].split())
+
+
+def test_a_terminal_gets_formulas_under_their_column(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    import os
+
+    names = [f"gene{i}" for i in range(6)]
+    study = tmp_path / "s.yaml"
+    study.write_text(
+        f"interventions: {{{', '.join(f'{name}: [0, 1]' for name in names)}}}\n"
+        f"factors: [{', '.join(f'{{sigma: [{name}]}}' for name in names)}]\n"
+        f"train: [ctrl, {', '.join(names)}]\ntest: [{'+'.join(names)}]\n"
+    )
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "ifm_ident.cli", "identify", str(study)]
+    env = {**os.environ, "COLUMNS": "70"}
+    subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, env=env, check=True)
+    os.close(theirs)
+    lines = os.read(ours, 1 << 16).decode().replace("\r", "").split("\n")
+    piped = subprocess.run(command, capture_output=True, text=True, env=env, check=True).stdout.split("\n")
+    (whole,) = [line for line in piped if "p(gene0)" in line]  # one regime, one line: for programs
+    assert len(whole) > 70
+    start = next(i for i, line in enumerate(lines) if "identified" in line and "gene0+" in line)
+    own = lines[start : start + 4]
+    assert max(map(len, own)) <= 70
+    assert " ".join(" ".join(own).split()).startswith(" ".join(whole.split()))
