@@ -23,7 +23,7 @@ from ifm_ident import Design, Factor, Identifier, Intervention, Model, Regimes, 
 from ifm_ident.explore.page import explore_page
 
 REPEATS = 21
-SIZES = ((6, 6, 16), (10, 15, 40), (14, 30, 80))
+SIZES = ((6, 6, 16), (10, 15, 40), (14, 30, 80), (18, 41, 110))
 
 MEASURE = """([design, repeats]) => {
   const times = [];
