@@ -350,7 +350,7 @@ def study_of(case: Case, rows: int, number: int) -> dict[str, object]:
         "seconds": seconds,
     }
     if case.tested:
-        tests = falsify(truth.samples, asked=truth.asked, seed=number)
+        tests = falsify(truth.samples, targets=truth.asked, seed=number)
         got["rejected"] = any(one.rejected for one in tests.findings)
     return got
 
