@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +12,6 @@ from ifm_ident.arrays import Floats, Ints
 from ifm_learn.conformal.ranks import fewest_scores
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity
 from ifm_learn.estimation.sensitivity import TargetValues, sensitivity_curve, tipping_point
-from ifm_learn.ladder._law import Function
 from ifm_learn.ladder.average import Ladder
 from ifm_learn.ladder.estimate import LadderEstimate
 
@@ -24,7 +23,7 @@ _TOGETHER = 32
 def ladder_sensitivities(
     ladder: Ladder,
     answer: LadderEstimate,
-    value: Function,
+    value: Callable[[Floats], Floats],
     regimes: Regimes,
     gamma: float,
     references: Floats,
@@ -64,7 +63,7 @@ def _knots(values: Floats) -> Floats:
 def _masses(
     ladder: Ladder,
     answer: LadderEstimate,
-    value: Function,
+    value: Callable[[Floats], Floats],
     knots: Floats,
     column: int,
     regimes: Regimes,
