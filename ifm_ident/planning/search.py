@@ -91,6 +91,9 @@ class Search:
         self._joint: Regimes | None = None
         self.free = Regimes.concatenate([design.train, booked])
         distinct = self.free.take(np.unique(self.free.first_equal(self.free)))
+        if design.model.has_bases:  # levels that targets name are known before rows are made
+            for _ in watch(targets(), "reading levels"):
+                pass
         self.reduction = Reduction(design.model, criterion, distinct, self._wide_cells(targets))
         systems, width = len(self.reduction.systems), len(design.model)
         classes, self._own = Classes(systems, width), Classes(systems, width)

@@ -119,7 +119,7 @@ _SILENT_FOR_COMPARE = (
     default=AUTO,
     show_default=True,
     help="How densities are modelled: auto averages the models that rows cannot tell apart, from a normal law to "
-    "splines; or one of them; or networks on a grid, mlp. --model, --sensitivity, ifm2 and ifm3 take grid or mlp.",
+    "splines; or one of them; or networks on a grid, mlp. --model, ifm2 and ifm3 take grid or mlp.",
 )
 @click.option(
     "--effects",
