@@ -206,19 +206,15 @@ def power_part() -> tuple[list[str], dict[str, dict[str, list[float]]]]:
         "| --- | --- | --- |" + " --- |" * len(SHIFTS),
     ]
     curves: dict[str, dict[str, list[float]]] = {}
-    for kind in ("near", "gamma"):
-        for rung in ("auto", "linear"):
-            for rows in (10, 50, 200):
-                shares = [
-                    cell(f"power {kind} {rung} {rows} {shift}", lambda a=(kind, rung, rows, shift): power_cell(*a))
-                    for shift in SHIFTS
-                ]
-                curves.setdefault(f"{KINDS[kind]}, {rung}", {})[str(rows)] = shares
-                lines.append(
-                    f"| {KINDS[kind]} | {rung} | {rows} | "
-                    + " | ".join(NOT_RUN if s is None else f"{s:.0%}" for s in shares)
-                    + " |"
-                )
+    for rung in ("auto", "linear"):
+        for rows in (10, 50, 200):
+            shares = [
+                cell(f"power near {rung} {rows} {shift}", lambda a=("near", rung, rows, shift): power_cell(*a))
+                for shift in SHIFTS
+            ]
+            curves.setdefault(rung, {})[str(rows)] = shares
+            told = " | ".join(NOT_RUN if s is None else f"{s:.0%}" for s in shares)
+            lines.append(f"| {KINDS['near']} | {rung} | {rows} | {told} |")
     return [*lines, ""], curves
 
 
@@ -483,21 +479,22 @@ def hcs(wells) -> str:
 def picture(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
     from ifm_ident.plots import canvas
 
-    sheet = canvas.figure(9.0, 3.6)
-    panels = sheet.subplots(1, 2, sharey=True)
-    for ax, kind in zip(panels, ("near", "gamma"), strict=True):
-        for k, rows in enumerate(("10", "50", "200")):
-            for rung, line in (("auto", "-"), ("linear", ":")):
-                if None in curves.get(f"{KINDS[kind]}, {rung}", {}).get(rows, [None]):
-                    continue
-                ax.plot(
-                    SHIFTS, curves[f"{KINDS[kind]}, {rung}"][rows], line, color=canvas.SERIES[k],
-                    marker=canvas.MARKERS[k], markersize=5, label=f"{rows} rows" if rung == "auto" else None,
-                )  # fmt: skip
-        ax.axhline(0.05, color=canvas.INK, linewidth=0.8, linestyle="--")
-        canvas.tidy(ax, KINDS[kind], "shift of A+B beyond the factors, sd")
-    panels[0].set_ylabel("share of studies that add it")
-    panels[0].legend(frameon=False, fontsize=8, title="solid: auto, dotted: linear", title_fontsize=8)
+    sheet = canvas.figure(5.4, 3.6)
+    ax = sheet.subplots()
+    for k, rows in enumerate(("10", "50", "200")):
+        for rung, line in (("auto", "-"), ("linear", ":")):
+            if None in curves[rung][rows]:
+                continue
+            ax.plot(
+                SHIFTS, curves[rung][rows], line, color=canvas.SERIES[k], marker=canvas.MARKERS[k], markersize=5,
+                label=f"{rows} rows" if rung == "auto" else None,
+            )  # fmt: skip
+    ax.axhline(0.05, color=canvas.INK, linewidth=0.8, linestyle="--")
+    canvas.tidy(ax, KINDS["near"], "shift of A+B beyond the factors, sd", "share of studies that add it")
+    ax.legend(
+        frameon=False, fontsize=8, title="solid: auto,\ndotted: linear", title_fontsize=8,
+        loc="center left", bbox_to_anchor=(1.01, 0.5),
+    )  # fmt: skip
     sheet.savefig(path, dpi=150, bbox_inches="tight")
 
 

@@ -154,7 +154,7 @@ def command(
     others it is said how many candidates a run of them would identify (`unlocks`). Rows of regimes that are not
     in `train` do not count: write `train: data` to take all.
 
-    Time: SUGGEST
+    Time: about 20 s for a thousand rows and 16 candidates; it grows with the refits and the candidates.
     """
     out = Output(output_format, output, force, quiet)
     asked = load_study(study, quiet)

@@ -20,7 +20,8 @@ GUARANTEES: dict[Guarantee, str] = {
         "of training regimes; with regime sizes fixed in advance it can fall short by O(1/n)"
     ),
     "estimated-ratio": (
-        "as with a known ratio, less at most half the mean absolute error of the normalised weights, which no data show"
+        "as with a known ratio, less at most half the mean absolute error of the normalised weights, which no "
+        "data show"
     ),
     "asymptotic": (
         "coverage 1 - alpha as the effective sample size grows; nothing is promised in finite samples, since the "
