@@ -195,7 +195,7 @@ def command(
     estimate stand the additive baseline and the effective sample size; warnings tell of little overlap and of a
     model that does not give back its own training regimes.
 
-    Time: 3 to 10 s for a thousand rows and a few variables. The fits of --energy normal take about 2 s for a
+    Time: 3 to 11 s for a thousand rows and a few variables. The fits of --energy normal take about 2 s for a
     screen of 200 perturbations and 2,000 outcomes, and 1 s for a million rows. --time-limit bounds it.
     """
     if output is not None and output.endswith(".h5ad"):

@@ -377,3 +377,32 @@ def test_an_anndata_by_the_names_of_scanpy_and_pertpy(tmp_path: Path) -> None:
     assert found.data.labels is not None
     assert found.data.label == "gene"
     assert found.data.labels.control == ("x0",)
+
+
+def test_a_strange_control_is_proposed_where_no_combination_holds_it(tmp_path: Path) -> None:
+    def table(control: str) -> Path:
+        labels = [control, "ketamine", "exercise", "ketamine + exercise"] * 6
+        lines = [f"{label},{i % 5 + 0.25 * i}" for i, label in enumerate(labels)]
+        path = tmp_path / "rats.csv"
+        path.write_text("\n".join(["Treatment,score", *lines]) + "\n")
+        return path
+
+    with pytest.raises(InputError, match=r"perhaps 'buffer7', the only one that no other label holds") as caught:
+        first_study(table("buffer7"))
+    assert caught.value.argument == "control"
+    assert list(first_study(table("buffer7"), control=("buffer7",)).study.model.position) == [
+        "exercise",
+        "ketamine",
+    ]
+    assert list(first_study(table("saline_sham")).study.model.position) == ["exercise", "ketamine"]
+
+
+def test_what_was_measured_of_users_is_no_intervention(tmp_path: Path) -> None:
+    path = tmp_path / "ab.csv"
+    rows = [f"{'AB'[i % 2]},{('DE', 'US')[i // 2 % 2]},{i // 4 % 2},{i * 0.5}" for i in range(80)]
+    path.write_text("\n".join(["variant,country,converted,revenue", *rows]) + "\n")
+    found = first_study(path).study
+    assert list(found.model.position) == ["variant"]
+    assert found.model.covariates == ("country",)
+    assert found.data is not None
+    assert found.data.outcome == "converted"
