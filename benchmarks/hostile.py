@@ -50,7 +50,7 @@ class Case:
 
 
 def design(levels: Sequence[int], p: int, scopes: Sequence[Sequence[int]] | None, base: bool = False) -> Study:
-    """A factor for each intervention, over its scope, and for `base` one of all variables; ctrl and singles run."""
+    """A factor for each intervention, over its scope, and for `base` one of all variables; singles are run."""
     names, variables = "ABCD"[: len(levels)], [f"x{v}" for v in range(p)]
     factors = []
     for k, name in enumerate(names):
@@ -302,7 +302,7 @@ CASES = (
     Case("curved outcome", "E[y | x] = exp(0.7 x)", tilted(
         _normal(1), _plain, outcome=lambda x: np.exp(0.7 * x[:, 0]))),
     Case("outcome shifts", "A moves the outcome by itself", shifted("outcome")),
-    Case("interaction, testable", "factors of pairs, a three-way interaction, A+B+C run", hidden(True), tested=True),
+    Case("interaction, testable", "factors of pairs, three interact, A+B+C run", hidden(True), tested=True),
     Case("interaction, untestable", "the same, A+B+C not run", hidden(False), tested=True),
 )  # fmt: skip
 
