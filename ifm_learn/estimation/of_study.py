@@ -144,7 +144,6 @@ def estimate_study(
             )
     targets = targets_of_study(study)
     if study.covariates:
-        require_names(study.model, "adjusting for covariates")
         samples, covariates = read_adjusted(study, data, outcomes)
     else:
         samples = read_samples(study, data, outcomes=outcomes)
