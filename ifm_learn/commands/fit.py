@@ -60,8 +60,8 @@ def command(
     """
     if energy not in TABLES:
         raise click.UsageError(
-            f"--energy {energy} has no file: `ifm estimate --energy {energy}` fits it anew, and from one seed finds "
-            f"the same numbers; a file keeps densities on a grid, --energy {NETWORKS} or {GRID}."
+            f"--energy {energy} has no file: `ifm estimate --energy {energy}` fits it anew, and from one seed "
+            f"finds the same numbers; a file keeps densities on a grid, --energy {NETWORKS} or {GRID}."
         )
     path = check_output(output, force)
     samples = read_samples(load_study(study, quiet), data)

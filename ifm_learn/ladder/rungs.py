@@ -80,8 +80,8 @@ def energy_in_tables(name: str, what: str, of_file: str | None = None) -> str:
     >>> energy_in_tables("linear", "method")
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.InputError: method takes a density on a grid, the energy 'grid' or 'mlp', not 'linear'; leave \
-out energy or method
+    ifm_ident.errors.InputError: method takes a density on a grid, the energy 'grid' or 'mlp', not 'linear'; \
+leave out energy or method
     """
     if name == AUTO:
         return of_file or NETWORKS
