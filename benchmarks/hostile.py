@@ -427,6 +427,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME;...", help="names of truths, separated by ;")
     parser.add_argument("--sizes", metavar="N,...", help="rows a regime")
     parser.add_argument("--keep", metavar="FILE", type=Path, help="what studies gave, which are not run again")
+    parser.add_argument("--table", action="store_true", help="run nothing: the table of what --keep FILE holds")
     parser.add_argument("-o", metavar="FOLDER", type=Path, help="also write hostile.md there")
     asked = parser.parse_args()
     sizes = tuple(map(int, asked.sizes.split(","))) if asked.sizes else SIZES
@@ -436,7 +437,7 @@ def main() -> None:
         for text in asked.keep.read_text(encoding="utf-8").splitlines():
             name, rows, number, got = json.loads(text)
             kept[name, rows, number] = got
-    for number, case, rows in itertools.product(range(asked.studies), cases, sizes):
+    for number, case, rows in itertools.product(range(0 if asked.table else asked.studies), cases, sizes):
         key = case.name, rows, number
         if key not in kept:
             kept[key] = study_of(case, rows, number)
@@ -445,7 +446,13 @@ def main() -> None:
                     file.write(json.dumps([*key, kept[key]]) + "\n")
     lines = [COLUMNS]
     for case, rows in itertools.product(cases, sizes):
-        lines.append(line(case, rows, [kept[case.name, rows, number] for number in range(asked.studies)]))
+        mine = [
+            got
+            for (name, n, _), got in sorted(kept.items(), key=lambda one: one[0])
+            if (name, n) == (case.name, rows)
+        ]
+        if mine:
+            lines.append(line(case, rows, mine))
     print("\n".join(lines))
     if asked.o is not None:
         why = "\n".join(f"- {case.name}: {case.why}." for case in cases)
