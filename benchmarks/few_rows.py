@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ifm_ident import Study
 from ifm_learn import estimate_study
 
-SIZES = (50, 100, 150, 200)
+SIZES = (50, 100, 200)
 MEANS = np.array([0.0, 1.0, -1.0, 0.0])
 
 

@@ -49,10 +49,8 @@ class Case:
     tested: bool = False
 
 
-def design(
-    levels: Sequence[int], p: int, scopes: Sequence[Sequence[int]] | None, train: Ints | None = None
-) -> Study:
-    """One factor an intervention, over the variables of its scope; ctrl and single levels run, or `train`."""
+def design(levels: Sequence[int], p: int, scopes: Sequence[Sequence[int]] | None, base: bool = False) -> Study:
+    """A factor for each intervention, over its scope, and for `base` one of all variables; singles are run."""
     names, variables = "ABCD"[: len(levels)], [f"x{v}" for v in range(p)]
     factors = []
     for k, name in enumerate(names):
@@ -60,10 +58,10 @@ def design(
         if scopes is not None:
             one["x"] = [variables[v] for v in scopes[k]]
         factors.append(one)
-    seen = {v for scope in scopes for v in scope} if scopes is not None else set(range(p))
-    factors += [{"x": [variables[v]], "sigma": []} for v in range(p) if v not in seen]
-    codes = regimes(levels) if train is None else train
-    run = codes[(codes > 0).sum(axis=1) <= 1] if train is None else codes
+    if base:
+        factors.append({"sigma": []})
+    codes = regimes(levels)
+    run = codes[(codes > 0).sum(axis=1) <= 1]
     return Study.from_dict(
         {
             "interventions": {name: list(range(n)) for name, n in zip(names, levels, strict=True)},
@@ -87,11 +85,12 @@ def tilted(
     sizes: Callable[[int], list[int]] | None = None,
     outcome: Callable[[Floats], Floats] | None = None,
     noise: float = 0.3,
+    joined: bool = False,
 ) -> Draw:
     """Rows of a base law, weighed by what interventions tilt it by: the pool's weighted means are the truth.
 
     tilts: from rows of the pool, for every intervention and level above 0, log-weights. sizes: rows of every
-    training regime. outcome: E[y | x], the same in all regimes.
+    training regime. outcome: E[y | x], the same in all regimes. joined: a factor holds all variables.
     """
 
     @functools.cache
@@ -109,7 +108,7 @@ def tilted(
             law[-1] = 1.0
             laws.append(law)
             means.append(weight @ y / weight.sum())
-        return design(levels, x.shape[1], scopes), codes, x, laws, np.array(means)
+        return design(levels, x.shape[1], scopes, joined), codes, x, laws, np.array(means)
 
     def draw(n: int, rng: np.random.Generator) -> Truth:
         study, codes, x, laws, means = pool()
@@ -161,14 +160,14 @@ def shifted(kind: str) -> Draw:
 
 
 def hidden(testable: bool) -> Draw:
-    """x ~ N(A + B - C + D + 1.5 A B C, 1) where the study has factors of pairs alone: A+B+C run, or not."""
+    """x ~ N((A + B - C + D) / 2 + A B C, 1) where the study has factors of pairs alone: A+B+C run, or not."""
 
     def draw(n: int, rng: np.random.Generator) -> Truth:
         codes = np.array([[*row, 0] for row in regimes([2, 2, 2])] + [[0, 0, 0, 1]])
         train = codes if testable else codes[codes[:, :3].sum(axis=1) < 3]
         target = np.array([[1, 1, 1, 1]])
         asked = np.concatenate([train, target])
-        means = asked @ np.array([1.0, 1.0, -1.0, 1.0]) + 1.5 * asked[:, :3].prod(axis=1)
+        means = asked @ np.array([0.5, 0.5, -0.5, 0.5]) + asked[:, :3].prod(axis=1)
         study = Study.from_dict(
             {
                 "interventions": {name: [0, 1] for name in "ABCD"},
@@ -196,6 +195,10 @@ def _shared(rng: np.random.Generator) -> Floats:
 
 def _strong(rng: np.random.Generator) -> Floats:
     return np.sqrt(0.95) * rng.normal(size=(POOL, 1)) + np.sqrt(0.05) * rng.normal(size=(POOL, 4))
+
+
+def _apart(x: Floats) -> list[list[Floats]]:
+    return [[0.8 * x[:, 0] - 0.3 * x[:, 1] ** 2], [-0.6 * x[:, 2] + 0.3 * x[:, 2] * x[:, 3]]]
 
 
 def _silent(rng: np.random.Generator) -> Floats:
@@ -275,11 +278,10 @@ CASES = (
     Case("three rows", "B has 3 rows", tilted(_normal(1), _plain, sizes=lambda n: [n, n, 3])),
     Case("1,000 to 10", "1,000 rows of ctrl and 10 of A", tilted(_kinds, _bent, sizes=lambda n: [1000, 10, n])),
     Case("animals of 1 to 13 rows", "units of unequal size, intra-class correlation 0.4", shifted("animals")),
-    Case("correlated", "four variables of correlation 0.95", tilted(
-        _strong,
-        lambda x: [[0.8 * x[:, 0] - 0.3 * x[:, 1] ** 2], [-0.6 * x[:, 2] + 0.3 * x[:, 2] * x[:, 3]]],
-        scopes=[[0, 1], [2, 3]],
-    )),
+    Case("strongly correlated", "four variables of correlation 0.95, joined by a base factor", tilted(
+        _strong, _apart, scopes=[[0, 1], [2, 3]], joined=True)),
+    Case("dependence left out", "the same without the factor that joins them", tilted(
+        _strong, _apart, scopes=[[0, 1], [2, 3]]), tested=True),
     Case("coupled", "A and B add up to a correlation of 0.8", tilted(
         _normal(2), lambda x: [[0.4 * x[:, 0] * x[:, 1] + 0.5 * x[:, 0]], [0.4 * x[:, 0] * x[:, 1]]])),
     Case("outliers", "1% of the rows 20 times as wide", tilted(
@@ -300,8 +302,8 @@ CASES = (
     Case("curved outcome", "E[y | x] = exp(0.7 x)", tilted(
         _normal(1), _plain, outcome=lambda x: np.exp(0.7 * x[:, 0]))),
     Case("outcome shifts", "A moves the outcome by itself", shifted("outcome")),
-    Case("hidden, testable", "factors of pairs, a three-way interaction, A+B+C run", hidden(True), tested=True),
-    Case("hidden, untestable", "the same, A+B+C not run", hidden(False), tested=True),
+    Case("interaction, testable", "factors of pairs, three interact, A+B+C run", hidden(True), tested=True),
+    Case("interaction, untestable", "the same, A+B+C not run", hidden(False), tested=True),
 )  # fmt: skip
 
 
@@ -425,6 +427,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME;...", help="names of truths, separated by ;")
     parser.add_argument("--sizes", metavar="N,...", help="rows a regime")
     parser.add_argument("--keep", metavar="FILE", type=Path, help="what studies gave, which are not run again")
+    parser.add_argument("--table", action="store_true", help="run nothing: the table of what --keep FILE holds")
     parser.add_argument("-o", metavar="FOLDER", type=Path, help="also write hostile.md there")
     asked = parser.parse_args()
     sizes = tuple(map(int, asked.sizes.split(","))) if asked.sizes else SIZES
@@ -434,7 +437,7 @@ def main() -> None:
         for text in asked.keep.read_text(encoding="utf-8").splitlines():
             name, rows, number, got = json.loads(text)
             kept[name, rows, number] = got
-    for number, case, rows in itertools.product(range(asked.studies), cases, sizes):
+    for number, case, rows in itertools.product(range(0 if asked.table else asked.studies), cases, sizes):
         key = case.name, rows, number
         if key not in kept:
             kept[key] = study_of(case, rows, number)
@@ -443,7 +446,13 @@ def main() -> None:
                     file.write(json.dumps([*key, kept[key]]) + "\n")
     lines = [COLUMNS]
     for case, rows in itertools.product(cases, sizes):
-        lines.append(line(case, rows, [kept[case.name, rows, number] for number in range(asked.studies)]))
+        mine = [
+            got
+            for (name, n, _), got in sorted(kept.items(), key=lambda one: one[0])
+            if (name, n) == (case.name, rows)
+        ]
+        if mine:
+            lines.append(line(case, rows, mine))
     print("\n".join(lines))
     if asked.o is not None:
         why = "\n".join(f"- {case.name}: {case.why}." for case in cases)

@@ -30,7 +30,7 @@ from ifm_learn.ladder.rungs import ENERGIES, GRID, NETWORKS, TABLES
     type=click.Choice(ENERGIES),
     default=NETWORKS,
     show_default=True,
-    help="mlp, networks on a grid, or grid, tied splines; the other models of `ifm estimate` need no file.",
+    help="mlp, networks on a grid, or grid, tied splines; `ifm estimate` fits other models anew each time.",
 )
 @data_option
 @seed_option
@@ -60,8 +60,8 @@ def command(
     """
     if energy not in TABLES:
         raise click.UsageError(
-            f"--energy {energy} needs no file: rungs of the ladder are fitted anew in seconds by `ifm estimate "
-            f"--energy {energy}`; a file keeps densities on a grid, --energy {NETWORKS} or {GRID}."
+            f"--energy {energy} has no file: `ifm estimate --energy {energy}` fits it anew, and from one seed "
+            f"finds the same numbers; a file keeps densities on a grid, --energy {NETWORKS} or {GRID}."
         )
     path = check_output(output, force)
     samples = read_samples(load_study(study, quiet), data)

@@ -78,7 +78,9 @@ def _mouse(table: pa.Table) -> dict[str, Sequence[object]]:
 
 def _mice(table: pa.Table) -> dict[str, Any]:
     """Proteins that were measured in every row are variables."""
-    whole = [name for name in table.column_names if name.endswith("_N") and not pa.types.is_string(table[name].type)]
+    whole = [
+        name for name in table.column_names if name.endswith("_N") and not pa.types.is_string(table[name].type)
+    ]
     return {
         "interventions": {
             "Genotype": ["Control", "Ts65Dn"],
@@ -357,7 +359,9 @@ def load_factorial(
     """  # noqa: E501
     require_known(name, FACTORIALS, "experiment")
     source = _SOURCES[name]
-    table = _rows(open_table(public_file(f"factorials/{name}.csv", data_home, download=download)).data, source.change)
+    table = _rows(
+        open_table(public_file(f"factorials/{name}.csv", data_home, download=download)).data, source.change
+    )
     mapping = {"name": name, **source.mapping, **(changes or {})}
     run = _run(table, list(mapping["interventions"]))
     return PublicStudy(Study.from_dict({"train": run, "test": run, **mapping}), table)

@@ -80,7 +80,9 @@ def _masses(
 
     def fresh(x: Floats) -> Floats:
         place = (value(x)[:, column] - at[0]) / (at[1] - at[0])
-        return np.maximum(1 - np.abs(np.clip(place, 0, _KNOTS - 1)[:, None] - np.arange(_KNOTS)), 0.0)
+        away = np.abs(np.clip(place, 0, _KNOTS - 1)[:, None] - np.arange(_KNOTS))
+        found: Floats = np.maximum(1 - away, 0.0)
+        return found
 
     def averaged(laws: Sequence[Floats]) -> Floats:
         total = np.zeros((len(rows), _KNOTS))

@@ -103,7 +103,7 @@ class Ranges:
     def size(self, values: Floats) -> Floats:
         """How far a row that is not at the lower end is from it, larger ones counting more, shape (k,)."""
         over = values - np.where(np.isfinite(self.low), self.low, 0.0)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):  # whole numbers add up to 0 exactly
             found: Floats = (over**2).sum(axis=0) / over.sum(axis=0)
         return np.where(np.isfinite(found), found, 1.0)
 

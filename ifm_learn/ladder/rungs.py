@@ -80,15 +80,15 @@ def energy_in_tables(name: str, what: str, of_file: str | None = None) -> str:
     >>> energy_in_tables("linear", "method")
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.InputError: method takes a density on a grid, the energy 'grid' or 'mlp', not 'linear', \
-whose models are fitted anew in seconds and need no file; leave out energy or method
+    ifm_ident.errors.InputError: method takes a density on a grid, the energy 'grid' or 'mlp', not 'linear'; \
+leave out energy or method
     """
     if name == AUTO:
         return of_file or NETWORKS
     if name not in TABLES:
         raise InputError(
-            f"{what} takes a density on a grid, the energy {GRID!r} or {NETWORKS!r}, not {name!r}, whose models "
-            f"are fitted anew in seconds and need no file; leave out energy or {what}",
+            f"{what} takes a density on a grid, the energy {GRID!r} or {NETWORKS!r}, not {name!r}; leave out "
+            f"energy or {what}",
             argument="energy",
         )
     if of_file not in (None, name):

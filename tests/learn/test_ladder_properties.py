@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ifm_ident import Regimes, Study
 from ifm_learn.data.samples import Samples
@@ -18,7 +20,7 @@ TRAIN = ("00", "10", "01")
 
 def drawn(name: str, n: int, seed: int = 0) -> Samples:
     """Rows that the rung may come from, in ctrl, A and B; by one seed fewer rows are the first of more."""
-    regime, columns = np.repeat([0, 1, 2], n), []
+    regime, columns = np.repeat([0, 1, 2], n), list[NDArray[Any]]()
     for i, (mean, rate) in enumerate(zip((0.0, 1.0, -1.0), (2.0, 3.0, 1.5), strict=True)):
         rng = np.random.default_rng([seed, i])
         if name == "bernoulli":

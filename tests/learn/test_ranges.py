@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, chi2, poisson
@@ -256,3 +258,10 @@ def test_an_outcome_with_unequal_noise_keeps_its_interval() -> None:
     y = x[:, 0] + np.array([0.2, 3.0, 0.2])[regime] * g.normal(size=120)
     samples = Samples(cross(), regime, x, y)
     assert not regressed(samples, 0).shifts
+
+
+def test_numbers_that_add_up_to_0_have_a_size_without_a_warning() -> None:
+    values = np.array([[-1.0, 2.0], [0.0, 1.0], [1.0, 3.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Ranges.of(values, np.zeros(3, dtype=np.int64)).size(values)[0] == 1.0
