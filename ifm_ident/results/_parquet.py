@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -77,14 +78,19 @@ def write_parquet(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identific
     The file has a `missing` column (the texts of missing regimes) only when the chunks, all or none, have one.
     """
     _metadata(study, 0)  # what no file can hold is refused before anything is written
-    writer, count = None, 0
+    writer, count, written = None, 0, None
     try:
-        for chunk in chunks:
-            for claims in Claims.blocks_of(chunk):
-                table = _table(claims, study.notation)
-                writer = writer or _writer(stream, table.schema)
-                writer.write_table(table)
-                count += len(claims)
+        with ThreadPoolExecutor(1) as thread:  # a block is compressed while the next one is answered
+            for chunk in chunks:
+                for claims in Claims.blocks_of(chunk):
+                    table = _table(claims, study.notation)
+                    writer = writer or _writer(stream, table.schema)
+                    if written is not None:
+                        written.result()
+                    written = thread.submit(writer.write_table, table)
+                    count += len(claims)
+            if written is not None:
+                written.result()
         writer = writer or _writer(stream, pa.schema(_COLUMNS))
         writer.add_key_value_metadata(_metadata(study, count))
     finally:

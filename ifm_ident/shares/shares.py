@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
-from scipy.special import betaincinv
 
 from ifm_ident.arrays import Ints
 from ifm_ident.design.regimes import Regimes
@@ -65,6 +64,8 @@ def binomial_interval(hits: int, size: int) -> tuple[float, float]:
     [0.0, 0.0362]
     """
     tail = (1 - float(CONFIDENCE)) / 2
+    from scipy.special import betaincinv  # slow to import, and no verdict needs it
+
     low = float(betaincinv(hits, size - hits + 1, tail)) if hits else 0.0
     high = float(betaincinv(hits + 1, size - hits, 1 - tail)) if hits < size else 1.0
     return low, high

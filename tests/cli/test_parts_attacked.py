@@ -155,6 +155,11 @@ SEEN: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "a list": (written("[1]"), 2, "manifest.json"),
     "key twice": (written('{"schema": "ifm-parts/1", "schema": "ifm-parts/1"}'), 2, "twice"),
     "truncated": (file_1(lambda path: path.write_bytes(path.read_bytes()[:-50])), 1, "part-000001.parquet: "),
+    "truncated, and told so": (
+        both(file_1(lambda path: path.write_bytes(path.read_bytes()[:-50])), manifest(lambda data: None, True)),
+        1,
+        "part-000001.parquet: ",
+    ),
     "emptied": (file_1(lambda path: path.write_bytes(b"")), 1, "part-000001.parquet: "),
     "removed": (file_1(lambda path: path.unlink()), 1, "part-000001.parquet: this part is not there"),
     "a folder": (instead(Path.mkdir), 1, "this part is not there"),
@@ -201,6 +206,7 @@ def test_tampering_is_seen_and_mended_or_refused(kind: str, ifm: Ifm, out: Path,
         mended = whole.items() <= contents(out).items()
         assert mended or kind in (
             "verdicts",
+            "truncated, and told so",
             "doubled, one lost",
             "exchanged",
         )  # such a manifest tells what is there
@@ -269,6 +275,38 @@ def test_another_design_or_option_does_not_go_on(
     assert (status, said) == (2, "")
     assert "manifest.json is about something else: `design` was" in err
     assert contents(out) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("version", "0.0.9"), ("study", "another"), ("targets", "order:3"), ("regimes", 78), ("part_rows", 21)],
+)
+def test_a_manifest_of_something_else_is_left_as_it_is(
+    key: str, value: object, ifm: Ifm, out: Path, study: Path
+) -> None:
+    """Its parts would be right by their SHA-256; a shard that goes on beside it is refused too."""
+    manifest(lambda data: data.update({key: value}))(out)
+    before = contents(out)
+    for more in ((), ("--shard", "1/2")):
+        status, said, err = ifm("identify", study, "-o", f"{out}/", "--part-rows", ROWS, "--resume", *more)
+        assert (status, said, err.count("\n")) == (2, "", 1)
+        assert f"manifest.json is about something else: `{key}` was" in err
+        assert contents(out) == before
+
+
+def test_two_runs_that_take_up_what_was_killed(ifm: Ifm, long_study: Path, tmp_path: Path) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert [status for status, _ in ended(started(long_study, whole))] == [0]
+    first = started(long_study, out)
+    while first.poll() is None and not [*out.glob("part-*")]:
+        time.sleep(0.002)
+    first.kill()
+    [*ended(first)]
+    ends = [*ended(*(started(long_study, out, "--resume") for _ in range(2)))]
+    assert 0 in [status for status, _ in ends], ends
+    for status, err in ends:
+        assert status == 0 or (status == 2 and "another run is writing it" in err), err
+    assert {name: data for name, data in contents(out).items() if not name.startswith(".")} == contents(whole)
 
 
 def test_links_are_read_and_never_written_through(ifm: Ifm, out: Path, study: Path, tmp_path: Path) -> None:

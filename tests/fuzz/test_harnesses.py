@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.checker import true
-from tests.fuzz.harnesses import HARNESSES, PATIENCE, outcome, question
+from tests.fuzz.harnesses import HARNESSES, PATIENCE, outcome
+from tests.fuzz.of_results import question
 
 FEW = settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from ifm_ident.errors import InputError
@@ -117,7 +118,8 @@ def scalar_from_text(text: str, line: int, kind: Kind | None) -> Node:
     ifm_ident.errors.InputError: 'x' is not a whole number
     """
     _require_unicode(text)
-    require_within("label", len(text), f"the text {text[:20]!r}...")
+    if len(text) > current().label:
+        require_within("label", len(text), f"the text {text[:20]!r}...")
     if kind == "str":
         return Node("str", line, text, text)
     found = _resolve(text)
@@ -125,10 +127,10 @@ def scalar_from_text(text: str, line: int, kind: Kind | None) -> Node:
         found = Node("float", line, text, float(text))
     if kind is not None and found.kind != kind:
         raise InputError(f"{text!r} is not {_WORDS[kind]}")
-    found.line = line
-    return found
+    return Node(found.kind, line, text, found.value)
 
 
+@lru_cache(2**12)
 def _resolve(text: str) -> Node:
     if _NULL.fullmatch(text):
         return Node("null", 0, text, None)

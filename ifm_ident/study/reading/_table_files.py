@@ -98,7 +98,7 @@ def _require_small(path: Path, metadata: pq.FileMetaData, columns: int) -> None:
 
 
 def surely_small(file: pq.ParquetFile, groups: Sequence[int], texts: list[str], rows: int) -> bool:
-    """Whether so many rows of texts that some row groups hold are within the limit, however often each text is there.
+    """Whether so many rows of the texts of some row groups are within the limit, however often each is there.
 
     The file keeps these columns as dictionaries; a text outside its dictionary is written out in the file already.
     """

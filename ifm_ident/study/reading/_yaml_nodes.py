@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import yaml
 
@@ -87,8 +87,7 @@ def parse_yaml(text: str, file: str) -> Node:
     return root
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+class _Event(NamedTuple):
     """What starts, stands or ends at a line: the only thing that the composer sees of YAML and JSON."""
 
     what: Literal["map", "seq", "end", "scalar", "alias", "document"]
