@@ -32,6 +32,7 @@ NOISE = 0.3
 INTERVENTIONS = 12
 ROUNDS = 5
 SCREEN = 400
+BEST = 20
 TRUTHS = ("pairs", "saturation", "wrong", "genes")
 METHODS = ("random", "additive", "greedy", "gp", "suggest")
 TITLES = {
@@ -127,11 +128,25 @@ def genes(seed: int) -> Game:
     return Game(codes, mean, mean, start, mean[start], factors, 20)
 
 
-def regrets(game: Game, method: str, seed: int) -> list[float]:
-    """What the best regime run by then lacks of the best there is, before and after each round."""
+def played(game: Game, method: str, seed: int) -> tuple[list[float], list[float], list[int]]:
+    """What is found, before and after each round: regret, the mean of the best found, how many of the best there are.
+
+    Regret: what the best regime run by then lacks of the best there is. Of `BEST` the mean is of their true means.
+    """
     run, seen = game.start.tolist(), game.first.tolist()
     top = float(game.mean.max())
-    found = [top - float(game.mean[run].max())]
+    best = set(np.argsort(-game.mean, kind="stable")[:BEST].tolist())
+    regret: list[float] = []
+    means: list[float] = []
+    hits: list[int] = []
+
+    def note() -> None:
+        there = np.unique(run)
+        regret.append(top - float(game.mean[there].max()))
+        means.append(float(np.sort(game.mean[there])[-BEST:].mean()))
+        hits.append(len(best & set(there.tolist())))
+
+    note()
     suggester = None
     for turn in range(ROUNDS):
         left = np.setdiff1d(np.arange(len(game.codes)), run)
@@ -148,8 +163,8 @@ def regrets(game: Game, method: str, seed: int) -> list[float]:
             suggester.tell(_table(game, game.codes[taken], game.measured[taken]))
         run += taken.tolist()
         seen += game.measured[taken].tolist()
-        found.append(top - float(game.mean[run].max()))
-    return found
+        note()
+    return regret, means, hits
 
 
 def _additive(game: Game, run: list[int], seen: list[float], left: Ints) -> Ints:
@@ -255,8 +270,10 @@ def main() -> None:
                     if time.monotonic() - begun > given.seconds:
                         sys.exit(f"{given.seconds:g} s are over at {truth}, seed {seed}; run it again to go on")
                     clock = time.process_time()
-                    found = regrets(genes(seed) if truth == "genes" else own(truth, seed), method, seed)
-                    row = {"truth": truth, "method": method, "seed": seed, "regret": found}
+                    game = genes(seed) if truth == "genes" else own(truth, seed)
+                    regret, means, hits = played(game, method, seed)
+                    row = {"truth": truth, "method": method, "seed": seed, "regret": regret, "best": means}
+                    row["hits"] = hits
                     print(json.dumps(row | {"cpu": round(time.process_time() - clock, 2)}), file=file, flush=True)
 
 

@@ -18,7 +18,7 @@ from ifm_ident.views import register
 from ifm_learn._views import VIEWS
 
 if TYPE_CHECKING:
-    from ifm_learn.data.factorials import load_factorial
+    from ifm_learn.data.factorials import load_factorial, load_screen
     from ifm_learn.data.public import load_dream, load_sachs
     from ifm_learn.data.reading import read_samples
     from ifm_learn.data.samples import Samples
@@ -60,6 +60,7 @@ __all__ = [
     "load_dream",
     "load_factorial",
     "load_sachs",
+    "load_screen",
     "read_samples",
 ]
 
@@ -83,6 +84,7 @@ _HOMES = {
     "fit_density": "ifm_learn.density.fit",
     "load_dream": "ifm_learn.data.public",
     "load_factorial": "ifm_learn.data.factorials",
+    "load_screen": "ifm_learn.data.factorials",
     "load_sachs": "ifm_learn.data.public",
     "read_samples": "ifm_learn.data.reading",
 }

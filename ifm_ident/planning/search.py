@@ -124,7 +124,7 @@ class Search:
             known.extend([] if cells is None else [cells])
         inside = np.zeros(len(model), dtype=bool)
         inside[np.concatenate([model.scopes[k] for k in wide])] = True
-        for chunk in self._watch(targets(), "reading cells"):
+        for chunk in self._watch(targets(), "reading level combinations"):
             shown = Regimes.concatenate([known[0], chunk.restrict(inside)])
             known[0] = shown.take(np.unique(shown.first_equal(shown)))
         return Regimes.concatenate(known)

@@ -254,15 +254,9 @@ class BasisIncidence(BaselineSystem):
         following = many.indptr[start:stop]
         found = []
         while len(row):
-            counts = ends[row] - following
-            entry = np.repeat(np.arange(len(row), dtype=np.int64), counts)
-            at = ragged_arange(following, counts)
-            position = many.position[at]
-            child = trie.child(node[entry], position)
-            kept = np.flatnonzero(child >= 0)
-            entry, at, position, child = entry[kept], at[kept], position[kept], child[kept]
-            row, code = row[entry], code[entry] * radix[position] + many.function[at] - 1
-            above, below = above[entry] * many.numerator[at], below[entry] * many.denominator[at]
+            grew, at, child = trie.grown(node, following, ends[row], many.position)
+            row, code = row[grew], code[grew] * radix[many.position[at]] + many.function[at] - 1
+            above, below = above[grew] * many.numerator[at], below[grew] * many.denominator[at]
             if len(row):
                 found.append((row, trie.first_column[child] + code, above * (scale[row] // below)))
             grows = np.flatnonzero(trie.has_children[child])
@@ -359,7 +353,7 @@ class BasisIncidence(BaselineSystem):
         def extend(node: int, code: int, value: Fraction, begin: int) -> None:
             for j in range(begin, len(positions)):
                 position = positions[j]
-                child = int(self._trie.child(np.array([node]), np.array([position]))[0])
+                child = int(self._trie.child(np.array([node * self._trie.width + position]))[0])
                 if child < 0:
                     continue
                 for m, factor in chosen[position]:

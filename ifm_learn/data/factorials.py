@@ -1,6 +1,6 @@
-"""Factorial, dose and field experiments of the literature, each as a study and its table of rows.
+"""Factorial, dose and field experiments and screens of the literature, each as a study and its table of rows.
 
-The files are those of the collection Rdatasets; it does not say under which licence the data themselves are.
+The files of experiments are those of the collection Rdatasets; it does not say under which licence the data are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ifm_ident import InputError, Study
 from ifm_ident.errors import require_known
-from ifm_ident.study import Table, open_table
+from ifm_ident.study import open_table
 from ifm_learn.data.fetch import VARIABLE, Remote, data_folder, fetch, present
 
 _ADDRESS = (
@@ -70,6 +70,62 @@ def _called(table: pa.Table) -> dict[str, Sequence[object]]:
 
 def _named_blocks(table: pa.Table) -> dict[str, Sequence[object]]:
     return {"block": [f"block {number}" for number in table["block"].to_pylist()]}
+
+
+def _mouse(table: pa.Table) -> dict[str, Sequence[object]]:
+    return {"mouse": [name.split("_")[0] for name in table["MouseID"].to_pylist()]}
+
+
+def _mice(table: pa.Table) -> dict[str, Any]:
+    """Proteins that were measured in every row are variables."""
+    whole = [name for name in table.column_names if name.endswith("_N") and not pa.types.is_string(table[name].type)]
+    return {
+        "interventions": {
+            "Genotype": ["Control", "Ts65Dn"],
+            "Treatment": ["Saline", "Memantine"],
+            "Behavior": ["S/C", "C/S"],
+        },
+        "variables": whole,
+        "factors": _alone("Genotype", "Treatment", "Behavior"),
+        "data": {"file": "cortex.csv", "unit": "mouse"},
+    }
+
+
+def _plate(table: pa.Table) -> dict[str, Sequence[object]]:
+    return {"plate": [f"plate {number}" for number in table["plate"].to_pylist()]}
+
+
+def _drugs(table: pa.Table) -> dict[str, Any]:
+    """Columns of 0 and 1 are drugs, the others but well and plate are features of the cells."""
+    others = [name for name in table.column_names if name not in ("well", "plate")]
+    drugs = [name for name in others if set(table[name].to_pylist()) == {0, 1}]
+    return {
+        "interventions": {name: [0, 1] for name in drugs},
+        "variables": [name for name in others if name not in drugs],
+        "covariates": ["plate"],
+        "factors": _alone(*drugs),
+    }
+
+
+def _activated(table: pa.Table) -> dict[str, Sequence[object]]:
+    """Genes of a row as the label of its regime; those with the negative control alone, which is `ctrl` by itself."""
+    pairs = zip(table["id1"].to_pylist(), table["id2"].to_pylist(), strict=True)
+    active = [sorted({*pair} - {"negative"}) for pair in pairs]
+    return {"genes": ["+".join(names) or "ctrl" for names in active]}
+
+
+def _pairs_of_genes(table: pa.Table) -> dict[str, Any]:
+    labels = dict.fromkeys(table["genes"].to_pylist())
+    genes = sorted({name for label in labels if label != "ctrl" for name in label.split("+")})
+    run = ["ctrl", *(label for label in labels if label != "ctrl")]
+    return {
+        "interventions": {name: [0, 1] for name in genes},
+        "variables": ["score"],
+        "factors": _alone(*genes),
+        "train": run,
+        "test": run,
+        "data": {"file": "norman_gamma.csv", "label": "genes"},
+    }
 
 
 def _alone(*names: str) -> list[dict[str, list[str]]]:
@@ -158,6 +214,120 @@ FACTORIALS = tuple(_SOURCES)
 """The names that `load_factorial` knows."""
 
 
+@dataclass(frozen=True)
+class _Screen:
+    """A file of one folder: where it is on the web (None: nowhere as it is), and how it is read."""
+
+    file: str
+    address: str | None
+    sha256: str
+    mapping: Callable[[pa.Table], Mapping[str, Any]]
+    change: Callable[[pa.Table], Mapping[str, Sequence[object]]]
+    left_out: Callable[[Mapping[str, str]], bool] = lambda _: False
+
+
+_SCREENS = {
+    "mice": _Screen(
+        "mice/cortex.csv",
+        "https://raw.githubusercontent.com/haziqj/rec-jrss-reply/91ab8245c0c741e21394b7f6800f012c67180735/"
+        "Data_Cortex_Nuclear.csv",
+        "4ced18230e965766e080ceaccfa675b0686546fa068a8c15e4bf9ad7508903d5",
+        _mice,
+        _mouse,
+    ),
+    "hcs": _Screen(
+        "hcs/wells.csv",
+        None,
+        "501f1e683c44e0ccd646babaa9198a8543134dca21cf1a6fee020febac6b5574",
+        _drugs,
+        _plate,
+    ),
+    "norman_gamma": _Screen(
+        "gene-pairs/norman_gamma.csv",
+        "https://raw.githubusercontent.com/NeptuneBio/NAIAD/340c00ed8bd6da763eb3525cd60a6fd8e705a8e6/"
+        "tutorials/data/norman_gamma.csv",
+        "25c317f1bf3d8e98a1357418e75017ec36facdb1ab0a31d462be473839ac5b5c",
+        _pairs_of_genes,
+        _activated,
+        lambda row: row["id1"] == row["id2"] != "negative",
+    ),
+}
+
+SCREENS = tuple(_SCREENS)
+"""The names that `load_screen` knows."""
+
+
+def _remotes() -> dict[str, tuple[Remote, str | None]]:
+    """Every file by its path in a folder of public data, and what downloads it (None: nothing)."""
+    found: dict[str, tuple[Remote, str | None]] = {}
+    for name, source in _SOURCES.items():
+        remote = Remote(f"{_ADDRESS}{source.package}/{name}.csv", source.sha256, f"{name}.csv")
+        found[f"factorials/{name}.csv"] = (remote, f"load_factorial({name!r}, download=True)")
+    for name, screen in _SCREENS.items():
+        remote = Remote(screen.address or "", screen.sha256, Path(screen.file).name)
+        found[screen.file] = (remote, f"load_screen({name!r}, download=True)" if screen.address else None)
+    return found
+
+
+def public_file(file: str, data_home: str | Path | None = None, *, download: bool = False) -> Path:
+    """A file of `load_factorial` or `load_screen`, by its path in the folder of public data; its SHA-256 is right.
+
+    Raises InputError as these do.
+    """
+    remote, call = _remotes()[file]
+    folder = data_folder(data_home) / Path(file).parent
+    path = fetch(remote, folder) if download and call else present(remote, folder)
+    if path is None:
+        first = f"download it with {call}, or name" if call else "nothing downloads it: name"
+        raise InputError(
+            f"{folder}: there is no {remote.name}; {first} the folder that holds {folder.name}/ by data_home= or "
+            f"the environment variable {VARIABLE}"
+        )
+    return path
+
+
+def load_screen(
+    name: str,
+    changes: Mapping[str, object] | None = None,
+    *,
+    data_home: str | Path | None = None,
+    download: bool = False,
+) -> PublicStudy:
+    """A screen of the literature: its study, with every regime that was run in `train` and `test`, and its rows.
+
+    mice: proteins in the cortex of 72 mice, 15 rows each (doi 10.1371/journal.pone.0129126), genotype x memantine x
+    context shock; units are mice, variables the proteins measured in every row. hcs: 347 wells of a high-content
+    screen of 20 drugs, singles, ten pairs and ten triples, 146 features of the cells; the plate is a covariate (of
+    the repository marastadler/Drug-interactions-HCS, MIT). norman_gamma: growth scores with two of 112 genes
+    activated (Norman and others 2019), 4 to 8 guides a pair, with negative controls; rows of a gene twice are left
+    out. Licence of mice and norman_gamma: undetermined.
+
+    changes: keys of a study in place of those of the loader, such as `factors`, `train` or `test`.
+
+    Reads mice/cortex.csv, hcs/wells.csv or gene-pairs/norman_gamma.csv of the folder `data_home` (else that of the
+    environment variable IFM_DATA, else the user's cache); `download` fetches it, but for hcs, whose file is a sheet
+    of the repository as CSV; SHA-256 is checked. Raises InputError where the name is unknown or the file is missing
+    or another, MissingExtraError without pooch.
+
+    >>> load_screen("mice", data_home="no-such-folder")
+    Traceback (most recent call last):
+    ...
+    ifm_ident.errors.InputError: no-such-folder/mice: there is no cortex.csv; download it with load_screen('mice', download=True), or name the folder that holds mice/ by data_home= or the environment variable IFM_DATA
+    >>> import os
+    >>> if "IFM_DATA" in os.environ:
+    ...     found = load_screen("norman_gamma", {"test": ["AHR+ARID1A"]})
+    ...     assert found.study.identify().counts()["observed"] == 1
+    """  # noqa: E501
+    require_known(name, SCREENS, "screen")
+    screen = _SCREENS[name]
+    raw = open_table(public_file(screen.file, data_home, download=download)).data
+    kept = [i for i, row in enumerate(raw.select(raw.column_names[:2]).to_pylist()) if not screen.left_out(row)]
+    table = _rows(raw.take(pa.array(kept, pa.int64())), screen.change)
+    mapping = {"name": name, **screen.mapping(table), **(changes or {})}
+    run = {} if "train" in mapping and "test" in mapping else _run(table, list(mapping["interventions"]))
+    return PublicStudy(Study.from_dict({"train": run, "test": run, **mapping}), table)
+
+
 def load_factorial(
     name: str,
     changes: Mapping[str, object] | None = None,
@@ -186,25 +356,17 @@ def load_factorial(
     ifm_ident.errors.InputError: no-such-folder/factorials: there is no npk.csv; download it with load_factorial('npk', download=True), or name the folder that holds factorials/ by data_home= or the environment variable IFM_DATA
     """  # noqa: E501
     require_known(name, FACTORIALS, "experiment")
-    source, folder = _SOURCES[name], data_folder(data_home) / "factorials"
-    remote = Remote(f"{_ADDRESS}{source.package}/{name}.csv", source.sha256, f"{name}.csv")
-    path = fetch(remote, folder) if download else present(remote, folder)
-    if path is None:
-        raise InputError(
-            f"{folder}: there is no {name}.csv; download it with load_factorial({name!r}, download=True), or name "
-            f"the folder that holds factorials/ by data_home= or the environment variable {VARIABLE}"
-        )
-    table = _rows(open_table(path), source)
+    source = _SOURCES[name]
+    table = _rows(open_table(public_file(f"factorials/{name}.csv", data_home, download=download)).data, source.change)
     mapping = {"name": name, **source.mapping, **(changes or {})}
     run = _run(table, list(mapping["interventions"]))
     return PublicStudy(Study.from_dict({"train": run, "test": run, **mapping}), table)
 
 
-def _rows(found: Table, source: _Source) -> pa.Table:
-    """The columns of the file but the first, which counts rows: numbers as such, some changed or added."""
-    raw = found.data.drop_columns(["rownames"])
-    table = pa.table({name: _typed(raw[name]) for name in raw.column_names})
-    added = {name: pa.array(values) for name, values in source.change(table).items()}
+def _rows(raw: pa.Table, change: Callable[[pa.Table], Mapping[str, Sequence[object]]]) -> pa.Table:
+    """The columns of the file but one that counts rows: numbers as such, some changed or added."""
+    table = pa.table({name: _typed(raw[name]) for name in raw.column_names if name != "rownames"})
+    added = {name: pa.array(values) for name, values in change(table).items()}
     return pa.table({**{name: table[name] for name in table.column_names}, **added})
 
 

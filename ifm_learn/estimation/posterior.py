@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
+from scipy.special import chdtri, stdtr
 
 from ifm_ident import Identifier, Regimes, Status
 from ifm_ident.arrays import Floats, Ints
@@ -29,6 +31,11 @@ _FEW = 8
 
 _TOGETHER = 500
 
+_STILL = 1e-9
+"""Refits whose spread is this part of the error or less do not move a mean."""
+
+_ROUNDING = 1e-16
+
 
 def independent(samples: Samples, column: int) -> tuple[Ints, Floats]:
     """Numbers that scatter by themselves, and the place of each one's regime among those present, each (n,).
@@ -49,10 +56,12 @@ class Posterior:
 
     Draw b takes one normal combination of the refits on redrawn units and, for every regime, the rung of the
     ladder that the share `level[b]` falls to, so that draws hold what rungs disagree about, in proportion to
-    their weights. Where a mean is linear in what the factors tell, and a regime has few units, the normal rung
-    is drawn from its exact t law. linear: that linear model of the column; coefficients: draws of it, shape
-    (draws, rank). mix: shape (draws, refits); level: shape (draws,). work: None where the linear model answers
-    by itself.
+    their weights. They are t draws by the degrees of freedom of the rung's errors: `tail[b]`, the chance of a
+    larger chi-square, is one for all regimes. Where a mean is linear in what the factors tell, and a regime has
+    few units, the normal rung is drawn from its exact t law. Draws come in pairs on either side of the mean, so
+    that their mean is the rungs'. linear: that linear model of the column; coefficients: draws of it, shape
+    (draws, rank). mix: shape (draws, refits); level, tail: shape (draws,). work: None where the linear model
+    answers by itself.
     """
 
     samples: Samples
@@ -62,6 +71,7 @@ class Posterior:
     coefficients: Floats
     mix: Floats
     level: Floats
+    tail: Floats
 
     @classmethod
     def fit(
@@ -112,9 +122,10 @@ class Posterior:
                     held_out(samples, 0.0, seed), "ifm1", energy, Fraction(1, 10), seed, seconds, redraws
                 )
             refits = 1 if work is None else len(work.ladder.redraws)
-            mix = rng.standard_normal((draws, refits)) / np.sqrt(refits)
-            level = (rng.permutation(draws) + rng.random(draws)) / draws
-        return cls(samples, work, column, linear, coefficients, mix, level)
+            half = -(-draws // 2)
+            mix = _mirrored(rng.standard_normal((half, refits)) / np.sqrt(refits), draws)
+            level, tail = (np.tile((rng.permutation(half) + rng.random(half)) / half, 2)[:draws] for _ in "lt")
+        return cls(samples, work, column, linear, coefficients, mix, level, tail)
 
     @property
     def rungs(self) -> dict[str, float]:
@@ -137,33 +148,48 @@ class Posterior:
         return float(self.linear.residual_variance[0])
 
     @one_thread()
-    def draws(self, regimes: Regimes) -> Floats:
+    def draws(self, regimes: Regimes, *, tails: bool = True) -> Floats:
         """Draws of the means of identified regimes, shape (draws, r); nan where no rung has a number.
 
-        Draw b of one call and of another belong together. Raises InputError where a regime is not identified.
+        tails: whether they are t draws of refits; normal ones, of finite variance, serve for covariances. Draw b
+        of one call and of another belong together. Raises InputError where a regime is not identified.
         """
-        parts = [
-            self._some(regimes.take(slice(start, start + _TOGETHER)))
-            for start in range(0, len(regimes), _TOGETHER)
-        ]
-        return np.concatenate([np.empty((len(self.level), 0)), *parts], axis=1)
-
-    def _some(self, regimes: Regimes) -> Floats:
+        found = np.empty((len(self.level), len(regimes)))
         if self.work is None:
             return self.linear.means_by(self.coefficients, regimes)
-        if self.work.wider is None:
-            return self._mixture(self.work.estimate(regimes), regimes)
-        found = np.empty((len(self.level), len(regimes)))
-        verdicts = Identifier(self.samples.design).verdicts(regimes, "joint")
-        joint = np.isin(verdicts, (Status.OBSERVED, Status.IDENTIFIED))
-        for which, ask in ((joint, self.work.by_wider), (~joint, self.work.estimate)):
-            if which.any():
-                some = regimes.take(np.flatnonzero(which))
-                found[:, which] = self._mixture(ask(some), some)
+        for which, table in self._tables(regimes):
+            found[:, which] = self._mixture(table, regimes.take(which), tails)
         return found
 
-    def _mixture(self, table: LadderEstimate, regimes: Regimes) -> Floats:
-        column = self.column if table.mean.shape[1] > 1 else 0
+    @one_thread()
+    def means(self, regimes: Regimes) -> Floats:
+        """What draws scatter about, the ladder's means of identified regimes, shape (r,)."""
+        if self.work is None:
+            return self.linear.means(regimes)[:, 0]
+        found = np.empty(len(regimes))
+        for which, table in self._tables(regimes):
+            found[which] = table.mean[:, self._column(table)]
+        return found
+
+    def _tables(self, regimes: Regimes) -> Iterator[tuple[Ints, LadderEstimate]]:
+        """Places of regimes, some at a time, and their estimates."""
+        assert self.work is not None
+        for start in range(0, len(regimes), _TOGETHER):
+            some = np.arange(start, min(start + _TOGETHER, len(regimes)))
+            if self.work.wider is None:
+                yield some, self.work.estimate(regimes.take(some))
+                continue
+            verdicts = Identifier(self.samples.design).verdicts(regimes.take(some), "joint")
+            joint = np.isin(verdicts, (Status.OBSERVED, Status.IDENTIFIED))
+            for which, ask in ((some[joint], self.work.by_wider), (some[~joint], self.work.estimate)):
+                if len(which):
+                    yield which, ask(regimes.take(which))
+
+    def _column(self, table: LadderEstimate) -> int:
+        return self.column if table.mean.shape[1] > 1 else 0
+
+    def _mixture(self, table: LadderEstimate, regimes: Regimes, tails: bool) -> Floats:
+        column = self._column(table)
         last = np.cumsum(table.weights[:, :, column], axis=0)
         found = np.full((len(self.level), len(regimes)), np.nan)
         taken = np.zeros_like(found, dtype=bool)
@@ -174,15 +200,9 @@ class Posterior:
             if not mine.any():
                 continue
             exact = name == "normal" and self._exact
-            drawn = self._normal(table, k, column)
-            if exact:
-                drawn = self.linear.means_by(self.coefficients, regimes)
-            found[mine] = drawn[mine]
+            found[mine] = self._of_rung(table, k, regimes, tails, exact)[mine]
             taken |= mine
         found[:, np.isnan(table.mean[:, column])] = np.nan
-        ranges = self._ranges
-        if ranges.sure[self.column]:
-            found = np.clip(found, ranges.low[self.column], ranges.high[self.column])
         return found
 
     @cached_property
@@ -206,13 +226,37 @@ class Posterior:
             return words
         return [(*one, "untested") if none else one for one, none in zip(words, alone.tolist(), strict=True)]
 
-    def _normal(self, table: LadderEstimate, k: int, column: int) -> Floats:
-        """Draws about a rung's means with the covariance of its refits and its errors, shape (draws, r)."""
-        away = table.rung_replicates[k][:, :, column] - table.rung_means[k][:, column]
+    def _of_rung(self, table: LadderEstimate, k: int, regimes: Regimes, tails: bool, exact: bool) -> Floats:
+        """Draws about a rung's means by its refits, its errors and their freedom, in its range, shape (draws, r)."""
+        column = self._column(table)
+        mean, freedom = table.rung_means[k][:, column], table.rung_freedom[k]
+        away = table.rung_replicates[k][:, :, column] - mean
         size, error = np.sqrt(np.mean(away**2, axis=0)), table.rung_errors[k][:, column]
-        scale = np.where(np.isfinite(error) & (size > 0), error / np.maximum(size, 1e-300), 1.0)
-        found: Floats = table.rung_means[k][:, column] + (self.mix @ away) * scale
+        error = np.where(np.isfinite(error), error, size)
+        if exact:
+            drawn = self.linear.means_by(self.coefficients, regimes)
+        else:
+            standard = self.mix @ (away / np.where(size > 0, size, 1.0))
+            for row in np.flatnonzero((size <= _STILL * error) & (error > 0)).tolist():
+                standard[:, row] = self._alone(regimes[row])
+            drawn = mean + error * (standard * self._stretch(freedom) if tails else standard)
+        ranges = self._ranges
+        if not ranges.sure[self.column]:
+            return drawn
+        with np.errstate(divide="ignore", invalid="ignore"):
+            chance = stdtr(freedom, np.nan_to_num((drawn - mean) / error))
+        return ranges.drawn(self.column, mean, error, freedom, np.clip(chance, _ROUNDING, 1 - _ROUNDING))
+
+    def _stretch(self, freedom: Floats) -> Floats:
+        """What makes normal draws t draws: roots of freedom over a chi-square, shape (draws, r)."""
+        known, place = np.unique(np.round(freedom, 3), return_inverse=True)
+        found: Floats = np.sqrt(known / chdtri(known, self.tail[:, None]))[:, place]
         return found
+
+    def _alone(self, regime: tuple[object, ...]) -> Floats:
+        """Normal numbers of a regime whose mean no refit moves, independent of those of others, shape (draws,)."""
+        draws = len(self.level)
+        return _mirrored(stream(0, f"alone {regime}").standard_normal(-(-draws // 2)), draws)
 
     @property
     def _exact(self) -> bool:
@@ -223,3 +267,8 @@ class Posterior:
             return False
         law = next((law for law in ladder.laws if law.rung == "normal"), None)
         return getattr(law, "exact", None) is not None and bool(ladder.units.counts.min() < _FEW)
+
+
+def _mirrored(half: Floats, draws: int) -> Floats:
+    """The numbers, and then with their signs changed, so many in all."""
+    return np.concatenate([half, -half])[:draws]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ifm_ident import InputError, Regimes, Study
 from ifm_ident.arrays import Floats, Ints
+from ifm_learn.data.factorials import public_file
 from ifm_learn.data.fetch import VARIABLE
 from ifm_learn.data.samples import Samples
 
@@ -21,10 +24,31 @@ Levels = dict[str, list[Any]]
 
 
 @dataclass(frozen=True, eq=False)
+class Beside:
+    """The same question with a covariate: rows of its study, and what of each group the held-back rows are of.
+
+    groups: values of the covariate `by`; shares: of them among the rows of each regime asked about, shape
+    (r, groups). measured, noise: of the rows of each group, nan where there are none, and offset: what was taken
+    away from its rows, each of shape (r, groups, t).
+    """
+
+    study: Study
+    table: dict[str, Any]
+    by: str
+    groups: tuple[str, ...]
+    shares: Floats
+    measured: Floats
+    noise: Floats
+    offset: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Case:
     """Rows of the regimes that were run, and the measured means of those held back.
 
     measured: shape (r, t) for t variables; noise: its standard errors, 0 where one number was measured.
+    adjusted: the question with a covariate, where there is one. rows: those behind numbers that are means, of the
+    regimes that were run.
     """
 
     name: str
@@ -33,6 +57,8 @@ class Case:
     asked: Regimes
     measured: Floats
     noise: Floats
+    adjusted: Beside | None = None
+    rows: Samples | None = None
 
     def table(self) -> dict[str, Any]:
         """The rows that were run as a table: levels by intervention, numbers by variable, and units."""
@@ -55,10 +81,12 @@ def _case(
     run: set[Cell] | None = None,
     unit: Ints | None = None,
     scopes: Sequence[Sequence[str]] | None = None,
+    beside: tuple[str, NDArray[np.str_], Floats] | None = None,
 ) -> Case:
     """Rows with level codes (n, d) and values (n, t): `held` is asked, `run` (else the rest) fitted.
 
-    scopes: of the factors, one an intervention by default; every factor holds all variables.
+    scopes: of the factors, one an intervention by default; every factor holds all variables. beside: a covariate,
+    its value in every row, and what was taken away from the row's values for it, (n, t).
     """
     cells = [tuple(row) for row in codes.tolist()]
     kept = sorted(set(cells) - held if run is None else run)
@@ -67,17 +95,16 @@ def _case(
     def written(cell: Cell) -> dict[str, Any]:
         return {key: own[code] for (key, own), code in zip(levels.items(), cell, strict=True)}
 
-    study = Study.from_dict(
-        {
-            "name": name,
-            "interventions": levels,
-            "variables": names,
-            "factors": [{"x": names, "sigma": list(scope)} for scope in scopes or [[one] for one in levels]],
-            "train": [written(cell) for cell in kept],
-            "test": [written(cell) for cell in sorted(held)],
-            **({} if unit is None else {"data": {"file": "rows.csv", "unit": "unit of rows"}}),
-        }
-    )
+    mapping = {
+        "name": name,
+        "interventions": levels,
+        "variables": names,
+        "factors": [{"x": names, "sigma": list(scope)} for scope in scopes or [[one] for one in levels]],
+        "train": [written(cell) for cell in kept],
+        "test": [written(cell) for cell in sorted(held)],
+        **({} if unit is None else {"data": {"file": "rows.csv", "unit": "unit of rows"}}),
+    }
+    study = Study.from_dict(mapping)
     place = {cell: i for i, cell in enumerate(kept)}
     rows = np.array([i for i, cell in enumerate(cells) if cell in place])
     regime = np.array([place[cells[i]] for i in rows])
@@ -93,11 +120,30 @@ def _case(
             block = np.stack([block[unit[own] == u].mean(axis=0) for u in np.unique(unit[own])])
         means.append(values[own].mean(axis=0))
         noise.append(block.std(axis=0, ddof=1) / np.sqrt(len(block)) if len(block) > 1 else 0.0 * block[0])
-    return Case(name, study, samples, next(study.targets()), np.array(means), np.array(noise))
+    case = Case(name, study, samples, next(study.targets()), np.array(means), np.array(noise))
+    if beside is None:
+        return case
+    covariate, group, off = beside
+    table = case.table() | dict(zip(names, (values + off)[rows].T, strict=True)) | {covariate: group[rows]}
+    groups = tuple(np.unique(group).tolist())
+    parts = [[np.array(own)[group[own] == one] for one in groups] for own in of.values()]
+    spread = np.sqrt(np.mean([values[np.array(own)].var(axis=0, ddof=1) for own in of.values()], axis=0))
+    nothing = np.full(values.shape[1], np.nan)
+    adjusted = Beside(
+        Study.from_dict({**mapping, "covariates": [covariate]}),
+        table,
+        covariate,
+        groups,
+        np.array([[len(one) for one in row] for row in parts]) / np.array([[len(own)] for own in of.values()]),
+        np.array([[values[one].mean(axis=0) if len(one) else nothing for one in row] for row in parts]),
+        np.array([[spread / np.sqrt(len(one)) if len(one) else nothing for one in row] for row in parts]),
+        np.array([[off[one].mean(axis=0) if len(one) else nothing for one in row] for row in parts]),
+    )
+    return dataclasses.replace(case, adjusted=adjusted)
 
 
 def _table(folder: Path, name: str) -> list[dict[str, str]]:
-    path = folder / name
+    path = folder / name if name.startswith("sachs/") else public_file(name, folder)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
@@ -150,7 +196,10 @@ def mice(folder: Path, proteins: int = 12) -> Iterator[Case]:
 
 
 def hcs(folder: Path) -> Iterator[Case]:
-    """Ten pairs and ten triples of drugs from the singles: three components, each plate less its controls."""
+    """Ten pairs and ten triples of drugs from the singles: three components, each plate less its controls.
+
+    Beside it the same components as they were measured, with the plate as a covariate.
+    """
     rows = _table(folder, "hcs/wells.csv")
     drugs = [name for name in rows[0] if {row[name] for row in rows} == {"0", "1"}]
     features = [name for name in rows[0] if name not in drugs and name.lower() not in ("plate", "well", "")]
@@ -158,14 +207,19 @@ def hcs(folder: Path) -> Iterator[Case]:
     wells = np.array([[float(row[name]) for name in features] for row in rows])
     control = codes.sum(axis=1) == 0
     plate = np.array([row["plate"] for row in rows])
-    for one in np.unique(plate):
-        wells[plate == one] -= wells[(plate == one) & control].mean(axis=0)
-    wells /= np.maximum(wells[control].std(axis=0), 1e-9)
-    left, size, _ = np.linalg.svd(wells - wells.mean(axis=0), full_matrices=False)
-    values = (left * size)[:, :3]
-    values /= values[control].std(axis=0)
+    plates = np.unique(plate).tolist()
+    level = np.zeros_like(wells)
+    for one in plates:
+        level[plate == one] = wells[(plate == one) & control].mean(axis=0)
+    scale = np.maximum((wells - level)[control].std(axis=0), 1e-9)
+    wells, level = (wells - level) / scale, level / scale
+    _, _, axes = np.linalg.svd(wells - wells.mean(axis=0), full_matrices=False)
+    values, off = wells @ axes[:3].T, level @ axes[:3].T
+    unit = values[control].std(axis=0)
+    values, off = (values - values.mean(axis=0)) / unit, off / unit
     held = {tuple(row) for row in codes[codes.sum(axis=1) > 1].tolist()}
-    yield _case("hcs", {name: [0, 1] for name in drugs}, codes, values, held)
+    group = np.array([f"plate {one}" for one in plate])
+    yield _case("hcs", {name: [0, 1] for name in drugs}, codes, values, held, beside=("plate", group, off))
 
 
 def field(folder: Path) -> Iterator[Case]:
@@ -225,23 +279,29 @@ def duckweed(folder: Path) -> Iterator[Case]:
 def genes(folder: Path, share: float = 0.1) -> Iterator[Case]:
     """Growth with two of 112 genes activated: singles and a tenth of the pairs run, the others held back.
 
-    One number a pair was measured, so there are no rows within regimes.
+    Numbers are means over guides, eight pairs of them for a pair of genes; these are the rows of the test of claims.
     """
     rows = _table(folder, "gene-pairs/norman_gamma.csv")
-    score = {(row["id1"], row["id2"]): float(row["score"]) for row in rows}
-    names = sorted({one for pair in score for one in pair} - {"negative"})
+    rows = [row for row in rows if row["id1"] != row["id2"] or row["id1"] == "negative"]
+    names = sorted({row[key] for row in rows for key in ("id1", "id2")} - {"negative"})
     number = {name: i for i, name in enumerate(names)}
-    cells: dict[Cell, float] = {}
-    for (one, other), value in score.items():
-        if one != other or one == "negative":
-            active = {number[name] for name in (one, other) if name in number}
-            cells.setdefault(tuple(int(i in active) for i in range(len(names))), value)
-    pairs = sorted(cell for cell in cells if sum(cell) == 2)
+    codes = np.zeros((len(rows), len(names)), dtype=int)
+    for i, row in enumerate(rows):
+        codes[i, [number[row[key]] for key in ("id1", "id2") if row[key] in number]] = 1
+    pairs = sorted({tuple(code) for code in codes.tolist() if sum(code) == 2})
     order = np.random.default_rng(0).permutation(len(pairs))
-    most = round(share * len(pairs))
-    held = {pairs[i] for i in order[most:]}
-    codes, values = np.array(list(cells)), np.array(list(cells.values()))[:, None]
-    yield _case("genes", {name: [0, 1] for name in names}, codes, values / values.std(), held)
+    held = {pairs[i] for i in order[round(share * len(pairs)) :]}
+    values = np.array([float(row["score"]) for row in rows])
+    cells, place, count = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
+    means = np.bincount(place, values) / count
+    errors = np.sqrt(np.bincount(place, (values - means[place]) ** 2) / (count - 1) / count) / means.std()
+    case = _case("genes", {name: [0, 1] for name in names}, cells, means[:, None] / means.std(), held)
+    asked = Regimes.from_codes(cells).first_equal(case.asked)
+    noise = np.zeros((len(held), 1))
+    noise[asked[asked >= 0], 0] = errors[asked >= 0]
+    regime = Regimes.from_codes(cells).first_equal(case.samples.design.train)[place]
+    guides = Samples(case.samples.design, regime[regime >= 0], values[regime >= 0, None])
+    yield dataclasses.replace(case, noise=noise, rows=guides)
 
 
 FILES = {

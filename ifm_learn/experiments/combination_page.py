@@ -23,7 +23,8 @@ Scores = Mapping[str, Mapping[str, Any]]
 
 def table(found: Scores) -> str:
     """Markdown: what was asked, errors by method, and what the intervals of estimates by factors hold."""
-    return "\n".join([*_asked(found), "", *_errors(found), "", *_intervals(found)]) + "\n"
+    parts = (_asked, _errors, _intervals, _groups)
+    return "\n".join(line for part in parts for line in (*part(found), "")).rstrip("\n") + "\n"
 
 
 def _asked(found: Scores) -> Iterator[str]:
@@ -65,6 +66,21 @@ def _intervals(found: Scores) -> Iterator[str]:
                 )
 
 
+def _groups(found: Scores) -> Iterator[str]:
+    if not any("groups" in one for one in found.values()):
+        return
+    yield "The same at the rows of one value of a covariate alone, errors and what 90% intervals hold:"
+    yield ""
+    yield f"| data | rows | noise, sd | {' | '.join(METHODS)} | ladder holds | adjusted holds |"
+    yield "| --- | --- |" + " ---: |" * (len(METHODS) + 3)
+    for name, one in found.items():
+        for group, own in one.get("groups", {}).items():
+            methods = own["methods"]
+            errors = (f"{methods[method]['rmse']:.2f}" if method in methods else "" for method in METHODS)
+            held = (f"{methods[method]['held']:.0%}" for method in ("ladder", "adjusted"))
+            yield f"| {name} | {group} | {own['noise']:.2f} | {' | '.join(errors)} | {' | '.join(held)} |"
+
+
 def picture(found: Scores) -> Figure:
     """A line for each data set: errors of all methods relative to the best without factors, logarithmic.
 
@@ -81,6 +97,7 @@ def picture(found: Scores) -> Figure:
         "boosted trees": (canvas.BLUE, "X"),
         "ladder": (canvas.RED, "o"),
         "shrunken": (canvas.RED, "o"),
+        "adjusted": (canvas.RED, "d"),
     }
     rows = [*found.items()][::-1]
     for y, (_, one) in enumerate(rows):

@@ -17,28 +17,45 @@ from ifm_ident.errors import require_known
 from ifm_learn.data.fetch import VARIABLE
 from ifm_learn.data.samples import Samples
 from ifm_learn.estimation.of_study import estimate_study
+from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.shrinkage import SIMPLER
-from ifm_learn.experiments._combination_cases import CHOOSING, FILES, SOURCES, Case
+from ifm_learn.experiments._combination_cases import CHOOSING, FILES, SOURCES, Beside, Case
 from ifm_learn.experiments._folder import Folder
 from ifm_learn.falsification.testing import falsify
+from ifm_learn.ladder.linear_means import LinearMeans
+from ifm_learn.ladder.regime_statistics import RegimeStatistics
 from ifm_learn.outcome.estimator import targets_of
 
 _QUANTILE = 1.645
+_LEVEL = 0.05
 _MOST_CLAIMED = 40
 
-FACTORS = ("ladder", "shrunken")
+FACTORS = ("ladder", "shrunken", "adjusted")
 METHODS = ("control", "strongest single", "mean of singles", "additive", "independence", "boosted trees", *FACTORS)
 """Ways to predict: without factors, then with."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """Means, ends of 90% intervals (nan for none) and whether a flag warns, each of shape (r, t)."""
+    """Means, ends of 90% intervals (nan for none) and whether a flag warns, each of shape (r, t).
+
+    With shares, (r, groups), they are of groups, of shape (r, groups, t).
+    """
 
     mean: Floats
     low: Floats
     high: Floats
     flagged: Floats
+    shares: Floats | None = None
+
+    @property
+    def together(self) -> Predicted:
+        """Of groups the means by shares; an interval is as long as those of groups are, by shares."""
+        if self.shares is None:
+            return self
+        parts = (self.mean, self.low, self.high, (self.flagged > 0).astype(float))
+        mean, low, high, flagged = (np.nansum(self.shares[:, :, None] * of, axis=1) for of in parts)
+        return Predicted(mean, low, high, (flagged > 0).astype(float))
 
     @classmethod
     def plain(cls, mean: Floats) -> Predicted:
@@ -60,9 +77,25 @@ def predictions(case: Case, seed: int = 0) -> dict[str, Predicted]:
             if not shrink:
                 raise
             continue  # no combinations were run to choose a strength by
-        flagged = np.array([[bool(words) for words in row] for row in estimates.flags], dtype=float)
-        found[name] = Predicted(estimates.mean, estimates.confidence_low, estimates.confidence_high, flagged)
+        found[name] = Predicted(
+            estimates.mean, estimates.confidence_low, estimates.confidence_high, _flagged(estimates)
+        )
+    if case.adjusted is not None:
+        found["adjusted"] = _adjusted(case.adjusted, seed)
     return found
+
+
+def _flagged(estimates: Estimates) -> Floats:
+    return np.array([[bool(words) for words in row] for row in estimates.flags], dtype=float)
+
+
+def _adjusted(asked: Beside, seed: int) -> Predicted:
+    """The ladder given a covariate: means in each of its groups, in the shares of the rows that were held back."""
+    estimates = estimate_study(asked.study, asked.table, calibration=0, alpha="0.1", seed=seed, by=asked.by)
+    parts = (estimates.mean, estimates.confidence_low, estimates.confidence_high)
+    mean, low, high = (of.reshape(asked.offset.shape) - asked.offset for of in parts)
+    flagged = _flagged(estimates).reshape(asked.offset.shape)
+    return Predicted(mean, low, high, flagged, asked.shares)
 
 
 def _from_singles(case: Case) -> dict[str, Floats]:
@@ -110,7 +143,15 @@ def _trees(case: Case, seed: int) -> Floats:
 
 
 def claims_rejected(case: Case, seed: int = 0) -> dict[str, int] | None:
-    """How many testable claims the runs alone reject at 5%, of how many; None where there is nothing to test."""
+    """How many testable claims the runs alone reject at 5%, of how many; None where there is nothing to test.
+
+    Of numbers that are means of rows all claims at once, by the F test of the normal model.
+    """
+    if case.rows is not None:
+        model, rows = case.study.model, case.rows
+        statistics = RegimeStatistics.of(rows.regime, targets_of(rows), len(rows.present))
+        linear = LinearMeans.fit(model, tuple(range(len(model.factors))), rows.design.train, statistics)
+        return {"rejected": int(linear.lack_of_fit()[1][0] < _LEVEL), "tested": 1}
     if len(case.samples.present) > _MOST_CLAIMED or case.samples.sizes[case.samples.present].min() < 2:
         return None
     try:
@@ -127,6 +168,7 @@ def score(cases: Iterable[Case], seed: int = 0) -> dict[str, Any]:
     inside: dict[str, list[Floats]] = {}
     flagged: dict[str, list[Floats]] = {}
     noise, claims, identified, count = [], [], 0, 0
+    groups: dict[str, Any] = {}
     for case in cases:
         spread = _spread(case.samples)
         verdict = claims_rejected(case, seed)
@@ -139,13 +181,12 @@ def score(cases: Iterable[Case], seed: int = 0) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = predictions(case, seed)
-        for name, one in found.items():
+        for name, one in ((name, one.together) for name, one in found.items()):
             errors.setdefault(name, []).append(((one.mean - case.measured) / spread).ravel())
-            # a measured mean errs too: half widths and its own error in squares
-            reach = np.where(case.measured < one.mean, one.mean - one.low, one.high - one.mean)
-            held = np.abs(case.measured - one.mean) <= np.hypot(reach, _QUANTILE * case.noise)
-            inside.setdefault(name, []).append(np.where(np.isnan(one.low), np.nan, held).ravel())
+            inside.setdefault(name, []).append(_held(one, case.measured, case.noise).ravel())
             flagged.setdefault(name, []).append(one.flagged.ravel())
+        if case.adjusted is not None:
+            groups = _by_group(case.adjusted, found, spread)
     methods = {
         name: _summary(np.concatenate(errors[name]), np.concatenate(inside[name]), np.concatenate(flagged[name]))
         for name in METHODS
@@ -158,7 +199,33 @@ def score(cases: Iterable[Case], seed: int = 0) -> dict[str, Any]:
         "noise": float(np.sqrt(np.mean(np.concatenate(noise) ** 2))),
         "claims": {key: sum(one[key] for one in claims) for key in ("rejected", "tested")} if claims else None,
         "methods": methods,
+        **({"groups": groups} if groups else {}),
     }
+
+
+def _held(one: Predicted, measured: Floats, noise: Floats) -> Floats:
+    """Whether intervals hold measured means, nan without one.
+
+    A measured mean errs too: half widths and its own error count in squares.
+    """
+    reach = np.where(measured < one.mean, one.mean - one.low, one.high - one.mean)
+    held = np.abs(measured - one.mean) <= np.hypot(reach, _QUANTILE * noise)
+    return np.where(np.isnan(one.low) | np.isnan(measured), np.nan, held)
+
+
+def _by_group(beside: Beside, found: Mapping[str, Predicted], spread: Floats) -> dict[str, Any]:
+    """Scores at the rows of one value of the covariate alone, by group and method."""
+    scores: dict[str, Any] = {}
+    for g, group in enumerate(beside.groups):
+        measured, noise = beside.measured[:, g], beside.noise[:, g]
+        methods = {}
+        for name, one in found.items():
+            parts = (one.mean, one.low, one.high, one.flagged)
+            own = one if one.shares is None else Predicted(*(of[:, g] for of in parts))
+            errors, inside = (own.mean - measured) / spread, _held(own, measured, noise)
+            methods[name] = _summary(errors.ravel(), inside.ravel(), own.flagged.ravel())
+        scores[group] = {"noise": float(np.sqrt(np.nanmean((noise / spread) ** 2))), "methods": methods}
+    return scores
 
 
 def _summary(errors: Floats, inside: Floats, flagged: Floats) -> dict[str, Any]:

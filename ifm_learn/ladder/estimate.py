@@ -31,8 +31,8 @@ _LEVEL = 1e-13
 class LadderEstimate:
     """mean, se, low, high, freedom: shape (r, k), NaN limits where no rung gives back the regimes that were run.
 
-    rungs: names; rung_means, rung_errors, weights: shape (rungs, r, k); effective: pooled rows behind each regime,
-    shape (rungs, r). replicates: averages over refits on the same redraws, shape (replicates, r, k);
+    rungs: names; rung_means, rung_errors, weights: shape (rungs, r, k); rung_freedom: of these errors, and effective:
+    pooled rows behind each regime, shape (rungs, r). replicates: averages over refits on the same redraws, shape (replicates, r, k);
     rung_replicates: each rung's own, of that shape. flags: for every word where it applies, shape (r, k).
     """
 
@@ -44,6 +44,7 @@ class LadderEstimate:
     rungs: tuple[str, ...]
     rung_means: Floats
     rung_errors: Floats
+    rung_freedom: Floats
     weights: Floats
     effective: Floats
     replicates: Floats
@@ -169,14 +170,15 @@ def combined(
     mean = asked.ranges.nearest(mean)
     drawn: Floats = sum(w * np.where(w > 0, one.replicates, 0.0) for w, one in zip(weights, found, strict=True))
     each = tuple(one.replicates for one in found)
-    return LadderEstimate(mean, se, low, high, nu, rungs, means, errors, weights, effective, drawn, each)
+    return LadderEstimate(mean, se, low, high, nu, rungs, means, errors, own, weights, effective, drawn, each)
 
 
 def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exponents: Floats) -> LadderEstimate:
     """The table with its warnings, by the words of `ifm estimate`."""
     shape = table.mean.shape
     counts = asked.units.counts
-    few = np.any((np.abs(exponents) > USED) & (counts < FEW_ROWS), axis=1, keepdims=True)
+    rests = np.abs(exponents) > USED
+    few = np.any(rests & (counts < FEW_ROWS), axis=1, keepdims=True) | (rests @ asked.few_make_spread)
     used = table.weights > 0
     thin = np.where(used, table.effective[:, :, None], 0.0).max(axis=0) < clear_rows(asked.samples)
     outside = np.zeros(shape, dtype=bool)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv, gammaincinv
 from scipy.stats import beta, gamma, norm
 from scipy.stats import t as student
 
@@ -157,6 +158,38 @@ class Ranges:
         high[:, positive] = mean[:, positive] + half * np.expm1(bent) / bent
         unknown = np.isnan(mean)
         return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
+
+    def drawn(self, column: int, mean: Floats, se: Floats, freedom: Floats, chance: Floats) -> Floats:
+        """Quantiles of the mean of one column that surely ends, inside its range, shape (draws, r).
+
+        mean, se, freedom: shape (r,); chance: of the quantiles, shape (draws, r). A share's law is beta, that of a
+        count or a positive number gamma, with as many independent rows as `interval` takes. So the law's mean is
+        the one given; one that lies nearer to an end than a quarter of its error is taken for so far from it.
+
+        >>> found = Ranges.of(np.array([[0.0, 0], [1, 3], [1, 2]]), np.zeros(3, dtype=np.int64))
+        >>> chance = (np.arange(1000)[:, None] + 0.5) / 1000
+        >>> for column in range(2):
+        ...     some = found.drawn(column, np.array([0.1]), np.array([0.1]), np.array([30.0]), chance)
+        ...     print(some.min() >= 0, some.mean().round(3), some.std().round(2))
+        True 0.1 0.1
+        True 0.1 0.1
+        """
+        low, top = float(self.low[column]), float(self.high[column])
+        unit = top - low if np.isfinite(top) else 1.0
+        over, error = (mean - low) / unit, se / unit
+        inside = np.clip(over, 0.0, 1.0 if np.isfinite(top) else np.inf)
+        error = np.hypot(error, over - inside) * student.ppf(0.95, freedom) / norm.ppf(0.95)
+        near = error * _LEAST_MEAN
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if np.isfinite(top):
+                near = np.fmin(near, 0.5)
+                inside = np.clip(inside, near, 1 - near)
+                rows = np.clip(np.nan_to_num(inside * (1 - inside) / error**2, nan=_MANY), _FEW, _MANY)
+                hits, misses = (np.fmax(rows * part, _FEW) for part in (inside, 1 - inside))
+                return low + unit * np.asarray(betaincinv(hits, misses, chance))
+            inside = np.fmax(inside, near)
+            rows = np.clip(np.nan_to_num((inside / error) ** 2, nan=_MANY), _FEW, _MANY)
+            return low + np.asarray(gammaincinv(rows, chance)) * inside / rows
 
 
 def _ends_there(raw: Floats, regime: Ints) -> bool:

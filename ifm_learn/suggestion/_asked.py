@@ -66,6 +66,11 @@ class Question:
     say: Callable[[str], None]
 
     @property
+    def by_draws(self) -> bool:
+        """Whether the rule reads draws one by one, and not their covariance."""
+        return self.goal.kind not in ("learn", "refute")
+
+    @property
     def trained(self) -> Regimes:
         """The regimes that were run."""
         return self.samples.design.train.take(self.samples.present)
@@ -152,7 +157,7 @@ def _drawn(asked: Question, identifier: Identifier, pool: Pool, warnings: list[s
             warnings.append(f"variances are averaged over {MOST_TARGETS:,} of {len(targets):,} targets, at random")
             targets = targets.take(np.sort(rng.choice(len(targets), MOST_TARGETS, replace=False)))
     parts = [pool.regimes, asked.trained, _identified(identifier, pending) if strict else pending, targets]
-    draws = asked.chosen.beliefs.draws(Regimes.concatenate(parts))
+    draws = asked.chosen.beliefs.draws(Regimes.concatenate(parts), tails=asked.by_draws)
     one, two, three, four = np.split(draws, np.cumsum([len(part) for part in parts])[:-1], axis=1)
     known = np.flatnonzero(np.isfinite(one).all(axis=0))
     if len(known) < len(pool.regimes):
@@ -337,10 +342,11 @@ def _suggestions(
     width = asked.pending.width
     regimes, unit = pool.regimes.take(chosen), asked.allowed.prices.unit
     cost = [int(c) * unit for c in pool.cost[chosen]]
-    mean = drawn.candidates[:, chosen].mean(axis=0)
-    low, high = np.quantile(drawn.candidates[:, chosen], [_LOW, _HIGH], axis=0)
     identified = pool.identified[chosen].astype(bool)
     beliefs = asked.chosen.beliefs
+    shown = drawn.candidates[:, chosen] if asked.by_draws else beliefs.draws(regimes)
+    mean = shown.mean(axis=0)
+    low, high = np.quantile(shown, [_LOW, _HIGH], axis=0)
     flags = beliefs.posterior.flags(regimes) if isinstance(beliefs, ByFactors) else [()] * len(chosen)
     unlocks = np.zeros(len(chosen), dtype=np.int64)
     others = Regimes.from_active([], width)

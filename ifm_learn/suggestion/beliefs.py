@@ -30,8 +30,11 @@ class Beliefs(Protocol):
     def moments(self, regimes: Regimes) -> tuple[Floats, Floats]:
         """A mean and its standard deviation for every regime, each (r,); nan where there is none."""
 
-    def draws(self, regimes: Regimes) -> Floats:
-        """Joint draws of the means, shape (draws, r); nan where there is none."""
+    def draws(self, regimes: Regimes, *, tails: bool = True) -> Floats:
+        """Joint draws of the means, shape (draws, r); nan where there is none.
+
+        tails: as long as few rows make them; without them variances are finite.
+        """
 
     @property
     def needs_identification(self) -> bool:
@@ -62,9 +65,9 @@ class ByFactors:
         """Of the rows within their regimes."""
         return self.posterior.row_variance
 
-    def draws(self, regimes: Regimes) -> Floats:
+    def draws(self, regimes: Regimes, *, tails: bool = True) -> Floats:
         """By the ladder."""
-        return self.posterior.draws(regimes)
+        return self.posterior.draws(regimes, tails=tails)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +86,8 @@ class ByProcess:
         return self.process.moments(regimes)
 
     @one_thread()
-    def draws(self, regimes: Regimes) -> Floats:
-        """Joint draws of the regimes of one call."""
+    def draws(self, regimes: Regimes, *, tails: bool = True) -> Floats:
+        """Joint draws of the regimes of one call, normal ones."""
         normal = stream(self.seed, "process draws").standard_normal((self.count, len(regimes)))
         return self.process.draws(regimes, normal)
 
@@ -130,12 +133,12 @@ def left_out(posterior: Posterior, process: Process, seed: int) -> LeftOut:
         try:
             found = Posterior.fit(
                 without_regime(samples, train), column=posterior.column, energy=rung, draws=4, redraws=2, seed=seed
-            ).draws(asked)
+            ).means(asked)
         except InputError:
             continue
         if np.isfinite(found).all():
             places.append(place)
-            errors_found.append(float(posterior.linear.statistics.mean[place, 0] - found.mean()))
+            errors_found.append(float(posterior.linear.statistics.mean[place, 0] - found[0]))
     at = np.array(places, dtype=np.int64)
     return LeftOut(at, np.array(errors_found), process.left_out[at])
 

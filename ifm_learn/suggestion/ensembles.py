@@ -32,8 +32,8 @@ def ensemble_model(draws: Floats) -> Any:
 
         num_outputs = 1
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, X: Any) -> Any:  # noqa: N803 (BoTorch names it so)
             """Shape (..., draws, q, 1) from numbers of candidates, shape (..., q, 1)."""
-            return values[:, x[..., 0].long()].movedim(0, -2).unsqueeze(-1)
+            return values[:, X[..., 0].long()].movedim(0, -2).unsqueeze(-1)
 
     return Draws()
