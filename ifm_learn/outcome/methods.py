@@ -77,7 +77,9 @@ METHODS: dict[str, Method] = {
         False,
     ),
     "average": Method(
-        "the mean of components and blackbox", lambda density, regressor, seed: Average(seed=seed), False
+        "the mean of components and boosted trees",
+        lambda density, regressor, seed: Average(seed=seed),
+        False,
     ),
     "additive": Method(
         "the sum of single-intervention effects", lambda density, regressor, seed: Additive(), False

@@ -12,9 +12,8 @@ from ifm_ident import InputError, Model, Regimes
 from ifm_ident.arrays import Floats
 from ifm_ident.design import require_names
 from ifm_learn.data.samples import Samples
-from ifm_learn.outcome.baselines.blackbox import BlackBox
 from ifm_learn.outcome.baselines.regime_means import LinearInMeans
-from ifm_learn.outcome.estimator import OutcomeEstimator
+from ifm_learn.outcome.estimator import OutcomeEstimator, shaped
 
 MOST_REGIMES = 1_000
 ORDERS, OWN = 3, 8
@@ -101,7 +100,10 @@ def _kernel(alike: list[Floats], log_sizes: Floats) -> Floats:
 class Average(OutcomeEstimator):
     """The plain mean of variance components and boosted trees, which err differently.
 
-    Learned by `fit`: parts_, the two.
+    The trees are scikit-learn's as they come (100 of depth 3), of the regimes' means weighted by their rows, on a
+    0/1 column for every level, the baseline's too.
+
+    Learned by `fit`: components_; trees_, one a target.
 
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({
@@ -120,10 +122,26 @@ class Average(OutcomeEstimator):
 
     def fit(self, samples: Samples) -> Self:
         """Fit both."""
-        self.parts_ = [Components().fit(samples), BlackBox(seed=self.seed).fit(samples)]
+        from sklearn.ensemble import GradientBoostingRegressor
+
+        found = Components().fit(samples)
+        columns = _levels(found.model_, found.train_)
+        self.components_ = found
+        self.trees_ = [
+            GradientBoostingRegressor(random_state=self.seed).fit(columns, mean, sample_weight=found.sizes_)
+            for mean in found.means_.T
+        ]
         return self
 
     def predict(self, regimes: Regimes) -> Floats:
         """Means of the target: shape (r,) for an outcome, (r, p) for the x-variables."""
-        found: Floats = (self.parts_[0].predict(regimes) + self.parts_[1].predict(regimes)) / 2
-        return found
+        components: Floats = self.components_.predict(regimes)
+        columns = _levels(self.components_.model_, regimes)
+        trees = np.column_stack([one.predict(columns) for one in self.trees_])
+        return (components + shaped(self.components_.has_outcome_, trees)) / 2
+
+
+def _levels(model: Model, regimes: Regimes) -> Floats:
+    """One 0/1 column for each level of each intervention, shape (r, sum of a_i)."""
+    parts = [np.eye(count)[codes] for count, codes in zip(model.level_counts, regimes.codes().T, strict=True)]
+    return np.concatenate(parts, axis=1)
