@@ -66,7 +66,8 @@ class Components(LinearInMeans):
             factor = cho_factor(matrix, lower=True)
             fit = float(np.sum(target * cho_solve(factor, target))) / 2
             size = target.shape[1] * float(np.log(np.diag(factor[0])).sum())
-            return fit + size + _PULL * float(np.square(log_sizes - _CENTRE).sum())
+            pulled: float = _PULL * float(np.square(log_sizes - _CENTRE).sum())
+            return fit + float(size) + pulled
 
         self.log_sizes_ = minimize(lost, start, method="L-BFGS-B", bounds=[_ENDS] * len(start)).x
         self.factor_ = cho_factor(_kernel(alike, self.log_sizes_) + np.diag(self.noise_), lower=True)
@@ -75,7 +76,8 @@ class Components(LinearInMeans):
         """The weight of each training regime's mean in each estimate, shape (r, m); rows add up to 1."""
         across = _kernel(_alike(self.model_, regimes, self.train_), self.log_sizes_)
         found: Floats = cho_solve(self.factor_, across.T).T
-        return found + (1 - found.sum(axis=1, keepdims=True)) / len(self.train_)
+        found += (1 - found.sum(axis=1, keepdims=True)) / len(self.train_)
+        return found
 
 
 def _alike(model: Model, regimes: Regimes, others: Regimes) -> list[Floats]:
