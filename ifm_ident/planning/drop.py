@@ -154,4 +154,5 @@ class _Wanted:
             replaceable[space.solve(csr_array(self.rows[others])).row] = True
         if self.targets.shape[0]:
             used[space.solve(self.targets).row] = True
-        return (used & ~replaceable)[first:]
+        needed: NDArray[np.bool_] = (used & ~replaceable)[first:]
+        return needed

@@ -41,7 +41,7 @@ from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.methods import method_of
 from ifm_learn.randomness import checked_seed, one_thread
 
-_ONE_OUTCOME = ("dag", "blackbox", "dr", "ifm2", "ifm3")
+_ONE_OUTCOME = ("dag", "blackbox", "average", "dr", "ifm2", "ifm3")
 
 _BY_TABLES = ("ifm2", "ifm3")
 

@@ -10,6 +10,7 @@ from ifm_ident.errors import require_known
 from ifm_learn.outcome.balance import Balance
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.baselines.blackbox import BlackBox
+from ifm_learn.outcome.baselines.components import Average, Components
 from ifm_learn.outcome.baselines.control import Control
 from ifm_learn.outcome.baselines.dag import DagBaseline
 from ifm_learn.outcome.baselines.mean import MeanOfTraining
@@ -69,6 +70,16 @@ METHODS: dict[str, Method] = {
     ),
     "blackbox": Method(
         "boosted trees from the regime", lambda density, regressor, seed: BlackBox(seed=seed), False
+    ),
+    "components": Method(
+        "main effects and interactions at random, as large as the regimes run show",
+        lambda density, regressor, seed: Components(),
+        False,
+    ),
+    "average": Method(
+        "the mean of components and boosted trees",
+        lambda density, regressor, seed: Average(seed=seed),
+        False,
     ),
     "additive": Method(
         "the sum of single-intervention effects", lambda density, regressor, seed: Additive(), False

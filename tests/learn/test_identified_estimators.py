@@ -150,8 +150,8 @@ def test_bad_settings_are_refused() -> None:
 
 
 def test_the_registry_knows_every_method_of_the_command() -> None:
-    names = "ifm1 ifm2 ifm3 dr balance dag blackbox additive singles-mean singles-max nearest pooled mean control"
-    assert list(METHODS) == names.split()
+    names = "ifm1 ifm2 ifm3 dr balance dag blackbox components average additive singles-mean singles-max nearest"
+    assert list(METHODS) == [*names.split(), "pooled", "mean", "control"]
     for name, method in METHODS.items():
         built = method.build(None, None, 3)
         assert built.method == name

@@ -97,8 +97,12 @@ def test_planned_cells_identify_all_of_the_rice_and_cost_what_they_magnify() -> 
     np.testing.assert_allclose(found.mean, rivals["least squares with all pairs"], rtol=1e-6)
     assert found.sizes.max() == 17
     alone, _ = studies.rice(load, 1, [{"sigma": [name]} for name in studies.RICE])
-    best = min(alone.rmse(values) for values in rivals.values())
+    best = min(alone.rmse(rivals[name]) for name in studies.RIVALS)
     assert alone.rmse(alone.mean) <= best * (1 + 1e-6)
+    assert found.rmse(rivals["components"]) < best
+    assert found.rmse(rivals["average"]) < best
+    twice, others = studies.rice(load, 2)
+    assert twice.rmse(others["average"]) < min(twice.rmse(others[name]) for name in studies.RIVALS)
     assert found.inside[found.unseen].mean() > 0.9
 
 
