@@ -129,9 +129,9 @@ def genes(seed: int) -> Game:
 
 
 def played(game: Game, method: str, seed: int) -> tuple[list[float], list[float], list[int]]:
-    """What is found, before and after each round: regret, the mean of the best found, how many of the best there are.
+    """What is found, before and after each round: regret, the mean of the best 20, how many of the best 20 there are.
 
-    Regret: what the best regime run by then lacks of the best there is. Of `BEST` the mean is of their true means.
+    Regret: what the best regime run by then lacks of the best there is. Means are true ones.
     """
     run, seen = game.start.tolist(), game.first.tolist()
     top = float(game.mean.max())
