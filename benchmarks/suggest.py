@@ -129,7 +129,7 @@ def genes(seed: int) -> Game:
 
 
 def played(game: Game, method: str, seed: int) -> tuple[list[float], list[float], list[int]]:
-    """What is found, before and after each round: regret, the mean of the best 20, how many of the best 20 there are.
+    """What is found, before and after each round: regret, the mean of the best 20, how many of the true best 20.
 
     Regret: what the best regime run by then lacks of the best there is. Means are true ones.
     """
@@ -291,6 +291,9 @@ def report(rows: list[dict]) -> None:
     lines = []
     for truth in [name for name in TRUTHS if name in found]:
         lines += [f"## {TITLES[truth]}", "", _table_of(found[truth], cpu[truth]), ""]
+        told = [row for row in rows if row["truth"] == truth and "best" in row]
+        if truth == "genes" and told:
+            lines += [_best_of(told), ""]
     picture({truth: found[truth] for truth in TRUTHS if truth in found})
     print("\n".join(lines))
 
@@ -319,6 +322,30 @@ def _table_of(found: dict[str, dict[int, list[float]]], cpu: dict[str, list[floa
             "" if method == "suggest" else signs,
             f"{np.mean(cpu[method]):.1f}",
         ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _best_of(rows: list[dict]) -> str:
+    """The mean of the best 20 found by round, how many of the true best 20 these are, and seeds against `suggest`.
+
+    Over the seeds that every method of the table has played.
+    """
+    by = {method: {row["seed"]: row for row in rows if row["method"] == method} for method in METHODS}
+    by = {method: runs for method, runs in by.items() if runs}
+    seeds = sorted(set.intersection(*(set(runs) for runs in by.values())))
+    rounds = range(ROUNDS + 1)
+    head = ["method", "seeds", *(f"round {i}" for i in rounds), "of the best 20, rounds 1 to 3"]
+    head += [f"suggest higher, equal, lower: round {i}" for i in (1, 2, 3)]
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    for method, runs in by.items():
+        best, hits = (np.array([runs[seed][key] for seed in seeds]) for key in ("best", "hits"))
+        cells = [NAMES[method], str(len(seeds)), *(f"{value:.4f}" for value in best.mean(axis=0))]
+        cells.append(", ".join(f"{value:.1f}" for value in hits.mean(axis=0)[1:4]))
+        ours = np.array([by["suggest"][seed]["best"] for seed in seeds]) - best if "suggest" in by else 0 * best
+        for i in (1, 2, 3):
+            signs = ((ours[:, i] > 1e-12).sum(), (abs(ours[:, i]) <= 1e-12).sum(), (ours[:, i] < -1e-12).sum())
+            cells.append("" if method == "suggest" else ", ".join(map(str, signs)))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
