@@ -41,6 +41,7 @@ KINDS = {
     "counts": "zero-inflated counts, A and B on different ones",
 }
 NULL_STUDIES, STUDIES, POWER_STUDIES = 120, 60, 40
+FULL_STUDIES = 60
 
 
 def cross(
@@ -136,7 +137,7 @@ def null_part() -> list[str]:
         count = 3 if kind in ("block2", "counts") else 1
         lines.append(f"| {words} | {count} | {' | '.join(cells)} |")
     shares = [cell(f"null full {rows}", lambda n=rows: full_cell(n)) for rows in (10, 50, 200)]
-    cells = (NOT_RUN if one is None else f"{one / NULL_STUDIES:.1%}" for one in shares)
+    cells = (NOT_RUN if one is None else f"{one[0] / one[1]:.1%} of {one[1]}" for one in shares)
     lines.append(f"| three interventions, full 2 x 2 x 2, two correlated normals | 9 | {' | '.join(cells)} |")
     return [*lines, ""]
 
@@ -167,10 +168,12 @@ def null_cell(kind: str, rows: int) -> list[int]:
     return [told[0][0], sum(one for _, one, _ in told), sum(p for _, _, p in told)]
 
 
-def full_cell(rows: int) -> int:
-    return sum(
-        found_quickly(*full(rows, np.random.default_rng([seed, rows, 7])), seed)[1] for seed in range(NULL_STUDIES)
-    )
+def full_cell(rows: int) -> list[int]:
+    """In how many studies one was added, and of how many."""
+    told = [
+        found_quickly(*full(rows, np.random.default_rng([seed, rows, 7])), seed)[1] for seed in range(FULL_STUDIES)
+    ]
+    return [sum(told), len(told)]
 
 
 EIGHT = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
@@ -216,7 +219,7 @@ def power_part() -> tuple[list[str], dict[str, dict[str, list[float]]]]:
                     + " | ".join(NOT_RUN if s is None else f"{s:.0%}" for s in shares)
                     + " |"
                 )
-        return [*lines, ""], curves
+    return [*lines, ""], curves
 
 
 def power_cell(kind: str, rung: str, rows: int, shift: float) -> float:

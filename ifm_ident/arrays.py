@@ -31,9 +31,10 @@ def ragged_arange(starts: Ints, counts: Ints) -> Ints:
     >>> ragged_arange(np.array([5, 0]), np.array([2, 3])).tolist()
     [5, 6, 0, 1, 2]
     """
-    total = int(counts.sum())
     offsets = np.cumsum(counts) - counts
-    return np.repeat(starts - offsets, counts) + np.arange(total, dtype=np.int64)
+    ranges: Ints = np.repeat(starts - offsets, counts)
+    ranges += np.arange(len(ranges), dtype=np.int64)
+    return ranges
 
 
 def row_bounds(counts: NDArray[np.integer] | Sequence[int]) -> Ints:

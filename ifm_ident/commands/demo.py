@@ -15,7 +15,10 @@ from ifm_ident.show.demonstration import demonstration, save_examples
 @click.option("--save", metavar="FOLDER", help="Write the example studies to FOLDER instead.")
 @click.option("--force", is_flag=True, help="With --save: overwrite files that are there.")
 def command(seed: int, save: str | None, force: bool) -> None:
-    """The poster's examples end to end, offline: formulas, a refusal with its proof, estimates and their truth."""
+    """The poster's examples end to end, offline: formulas, a refusal with its proof, estimates and their truth.
+
+    Time: about 15 s.
+    """
     if save is not None:
         for path in save_examples(Path(save), force):
             say(str(path))

@@ -27,6 +27,8 @@ def command(study: str, regime: str, criterion: CriterionName) -> None:
 
     The incidence table, the solution and its check or the counter-example, the derivation by message passing
     where there is one, and the nearest regimes that have an answer.
+
+    Time: about a second for a study of ten interventions.
     """
     asked = load_study(study)
     try:

@@ -37,6 +37,8 @@ def command(
     verdict, formula or two models as proof, map, graphs and implications follow. The page needs no network, no
     server and no other file; the study file and the command are copied out of it. It starts at the first of the
     test regimes that were not run.
+
+    Time: about a second; in the page an answer takes below 50 ms up to 60 unknowns.
     """
     if output is None and sys.stdout.isatty():
         raise click.UsageError(

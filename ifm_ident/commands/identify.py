@@ -198,6 +198,9 @@ def command(
     interval. JSON, ifm-summary/1: `orders` (a list, by `active`) and `total`, each with `regimes`, `known` (how
     many verdicts are known exactly) and `sampled`, and for observed, identified_joint, identified_conditional,
     not_identified and answered: `share`, `interval`, `count` (among the known), `hits` (among the sampled).
+
+    Time: about a second for a study of ten interventions; a million regimes take about 4 s, and ten million in
+    parts about a minute.
     """
     refuse_terminal(ctx, output_format, output)
     _refuse_mixed(ctx, method, summary, output_format)

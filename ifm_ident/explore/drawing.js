@@ -177,7 +177,7 @@ function modelsTable(study, design, kernel, value, variable, targetName) {
     .map((i, j) => `${study.interventions[i].name}=${study.interventions[i].levels[levels[j]].text}`).join(", ") || "always";
   const few = kernel.cells.slice(0, 12);
   const rows = few.map((cell) => row([short(study.factors[cell.factor].name), short(cellText(cell), 60), powerText(cell.weight), powerText(-cell.weight)]));
-  const more = kernel.cells.length > few.length ? element("p", { class: "quiet" }, `and ${kernel.cells.length - few.length} more cells`) : null;
+  const more = kernel.cells.length > few.length ? element("p", { class: "quiet" }, `and ${kernel.cells.length - few.length} more level combinations`) : null;
   const say = `p(${short(variable)} = 1)`;
   return [
     element("p", {}, `Every variable is 0 or 1, and every factor is 1, except where ${short(variable)} = 1:`),

@@ -43,7 +43,8 @@ def split(matrix: csr_array, space: RowSpace | None = None) -> Split:
 
     Each dependent row minus its combination of basis rows is a relation. Where all these combinations are integer
     the relations are saturated as they stand; otherwise the basis is exchanged for one of smaller determinant, and
-    what is fractional still goes through lattice reduction. Raises IfmError where that would be too large.
+    what is fractional still goes through lattice reduction. Raises IfmError where that would be too large, and
+    WouldOverflow where int64 does not hold the relations.
 
     >>> s = split(csr_array(np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]])))
     >>> s.kernel.toarray().tolist(), s.complement.shape
@@ -83,7 +84,7 @@ def _units(rows: Ints, count: int) -> csr_array:
 
 def _int64(values: NDArray[np.int64] | NDArray[np.object_]) -> Ints:
     if values.dtype == object and any(abs(int(v)) >= 2**61 for v in values):
-        raise IfmError("the relations of this design have very long entries; ask about fewer training regimes")
+        raise WouldOverflow("the relations of this design have very long entries")
     return values.astype(np.int64)
 
 

@@ -13,6 +13,7 @@ from ifm_ident.arrays import Ints
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
 from ifm_ident.implications.testable import Implication
+from ifm_ident.solve.objectives.exact_columns import WideRows, combine, narrowed
 
 Mask = NDArray[np.bool_]
 
@@ -52,16 +53,13 @@ def untested(design: Design, claims: Iterable[Implication], identification: Iden
     return found
 
 
-def _vectors(design: Design, claims: Iterable[Implication]) -> csr_array:
+def _vectors(design: Design, claims: Iterable[Implication]) -> WideRows:
     """One row a claim that relates several regimes, over the distinct training regimes."""
     kept = [c.formula.exponents for c in claims if len(c.formula.exponents) > 1]
-    at = [
-        (k, int(np.searchsorted(design.distinct, i)), int(q)) for k, one in enumerate(kept) for i, q in one.items()
-    ]
-    rows, columns, values = (
-        np.array(part, dtype=np.int64) for part in (zip(*at, strict=True) if at else ((),) * 3)
-    )
-    return csr_array((values, (rows, columns)), shape=(len(kept), len(design.distinct)))
+    columns = np.array([i for one in kept for i in one], dtype=np.int64)
+    values = narrowed([int(q) for one in kept for q in one.values()])
+    shape = (len(kept), len(design.distinct))
+    return WideRows.of([len(one) for one in kept], np.searchsorted(design.distinct, columns), values, shape)
 
 
 def _relied_on(design: Design, identification: Identification, row: int) -> list[Sequence[int]]:
@@ -74,7 +72,7 @@ def _relied_on(design: Design, identification: Identification, row: int) -> list
     return list(some.codes())
 
 
-def _tests(vectors: csr_array, train: Ints, regime: Sequence[int]) -> bool:
+def _tests(vectors: WideRows, train: Ints, regime: Sequence[int]) -> bool:
     """Whether some claim tests a combination that a regime holds.
 
     The sums of c over training regimes that hold a combination S vanish for all S of two or more levels of the
@@ -90,4 +88,5 @@ def _tests(vectors: csr_array, train: Ints, regime: Sequence[int]) -> bool:
     holds = csr_array(
         (np.ones(len(columns), dtype=np.int64), (columns, place.ravel())), shape=(len(train), len(patterns))
     )
-    return bool((vectors @ holds).count_nonzero())
+    group, _, _ = combine(vectors.indptr, vectors.indices, vectors.data, holds)
+    return len(group) > 0

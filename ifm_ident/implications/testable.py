@@ -11,17 +11,24 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array, csr_array, eye_array, vstack
+from scipy.sparse import csr_array, eye_array, vstack
 
 from ifm_ident.answer.formula import Formula
-from ifm_ident.arrays import Ints
+from ifm_ident.answer.identification import JOINT
+from ifm_ident.arrays import Ints, owners
 from ifm_ident.design.model import Model
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.errors import InputError, nearest, require_known
 from ifm_ident.implications._lattice import complement_modulo, split, tidy
-from ifm_ident.solve.basis_incidence import training_rows
+from ifm_ident.solve.basis_incidence import BasisIncidence
+from ifm_ident.solve.basis_system import new_system
+from ifm_ident.solve.exact.factorisation import row_entries
+from ifm_ident.solve.exact.lattice import beyond, relations
+from ifm_ident.solve.exact.products import WouldOverflow
 from ifm_ident.solve.exact.rowspace import RowSpace
 from ifm_ident.solve.identifier import CriterionName, Identifier
+from ifm_ident.solve.objectives.exact_columns import WideRows, narrowed
+from ifm_ident.solve.system import System
 from ifm_ident.tabular import Tabular
 from ifm_ident.views import view
 
@@ -49,12 +56,13 @@ class Implication:
 class ClaimGroup:
     """Claims of one kind about the same variables: the rows of `vectors` over the distinct training regimes.
 
+    Entries are int64, or Python integers where int64 does not hold them.
     `independence` marks an interaction that no factor holds: it vanishes in every regime by itself.
     """
 
     kind: Kind
     variables: tuple[str, ...]
-    vectors: csr_array
+    vectors: csr_array | WideRows
     independence: bool = False
 
     def __len__(self) -> int:
@@ -136,37 +144,42 @@ class Implications(Tabular):
         return Prediction(train, None, {v: formulas[design.model.cover_index[v]] for v in design.model.variables})
 
     @cached_property
-    def _joint(self) -> csr_array:
+    def _joint(self) -> csr_array | WideRows:
         width = len(self.identifier.design.distinct)
         found = [c.vectors for c in self.claims if c.kind == "joint"]
         return found[0] if found else csr_array((0, width), dtype=np.int64)
 
     @cached_property
-    def _per_cover(self) -> dict[int, csr_array]:
+    def _per_cover(self) -> dict[int, csr_array | WideRows]:
         """For every cover the claims that make its full conditionals predictable; the joint ones always do."""
         model = self.identifier.design.model
         own = {model.cover_index[c.variables[0]]: c.vectors for c in self.claims if c.kind == "conditional"}
         parts = {k: [self._joint, own[k]] if k in own else [self._joint] for k in range(len(model.covers))}
-        return {k: csr_array(vstack(part, format="csr")) for k, part in parts.items()}
+        return {k: _stacked(part) for k, part in parts.items()}
 
-    def _solved(self, vectors: csr_array, column: int) -> Formula:
+    def _solved(self, vectors: csr_array | WideRows, column: int) -> Formula:
         """The claim with the smallest, then fewest, exponents on a regime, solved for it."""
-        by_column = csc_array(vectors)
-        at = slice(by_column.indptr[column], by_column.indptr[column + 1])
-        rows, sizes = by_column.indices[at], np.abs(by_column.data[at])
-        row = int(rows[np.lexsort((rows, np.diff(vectors.indptr)[rows], sizes))[0]])
+        at = np.flatnonzero(vectors.indices == column)
+        rows, sizes = owners(vectors.indptr)[at], np.abs(vectors.data[at])
+        _, _, row = min(zip(sizes.tolist(), np.diff(vectors.indptr)[rows].tolist(), rows.tolist(), strict=True))
         exponents = self._formula(vectors, row).exponents
         own = exponents.pop(int(self.identifier.design.distinct[column]))
         return Formula.of({i: -c / own for i, c in exponents.items()}, self.name, self._given)
 
-    def _formula(self, vectors: csr_array, row: int) -> Formula:
+    def _formula(self, vectors: csr_array | WideRows, row: int) -> Formula:
         at = slice(vectors.indptr[row], vectors.indptr[row + 1])
         train = self.identifier.design.distinct[vectors.indices[at]]
         pairs = zip(train.tolist(), vectors.data[at].tolist(), strict=True)
         return Formula.of({i: Fraction(c) for i, c in pairs}, self.name, self._given)
 
 
-def _touched(vectors: csr_array) -> NDArray[np.bool_]:
+def _stacked(parts: list[csr_array | WideRows]) -> csr_array | WideRows:
+    if not any(isinstance(part, WideRows) for part in parts):
+        return csr_array(vstack(parts, format="csr"))
+    return _wide([row for part in parts for row in _dense(part)], parts[0].shape[1])
+
+
+def _touched(vectors: csr_array | WideRows) -> NDArray[np.bool_]:
     mask = np.zeros(vectors.shape[1], dtype=bool)
     mask[vectors.indices] = True
     return mask
@@ -231,7 +244,13 @@ def implications(
     """
     require_known(criterion, get_args(CriterionName), "criterion")
     sets = [_checked_set(identifier.design.model, names) for names in interactions]
-    lattices = _Lattices(identifier)
+    try:
+        return _implications(_Lattices(identifier), criterion, sets)
+    except WouldOverflow:
+        return _implications(_LongLattices(identifier), criterion, sets)
+
+
+def _implications(lattices: _Lattices, criterion: CriterionName, sets: list[tuple[str, ...]]) -> Implications:
     claims: list[ClaimGroup] = []
     if criterion != "conditional":
         claims.append(ClaimGroup("joint", (), lattices.of(lattices.all_factors)))
@@ -239,7 +258,8 @@ def implications(
         claims.extend(lattices.conditional(cover, criterion) for cover in range(len(lattices.model.covers)))
     claims.extend(map(lattices.interaction, dict.fromkeys(sets)))
     whole = lattices.holding(lattices.model.variables)
-    return Implications(identifier, criterion, tuple(filter(len, claims)), bool(lattices.of(whole).shape[0]))
+    refutable = bool(lattices.of(whole).shape[0])
+    return Implications(lattices.identifier, criterion, tuple(filter(len, claims)), refutable)
 
 
 def _checked_set(model: Model, names: Sequence[str]) -> tuple[str, ...]:
@@ -261,32 +281,32 @@ class _Lattices:
         self.identifier, self.model = identifier, identifier.design.model
         self.all_factors = tuple(range(len(self.model.factors)))
         self.width = len(identifier.design.distinct)
-        self._relations: dict[tuple[int, ...], csr_array] = {}
-        self._completions: dict[tuple[tuple[int, ...], ...], csr_array] = {}
+        self._relations: dict[tuple[int, ...], csr_array | WideRows] = {}
+        self._completions: dict[tuple[tuple[int, ...], ...], csr_array | WideRows] = {}
 
     def holding(self, variables: Sequence[str]) -> tuple[int, ...]:
         """K(U): the factors whose x-scope contains all of some variables."""
         wanted = set(variables)
         return tuple(k for k, factor in enumerate(self.model.factors) if wanted <= set(factor.x))
 
-    def of(self, factors: tuple[int, ...]) -> csr_array:
+    def of(self, factors: tuple[int, ...]) -> csr_array | WideRows:
         """A short saturated basis, shape (distinct training regimes - rank, distinct training regimes)."""
         if factors not in self._relations:
-            self._relations[factors] = tidy(self._kernel(factors))
+            self._relations[factors] = self._basis(factors)
         return self._relations[factors]
 
-    def _kernel(self, factors: tuple[int, ...]) -> csr_array:
+    def _system(self, factors: tuple[int, ...]) -> System:
+        if factors == self.all_factors:
+            return self.identifier.joint
+        if factors in self.model.covers:
+            return self.identifier.conditional(self.model.covers.index(factors))
+        return new_system(self.identifier.design, JOINT, factors)
+
+    def _basis(self, factors: tuple[int, ...]) -> csr_array | WideRows:
         if not factors:
             return csr_array(eye_array(self.width, dtype=np.int64, format="csr"))
-        if factors == self.all_factors:
-            system = self.identifier.joint
-        elif factors in self.model.covers:
-            system = self.identifier.conditional(self.model.covers.index(factors))
-        else:
-            train = self.identifier.design.train.take(self.identifier.design.distinct)
-            rows = training_rows(self.model, factors, train)
-            return split(rows, RowSpace(rows)).kernel
-        return split(system.rows, system.whole_space).kernel
+        system = self._system(factors)
+        return tidy(split(system.rows, system.whole_space).kernel)
 
     def conditional(self, cover: int, criterion: CriterionName) -> ClaimGroup:
         """The relations of one K(v): all of them, or under `auto` a completion of the joint ones."""
@@ -297,8 +317,11 @@ class _Lattices:
             if vectors.shape[0] == joint.shape[0]:
                 vectors = csr_array((0, self.width), dtype=np.int64)
             elif joint.shape[0]:
-                vectors = tidy(complement_modulo(vectors, self.identifier.joint.rows), joint)
+                vectors = self._beyond_joint(vectors, joint)
         return ClaimGroup("conditional", variables, vectors)
+
+    def _beyond_joint(self, vectors: csr_array | WideRows, joint: csr_array | WideRows) -> csr_array | WideRows:
+        return tidy(complement_modulo(vectors, self.identifier.joint.rows), joint)
 
     def interaction(self, variables: tuple[str, ...]) -> ClaimGroup:
         """The relations of K(U) that those of the sets within U do not imply."""
@@ -310,7 +333,7 @@ class _Lattices:
             self._completions[key] = self.of(()) if independence else self._completion(factors, smaller)
         return ClaimGroup("interaction", variables, self._completions[key], independence)
 
-    def _completion(self, factors: tuple[int, ...], smaller: list[tuple[int, ...]]) -> csr_array:
+    def _completion(self, factors: tuple[int, ...], smaller: list[tuple[int, ...]]) -> csr_array | WideRows:
         vectors, known = self.of(factors), csr_array(vstack([self.of(part) for part in smaller], format="csr"))
         if not known.shape[0]:
             return vectors
@@ -318,3 +341,47 @@ class _Lattices:
         if space.rank == vectors.shape[0]:
             return csr_array((0, self.width), dtype=np.int64)
         return tidy(complement_modulo(vectors, space.kernel), known)
+
+
+class _LongLattices(_Lattices):
+    """The same in Python integers, by reduction of dense lattices, where int64 does not hold them."""
+
+    def _basis(self, factors: tuple[int, ...]) -> WideRows:
+        incidence = self._system(factors).incidence if factors else None
+        train = self.identifier.design.train.take(self.identifier.design.distinct)
+        if isinstance(incidence, BasisIncidence):
+            rows = incidence.whole_rows(train)
+        elif incidence is not None:
+            matrix, _ = incidence.rows(train)
+            rows = [row_entries(matrix, i) for i in range(self.width)]
+        else:
+            rows = [{} for _ in range(self.width)]
+        return _wide(relations(rows), self.width)
+
+    def _beyond_joint(self, vectors: csr_array | WideRows, joint: csr_array | WideRows) -> WideRows:
+        return _wide(beyond(_dense(vectors), _dense(joint)), self.width)
+
+    def _completion(self, factors: tuple[int, ...], smaller: list[tuple[int, ...]]) -> WideRows:
+        known = [vector for part in smaller for vector in _dense(self.of(part))]
+        return _wide(beyond(_dense(self.of(factors)), known), self.width)
+
+
+def _wide(vectors: list[list[int]], width: int) -> WideRows:
+    """Vectors in the form and order of `tidy`: first entries positive, few and small entries first."""
+    rows = []
+    for vector in vectors:
+        kept = [(i, c) for i, c in enumerate(vector) if c]
+        sign = -1 if kept and kept[0][1] < 0 else 1
+        rows.append([(i, sign * c) for i, c in kept])
+    rows.sort(key=lambda row: (len(row), sum(abs(c) for _, c in row), row[-1][0], row[0][0]))
+    columns = np.array([i for row in rows for i, _ in row], dtype=np.int64)
+    entries = narrowed([c for row in rows for _, c in row])
+    return WideRows.of([len(row) for row in rows], columns, entries, (len(rows), width))
+
+
+def _dense(vectors: csr_array | WideRows) -> list[list[int]]:
+    found = [[0] * vectors.shape[1] for _ in range(vectors.shape[0])]
+    places = zip(owners(vectors.indptr).tolist(), vectors.indices.tolist(), vectors.data.tolist(), strict=True)
+    for row, column, entry in places:
+        found[row][column] = entry
+    return found

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from ifm_ident.deadline import TIME_LIMIT, Deadline
 from ifm_ident.design.design import Design
@@ -17,7 +17,11 @@ from ifm_ident.planning._choice import choose
 from ifm_ident.planning._spanning import Span, SystemRows, apart
 from ifm_ident.planning.reduction import PlanCriterion, require_criterion
 from ifm_ident.planning.search import Targets, Watch, plainly
+from ifm_ident.solve.basis_incidence import BasisIncidence
+from ifm_ident.solve.exact.products import WouldOverflow
+from ifm_ident.solve.exact.rowspace import RowSpace
 from ifm_ident.solve.identifier import Identifier
+from ifm_ident.solve.long_rows import LongRows
 from ifm_ident.solve.system import System
 
 
@@ -63,20 +67,14 @@ def droppable(
     systems = [identifier.joint]
     if criterion == "conditional":
         systems = [identifier.conditional(cover) for cover in range(len(design.model.covers))]
-    wanted = [_Wanted(system) for system in systems]
-    identified = count = 0
-    for chunk in watch(targets(), "reading targets"):
-        held = np.logical_and.reduce([system.holds(chunk) for system in systems])
-        kept = chunk.take(np.flatnonzero(held))
-        for each in wanted:
-            each.add(kept)
-        identified += len(kept)
-        count += len(chunk)
+    try:
+        wanted, identified, count = _read(systems, targets, watch, long=False)
+    except WouldOverflow:
+        wanted, identified, count = _read(systems, targets, watch, long=True)
     needed = np.zeros(len(design.train), dtype=bool)
     needed[design.distinct] = np.logical_or.reduce([each.needed() for each in wanted])
     repeated = np.bincount(design.first)[design.first] > 1
-    nothing = [csr_array((0, each.span.rows.shape[1]), dtype=np.int64) for each in wanted]
-    blocks = [SystemRows(no, each.span.rows, each.system.rows) for no, each in zip(nothing, wanted, strict=True)]
+    blocks = [SystemRows(each.carries, each.targets, each.rows) for each in wanted]
     ones = np.ones(len(design.distinct), dtype=np.int64)
     problem = apart([block for block in blocks if block.targets.nnz], ones)
     deadline = Deadline.after(time_limit)
@@ -92,17 +90,50 @@ def droppable(
     )
 
 
-class _Wanted:
-    """The span of the identified targets' rows in one system."""
+def _read(systems: list[System], targets: Targets, watch: Watch, long: bool) -> tuple[list[_Wanted], int, int]:
+    """What the identified targets ask of each system, how many they are, and how many targets there are."""
+    if long:  # levels that targets name are known before limbs are counted
+        for _ in watch(targets(), "reading levels"):
+            pass
+    wanted = [_Wanted(system, long) for system in systems]
+    identified = count = 0
+    for chunk in watch(targets(), "reading targets"):
+        held = np.logical_and.reduce([system.holds(chunk) for system in systems])
+        kept = chunk.take(np.flatnonzero(held))
+        for each in wanted:
+            each.add(kept)
+        identified += len(kept)
+        count += len(chunk)
+    return wanted, identified, count
 
-    def __init__(self, system: System) -> None:
+
+class _Wanted:
+    """The span of the identified targets' rows in one system, over `rows` of training.
+
+    carries: rows that every span holds, of limbs where `long` says that int64 does not hold the rows.
+    """
+
+    def __init__(self, system: System, long: bool) -> None:
         self.system = system
-        self.span = Span(csr_array((0, system.rows.shape[1]), dtype=np.int64))
+        self._long: LongRows | None = None
+        if long and isinstance(system.incidence, BasisIncidence):
+            self._long = LongRows(system.incidence)
+            self.rows, self.carries = self._long.rows(system.train)[0], self._long.carries
+        else:
+            self.rows = system.rows
+            self.carries = csr_array((0, self.rows.shape[1]), dtype=np.int64)
+        self._span = Span(self.carries)
+
+    @property
+    def targets(self) -> csr_array:
+        """Rows that, with the carries, span those of the targets."""
+        return csr_array(self._span.rows[self.carries.shape[0] :])
 
     def add(self, identified: Regimes) -> None:
         """Take in a batch of identified regimes."""
-        if len(self.span) < self.system.rank:
-            self.span.add(self.system.target_rows(identified)[0])
+        if len(self._span) < self.carries.shape[0] + self.system.rank:
+            rows = self.system.target_rows(identified) if self._long is None else self._long.rows(identified)
+            self._span.add(rows[0])
 
     def needed(self) -> NDArray[np.bool_]:
         """Which distinct training regimes no target's combination can do without.
@@ -110,13 +141,17 @@ class _Wanted:
         A row that takes part in a linear relation among training rows can be replaced. Any other has one exponent
         in every target, linear in the target's row: it is needed if it is not zero on the rows that span them.
         """
-        space, count = self.system.whole_space, len(self.system.train)
-        others = np.setdiff1d(np.arange(count), space.basis)
-        replaceable = np.zeros(count, dtype=bool)
-        replaceable[others] = True
+        first, count = self.carries.shape[0], len(self.system.train)
+        if self._long is None:
+            space = self.system.whole_space
+        else:
+            space = RowSpace(csr_array(vstack([self.carries, self.rows], format="csr")))
+        basis = space.basis[space.basis >= first] - first
+        others = np.setdiff1d(np.arange(count), basis)
+        replaceable, used = np.zeros((2, first + count), dtype=bool)
+        replaceable[first + others] = True
         if len(others):
-            replaceable[space.solve(csr_array(self.system.rows[others])).row] = True
-        used = np.zeros(count, dtype=bool)
-        if len(self.span):
-            used[space.solve(self.span.rows).row] = True
-        return used & ~replaceable
+            replaceable[space.solve(csr_array(self.rows[others])).row] = True
+        if self.targets.shape[0]:
+            used[space.solve(self.targets).row] = True
+        return (used & ~replaceable)[first:]

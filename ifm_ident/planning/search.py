@@ -91,6 +91,9 @@ class Search:
         self._joint: Regimes | None = None
         self.free = Regimes.concatenate([design.train, booked])
         distinct = self.free.take(np.unique(self.free.first_equal(self.free)))
+        if design.model.has_bases:  # levels that targets name are known before rows are made
+            for _ in watch(targets(), "reading levels"):
+                pass
         self.reduction = Reduction(design.model, criterion, distinct, self._wide_cells(targets))
         systems, width = len(self.reduction.systems), len(design.model)
         classes, self._own = Classes(systems, width), Classes(systems, width)
@@ -121,7 +124,7 @@ class Search:
             known.extend([] if cells is None else [cells])
         inside = np.zeros(len(model), dtype=bool)
         inside[np.concatenate([model.scopes[k] for k in wide])] = True
-        for chunk in self._watch(targets(), "reading cells"):
+        for chunk in self._watch(targets(), "reading level combinations"):
             shown = Regimes.concatenate([known[0], chunk.restrict(inside)])
             known[0] = shown.take(np.unique(shown.first_equal(shown)))
         return Regimes.concatenate(known)

@@ -5,6 +5,7 @@ the same as the colour.
 """
 
 from ifm_ident.plots import canvas
+from ifm_ident.plots._costs import formula_costs
 from ifm_ident.plots._formulas import formula_lengths, variance_factors
 from ifm_ident.plots._graph import sigma_graph
 from ifm_ident.plots._incidence import incidence
@@ -18,6 +19,7 @@ __all__ = [
     "MOST",
     "Interval",
     "canvas",
+    "formula_costs",
     "formula_lengths",
     "has_numbers",
     "incidence",

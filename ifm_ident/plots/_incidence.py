@@ -204,8 +204,8 @@ def _marks(
 
 
 def _keys(ax: Axes, exponents: Mapping[int, Fraction] | None, unused: bool, width: float) -> None:
-    goal = canvas.Key("the target shows this cell", canvas.INK, marker="D", edge=canvas.INK)
-    keys = [canvas.Key("the regime shows this cell", canvas.BLUE, marker="o", edge=canvas.BLUE), goal]
+    goal = canvas.Key("the target has these levels", canvas.INK, marker="D", edge=canvas.INK)
+    keys = [canvas.Key("the regime has these levels", canvas.BLUE, marker="o", edge=canvas.BLUE), goal]
     if exponents is not None:
         keys = [canvas.Key("exponent above 0", canvas.BLUE, marker="o", edge=canvas.BLUE)]
         if any(q < 0 for q in exponents.values()):

@@ -21,7 +21,8 @@ MOST = 60
 class Interval:
     """An estimate with the ends of its intervals; None where there is none, infinite ends as `math.inf`.
 
-    flagged: whether something weakens it, which is drawn as a hollow diamond.
+    flagged: whether something weakens it, drawn hollow. seen: whether the regime was run, a circle, or not, a
+    diamond. expected: what a sober baseline says instead, such as the additive one.
     """
 
     name: str
@@ -30,13 +31,16 @@ class Interval:
     prediction: tuple[float, float] | None = None
     truth: float | None = None
     flagged: bool = False
+    seen: bool = True
+    expected: float | None = None
 
 
 def intervals(estimates: Sequence[Interval], ax: Axes | None = None, name: str = "estimate") -> Axes:
     """A line for each estimate: the mean, thick its confidence interval, thin its prediction interval.
 
-    An infinite end is drawn as an arrow at the edge, the mean of a flagged estimate as a hollow diamond. At most
-    60 estimates; the picture says how many there are.
+    Regimes that were run have blue circles, others orange diamonds; the mark of a flagged estimate is hollow. An
+    upright stroke is what was expected, an arrow at the edge an infinite end. At most 60 estimates; the picture
+    says how many there are.
     Raises InputError when there is none.
 
     >>> from matplotlib.figure import Figure
@@ -51,21 +55,24 @@ def intervals(estimates: Sequence[Interval], ax: Axes | None = None, name: str =
     if not estimates:
         raise InputError("there is no estimate to draw")
     shown = estimates[:MOST]
-    ax = canvas.axes(ax, 6.0, 1.3 + 0.22 * len(shown))
-    ends = [e.mean for e in shown] + [e.truth for e in shown if e.truth is not None]
+    ax = canvas.axes(ax, 5.4, 1.6 + 0.22 * len(shown))
+    ends = [end for e in shown for end in (e.mean, e.truth, e.expected) if end is not None]
     ends += [end for e in shown for pair in (e.confidence, e.prediction) if pair for end in pair]
     finite = [end for end in ends if math.isfinite(end)]
     spread = (max(finite) - min(finite)) or 1.0
     low, high = min(finite) - 0.08 * spread, max(finite) + 0.08 * spread
     for row, one in enumerate(shown):
-        for pair, width, colour in ((one.prediction, 1.2, canvas.FAINT), (one.confidence, 4.5, canvas.SKY)):
+        look = _SEEN if one.seen else _UNSEEN
+        for pair, width, colour in ((one.prediction, 1.2, canvas.FAINT), (one.confidence, 5.0, look.band)):
             if pair is not None:
                 _bar(ax, row, pair, low, high, width, colour)
-        marker, size, inside = ("D", 5.5, "white") if one.flagged else ("o", 4.5, canvas.BLUE)
-        (dot,) = ax.plot([one.mean], [row], marker=marker, color=canvas.BLUE, markersize=size, linestyle="none")
-        dot.set(zorder=4, markerfacecolor=inside)
+        if one.expected is not None:
+            ax.plot([one.expected] * 2, [row - 0.36, row + 0.36], color=canvas.INK, linewidth=1.6, zorder=4)
+        inside = "white" if one.flagged else look.colour
+        (dot,) = ax.plot([one.mean], [row], marker=look.marker, color=look.edge, markersize=6, linestyle="none")
+        dot.set(zorder=5, markerfacecolor=inside, markeredgewidth=1.2)
         if one.truth is not None:
-            ax.plot([one.truth], [row], marker="x", color=canvas.RED, markersize=6, linestyle="none", zorder=5)
+            ax.plot([one.truth], [row], marker="x", color=canvas.RED, markersize=6, linestyle="none", zorder=6)
     canvas.labels(ax.yaxis, range(len(shown)), [canvas.plain(e.name, 28) for e in shown])
     ax.set_ylim(len(shown) - 0.4, -0.6)
     ax.set_xlim(low, high)
@@ -73,20 +80,44 @@ def intervals(estimates: Sequence[Interval], ax: Axes | None = None, name: str =
     canvas.tidy(ax, title, canvas.plain(name))
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
+    height = canvas.inches(ax)[1]
+    canvas.legend(ax, _keys(shown), columns=2, bbox_to_anchor=(0.5, -0.42 / max(height, 0.5)))
+    return ax
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Colour and mark of a mean, and the colour of its confidence interval."""
+
+    words: str
+    colour: str
+    edge: str
+    band: str
+    marker: str
+
+
+_SEEN = _Look("mean of a regime that was run", canvas.BLUE, canvas.BLUE, canvas.SKY, "o")
+_UNSEEN = _Look("mean of a regime never run", canvas.ORANGE, "#8a5a00", "#f5cf86", "D")
+
+
+def _keys(shown: Sequence[Interval]) -> list[canvas.Key]:
+    """The legend of what occurs, in words."""
     keys = []
-    if not all(e.flagged for e in shown):
-        keys.append(canvas.Key("mean", canvas.BLUE, marker="o", edge=canvas.BLUE))
+    for look, here in ((_SEEN, [e for e in shown if e.seen]), (_UNSEEN, [e for e in shown if not e.seen])):
+        if here:
+            keys.append(canvas.Key(look.words, look.colour, marker=look.marker, edge=look.edge))
+            if any(e.confidence for e in here):
+                keys.append(canvas.Key("its confidence interval", look.band, line="-", width=5.0))
     if any(e.flagged for e in shown):
-        keys.append(canvas.Key("mean, flagged", "white", marker="D", edge=canvas.BLUE))
-    if any(e.confidence for e in shown):
-        keys.append(canvas.Key("confidence interval", canvas.SKY, line="-", width=4.5))
+        hollow = _SEEN if all(e.seen for e in shown if e.flagged) else _UNSEEN
+        keys.append(canvas.Key("hollow: flagged", "white", marker=hollow.marker, edge=hollow.edge))
     if any(e.prediction for e in shown):
-        keys.append(canvas.Key("prediction interval", canvas.FAINT, line="-"))
+        keys.append(canvas.Key("where a fresh unit falls", canvas.FAINT, line="-"))
+    if any(e.expected is not None for e in shown):
+        keys.append(canvas.Key("what single effects add up to", canvas.INK, marker="|", width=0))
     if any(e.truth is not None for e in shown):
         keys.append(canvas.Key("truth", canvas.RED, marker="x", edge=canvas.RED))
-    height = canvas.inches(ax)[1]
-    canvas.legend(ax, keys, bbox_to_anchor=(0.5, -0.42 / max(height, 0.5)))
-    return ax
+    return keys
 
 
 def _bar(

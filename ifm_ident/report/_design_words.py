@@ -54,7 +54,7 @@ def _plainly(mapping: dict[str, object]) -> str:
 
 
 def factor_part(design: Design) -> Part:
-    """Name, variables, interventions, how many of its cells training shows; covariates stand behind variables.
+    """Name, variables (covariates behind them), interventions, how many combinations of levels training shows.
 
     >>> import ifm_ident
     >>> study = ifm_ident.Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]},

@@ -13,14 +13,13 @@ from ifm_ident.design.notation import format_regime
 from ifm_ident.plots import (
     MOST,
     Interval,
-    formula_lengths,
+    formula_costs,
     has_numbers,
     incidence,
     intervals,
     level_line,
     regime_map,
     sigma_graph,
-    variance_factors,
 )
 from ifm_ident.report._pictures import Drawing, drawing
 from ifm_ident.study.study import Study
@@ -59,7 +58,7 @@ def gallery(study: Study, kept: Identification, total: int) -> list[Picture]:
         Picture(
             "Map of the regimes",
             drawing(lambda: regime_map(kept), "m-", f"map of the regimes: {counts}"),
-            f"Each cell is a regime; {arranged}.{part}",
+            f"Each square is a regime; {arranged}.{part}",
         ),
     ]
     for one in [one for one in model.interventions if has_numbers(one)][:_LINES]:
@@ -79,28 +78,30 @@ def gallery(study: Study, kept: Identification, total: int) -> list[Picture]:
                 drawing(
                     lambda: incidence(study.design, target, notation=study.notation), "i-", "incidence matrix"
                 ),
-                "A row for each training regime, a column for each cell of a factor. In every column the "
-                "exponents add up to 1 where the target shows the cell, and to 0 where it does not.",
+                "A row for each training regime, a column for each combination of levels of a factor's "
+                "interventions. In every column the exponents add up to 1 where the target shows the combination, "
+                "and to 0 where it does not.",
             )
         )
     if len(kept.rows_with(Status.IDENTIFIED)):
         sizes = study.sample_sizes()
         if sizes is not None and not (sizes[study.design.distinct] > 0).all():
             sizes = None
-        each = ", each divided by its sample size" if sizes is not None else ""
-        pictures += [
+        price = (
+            "so many times the rows are needed in each of these regimes to know the unseen density as well as by "
+            "running it (the sum of squared exponents, or variance factor)"
+            if sizes is None
+            else "with the rows that there are, the formula is as good as running the regime with so many rows "
+            "(one over the variance factor, the sum of squared exponents, each divided by its sample size)"
+        )
+        pictures.append(
             Picture(
-                "Length of the formulas",
-                drawing(lambda: formula_lengths(kept), "l-", "number of formulas by number of densities"),
-                f"Short formulas need fewer regimes to be estimated well.{part}",
-            ),
-            Picture(
-                "Variance factors",
-                drawing(lambda: variance_factors(kept, sizes), "v-", "variance factors of the formulas"),
-                "By how much a formula multiplies the variance of estimated log-densities: the sum of squared "
-                f"exponents{each}.{part}",
-            ),
-        ]
+                "What the formulas cost",
+                drawing(lambda: formula_costs(kept, sizes), "l-", "what the formulas cost, by their length"),
+                f"To the right, how many measured regimes a formula combines; upwards, its price: {price}. This "
+                f"compares formulas before any model is fitted; it is not an error bar.{part}",
+            )
+        )
     return pictures
 
 

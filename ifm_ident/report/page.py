@@ -15,6 +15,8 @@ from ifm_ident.answer.formula import size_note
 from ifm_ident.answer.identification import Identification
 from ifm_ident.design.notation import format_regimes
 from ifm_ident.design.regimes import Regimes
+from ifm_ident.errors import InputError
+from ifm_ident.implications.aliases import aliases
 from ifm_ident.implications.testable import implications
 from ifm_ident.planning.planner import Plan
 from ifm_ident.planning.reduction import PlanCriterion
@@ -26,6 +28,7 @@ from ifm_ident.report._rows import table_rows
 from ifm_ident.report._templating import environment, source
 from ifm_ident.report.part import Part
 from ifm_ident.shares.shares import ANSWERED, Shares, shares_of
+from ifm_ident.show.aliases_write import alias_lines
 from ifm_ident.show.implications_write import claim_words
 from ifm_ident.show.mathml import Html, formula_mathml
 from ifm_ident.show.planning_write import cost_text, plan_text
@@ -39,6 +42,9 @@ MOST_ROWS = 10_000
 """At most this many regimes are in the table; the counts are of all."""
 
 MOST_IMPLICATIONS = 200
+MOST_ALIASED = 24
+"""Of more interventions no alias table is made."""
+
 GROUP = 50
 """Regimes that a browser lays out together."""
 
@@ -142,6 +148,7 @@ def _facts(study: Study, asked: Asked, tally: Tally, kept: Identification) -> di
         "refusal_total": len(np.unique(kept.kernel[kept.kernel >= 0])),
         "refused": tally.refused + tally.no_joint,
         "implications": _implications(identifier, asked.criterion),
+        "aliases": _alias_lines(study),
         "plan": _plan(study, asked, tally),
         "asked": asked,
         "parts": asked.parts,
@@ -184,6 +191,19 @@ def _implications(identifier: Identifier, criterion: CriterionName) -> dict[str,
         size = size_note(claim.formula, identifier.design.model.has_bases)
         shown.append((formula_mathml(claim.formula), f"{claim_words(claim, variables)}{size}"))
     return {"rows": shown, "total": len(found), "predicted": len(found.predicted), "refutable": found.refutable}
+
+
+def _alias_lines(study: Study) -> list[str]:
+    """The alias table of two-level interventions, where effects are confounded; [] for others and for many."""
+    model = study.model
+    if model.has_bases or len(model) > MOST_ALIASED or any(len(one.levels) != 2 for one in model.interventions):
+        return []
+    try:
+        found = aliases(study.design)
+    except InputError:  # wide factors: more effects than the table holds
+        return []
+    mixed = found.partial or any(len(group) > 1 for group in found.groups)
+    return list(alias_lines(study.name, found)) if mixed else []
 
 
 def _plan(study: Study, asked: Asked, tally: Tally) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ class Part:
     """A part of the page: title, a paragraph, warnings, a picture of intervals, a table and what its words mean.
 
     rows: texts under `columns`, of which `numeric` are numbers; `caption` is the table's. A text that is `Html` is
-    taken as it is.
+    taken as it is. below: what the picture shows, in words. more: a part whose table is folded away below.
     """
 
     title: str
@@ -28,6 +28,8 @@ class Part:
     warnings: Sequence[str] = ()
     intervals: Sequence[Interval] = ()
     words: Mapping[str, str] | None = None
+    below: str = ""
+    more: Part | None = None
 
 
 class Reader(Protocol):

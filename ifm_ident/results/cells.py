@@ -63,7 +63,7 @@ class CellReader:
         >>> CellReader(model).read(0, "A=0")
         Traceback (most recent call last):
         ...
-        ifm_ident.errors.InputError: 'A=0' is no cell of factor 'f'; write its levels as B=no,A=0
+        ifm_ident.errors.InputError: 'A=0' is no level combination (cell) of factor 'f'; write it as B=no,A=0
         """
         model, levels, at = self._model, list[int](), 0
         scope = model.scopes[factor].tolist()
@@ -79,8 +79,9 @@ class CellReader:
         if len(levels) < len(scope) or at != len(text):
             example = cell_text(model, (factor, (0,) * len(scope)))
             raise InputError(
-                f"{_shortened(repr(text))} is no cell of factor {model.factors[factor].name!r}; "
-                + (f"write its levels as {_shortened(example)}" if example else "its sigma-scope is empty")
+                f"{_shortened(repr(text))} is no level combination (cell) of factor "
+                f"{model.factors[factor].name!r}; "
+                + (f"write it as {_shortened(example)}" if example else "its sigma-scope is empty")
             )
         return factor, tuple(levels)
 

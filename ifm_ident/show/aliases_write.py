@@ -16,7 +16,7 @@ _ROMAN = {3: "III", 4: "IV", 5: "V", 6: "VI", 7: "VII", 8: "VIII"}
 
 
 def alias_lines(name: str, found: Aliases) -> Iterator[str]:
-    """Legend, defining relation, what is confounded within the model, with effects outside it, and in part."""
+    """Legend, effects confounded within the model, with others outside it and in part, the defining relation."""
     yield from wrapped(
         f"{' '.join(name.split())}: {counted(found.regimes, 'distinct training regime')}, {_kind(found)}"
     )
@@ -27,10 +27,6 @@ def alias_lines(name: str, found: Aliases) -> Iterator[str]:
         legend.append(f"{found.constant} = the constant")
     if legend:
         yield from wrapped(f"legend: {', '.join(legend)}", _INDENT)
-    if found.words:
-        shown = " = ".join(_signed(found, word, sign) for word, sign in found.words[:_WORDS_SHOWN])
-        more = len(found.words) - _WORDS_SHOWN
-        yield from wrapped(f"{found.constant} = {shown}" + (f" and {more:,} more" if more > 0 else ""), _INDENT)
     model, basis = set(found.model), set(found.basis)
     sections: dict[str, list[str]] = {
         "told apart by nothing, though all are in the model:": [],
@@ -62,6 +58,13 @@ def alias_lines(name: str, found: Aliases) -> Iterator[str]:
         yield ""
         limit = f"effects of up to {counted(found.order, 'intervention')}"
         yield from wrapped(f"clear of all other {limit}: {' '.join(map(found.letters, clean))}", _INDENT)
+    if found.words:
+        shown = " = ".join(_signed(found, word, sign) for word, sign in found.words[:_WORDS_SHOWN])
+        more = len(found.words) - _WORDS_SHOWN
+        yield ""
+        yield "products that are constant in all training regimes, from which all this follows:"
+        line = f"{found.constant} = {shown}" + (f" and {more:,} more" if more > 0 else "")
+        yield from (_INDENT + part for part in wrapped(line, _INDENT))
     yield ""
     yield from wrapped(_closing(found))
 

@@ -229,7 +229,11 @@ class Explanation:
             lines += wrapped(note)
         checks = check_lines(used, self.text, exponents)
         if check:
-            lines += ["", "Check, cell by cell (the exponents sum to 1 in all, and in every factor):", *checks]
+            lines += [
+                "",
+                "Check of every level combination (exponents sum to 1 in all, in every factor):",
+                *checks,
+            ]
         return [*lines, "", *wrapped(self._rank_line(system, True))]
 
     def _size_lines(self, size: Fraction) -> list[str]:
@@ -248,7 +252,7 @@ class Explanation:
                 *wrapped(f"The weights w sum to 0 in every training regime and to {found} in {self.name}."),
             ]
         if len(kernel.cells) == 1:
-            return wrapped(f"No training regime shows the cell that {self.name} needs: "
+            return wrapped(f"No training regime has the levels that {self.name} needs: "
                            f"{refusal_words(self.design.model, kernel)}.")  # fmt: skip
         table = full_table(self.design, factors, self.target) or kernel_table(self.design, kernel, self.target)
         lines = table_lines(table, self.text, None, dict(kernel.cells))
@@ -264,7 +268,7 @@ class Explanation:
 
     def _joint_lines(self) -> list[str]:
         model = self.design.model
-        lines = ["", "Joint criterion: exponents of training densities, one equation a factor cell", ""]
+        lines = ["", "Joint criterion: one equation for each level combination (cell) of a factor", ""]
         lines += self._system_lines(self.identifier.joint, range(len(model.factors)), True)
         return lines
 

@@ -241,7 +241,7 @@ def left_out(table: IncidenceTable) -> list[str]:
     """What of the full table is not drawn, and why no column is, in a sentence each; empty when all of it is."""
     notes = []
     if not table.cells:
-        notes.append("No column: training regime and target show the same cells of these factors.")
+        notes.append("No column: training regime and target have the same levels in these factors.")
     rows = table.rows_left_out + max(0, len(table.rows) - MOST_ROWS)
     cells = table.cells_left_out + max(0, len(table.cells) - MOST_COLUMNS)
     if rows or cells:
@@ -277,7 +277,7 @@ def check_lines(
         ]
         if len(terms) > 6:
             parts.append(f"and {len(terms) - 6} more")
-        more = f", and at {counted(table.alike[j], 'cell')} like it" if table.alike[j] else ""
+        more = f", and at {counted(table.alike[j], 'combination')} like it" if table.alike[j] else ""
         verb = "shows it" if wanted else "does not show it"
         lines.append(
             f"{cell_name(table.design, cell).ljust(width)}  {', '.join(parts)}: sum {total}, {named} {verb}{more}"

@@ -14,11 +14,11 @@ from ifm_ident.show.words import counted
 from ifm_ident.solve.objectives.choose import Chosen, Objective
 from ifm_ident.solve.objectives.exact_columns import Ratios
 
-_VALUE = {"l1": "sum |q| = {}", "variance": "variance factor {}"}
+_VALUE = {"l1": "sum |q| = {}", "variance": "sum q^2/n = {}"}
 _MEANING = {
     "sparse": "the fewest densities",
     "l1": "the least sum |q| of exponents",
-    "variance": "the least variance factor, sum q^2/n",
+    "variance": "the least error for these numbers of rows, by sum q^2/n, the variance factor",
 }
 
 

@@ -21,15 +21,12 @@ from ifm_ident.design.model import Intervention, Model
 from ifm_ident.design.regimes import Active, Regimes
 from ifm_ident.errors import InputError
 from ifm_ident.solve.exact.factorisation import Solutions
+from ifm_ident.solve.exact.products import WouldOverflow
 from ifm_ident.solve.incidence import BaselineSystem, Cells
 
 WIDEST = 4096
 """A factor of levels with values that has more columns than this is refused."""
 
-TOO_LONG = (
-    "not for levels with values yet: a question about rows whose numbers are too long for 64 bits; write levels "
-    "with fewer digits"
-)
 _SAFE_BITS = 60.0
 _CANDIDATES = 2**22
 
@@ -200,10 +197,10 @@ class BasisIncidence(BaselineSystem):
     def rows(self, regimes: Regimes) -> tuple[csr_array, Ints]:
         """Incidence rows times `scale`, shape (n, columns), int64, and first wide factors never trained or -1.
 
-        Raises InputError where int64 does not hold a row: ask `fits` before.
+        Raises WouldOverflow where int64 does not hold a row: ask `fits` before.
         """
         if not self.fits(regimes).all():
-            raise InputError(TOO_LONG)
+            raise WouldOverflow("rows of levels with values have long entries")
         scale = self.scale(regimes)
         n = len(regimes)
         every = np.arange(n, dtype=np.int64)
@@ -257,15 +254,9 @@ class BasisIncidence(BaselineSystem):
         following = many.indptr[start:stop]
         found = []
         while len(row):
-            counts = ends[row] - following
-            entry = np.repeat(np.arange(len(row), dtype=np.int64), counts)
-            at = ragged_arange(following, counts)
-            position = many.position[at]
-            child = trie.child(node[entry], position)
-            kept = np.flatnonzero(child >= 0)
-            entry, at, position, child = entry[kept], at[kept], position[kept], child[kept]
-            row, code = row[entry], code[entry] * radix[position] + many.function[at] - 1
-            above, below = above[entry] * many.numerator[at], below[entry] * many.denominator[at]
+            grew, at, child = trie.grown(node, following, ends[row], many.position)
+            row, code = row[grew], code[grew] * radix[many.position[at]] + many.function[at] - 1
+            above, below = above[grew] * many.numerator[at], below[grew] * many.denominator[at]
             if len(row):
                 found.append((row, trie.first_column[child] + code, above * (scale[row] // below)))
             grows = np.flatnonzero(trie.has_children[child])
@@ -319,6 +310,28 @@ class BasisIncidence(BaselineSystem):
         )
         return self._kept
 
+    def most_bits(self) -> int:
+        """No entry or scale of the row of any regime is longer, over all levels known by now."""
+        total = 0
+        for i, made in self._functions.items():
+            longest = 0
+            for level in range(int(self.model.known_counts[i])):
+                chi = made.at(level)
+                common = lcm(1, *(value.denominator for value in chi))
+                whole = [common, *(int(value * common) for value in chi)]
+                longest = max(longest, *(abs(number).bit_length() for number in whole))
+            total += longest
+        return total + 1
+
+    def whole_rows(self, regimes: Regimes) -> list[dict[int, int]]:
+        """The rows of regimes on columns scaled to whole numbers, of any size: relations are those of the rows."""
+        rows = self.fraction_rows(regimes)
+        common: dict[int, int] = {}
+        for row in rows:
+            for column, value in row.items():
+                common[column] = lcm(common.get(column, 1), value.denominator)
+        return [{column: int(value * common[column]) for column, value in row.items()} for row in rows]
+
     def fraction_rows(self, regimes: Regimes) -> list[FractionRow]:
         """The rows of regimes as they are, of any size; without cells of a wide factor never trained."""
         return [self.fraction_row(regime) for regime in regimes]
@@ -340,7 +353,7 @@ class BasisIncidence(BaselineSystem):
         def extend(node: int, code: int, value: Fraction, begin: int) -> None:
             for j in range(begin, len(positions)):
                 position = positions[j]
-                child = int(self._trie.child(np.array([node]), np.array([position]))[0])
+                child = int(self._trie.child(np.array([node * self._trie.width + position]))[0])
                 if child < 0:
                     continue
                 for m, factor in chosen[position]:
@@ -472,7 +485,10 @@ class WholeColumns:
         return cls(common, incidence.columns)
 
     def rows(self, incidence: BasisIncidence, regimes: Regimes) -> tuple[csr_array, Ints]:
-        """The rows of regimes on these columns, each times the number that makes it whole, and these numbers."""
+        """The rows of regimes on these columns, each times the number that makes it whole, and these numbers.
+
+        Raises WouldOverflow.
+        """
         sizes: list[int] = []
         columns: list[int] = []
         entries: list[int] = []
@@ -484,7 +500,7 @@ class WholeColumns:
             columns += scaled
             entries += [int(value * scales[-1]) for value in scaled.values()]
         if max(map(abs, entries + scales), default=0).bit_length() > _SAFE_BITS:
-            raise InputError(TOO_LONG)
+            raise WouldOverflow("whole rows of levels with values have long entries")
         rows = csr_array(
             (np.array(entries, dtype=np.int64), np.array(columns, dtype=np.int64), row_bounds(sizes)),
             shape=(len(sizes), self.width),
@@ -523,11 +539,3 @@ def float_rows(incidence: BaselineSystem, regimes: Regimes) -> tuple[csr_array, 
     indptr = row_bounds(np.array([len(row) for row in made], dtype=np.int64))
     rows = csr_array((values, columns, indptr), shape=(len(made), incidence.columns))
     return rows, incidence.unseen(regimes)
-
-
-def training_rows(model: Model, factors: tuple[int, ...], train: Regimes) -> csr_array:
-    """Whole incidence rows of training regimes with the relations of the rows themselves, shape (m, columns)."""
-    incidence = incidence_of(model, factors, train)
-    if isinstance(incidence, BasisIncidence):
-        return WholeColumns.of(incidence, train).rows(incidence, train)[0]
-    return incidence.rows(train)[0]

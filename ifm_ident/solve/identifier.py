@@ -17,7 +17,7 @@ from ifm_ident.design.design import Design
 from ifm_ident.design.notation import Notation
 from ifm_ident.design.regimes import Regimes, require_legal
 from ifm_ident.errors import require_known
-from ifm_ident.solve._basis_system import system_of
+from ifm_ident.solve.basis_system import system_of
 from ifm_ident.solve.system import System
 
 CriterionName = Literal["joint", "conditional", "auto"]

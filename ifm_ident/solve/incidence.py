@@ -86,15 +86,27 @@ class _SubsetTrie:
         table[self.edge_key] = self.edge_child
         return table
 
-    def child(self, node: Ints, position: Ints) -> Ints:
-        """The node of subset ∪ {position}, or -1; for nodes that have children."""
-        key = node * self.width + position
+    def child(self, key: Ints) -> NDArray[np.integer]:
+        """The node of subset ∪ {position}, or -1; key: node * width + position, of nodes that have children."""
         if self._table is not None:
-            child: Ints = self._table[key].astype(np.int64)
-            return child
+            return self._table[key]
         at = np.minimum(np.searchsorted(self.edge_key, key), len(self.edge_key) - 1)
         found: Ints = np.where(self.edge_key[at] == key, self.edge_child[at], -1)
         return found
+
+    def grown(self, node: Ints, following: Ints, ends: Ints, positions: Ints) -> tuple[Ints, Ints, Ints]:
+        """Every node with one more of the entries `following` to `ends` of `positions`, where that is a subset.
+
+        Returns the index of the node that grew, the entry and the node it became, one each.
+        """
+        counts = ends - following
+        at = ragged_arange(following, counts)
+        key = np.repeat(node * self.width, counts)
+        key += positions[at]
+        child = self.child(key)
+        kept = np.flatnonzero(child >= 0)
+        grew = np.repeat(np.arange(len(node), dtype=np.int64), counts)[kept]
+        return grew, at[kept], child[kept].astype(np.int64)
 
 
 class BaselineSystem:
@@ -190,14 +202,8 @@ class BaselineSystem:
         following = regimes.indptr[start:stop]
         found = []
         while len(row):
-            counts = ends[row] - following
-            entry = np.repeat(np.arange(len(row), dtype=np.int64), counts)
-            at = ragged_arange(following, counts)
-            position = regimes.position[at]
-            child = trie.child(node[entry], position)
-            kept = np.flatnonzero(child >= 0)
-            entry, at, position, child = entry[kept], at[kept], position[kept], child[kept]
-            row, code = row[entry], code[entry] * radix[position] + regimes.level[at] - 1
+            grew, at, child = trie.grown(node, following, ends[row], regimes.position)
+            row, code = row[grew], code[grew] * radix[regimes.position[at]] + regimes.level[at] - 1
             if len(row):
                 found.append((row, trie.first_column[child] + code))
             grows = np.flatnonzero(trie.has_children[child])

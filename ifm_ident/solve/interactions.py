@@ -14,7 +14,7 @@ from ifm_ident.answer.identification import JOINT
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import Notation, format_regime
 from ifm_ident.design.regimes import Active, Regimes
-from ifm_ident.solve._basis_system import new_system
+from ifm_ident.solve.basis_system import new_system
 from ifm_ident.solve.system import System
 
 MOST_PAIRS = 2_000

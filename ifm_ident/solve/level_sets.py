@@ -12,7 +12,7 @@ from ifm_ident.design.bases import Basis, Key, Piece, plain_number
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Active, Regimes, recoded
 from ifm_ident.errors import InputError, require_known
-from ifm_ident.solve._basis_system import BasisSystem
+from ifm_ident.solve.basis_system import BasisSystem
 from ifm_ident.solve.identifier import CriterionName, Identifier
 from ifm_ident.solve.objectives.choose import choose
 

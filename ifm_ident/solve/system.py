@@ -24,6 +24,9 @@ from ifm_ident.solve.incidence import BaselineSystem
 _NUMBERED = 60
 """Regimes are told apart by number where there are at most 2^60; running sums may wrap, their differences not."""
 
+_BLOCK = 16_384
+"""Targets answered at a time by sparse products: what they need stays near the processor and is used again."""
+
 Witnesses = tuple[Ints, Ints, list[dict[int, int]]]
 """Some targets, the index of the vector that refuses each, and the vectors, column to weight."""
 
@@ -95,6 +98,12 @@ class System:
 
     def solve(self, targets: Regimes) -> tuple[NDArray[np.bool_], Terms]:
         """Which targets have a formula, shape (n,), and the basis formulas (training indices as written)."""
+        step = _BLOCK if self.space.is_small else max(len(targets), 1)
+        starts = range(0, max(len(targets), 1), step)
+        blocks = [self._solve(targets.take(slice(start, start + step))) for start in starts]
+        return np.concatenate([held for held, _ in blocks]), Terms.concatenate([terms for _, terms in blocks])
+
+    def _solve(self, targets: Regimes) -> tuple[NDArray[np.bool_], Terms]:
         rows, unseen = self.incidence.rows(targets)
         seen = unseen < 0
         found = self.space.solve(rows if seen.all() else take_rows(rows, seen))
@@ -136,20 +145,18 @@ class System:
 
     def terms_of(self, found: Solutions) -> Terms:
         """Solutions as terms: training indices as written, positive exponents before negative ones in a row."""
-        counts, row = found.sizes, found.owners
+        counts, entry = found.sizes, np.arange(len(found.row), dtype=np.int64)
         negative = np.asarray(found.numerator < 0, dtype=bool)
-        before = row_bounds(negative)
-        negatives_before = before[:-1] - before[found.indptr[:-1]][row]
-        within = np.arange(len(row)) - found.indptr[:-1][row]
-        positives = counts - np.diff(before[found.indptr])
-        place = found.indptr[:-1][row] + np.where(
-            negative, positives[row] + negatives_before, within - negatives_before
-        )
-        order = np.empty(len(row), dtype=np.int64)
-        order[place] = np.arange(len(row))
+        before = row_bounds(negative)  # how many are negative before each entry
+        first, at_start = found.indptr[:-1], before[found.indptr]
+        positives = counts - np.diff(at_start)
+        shift = np.repeat(first + positives - at_start[:-1], counts)
+        place = np.where(negative, shift + before[:-1], entry - before[:-1] + np.repeat(at_start[:-1], counts))
+        order = np.empty(len(entry), dtype=np.int64)
+        order[place] = entry
         return Terms(
             found.indptr,
-            np.full(len(row), self.block, dtype=np.int64),
+            np.full(len(entry), self.block, dtype=np.int64),
             self.design.distinct[found.row[order]],
             found.numerator[order],
             found.denominator[order],

@@ -23,11 +23,14 @@ UNITS = frozenset((
 ))  # fmt: skip
 COVARIATES = frozenset((
     "plate", "batch", "donor", "replicate", "rep", "block", "day", "run", "lane", "site", "lab", "center",
-    "centre", "sex", "age", "chip", "slide", "cage", "litter",
+    "centre", "sex", "age", "chip", "slide", "cage", "litter", "country", "region", "city", "device", "browser",
+    "os", "platform", "segment", "language", "gender",
 ))  # fmt: skip
 OUTCOMES = frozenset((
     "outcome", "response", "y", "viability", "yield", "survival", "growth", "score", "readout", "signal",
     "fitness", "len", "length", "call", "titer", "titre", "activity", "phenotype", "confluence", "rgr", "auc",
+    "converted", "conversion", "conversions", "clicked", "clicks", "purchased", "retained", "churned", "revenue",
+    "spend", "sales",
 ))  # fmt: skip
 DOSES = frozenset((
     "dose", "doses", "dosage", "conc", "concentration", "time", "hour", "hours", "day", "days", "temperature",
@@ -61,7 +64,7 @@ _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
 _CONTROLS = frozenset((
     "vehicle", "dmso", "wt", "wildtype", "untreated", "mock", "pbs", "placebo", "saline", "scramble",
     "scrambled", "water", "safetargeting", "aavs1", "unstimulated", "unstim", "notreatment", "notreat",
-    "negative", "neg", "baseline", "empty", "nodrug",
+    "negative", "neg", "baseline", "empty", "nodrug", "sham",
 ))  # fmt: skip
 _MOST_TEXTS = 20_000
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
@@ -70,11 +73,13 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 def is_control(text: str) -> bool:
     """Whether a text is a usual name of what was not treated; a word for a missing value never is.
 
-    >>> [is_control(text) for text in ("DMSO", "wild-type", "NegCtrl0", "None", "NA", "A")]
-    [True, True, True, False, False, False]
+    >>> [is_control(text) for text in ("DMSO", "wild-type", "NegCtrl0", "saline_sham", "None", "NA", "A")]
+    [True, True, True, True, False, False, False]
     """
     plain = re.sub("[-_ ]", "", look(text)).casefold()
-    return not is_missing(text) and (is_known_control(text) or plain in _CONTROLS)
+    words = re.split("[-_ ]+", look(text).casefold())
+    known = plain in _CONTROLS or all(word in _CONTROLS for word in words)
+    return not is_missing(text) and (is_known_control(text) or known)
 
 
 def words_in(name: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,6 +23,7 @@ from ifm_ident.study.reading.label_conventions import LabelConvention, is_known_
 _SHOWN = 6
 _MOST_NAMED = 2000
 _MOST_CONTROLS = 20
+_MOST_COMPARED = 500
 _MOLAR = {"fm": -15, "pm": -12, "nm": -9, "um": -6, "mm": -3}
 _MASS = {"pg/ml": -12, "ng/ml": -9, "ug/ml": -6, "mg/ml": -3}
 _OTHER = (
@@ -85,10 +86,13 @@ def guess_labels(
         controls = _labels_of_zero(table, columns, zero)
         notes[""] += [f"control: the label of the rows where {zero.name} is 0"] * bool(controls)
     if not controls:
+        apart = _never_joined(parts)
         raise InputError(
             f"{table.path}: no label of {_quoted(columns)} means baseline: ctrl, control, non-targeting, NT, "
             f"DMSO, vehicle, wt, untreated and their like were looked for among {_some(parts)}; name the one that "
-            "does" + ("" if isinstance(columns, str) else ", or write ctrl where all these columns are empty"),
+            "does"
+            + ("" if isinstance(columns, str) else ", or write ctrl where all these columns are empty")
+            + (f" (perhaps {apart!r}, the only one that no other label holds)" if apart else ""),
             argument="control",
         )
     doses, zeros, dosed = _doses(parts, notes)
@@ -116,6 +120,20 @@ def guess_labels(
         unit = next(iter(own.values()))[2]
         notes[drug] = [f"doses in {unit}, read from labels such as {next(iter(own))!r}"]
     return LabelGuess(interventions, _written(screen, columns, controls, written_names), dict(notes))
+
+
+def _never_joined(parts: Iterable[str]) -> str:
+    """The one label that is part of no other, among labels of which some are joined of others; "" for none.
+
+    >>> _never_joined(["buffer7", "A", "B", "A + B"]), _never_joined(["x", "A", "B"])
+    ('buffer7', '')
+    """
+    texts = list(dict.fromkeys(parts))
+    if len(texts) > _MOST_COMPARED:
+        return ""
+    joined = {text for text in texts for other in texts if other != text and other in text}
+    apart = [text for text in texts if text not in joined and not any(text in other for other in joined)]
+    return apart[0] if joined and len(apart) == 1 else ""
 
 
 def _with_values(levels: list[int | float | str]) -> object:

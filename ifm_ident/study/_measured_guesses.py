@@ -238,7 +238,7 @@ def _find_expression(draft: Draft) -> None:
         draft.say(
             "data",
             f"{'the layer ' + repr(counts) if counts else 'X'} holds counts; normalise makes them "
-            f"log(1 + counts per million)",
+            f"log(1 + counts per million), log1p_cp10k per ten thousand as scanpy does",
         )
 
 

@@ -163,7 +163,7 @@ def _check_batch(training: Training, claims: Claims, rows: Ints) -> Failures:
                 why = "do not add up to 1"
             else:
                 factor = model.factors[_factor_at(training, column)].name
-                why = f"do not give the target's cell of factor {factor!r}"
+                why = f"do not give the target's level combination (cell) of factor {factor!r}"
             yield int(part.row[formula]), f"the exponents{about} {why}"
 
 

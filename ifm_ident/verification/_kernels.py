@@ -80,11 +80,11 @@ def unsound(model: Model, weights: Weights, variable: int, inside: frozenset[int
             return f"the kernel names factor {name!r}, which does not hold {_about(model, variable)}"
         counts = [_choices(model, i) for i in scope.tolist()]
         if len(levels) != len(scope) or any(not 0 <= j < a for j, a in zip(levels, counts, strict=True)):
-            return f"the kernel names a cell that factor {name!r} does not have"
+            return f"the kernel names a level combination (cell) that factor {name!r} does not have"
         if isinstance(weight, bool) or not isinstance(weight, int):
             return f"the kernel has the weight {weight!r}, which is no integer"
     if len({cell for cell, _ in weights}) < len(weights):
-        return "the kernel names a cell twice"
+        return "the kernel names a level combination (cell) twice"
     return None
 
 

@@ -359,4 +359,7 @@ def _check_undecided(claims: Claims, rows: Ints) -> Failures:
     relevant = design.model.relevant
     there = missing.take(legal).restrict(relevant).first_equal(design.train.restrict(relevant))
     for j, i in zip(legal[there >= 0].tolist(), there[there >= 0].tolist(), strict=True):
-        yield int(owner[j]), f"a regime listed as missing shows the same cells as training regime {i}"
+        yield (
+            int(owner[j]),
+            f"a regime listed as missing has the same levels in every factor as training regime {i}",
+        )

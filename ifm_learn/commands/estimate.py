@@ -85,7 +85,13 @@ _SILENT_FOR_COMPARE = (
     help="ifm1, ifm2, ifm3, dr, balance: by the factors, refused where these do not identify the regime. The "
     "others are baselines, which need no identification.",
 )
-@click.option("--alpha", default="0.1", show_default=True, metavar="DECIMAL", help="Miscoverage of the intervals.")
+@click.option(
+    "--alpha",
+    default="0.1",
+    show_default=True,
+    metavar="DECIMAL",
+    help="Share of intervals that may miss: 0.1 for 90% intervals.",
+)
 @seed_option
 @data_option
 @calibration_option
@@ -113,7 +119,7 @@ _SILENT_FOR_COMPARE = (
     default=AUTO,
     show_default=True,
     help="How densities are modelled: auto averages the models that rows cannot tell apart, from a normal law to "
-    "splines; or one of them; or networks on a grid, mlp. --model, --sensitivity, ifm2 and ifm3 take grid or mlp.",
+    "splines; or one of them; or networks on a grid, mlp. --model, ifm2 and ifm3 take grid or mlp.",
 )
 @click.option(
     "--effects",
@@ -188,6 +194,9 @@ def command(
     A confidence interval is for the mean, a prediction interval for a fresh unit of the regime. Beside every
     estimate stand the additive baseline and the effective sample size; warnings tell of little overlap and of a
     model that does not give back its own training regimes.
+
+    Time: 3 to 10 s for a thousand rows and a few variables. The fits of --energy normal take about 2 s for a
+    screen of 200 perturbations and 2,000 outcomes, and 1 s for a million rows. --time-limit bounds it.
     """
     if output is not None and output.endswith(".h5ad"):
         given = ctx.get_parameter_source("output_format") != click.core.ParameterSource.DEFAULT

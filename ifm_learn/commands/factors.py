@@ -99,6 +99,8 @@ def command(
     """Which interventions act together, and on which variables, as far as rows tell.
 
     Starts from the study's factors. What no training regime can tell is said, with regimes that would tell.
+
+    Time: about 13 s for a thousand rows of four interventions, 4 s with --resamples 0.
     """
     if pairs and candidates is not None:
         raise click.UsageError("--pairs and --candidates: give one of the two.")

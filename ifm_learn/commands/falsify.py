@@ -82,7 +82,10 @@ def command(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Tests the implications of the design on data."""
+    """Tests the implications of the design on data.
+
+    Time: about 2 s for a thousand rows of three variables.
+    """
     out = Output(output_format, output, force, quiet)
     asked = load_study(study, quiet)
     if asked.covariates:

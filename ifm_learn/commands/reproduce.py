@@ -99,7 +99,9 @@ def command(
 
     \b
     combinations: eight data sets, combinations held back, every way to predict them beside estimates by factors.
-    Writes combinations.json, table.md, figure.png and figure.svg. About a minute.
+    Writes combinations.json, table.md, figure.png and figure.svg.
+
+    Time: combinations about a minute; sachs and dream with --quick under two minutes, in full much longer.
     """
     if data == "combinations":
         refuse_given(ctx, _OF_THE_PAPER, "is of the paper's experiments, sachs and dream: leave it out.")

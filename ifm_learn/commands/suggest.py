@@ -153,6 +153,8 @@ def command(
     The score is by draws of the candidates' means, from refits on redrawn rows, for identified regimes; of
     others it is said how many candidates a run of them would identify (`unlocks`). Rows of regimes that are not
     in `train` do not count: write `train: data` to take all.
+
+    Time: SUGGEST
     """
     out = Output(output_format, output, force, quiet)
     asked = load_study(study, quiet)

@@ -259,7 +259,7 @@ class DensityModel:
         return float(max(gaps, default=0.0))
 
     def draws(self, count: int, rng: np.random.Generator) -> list[DensityModel]:
-        """Models drawn from the approximate sampling distribution of the fit, for standard errors; no refit.
+        """Models drawn from the approximate sampling distribution of the fit, for standard errors.
 
         See `Spread.redraws`: it holds the noise of the rows, at the ridge that was chosen; not the error of the
         grid, of the energies' form, or of the ridge's own pull. InputError where the fit was not by exact

@@ -286,9 +286,10 @@ class AdjustedWork:
         counts = np.array([len(np.unique(self._unit[self.place == r])) for r in range(len(self.train))])
         low, high = np.quantile(self.values[:, column], [EDGE, 1 - EDGE])
         mean, own = columns.mean[rows, column], answer.table.flags
+        far = self.study.model.has_bases & own["extrapolated"][at, 0]
         where = {
             "few_rows": (rests & (counts < FEW_ROWS)).any(axis=1),
-            "extrapolated": (mean < low) | (mean > high),
+            "extrapolated": (mean < low) | (mean > high) | far,
             "little_overlap": (rests & self._poor[population]).any(axis=1) | own["little_overlap"][at, 0],
             "misses_training": own["misses_training"][at, 0],
             "models_disagree": own["models_disagree"][at, 0],

@@ -21,9 +21,11 @@ from ifm_learn.conformal.mixture import balance_log_weights
 from ifm_learn.data.held import Held
 from ifm_learn.data.samples import Samples
 from ifm_learn.estimation._columns import Columns
+from ifm_learn.estimation._ladder_sensitivity import ladder_sensitivities
 from ifm_learn.estimation._outcomes import Regressed, among_variables, regressed
 from ifm_learn.estimation._prediction import by_ratio, widened
 from ifm_learn.estimation._several import SeveralOutcomes
+from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_means
 from ifm_learn.ladder.average import REPLICATES, Ladder, fit_ladder
 from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
@@ -229,6 +231,31 @@ class LadderWork:
             level=float(1 - self.level), freedom=float(np.min(part.freedom)), logged=self._logged,
         )  # fmt: skip
         return [[_effect(got, row, column) for column in range(k)] for row in range(len(found))]
+
+    def sensitivities(self, found: Identification, gamma: float) -> Iterator[RegimeSensitivity]:
+        """Of identified regimes that were not run, against the baseline's mean: with an interaction left out."""
+        references = baseline_means(self.samples)
+        asked = np.flatnonzero(found.status == Status.IDENTIFIED)
+        joint = np.isin(found.criterion[asked], (Criterion.JOINT, Criterion.NONE))
+        wide = joint if self.wider is not None else np.zeros(len(asked), dtype=bool)
+        last = self.samples.x.shape[1]
+        for rows, ladder in ((asked[wide], self.wider), (asked[~wide], self.ladder)):
+            if not len(rows) or ladder is None:
+                continue
+            regimes = found.targets.take(rows)
+            if ladder is self.wider:
+                answer, value = self.by_wider(regimes), lambda x: x[:, last:]
+            else:
+                answer, value = self.estimate(regimes), self._value
+            for one in ladder_sensitivities(ladder, answer, value, regimes, gamma, references, self.level):
+                yield dataclasses.replace(one, row=int(rows[one.row]))
+
+    def _value(self, x: Floats) -> Floats:
+        """What means are of, shape (n, k): x, or the outcome's regression on it."""
+        if self.samples.y is None:
+            return x
+        assert self.regression is not None
+        return self.regression.predict(x).reshape(len(x), 1)
 
     @property
     def _logged(self) -> bool:

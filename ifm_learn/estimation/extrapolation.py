@@ -42,7 +42,9 @@ def _of_unseen(density: DensityModel, regimes: Regimes) -> list[str]:
     model, found, support = density.design.model, _beyond(density, regimes), density.support(regimes)
     for r in np.flatnonzero(support.weak).tolist():
         k = int(support.worst[r])
-        rare = f"{support.unsupported[r, k]:.0%} of it lies where rows of factor {model.factors[k].name} are rare"
+        rare = (
+            f"{support.unsupported[r, k]:.0%} of it lies where factor {model.factors[k].name} saw hardly any row"
+        )
         found[r] = " and ".join(filter(None, (found[r], rare)))
     return found
 

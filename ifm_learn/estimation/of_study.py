@@ -80,8 +80,8 @@ def estimate_study(
     log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only. energy: how densities
     are
     modelled, a name of `ifm_learn.ladder.rungs.ENERGIES`: `auto` averages the models that rows cannot tell apart;
-    `model`, `sensitivity` and the methods ifm2 and ifm3 take a density on a grid, `grid` or `mlp`, the latter
-    where neither is named. time_limit: seconds that
+    `model` and the methods ifm2 and ifm3 take a density on a grid, `grid` or `mlp`, the latter where neither is
+    named. time_limit: seconds that
     fitting may take by forecast; models that would take longer are left out. effects: also differences from the
     baseline and synergies against this expectation (`ifm_learn.ladder.effects`), for energies other than `mlp`.
     shrink: pull estimates of unseen regimes towards a simpler one, as far as it errs less at training regimes left
@@ -123,15 +123,15 @@ def estimate_study(
         )
     if not chosen.needs_identification:
         require_names(study.model, f"the method {method!r}; take one of ifm1, dr and balance")
-    in_tables = model is not None or sensitivity is not None or method in _BY_TABLES
+    in_tables = model is not None or method in _BY_TABLES
     if in_tables:
-        what = "model" if model is not None else "sensitivity" if sensitivity is not None else "method"
+        what = "model" if model is not None else "method"
         asked = energy_in_tables(asked, what, None if model is None else energy_of(model.density))
     on_grid = in_tables or asked == NETWORKS
-    if shrink and (on_grid or not chosen.needs_identification or effects is not None):
+    if shrink and (on_grid or not chosen.needs_identification or effects or sensitivity is not None):
         raise InputError(
             "shrink pulls means by the factors, of method ifm1, dr or balance and an energy other than 'mlp' (so "
-            "without model and sensitivity), and has no effects with joint errors; leave one out",
+            "without model), and has neither sensitivity nor effects with joint errors; leave one out",
             argument="shrink",
         )
     if shrink:
@@ -144,7 +144,6 @@ def estimate_study(
             )
     targets = targets_of_study(study)
     if study.covariates:
-        require_names(study.model, "adjusting for covariates")
         samples, covariates = read_adjusted(study, data, outcomes)
     else:
         samples = read_samples(study, data, outcomes=outcomes)
@@ -170,6 +169,7 @@ def estimate_study(
             shrink,
             tell,
             half,
+            sensitivity,
         )
     else:
         if effects is not None:
@@ -305,6 +305,7 @@ def _by_ladder(
     shrink: bool,
     say: Say,
     half: str | None,
+    sensitivity: float | None,
 ) -> _Answered:
     method, energy, level, seed = how
     held = held_out(samples, calibration, seed)
@@ -327,6 +328,10 @@ def _by_ladder(
         shrink_columns(chosen, columns, found, held.fitted, level)
     words = f"{_does(samples, method)}, modelled by {work.words()}"
     made = () if reference is None else tuple(map(tuple, work.effects(found, reference)))
+    moved: tuple[RegimeSensitivity, ...] = ()
+    if sensitivity is not None:
+        say("sensitivity to an interaction left out")
+        moved = tuple(work.sensitivities(found, sensitivity))
     return _Answered(
         found,
         held,
@@ -334,6 +339,7 @@ def _by_ladder(
         [*work.warnings(columns)],
         words,
         work.about(),
+        moved,
         effects=made,
         shrunk=chosen,
         halves=halves,

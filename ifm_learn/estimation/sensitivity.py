@@ -28,14 +28,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 
 from ifm_ident import InputError
 from ifm_ident.arrays import Floats
 from ifm_learn.conformal.ranks import Alpha, conformal_quantile, conformal_rank, fewest_scores, read_alpha
-
-_LARGEST_GAMMA = 30.0
-"""exp(-2 gamma) is below 1e-26 there: the bounds are the ends of the range of m."""
 
 _LARGEST_WRITTEN = 300 * math.log(10)
 """e to this is 1e300."""
@@ -223,26 +219,6 @@ def factor_words(gamma: float) -> str:
     ('1.49', 'more than 1e+300')
     """
     return f"{math.exp(gamma):.3g}" if gamma <= _LARGEST_WRITTEN else "more than 1e+300"
-
-
-def tipping_between(one: TargetValues, other: TargetValues) -> float:
-    """The smallest gamma at which the bounds of two targets' means touch, each with an interaction of its own.
-
-    inf where every value of one lies beyond all of the other's.
-
-    >>> round(tipping_between(TargetValues(np.array([0.0, 2.0])), TargetValues(np.array([-1.0, 1.0]))), 4)
-    0.5493
-    """
-    low, high = (one, other) if one.mean <= other.mean else (other, one)
-
-    def gap(gamma: float) -> float:
-        return high.bounds(gamma)[0] - low.bounds(gamma)[1]
-
-    if gap(0.0) <= 0:
-        return 0.0
-    if gap(_LARGEST_GAMMA) > 0:
-        return float("inf")
-    return float(brentq(gap, 0.0, _LARGEST_GAMMA, xtol=1e-10))
 
 
 def _two_tails(alpha: Alpha, replicates: int) -> Fraction:

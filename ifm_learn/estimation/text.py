@@ -22,19 +22,11 @@ from ifm_ident.show import (
     warnings_html,
     wrapped,
 )
-from ifm_learn.estimation.flags import FLAGS
+from ifm_learn.estimation.flags import FLAGS, promise, promises
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.sensitivity import factor_words
 
-_GUARANTEES = {
-    "exact-ratio": "the unit's regime has calibration rows of its own, so the weights are known: coverage of at "
-    "least the level in finite samples",
-    "estimated-ratio": "weighted by the fitted ratio of densities: the coverage can fall short by half the mean "
-    "absolute error of the normalised weights",
-    "asymptotic": "too few calibration rows, or too little overlap, for a promise in finite samples: the level "
-    "holds as effective rows grow, if the ratio is right; more rows or a larger --calibration may change that",
-}
 _MARK = "*"
 _UNITS_SHOWN = 6
 
@@ -141,7 +133,7 @@ def _of_units(found: Estimates, row: int, k: int) -> tuple[str, ...]:
     interval = _pair(found.prediction_low[row, k], found.prediction_high[row, k])
     if not found.needs_identification:
         return (interval,)
-    return (interval, str(found.guarantee[row, k]), _count(found.ess[row]))
+    return (interval, promise(str(found.guarantee[row, k])), _count(found.ess[row]))
 
 
 def _effects(found: Estimates, row: int, k: int) -> tuple[str, str]:
@@ -270,9 +262,8 @@ def _notes(found: Estimates) -> Iterator[str]:
                 f"(-inf, inf): at {_percent(found)} the rows held out are too few, in number or in effect, to say "
                 "where units fall; more rows or a larger --calibration may change that."
             )
-        for word in np.unique(found.guarantee).tolist():
-            if word:
-                yield f"{word}: {_GUARANTEES[word]}."
+        for plain, meaning in promises(found.guarantee.ravel().tolist()):
+            yield f"{plain}: {meaning}."
         if not found.needs_identification:
             yield "Intervals of units carry the training regimes' spread over: no ratio, no promise."
     if not np.isnan(found.ess).all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -48,11 +49,12 @@ class Question:
 
     Theory: docs/theory/implications.md.
 
-    label: shape (n,), which of the m regimes of the claim a row is from. c: shape (m,), their integers, none 0.
-    x: shape (n, p). unit: standard deviations at baseline, shape (p,). tested: the variables that the claim is
-    about; of a pair, it is about their interaction. combination: the regime that the others predict, the one of
-    least |c|, of these the one with most active interventions. together: shape (n,), 0 to u - 1, the unit of each
-    row, None where rows are independent: tests of units add up terms within them and draw their signs.
+    label: shape (n,), which of the m regimes of the claim a row is from. c: shape (m,), their integers, none 0, or
+    where levels have values these over the largest. x: shape (n, p). unit: standard deviations at baseline, shape
+    (p,). tested: the variables that the claim is about; of a pair, it is about their interaction. combination: the
+    regime that the others predict, the one of least |c| (of largest, where levels have values), of these the one
+    with most active interventions. together: shape (n,), 0 to u - 1, the unit of each row, None where rows are
+    independent: tests of units add up terms within them and draw their signs.
     """
 
     label: Ints
@@ -207,10 +209,12 @@ def question(samples: Samples, claim: Implication, unit: Floats, covariates: Cov
         spread = covariates.values.std(axis=0)
         unit = np.concatenate([unit, np.where(spread > 0, spread, 1.0)])
     active = samples.design.train.active_counts
-    size = [(-abs(exponents[i]), int(active[i])) for i in support]
+    valued = samples.design.model.has_bases  # there |c| differ by orders: the largest is predicted best
+    size = [(abs(exponents[i]) * (1 if valued else -1), int(active[i])) for i in support]
+    largest = max(map(abs, exponents.values())) if valued else Fraction(1)
     return Question(
         position[samples.regime[rows]],
-        np.array([int(exponents[i]) for i in support], dtype=np.float64),
+        np.array([float(exponents[i] / largest) for i in support], dtype=np.float64),
         x[rows],
         unit,
         names,

@@ -69,14 +69,6 @@ class Family(ABC):
     def third(self, theta: Floats) -> Floats:
         """A''', shape (..., d, d, d)."""
 
-    def log_mean_slope(self, theta: Floats) -> Floats:
-        """The derivatives of the logarithm of the mean, shape (..., d)."""
-        return self.spread(theta)[..., 0] / self.mean(theta)[..., None]
-
-    def dispersion(self, pearson: float) -> float:
-        """By how much variances exceed the family's, given the mean squared Pearson residual."""
-        return max(pearson, 1.0)
-
     def ridge(self, counted: Counted, constant: NDArray[np.bool_]) -> Floats | None:
         """Precisions of normal priors on coefficients, (rank, d), but for the `constant` one; None without."""
         return None
@@ -114,10 +106,6 @@ class Bernoulli(Family):
 
     def law(self, theta: Floats) -> Any:
         return stats.bernoulli(self.mean(theta))
-
-    def dispersion(self, pearson: float) -> float:
-        """1: the variance of a 0 or 1 is fixed by its mean."""
-        return 1.0
 
 
 @dataclass(frozen=True)

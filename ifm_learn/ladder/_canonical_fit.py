@@ -20,15 +20,10 @@ NEARLY_POISSON = 1e4
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Coefficients of one variable, shape (rank, d) for d parameters.
-
-    covariance: of these with the dispersion, shape (rank, d, rank, d). freedom: rows less coefficients.
-    """
+    """Coefficients of one variable, shape (rank, d) for d parameters."""
 
     family: Family
     coefficients: Floats
-    covariance: Floats
-    freedom: float
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite is refused below
@@ -66,14 +61,7 @@ def fit(
             break
     if isinstance(tuned, NegativeBinomial):
         tuned = problem.family  # the coefficients are on its scale
-    rank, parts = coefficients.shape
-    freedom = float(counted.total.sum()) - rank * parts
-    residual = counted.value - mean[counted.regime]
-    variance = family.spread(design @ coefficients)[counted.regime, 0, 0]
-    pearson = float(counted.weight @ (residual**2 / variance)) / freedom if freedom > 0 else np.inf
-    inverse = _inverse(problem.information(coefficients) + problem.ridge)
-    covariance = (inverse * family.dispersion(pearson)).reshape(rank, parts, rank, parts)
-    return Fitted(tuned, coefficients, covariance, freedom)
+    return Fitted(tuned, coefficients)
 
 
 def _inverse(matrix: Floats) -> Floats:
@@ -93,7 +81,7 @@ class _Problem:
         self, family: Family, counted: Counted, design: Floats, prior: float, ridge: Floats | None
     ) -> None:
         self.family, self.counted, self.design = family, counted, design
-        self.prior = prior if family.closed else 0.0
+        self.prior = prior
         penalty = np.zeros((design.shape[1], family.parts)) if ridge is None else ridge
         self.ridge = np.diag(penalty.ravel())
         self.sums = counted.sums(family.statistics(counted.value))

@@ -194,9 +194,11 @@ def _bytes(count: int) -> str:
 def duration(seconds: float) -> str:
     """Seconds, minutes or hours in words.
 
-    >>> duration(3.21), duration(600.0)
-    ('3.2 s', '10 minutes')
+    >>> duration(0.0042), duration(3.21), duration(600.0)
+    ('0.0042 s', '3.2 s', '10 minutes')
     """
     if seconds < 100:
-        return f"{int(seconds)} s" if seconds >= 10 else f"{seconds:.1f} s"
+        return (
+            f"{int(seconds)} s" if seconds >= 10 else f"{seconds:.1f} s" if seconds >= 0.1 else f"{seconds:.2g} s"
+        )
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:,.1f} hours"

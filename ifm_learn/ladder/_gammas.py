@@ -46,10 +46,6 @@ class GammaRate(Family):
     def law(self, theta: Floats) -> Any:
         return stats.gamma(self.shape, scale=self.mean(theta) / self.shape)
 
-    def dispersion(self, pearson: float) -> float:
-        """The variance of x / mean as it is found."""
-        return pearson
-
     def tuned(self, counted: Counted, mean: Floats) -> GammaRate:
         ratio = counted.value / mean[counted.regime]
         target = 1 + float(counted.weight @ (np.log(ratio) - ratio)) / float(counted.weight.sum())
@@ -125,10 +121,3 @@ class Gamma(Family):
         precision = np.zeros((len(constant), 2))
         precision[~constant, 1] = 1 / (self.shift * min(shape, 1e6)) ** 2
         return precision
-
-    def log_mean_slope(self, theta: Floats) -> Floats:
-        return np.stack([-1 / theta[..., 0], 1 / theta[..., 1]], axis=-1)
-
-    def dispersion(self, pearson: float) -> float:
-        """1: every regime has a shape of its own."""
-        return 1.0

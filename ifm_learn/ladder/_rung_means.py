@@ -31,6 +31,9 @@ _ALIKE = 1.8
 """Of 3/m units, by a t quantile of 1.7."""
 _CELLS = 10_000_000
 
+_SPREAD = 2.5
+"""So many rows at least make the spread of rows that tells an error (of normal rows a third of all do)."""
+
 USED = 1e-6
 """Exponents below this are rounding."""
 
@@ -160,6 +163,22 @@ class Asked:
         # what the other regimes' rates err by, in logarithms, adds to it
         others = exponents**2 @ np.where(self.bare == 0, known, 0.0)
         found: Floats = np.nan_to_num(2.0 * product * (1 + others) * self.size, nan=np.inf)
+        return found
+
+    @cached_property
+    def few_make_spread(self) -> NDArray[np.bool_]:
+        """Whether one or two rows of a regime make most of its spread, shape (d, k).
+
+        The number of rows that make it is (sum d^2)^2 / sum d^4, d the distances from their mean. Shares and
+        counts have intervals that know their law, and are not looked at.
+        """
+        values = self._of_rows if self.values is None else self.values
+        regime, found = self.units.regime, np.zeros(self.own.shape, dtype=bool)
+        for k in np.flatnonzero(~self.ranges.lumped).tolist():
+            left = values[:, k] - self.own[regime, k]
+            squares = (left / max(float(np.abs(left).max()), 1e-300)) ** 2
+            second, fourth = (np.bincount(regime, part, minlength=len(found)) for part in (squares, squares**2))
+            found[:, k] = (second**2 < _SPREAD * fourth) & (self.unseen[:, k] == 0)
         return found
 
     @cached_property

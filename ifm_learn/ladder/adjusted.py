@@ -26,6 +26,7 @@ MOST_ENTRIES = 400_000_000
 _TOLERANCE = 1e-9
 _UNTOLD = 1e-6
 _TINY = 1e-12
+_EXACT = 2_000
 _MISS = 0.01
 _DIGITS = 16 * np.finfo(float).eps
 
@@ -205,9 +206,8 @@ class Adjusted:
         x, left = self._x, self.y - self.fitted
         weight = self._spread_of_rows
         if len(left) == self.units:
-            leverage = weight * np.einsum("ij,ij->i", self._scaled, x)
-            sure = leverage < 1 - _TOLERANCE
-            return np.where(sure, left / np.sqrt(np.where(sure, 1 - leverage, 1.0)), np.nan)
+            sure = self._leverage < 1 - _TOLERANCE
+            return np.where(sure, left / np.sqrt(np.where(sure, 1 - self._leverage, 1.0)), np.nan)
         values, vectors = np.linalg.eigh(self.solved.inverse)
         held = values > _TOLERANCE * values.max()
         root = np.sqrt(np.maximum(weight, 1e-300))
@@ -222,6 +222,12 @@ class Adjusted:
                 continue
             more = (1 / np.sqrt(1 - share) - 1) / np.where(share > _TINY, share, np.inf)
             found[rows] = (scaled + own @ (axes @ (more * (axes.T @ (own.T @ scaled))))) * root[rows]
+        return found
+
+    @cached_property
+    def _leverage(self) -> Floats:
+        """The share of each row in its own prediction, shape (n,)."""
+        found: Floats = self._spread_of_rows * np.einsum("ij,ij->i", self._scaled, self._x)
         return found
 
     @cached_property
@@ -300,7 +306,15 @@ class Adjusted:
         return Means(mean, se, freedom, effect, effect_se, rests, total, np.where(told, total_se, np.nan))
 
     def _freedom(self, weight: Floats) -> float:
-        """Satterthwaite's, for units of equal variance, less what the coefficients took."""
+        """Satterthwaite's, for units of equal variance: of few normal rows HC2's (Bell and McCaffrey 2002),
+        else less the share of units that the coefficients took.
+        """
+        left = 1 - self._leverage
+        if self.energy == "normal" and len(left) == self.units <= _EXACT and (left > _TOLERANCE).all():
+            squares = np.square(weight) / left  # the variance is e' M diag(squares) M e, M = 1 - H
+            crossed = self._spread_of_rows[0] * (self._x.T @ (squares[:, None] * self._x)) @ self.solved.inverse
+            second = float(np.square(squares) @ (1 - 2 * self._leverage)) + float(np.sum(crossed * crossed.T))
+            return max(1.0, float(np.square(weight).sum()) ** 2 / second) if second > 0 else 1.0
         size = np.bincount(self.unit, np.square(weight), minlength=self.units)
         total = float(np.square(size).sum())
         left = max(self.units - np.linalg.matrix_rank(self.solved.inverse), 0) / self.units

@@ -178,7 +178,8 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
     """The table with its warnings, by the words of `ifm estimate`."""
     shape = table.mean.shape
     counts = asked.units.counts
-    few = np.any((np.abs(exponents) > USED) & (counts < FEW_ROWS), axis=1, keepdims=True)
+    rests = np.abs(exponents) > USED
+    few = np.any(rests & (counts < FEW_ROWS), axis=1, keepdims=True) | (rests @ asked.few_make_spread)
     used = table.weights > 0
     thin = np.where(used, table.effective[:, :, None], 0.0).max(axis=0) < clear_rows(asked.samples)
     outside = np.zeros(shape, dtype=bool)

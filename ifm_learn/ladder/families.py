@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import levene, qmc
-from scipy.stats import t as student
+from scipy.stats import qmc
 
 from ifm_ident import InputError, Regimes
 from ifm_ident.arrays import Floats, Ints
@@ -22,18 +21,17 @@ from ifm_learn.ladder._canonical_fit import Fitted, fit
 from ifm_learn.ladder._counted import Counted
 from ifm_learn.ladder._dependence import dependent_pair
 from ifm_learn.ladder._forecast import Size, forecast
-from ifm_learn.ladder._gammas import Gamma, GammaRate
+from ifm_learn.ladder._gammas import Gamma
 from ifm_learn.ladder._law import Cost, Function
 from ifm_learn.ladder._regime_design import RegimeDesign
 
-Name = Literal["bernoulli", "poisson", "negbin", "gamma", "gamma_rate"]
+Name = Literal["bernoulli", "poisson", "negbin", "gamma"]
 
 FAMILIES: dict[Name, Family] = {
     "bernoulli": Bernoulli(),
     "poisson": Poisson(),
     "negbin": NegativeBinomial(),
     "gamma": Gamma(),
-    "gamma_rate": GammaRate(),
 }
 
 POINTS = 2**13
@@ -47,8 +45,8 @@ class FamilyLaw:
     theta_v is the variable's canonical parameter, so f_k can be taken as the product over v in S_k of
     exp(T(x_v) times v's terms of factor k), the base laws in any factor that holds v: a member of the factor model
     whatever the scopes are. What it assumes beyond the factors: the variables are independent within each regime,
-    and the family (the size of `negbin` and the shape of `gamma_rate` are the same in all regimes; `gamma` tilts
-    by x and log x, so its shapes differ). Where an extrapolated theta gives no law (a rate below 0), means and
+    and the family (the size of `negbin` is the same in all regimes; `gamma` tilts by x and log x, so its shapes
+    differ). Where an extrapolated theta gives no law (a rate below 0), means and
     densities are nan. x is in the units of the samples; the family is of the values before their scaling.
     """
 
@@ -86,21 +84,6 @@ class FamilyLaw:
             found.append(function((np.stack(columns, axis=1) - shift) / unit).mean(axis=0))
         return np.stack(found)
 
-    def interval(self, regimes: Regimes, level: float) -> tuple[Floats, Floats]:
-        """Lower and upper ends for the means of x, each (r, p): t intervals of theta, carried to the mean.
-
-        Exact to first order; dispersion beyond the family's widens them. Where an end leaves the
-        family's range the mean is unbounded there, and so is the interval.
-        """
-        if not 0 < level < 1:
-            raise InputError(f"the level of an interval is between 0 and 1, got {level}; write 0.9 for 90%")
-        shift, unit = _units(self.samples)
-        low, high = np.empty((2, len(regimes), len(self.fitted)))
-        for v, one in enumerate(self.fitted):
-            rows = self.designs[v].rows(regimes)
-            low[:, v], high[:, v] = _mean_ends(one, rows.toarray(), level)
-        return (low - shift) / unit, (high - shift) / unit
-
     def effective_rows(self, regimes: Regimes) -> Floats:
         """All rows stand behind every regime: (sum w)^2 / sum w^2, shape (r,)."""
         return np.full(len(regimes), self.weight.sum() ** 2 / (self.weight**2).sum())
@@ -117,31 +100,12 @@ class FamilyLaw:
         return [design.rows(regimes) @ one.coefficients for design, one in pairs]
 
 
-@np.errstate(over="ignore", invalid="ignore")  # ends out of range are infinite
-def _mean_ends(one: Fitted, rows: Floats, level: float) -> tuple[Floats, Floats]:
-    """Ends of t intervals for one variable's mean, each (r,): of theta where it is single, else of log mean."""
-    if one.freedom <= 0:
-        return np.zeros(len(rows)), np.full(len(rows), 1.0 if isinstance(one.family, Bernoulli) else np.inf)
-    theta = rows @ one.coefficients
-    covariance = np.einsum("ri,iajb,rj->rab", rows, one.covariance, rows, optimize=True)
-    quantile = student.ppf((1 + level) / 2, one.freedom)
-    if one.family.parts == 1:
-        half = quantile * np.sqrt(np.maximum(covariance[:, 0], 0))
-        low, high = one.family.mean(theta - half), one.family.mean(theta + half)
-    else:
-        mean, slope = one.family.mean(theta), one.family.log_mean_slope(theta)
-        variance = np.einsum("ra,rab,rb->r", slope, covariance, slope)
-        half = quantile * np.sqrt(np.maximum(variance, 0))
-        low, high = mean * np.exp(-half), mean * np.exp(half)
-    return np.where(np.isnan(low), 0.0, low), np.where(np.isnan(high), np.inf, high)
-
-
 @dataclass(frozen=True)
 class FamilyRung:
     """A rung that gives every variable the same family; see `FamilyLaw` for what that assumes.
 
-    prior: how much of Jeffreys' prior the families get (`gamma_rate` needs none); 0 is plain maximum likelihood,
-    which does not exist where a regime shows zeros only.
+    prior: how much of Jeffreys' prior the families get; 0 is plain maximum likelihood, which does not exist where
+    a regime shows zeros only.
 
     >>> from ifm_ident import Design, Factor, Intervention, Model
     >>> a, b = Intervention("A", (0, 1)), Intervention("B", (0, 1))
@@ -168,8 +132,6 @@ class FamilyRung:
                 logged = samples.scaling is not None and bool(samples.scaling.log[v])
                 note = " (a logarithm: remove it from `log`)" if logged else ""
                 return f"{self.name} needs {variable} to be {RANGES[self.name]}; it holds {raw[wrong[0]]:g}{note}"
-            if self.name == "gamma_rate" and _shapes_differ(raw, samples.regime, samples.x.shape[1]):
-                return f"gamma_rate takes one shape for all regimes; those of {variable} differ; gamma does not"
         pair = dependent_pair(samples.x, samples.regime)
         if pair is not None:
             one, other = (samples.design.model.variables[i] for i in pair.columns)
@@ -206,24 +168,16 @@ RANGES: dict[Name, str] = {
     "poisson": "whole numbers of 0 or more",
     "negbin": "whole numbers of 0 or more",
     "gamma": "positive",
-    "gamma_rate": "positive",
 }
 
 
 def _outside(name: Name, raw: Floats) -> Ints:
     """Rows whose value the family cannot give."""
-    if name in ("gamma", "gamma_rate"):
+    if name == "gamma":
         return np.flatnonzero(raw <= 0)
     slack = 1e-6 * min(1.0, float(np.abs(raw).max(initial=0.0)))
     wrong = (np.abs(raw - np.round(raw)) > slack) | (raw < -slack)
     return np.flatnonzero(wrong | (raw > 1 + slack) if name == "bernoulli" else wrong)
-
-
-def _shapes_differ(raw: Floats, regime: Ints, tests: int) -> bool:
-    """Whether the spread of log x, the shape's alone, differs between regimes (Brown and Forsythe, 1%)."""
-    groups = [np.log(raw[regime == one]) for one in np.unique(regime)]
-    groups = [one for one in groups if len(one) > 2 and np.ptp(one) > 0]
-    return len(groups) > 1 and bool(levene(*groups, center="median").pvalue * tests < 0.01)
 
 
 def _units(samples: Samples) -> tuple[Floats, Floats]:
@@ -257,6 +211,5 @@ def _fitted(
         start = None if before is None else before.fitted[v].coefficients * parts
         ridge = families[v].ridge(counted, design.kept == 0) if prior else None
         one = fit(families[v], counted, design.train.toarray(), prior, start, ridge)
-        covariance = one.covariance / parts[:, None, None] / parts
-        found.append(Fitted(one.family, one.coefficients / parts, covariance, one.freedom))
+        found.append(Fitted(one.family, one.coefficients / parts))
     return FamilyLaw(rung, samples, weight, designs, tuple(found), prior)

@@ -46,7 +46,7 @@ AUTO = "auto"
 GRID = "grid"
 NETWORKS = "mlp"
 TABLES = {GRID: SMOOTH, NETWORKS: "mlp"}
-"""Energies of a density in tables, which a file, sensitivity and some methods need: their names in such a file."""
+"""Energies of a density in tables, which a file and some methods need: their names in such a file."""
 
 ENERGIES = (AUTO, *RUNGS, NETWORKS)
 """What `--energy` knows: an average over the rungs, one of them, or networks on a grid."""
@@ -75,13 +75,13 @@ def energy_in_tables(name: str, what: str, of_file: str | None = None) -> str:
 
     what: needs it. of_file: the energy of a model that is given. InputError for another.
 
-    >>> energy_in_tables("auto", "sensitivity"), energy_in_tables("auto", "model", "grid")
+    >>> energy_in_tables("auto", "method"), energy_in_tables("auto", "model", "grid")
     ('mlp', 'grid')
-    >>> energy_in_tables("linear", "sensitivity")
+    >>> energy_in_tables("linear", "method")
     Traceback (most recent call last):
     ...
-    ifm_ident.errors.InputError: sensitivity takes a density on a grid, the energy 'grid' or 'mlp', not 'linear', \
-whose models are fitted anew in seconds and need no file; leave out energy or sensitivity
+    ifm_ident.errors.InputError: method takes a density on a grid, the energy 'grid' or 'mlp', not 'linear', \
+whose models are fitted anew in seconds and need no file; leave out energy or method
     """
     if name == AUTO:
         return of_file or NETWORKS

@@ -70,6 +70,7 @@ class IdentifiedEstimator(OutcomeEstimator):
         self.model_ = samples.design.model
         self.samples_ = samples
         self.has_outcome_ = samples.one_outcome
+        self.refits_: list[tuple[DensityModel, Ints]] | None = None
 
     def _learn(self, samples: Samples) -> None:
         """What a method learns besides the density."""
@@ -86,10 +87,10 @@ class IdentifiedEstimator(OutcomeEstimator):
     def standard_errors(self, regimes: Regimes) -> Floats:
         """Standard errors of `predict`, of its shape: rows, density model, outcome model and Monte Carlo draws.
 
-        A bootstrap whose density models are one Newton step from the fit instead of refitted. Biases (of
-        smoothing, of a wrong factorisation) are not in it. NaN where a training regime has one row. InputError for
-        a density that does not know its own sampling distribution (`DensityModel.redraws`): `bootstrap_errors`
-        refits it.
+        A bootstrap whose density models are one Newton step from the fit, or refits of small networks
+        (`Spread.redraws`). Biases (of smoothing, of a wrong factorisation) are not in it. NaN where a training
+        regime has one row. InputError for a density that does not know its own sampling distribution
+        (`DensityModel.redraws`): `bootstrap_errors` refits it.
         """
         self._require(regimes)
         if one_row(self.samples_) is not None:
@@ -148,8 +149,13 @@ class IdentifiedEstimator(OutcomeEstimator):
         return balance_weights(both[:, : len(train)], both[:, len(train) :], sizes)
 
     def _redraws(self) -> Iterator[tuple[DensityModel, Ints]]:
-        """The same replicates at every call; see `redraws`."""
-        return redraws(self.density_, self.samples_, self.replicates, self.seed)
+        """The same replicates at every call; see `redraws`. Refits are kept."""
+        spread = self.density_.spread
+        if spread is None or not spread.refitted:
+            return redraws(self.density_, self.samples_, self.replicates, self.seed)
+        if self.refits_ is None:
+            self.refits_ = [*redraws(self.density_, self.samples_, self.replicates, self.seed)]
+        return iter(self.refits_)
 
 
 def density_of(given: Any, samples: Samples, seed: int) -> DensityModel:

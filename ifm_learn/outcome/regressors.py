@@ -306,13 +306,6 @@ def cross_fit(
     return CrossFit(fold, out_of_fold, tuple(models))
 
 
-def cross_fit_predict(
-    regressor: Any, x: Floats, y: Floats, folds: int = 5, seed: int = 0, sample_weight: Floats | None = None
-) -> Floats:
-    """Predictions of every row by a regressor that has not seen it, shape (n,)."""
-    return cross_fit(regressor, x, y, folds, seed, sample_weight).out_of_fold
-
-
 def _folds(rows: int, folds: int, seed: int, strata: Ints | None = None, groups: Ints | None = None) -> Ints:
     """Fold numbers, shape (rows,): sizes differ by one at most, and so do the shares of every stratum.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ifm_ident import Status
 from ifm_ident.errors import require_known
 from ifm_ident.plots import Interval, intervals
 
@@ -24,7 +25,8 @@ def estimates(
 ) -> Axes:
     """A line for each regime that has a number: mean, confidence interval thick, prediction interval thin.
 
-    Flagged means are hollow diamonds; one that no model can vouch for, `misses_training`, has no interval.
+    Regimes that were run are blue circles, others orange diamonds; flagged ones are hollow, and one that no model
+    can vouch for, `misses_training`, has no interval. The additive baseline is an upright stroke.
     outcome: which one, by default the first. truth: means that were measured after all, by the regimes' names.
     Raises InputError for an unknown outcome, and where no regime has a number.
 
@@ -58,7 +60,12 @@ def estimates(
             if MISSES in flags:
                 confidence = prediction = None
             mean = float(found.mean[row, k])
-            lines.append(Interval(name, mean, confidence, prediction, known.get(name), bool(flags)))
+            beside = found.additive[row, k]
+            expected = None if found.method == "additive" or np.isnan(beside) else float(beside)
+            seen = bool(found.status[row] == Status.OBSERVED)
+            lines.append(
+                Interval(name, mean, confidence, prediction, known.get(name), bool(flags), seen, expected)
+            )
     return intervals(lines, ax, found.unit(k) or found.outcomes[k])
 
 

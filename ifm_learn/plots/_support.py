@@ -19,7 +19,7 @@ _DARK = 0.6
 
 
 def support(found: FactorSupport, regimes: Sequence[str], factors: Sequence[str], ax: Axes | None = None) -> Axes:
-    """A square for every regime and factor: how much of the regime lies where rows of the factor are rare.
+    """A square for every regime and factor: how much of the regime lies where the factor saw hardly any row.
 
     regimes, factors: names, in the order of the rows and columns of `found.unsupported`. Shares are written where
     there are at most 400 squares; those above a half, which make a prediction an extrapolation, have a frame.
@@ -58,7 +58,7 @@ def support(found: FactorSupport, regimes: Sequence[str], factors: Sequence[str]
     turned = 90 if canvas.text_width(below, 8) > 0.5 else 0
     canvas.labels(ax.xaxis, np.arange(columns) + 0.5, below, rotation=turned)
     ax.invert_yaxis()
-    canvas.tidy(ax, "", "where rows of the factor are rare")
+    canvas.tidy(ax, "", "where the factor saw hardly any row")
     ax.tick_params(length=0)
     bar = ax.figure.colorbar(image, ax=ax, format="{x:.0%}", shrink=0.8, aspect=15)
     bar.ax.tick_params(labelsize=7)

@@ -329,10 +329,6 @@ def test_what_needs_the_grid_says_so(tmp_path: Path) -> None:
     assert found["energy"] == {"asked": "grid", "chosen": ["grid"]}
     with pytest.raises(InputError, match="fitted with the energy 'grid', not 'mlp'"):
         raise run(study, "--model", tmp_path / "m.npz", "--energy", "mlp").exception or AssertionError
-    with pytest.raises(
-        InputError, match="sensitivity takes a density on a grid, the energy 'grid' or 'mlp', not 'linear'"
-    ):
-        estimate_study(load(study), sensitivity=0.1, energy="linear")
     model = FittedModel.fit(read_samples(load(study)))
     with pytest.raises(
         InputError, match="model takes a density on a grid, the energy 'grid' or 'mlp', not 'linear'"

@@ -152,7 +152,7 @@ def test_of_an_unknown_variable_names_the_nearest(ifm: Ifm, folder: Path) -> Non
     [
         ("sparse", "  111  identified  p(001) p(110) / p(000)  [3 densities]\n"),
         ("l1", "  [sum |q| = 3]\n"),
-        ("variance", "  [variance factor "),
+        ("variance", "  [sum q^2/n = "),
     ],
 )
 def test_formulas_show_what_they_attain(ifm: Ifm, folder: Path, objective: str, line: str) -> None:

@@ -143,10 +143,11 @@ def test_estimates_and_tests_of_implications(ifm: Ifm, study: Path, tmp_path: Pa
     text = ifm(study, "--estimates", e, "--falsification", f)[1]
     page = Page(text)
     said = page.words("data")
-    assert "Method ifm1, intervals at miscoverage 0.1, seed 0." in said
-    assert "101 identified 0.41 0.03 [0.35, 0.47] (−∞, 1.7] 812.4 estimated-ratio few rows" in said
+    assert "Method ifm1, 90% intervals, seed 0." in said
+    assert "101 identified 0.41 [0.35, 0.47] (−∞, 1.7] few rows" in said
+    assert "101 0.03 812.4 if fit is right" in said
     assert "Warning: starts <disagree>" in said
-    assert "can fall short by half the mean absolute error of the normalised weights" in said
+    assert "fewer units fall inside as far as that ratio is off (`estimated-ratio` in results)" in said
     assert "1 of 1 implication rejected at 0.05, p-values adjusted by holm." in said
     assert "energy 3.1 0.002 0.008 rejected Mek 0.9" in said
     assert 'aria-label="estimates with their intervals"' in text
@@ -159,16 +160,39 @@ def test_flags_stand_in_the_row_and_are_explained_once(ifm: Ifm, study: Path, tm
     e = written(tmp_path / "e.json", {**ESTIMATES, **asked, "results": [{**ROW, "flags": ["few_rows"]}, missed]})
     text = ifm(study, "--estimates", e)[1]
     said = Page(text).words("data")
-    assert "101 identified 0.41 0.03 [0.35, 0.47] (−∞, 1.7] 812.4 estimated-ratio few_rows few rows" in said
-    assert "100 identified 0.41 0.03 812.4 estimated-ratio 0.26 misses_training few_rows few rows" in said
+    assert "101 identified 0.41 [0.35, 0.47] (−∞, 1.7] few rows few rows" in said
+    assert "100 identified 0.41 misses training, few rows few rows" in said
+    assert "100 0.03 812.4 if fit is right 0.26" in said
     assert said.count("no model gives back the means of the regimes that were run: no interval is printed") == 1
     assert said.count("has fewer than 20 rows, or units, to fit") == 1
     assert "untested" not in said
     assert "Modelled by an average over normal and splines." in said
     assert "Means of unseen regimes are shrunk by 0.35 towards additive, chosen at regimes left out." in said
-    assert "mean, flagged" in text
+    assert "hollow: flagged" in text
     bad = written(tmp_path / "bad.json", {**ESTIMATES, "results": [{**ROW, "flags": "few_rows"}]})
     assert "flags are a list of words, got 'few_rows'" in ifm(study, "--estimates", bad)[2]
+
+
+def test_effects_stand_beside_what_single_interventions_add_up_to(ifm: Ifm, study: Path, tmp_path: Path) -> None:
+    single = {"regime": {"A": 1}, "status": "observed", "mean": 1.25, "additive": 1.5}
+    effect = {
+        "difference": 0.75,
+        "difference_interval": [0.5, 1.0],
+        "synergy": -0.5,
+        "synergy_interval": [-1, None],
+    }
+    pair = {**ROW, "additive": 0.9}
+    e = written(tmp_path / "e.json", {**ESTIMATES, "results": [single, pair, {**pair, "effect": effect}]})
+    text = ifm(study, "--estimates", e)[1]
+    said = Page(text).words("data")
+    assert "100 observed 1.25 1.5 101 identified" in said  # a single intervention has nothing beyond it
+    assert "0.41 [0.35, 0.47] 0.9 −0.49 (−∞, 1.7]" in said  # 0.41 - 0.9, without an interval of its own
+    assert "0.41 [0.35, 0.47] 0.75 [0.5, 1] 0.9 −0.5 [−1, ∞) (−∞, 1.7]" in said
+    for words in ("mean of a regime that was run", "mean of a regime never run", "what single effects add up to"):
+        assert text.count(words) == 1
+    assert "flags" not in said.split("Estimates by regime")[1]
+    bad = written(tmp_path / "bad.json", {**ESTIMATES, "results": [{**ROW, "effect": 3}]})
+    assert "an effect is a map, got 3" in ifm(study, "--estimates", bad)[2]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +266,7 @@ def learning(monkeypatch: pytest.MonkeyPatch, estimate: Callable[..., Any], most
 
 
 def test_data_of_the_study_are_estimated(ifm: Ifm, with_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def estimate(study: Any, say: Callable[[str], None]) -> Any:
+    def estimate(study: Any, effects: str, say: Callable[[str], None]) -> Any:
         say("fitting")
         return types.SimpleNamespace(mapping=lambda: ESTIMATES)
 
@@ -259,7 +283,7 @@ def test_data_of_the_study_are_estimated(ifm: Ifm, with_data: Path, monkeypatch:
 def test_without_the_learning_part_the_page_names_it(
     ifm: Ifm, with_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(study: Any, say: object) -> Any:
+    def missing(study: Any, effects: str, say: object) -> Any:
         raise MissingExtraError("sklearn", "learn")
 
     learning(monkeypatch, missing)
@@ -268,7 +292,7 @@ def test_without_the_learning_part_the_page_names_it(
     learning(monkeypatch, missing, most=3)
     assert "8 regimes are more than 3." in Page(ifm(with_data)[1]).words("data")
 
-    def no_sklearn(study: Any, say: object) -> Any:
+    def no_sklearn(study: Any, effects: str, say: object) -> Any:
         raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
 
     learning(monkeypatch, no_sklearn)
@@ -276,7 +300,7 @@ def test_without_the_learning_part_the_page_names_it(
 
 
 def test_data_that_cannot_be_read_end_it(ifm: Ifm, with_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(study: Any, say: object) -> Any:
+    def refuse(study: Any, effects: str, say: object) -> Any:
         raise InputError("cells.csv, row 1: no number")
 
     learning(monkeypatch, refuse)

@@ -270,7 +270,7 @@ def test_an_intervention_called_i_is_not_the_constant() -> None:
     assert found.letters(()) == "1"
     text = words_of(found)
     assert "legend: 1 = the constant" in " ".join(text.split())
-    assert "\n1 = AEI = BFI" in text
+    assert "\n  1 = AEI = BFI" in text
     assert "(the constant 1 is" in " ".join(text.split())
 
 

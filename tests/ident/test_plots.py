@@ -17,6 +17,7 @@ from ifm_ident.errors import InputError, MissingExtraError
 from ifm_ident.plots import (
     Interval,
     canvas,
+    formula_costs,
     formula_lengths,
     incidence,
     intervals,
@@ -88,6 +89,7 @@ PICTURES = {
     "graph": lambda s, f: sigma_graph(s.model),
     "map": lambda s, f: regime_map(f),
     "incidence": lambda s, f: incidence(s.design, f.targets[len(f) - 1], notation=s.notation),
+    "costs": lambda s, f: formula_costs(f),
     "lengths": lambda s, f: formula_lengths(f),
     "variance": lambda s, f: variance_factors(f),
 }
@@ -123,6 +125,7 @@ def test_pictures_go_where_they_are_told(picture: str) -> None:
         "graph": lambda ax: sigma_graph(one.model, ax),
         "map": lambda ax: regime_map(one.identify(), ax),
         "incidence": lambda ax: incidence(one.design, one.identify().targets[15], ax),
+        "costs": lambda ax: formula_costs(one.identify(), ax=ax),
         "lengths": lambda ax: formula_lengths(one.identify(), ax),
         "variance": lambda ax: variance_factors(one.identify(), ax=ax),
     }
@@ -195,7 +198,7 @@ def test_the_poster_matrix_adds_up() -> None:
     assert texts[:2] == ["f1", "f2"]
     assert texts.count("00") == texts.count("11") == 2
     assert {"000", "010", "100", "110", "001", "011", "111", "target", "exponent"} <= set(texts)
-    assert legend(ax) == ["exponent above 0", "exponent below 0", "not used", "the target shows this cell"]
+    assert legend(ax) == ["exponent above 0", "exponent below 0", "not used", "the target has these levels"]
 
 
 def test_a_refusal_shows_integer_weights() -> None:
@@ -223,7 +226,7 @@ def test_one_training_regime_that_shows_all_the_target_shows_needs_no_columns() 
         "batch=1",
         "target",
         "exponent",
-        "No column: training regime and target show the same cells of these factors.",
+        "No column: training regime and target have the same levels in these factors.",
         "Not drawn: 1 other training regime and 25 other columns.",
     ]
 
@@ -342,12 +345,55 @@ def test_intervals_show_infinite_ends_and_the_truth() -> None:
     low, high = ax.get_xlim()
     arrows = [(line.get_marker(), line.get_xdata()[0]) for line in ax.lines if line.get_marker() in ("<", ">")]
     assert sorted(arrows) == [("<", low), (">", high), (">", high)]
-    assert legend(ax) == ["mean", "confidence interval", "prediction interval", "truth"]
+    words = ["mean of a regime that was run", "its confidence interval", "where a fresh unit falls", "truth"]
+    assert legend(ax) == words
     assert [label.get_text() for label in ax.get_yticklabels()] == ["A", "B", "C"]
     many = intervals([Interval(str(i), float(i)) for i in range(61)])
     assert many.get_title(loc="left") == "the first 60 of 61"
     one = intervals([Interval("only", 3.0)])
     assert one.get_xlim()[0] < 3 < one.get_xlim()[1]
+
+
+def test_intervals_tell_run_from_never_run_by_mark_and_colour() -> None:
+    drawn_here = [
+        Interval("A", 0.0, (-0.1, 0.1), expected=0.5),
+        Interval("A+B", 1.0, (0.5, 2.0), flagged=True, seen=False),
+        Interval("A+C", 1.0, seen=False),
+    ]
+    ax = intervals(drawn_here)
+    marks = [
+        (line.get_marker(), line.get_markerfacecolor()) for line in ax.lines if line.get_marker() in ("o", "D")
+    ]
+    assert marks == [("o", canvas.BLUE), ("D", "white"), ("D", canvas.ORANGE)]
+    (stroke,) = [line for line in ax.lines if list(line.get_xdata()) == [0.5, 0.5]]
+    assert list(stroke.get_ydata()) == [-0.36, 0.36]
+    assert legend(ax) == [
+        "mean of a regime that was run",
+        "its confidence interval",
+        "mean of a regime never run",
+        "its confidence interval",
+        "hollow: flagged",
+        "what single effects add up to",
+    ]
+
+
+def test_costs_of_formulas_count_regimes_and_name_the_costliest() -> None:
+    found = study("sachs").identify()
+    ax = formula_costs(found)
+    assert ax.collections[0].get_offsets().tolist() == [[3, 3], [4, 7], [5, 13]]  # the sums of squared exponents
+    assert [text.get_text() for text in ax.texts] == ["6", "4"]  # pairs and triples; one quadruple has no number
+    assert legend(ax)[-1] == "costliest: aktinhib+g0076+psitect+u0126, 13 times the rows"
+    sizes = [10, 1, 2, 5, 1]
+    worth = 1 / (1 + 1 / 2 + 1 / 5 + 1 + 9 / 10)
+    ax = formula_costs(found, sizes)
+    assert np.isclose(ax.collections[0].get_offsets()[-1], [5, round(worth, 3)]).all()
+    assert legend(ax)[-1] == "costliest: aktinhib+g0076+psitect+u0126, worth 0.28 rows"
+    both = formula_costs(study("conditional").identify())
+    assert legend(both)[0] == "regimes with a formula for each full conditional (2)"
+    with pytest.raises(InputError, match="no regime has a formula: there is nothing to draw"):
+        formula_costs(study("fractional-factorial").identify())
+    with pytest.raises(InputError, match="a sample size above 0"):
+        formula_costs(found, [1, 2, 3, 4, 0])
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")  # the font at hand may lack 日本; the picture is drawn all the same

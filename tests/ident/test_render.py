@@ -320,7 +320,7 @@ EXPLAINED = """\
 Regime 111: sigma1=1, sigma2=1, sigma3=1
 identified: p(111) is proportional to p(110) p(011) / p(010)
 
-Joint criterion: exponents of training densities, one equation a factor cell
+Joint criterion: one equation for each level combination (cell) of a factor
 
                f1^          f2^
                00 01 10 11  00 01 10 11
@@ -332,7 +332,7 @@ q5 = 0   001    *               *
 q6 = 1   011       *                  *
 p*       111    0  0  0  1   0  0  0  1
 
-Check, cell by cell (the exponents sum to 1 in all, and in every factor):
+Check of every level combination (exponents sum to 1 in all, in every factor):
 f1^01  -1 p(010), +1 p(011): sum 0, 111 does not show it
 f1^11  +1 p(110): sum 1, 111 shows it
 f2^10  -1 p(010), +1 p(110): sum 0, 111 does not show it
@@ -390,7 +390,7 @@ def test_one_training_regime_that_shows_all_the_target_shows_needs_no_columns() 
     assert lines[start + 1 : start + 5] == [
         "q1 = 1  A=1,B=1",
         "p*      A=1,B=1,C=1",
-        "No column: training regime and target show the same cells of these factors.",
+        "No column: training regime and target have the same levels in these factors.",
         "Not drawn: 1 other training regime and 30 other columns.",
     ]
 

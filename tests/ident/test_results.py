@@ -259,7 +259,9 @@ def test_every_cell_has_a_text_of_its_own() -> None:
             assert len(set(texts)) == len(cells)
             assert [CellReader(model).read(k, text) for text in texts] == cells
     for text in ("A=1", "sigma1=1,sigma2=2", "sigma1=1,sigma2=1,", "sigma2=1,sigma1=1", "", "sigma1=1,sigma2=10"):
-        with pytest.raises(InputError, match="is no cell of factor 'f1'; write its levels as sigma1=0,sigma2=0"):
+        with pytest.raises(
+            InputError, match=r"level combination .cell. of factor 'f1'; write it as sigma1=0,sigma2=0"
+        ):
             CellReader(CASES["poster"].design.model).read(0, text)
 
 

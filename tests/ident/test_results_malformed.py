@@ -274,7 +274,7 @@ def test_damaged_parquet_is_refused(tmp_path: Path) -> None:
         (
             "kernel",
             [{"variable": "x1", "factor": "f1", "levels": "a", "weight": "1"}],
-            "'a' is no cell of factor 'f1'",
+            "'a' is no level combination (cell) of factor 'f1'",
         ),
         (
             "kernel",

@@ -36,7 +36,7 @@ def test_rows_are_counted_where_samples_are_absent(tmp_path: Path) -> None:
     assert sizes.tolist() == [1, 2, 2, 0]
     run = CliRunner().invoke(command, [str(path), "--objective", "variance"])
     assert run.exit_code == 0
-    assert "[variance factor 2]" in run.stdout  # 1/2 + 1/2 + 1
+    assert "[sum q^2/n = 2]" in run.stdout  # 1/2 + 1/2 + 1
 
 
 def test_labels_are_counted_too(tmp_path: Path) -> None:
@@ -70,4 +70,4 @@ def test_a_repeat_does_not_count_the_samples_of_a_file_again(tmp_path: Path) -> 
         run = CliRunner().invoke(command, [str(path), "--objective", "variance"])
         assert run.exit_code == 0
         assert "p(10)^(1/2) p(01)^(1/2)" in run.stdout
-        assert "[variance factor 1/200]" in run.stdout
+        assert "[sum q^2/n = 1/200]" in run.stdout

@@ -215,7 +215,11 @@ TAMPERED: list[Tampering] = [
     ("poster", change("exponent", "2", "exponents", 0, **IDENTIFIED), "do not"),
     ("poster", change("exponent", "-1", "exponents", 0, **IDENTIFIED), "do not"),
     ("poster", change("exponent", "999999/1000000", "exponents", 0, **IDENTIFIED), "do not"),
-    ("poster", change("train", 3, "exponents", 0, **IDENTIFIED), "do not give the target's cell of factor 'f1'"),
+    (
+        "poster",
+        change("train", 3, "exponents", 0, **IDENTIFIED),
+        "do not give the target's level combination (cell) of factor 'f1'",
+    ),
     ("poster", change("exponents", [], **IDENTIFIED), "exponents go with identified regimes"),
     ("poster", setter("results", 1, "train", to=5), "not equal to training regime 5"),
     ("poster", setter("results", 7, "regime", "sigma3", to=0), "equal to training regime 3, so its status is"),
@@ -274,10 +278,10 @@ def test_claims_that_name_what_is_not_there_are_failures_not_faults() -> None:
     ("cells", "reason"),
     [
         ((((5, (0, 0)), 1),), "names factor 5 of 2"),
-        ((((0, (0, 2)), 1),), "a cell that factor 'f1' does not have"),
-        ((((0, (0,)), 1),), "a cell that factor 'f1' does not have"),
+        ((((0, (0, 2)), 1),), "that factor 'f1' does not have"),
+        ((((0, (0,)), 1),), "that factor 'f1' does not have"),
         ((((0, (0, 1)), 1.5),), "which is no integer"),
-        ((((0, (0, 1)), 1), ((0, (0, 1)), 1)), "names a cell twice"),
+        ((((0, (0, 1)), 1), ((0, (0, 1)), 1)), "names a level combination (cell) twice"),
     ],
 )
 def test_kernels_that_are_none(cells: Any, reason: str) -> None:
@@ -295,7 +299,7 @@ def test_undecided_regimes_must_miss_what_they_say() -> None:
     (failure,) = verify(there).failures  # A=1 with the unused intervention shows the cells of regime 1
     assert (failure.row, failure.reason) == (
         1,
-        "a regime listed as missing shows the same cells as training regime 1",
+        "a regime listed as missing has the same levels in every factor as training regime 1",
     )
     nothing = undecided(design, codes("110", "211"), [lacking, [((0, 7),)]])
     assert failing(nothing) == {1}
@@ -382,7 +386,7 @@ def test_factors_over_forty_interventions_are_never_enumerated() -> None:
     )
     formula = Columns(design, [(Status.IDENTIFIED, Criterion.JOINT, -1, -1)], [[(-1, 4, Fraction(1))]], [])
     (failure,) = verify(formula.build(Regimes.from_codes(target[None]))).failures
-    assert failure.reason == "the exponents do not give the target's cell of factor 'wide'"
+    assert failure.reason == "the exponents do not give the target's level combination (cell) of factor 'wide'"
 
 
 def test_a_csv_is_checked_against_its_study(tmp_path: Path) -> None:

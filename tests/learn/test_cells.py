@@ -109,6 +109,10 @@ def test_variables_may_be_named(tmp_path: Path) -> None:
         ),
         ({"x": "g1", "normalise": "cpm"}, "unknown normalisation"),
         ({"x": "g1", "layer": "negative", "normalise": "log1p_cpm"}, "not negative"),
+        (
+            {"x": "g1", "layer": "logs", "normalise": "log1p_cpm"},
+            "look like logarithms already: not whole numbers",
+        ),
         ({"x": "g1", "layer": "empty", "normalise": "log1p_cpm"}, "row 1: the cell has no counts"),
     ],
 )
@@ -120,6 +124,28 @@ def test_what_is_not_there_is_refused_in_words(tmp_path: Path, data: dict[str, A
     found.write_h5ad(path)
     with pytest.raises(InputError, match=words):
         read_samples(study(file=str(path), **data))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_scanpy_took_logarithms_of_is_not_counted(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "c.h5ad"
+    found = cells(kind)
+    found.uns["log1p"] = {"base": None}
+    found.write_h5ad(path)
+    asked = study(file=str(path), x="g2", normalise="log1p_cp10k")
+    whole = counts().astype(float)
+    per_ten_thousand = np.log1p(whole / whole.sum(axis=1, keepdims=True) * 1e4)[:, 2]
+    for source in (None, found):  # whole numbers are counts, whatever a note in uns says
+        np.testing.assert_allclose(
+            np.sort(read_samples(asked, source).x[:, 0]), np.sort(per_ten_thousand), rtol=1e-6
+        )
+    estimated = counts() * 3.25  # fractions, as of corrected counts, and too large for logarithms
+    found.X = KINDS[kind](estimated)
+    assert estimated.max() > 25
+    with pytest.raises(InputError, match=r"scanpy's note `log1p` in uns says so; name the layer of counts"):
+        read_samples(asked, found)
+    del found.uns["log1p"]
+    np.testing.assert_allclose(np.sort(read_samples(asked, found).x[:, 0]), np.sort(per_ten_thousand), rtol=1e-6)
 
 
 def test_layers_and_normalisation_are_for_anndata() -> None:

@@ -337,3 +337,22 @@ def test_claims_are_tested_given_covariates() -> None:
     assert falsify(fails, tests=["score"], adjusted_for=z).rejected
     with pytest.raises(InputError, match="the energy test takes no account of covariates"):
         falsify(holds, adjusted_for=z)
+
+
+def test_degrees_of_freedom_of_few_rows_are_those_of_the_form() -> None:
+    """Twice the squared mean over the variance of HC2's quadratic form under equal variances, written out."""
+    rng = np.random.default_rng(8)
+    place, age = np.repeat([0, 1], [5, 9]), rng.normal(size=(14, 1))
+    model = Model((Intervention("A", (0, 1)),), ("y",), (Factor("f", ("y",), ("A",)),))
+    train = Regimes.from_codes(np.array([[0], [1]]))
+    fitted = Adjusted.fit(
+        "normal", model, (0,), train, place, Covariates((Column("age"),), age), rng.normal(size=14)
+    )
+    population = np.array([[0.2], [1.0], [-0.4]])
+    x = np.column_stack([np.ones(14), place, age])
+    hat = x @ np.linalg.inv(x.T @ x) @ x.T
+    for i, freedom in enumerate(fitted.means(train, population).freedom.tolist()):
+        w = x @ np.linalg.inv(x.T @ x) @ np.array([1.0, i, population.mean()])
+        left = np.eye(14) - hat
+        form = left @ np.diag(w**2 / np.diag(left)) @ left
+        assert freedom == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form), rel=1e-9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -180,3 +182,20 @@ def test_two_values_are_not_taken_for_numbers_or_counts() -> None:
     assert [rung.name for rung in rungs_for("auto", binary)] == names
     with pytest.raises(InputError, match="the energy 'bernoulli' cannot describe these rows"):
         rungs_for("bernoulli", samples)
+
+
+def test_one_row_that_makes_the_spread_is_flagged() -> None:
+    samples = shifted(60)
+    ladder = fit_ladder(samples, [Normal()], seed=0)
+    asked = Regimes.from_codes(np.array([[0, 0], [1, 0], [1, 1]]))
+    assert not ladder.estimate(asked).flags["few_rows"].any()
+    x = samples.x.copy()
+    x[70] = 100.0  # of A
+    far = fit_ladder(dataclasses.replace(samples, x=x), [Normal()], seed=0).estimate(asked).flags["few_rows"]
+    assert far[:, 0].tolist() == [False, True, True]
+    heavy = np.exp(3 * np.random.default_rng(0).normal(size=(180, 1)))
+    assert ladder.estimate(asked, values=heavy).flags["few_rows"][2, 0]
+    # of a rare share one row is all that there is, and its interval knows
+    rare = np.zeros((180, 1))
+    rare[::60] = 1.0
+    assert not ladder.estimate(asked, values=rare).flags["few_rows"].any()

@@ -15,6 +15,8 @@ from ifm_ident import Design, Factor, InputError, Intervention, Model, Regimes
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.ladder._law import Law, Rung
+from ifm_learn.ladder._redraw import Units
+from ifm_learn.ladder.average import fit_ladder
 from ifm_learn.ladder.families import FamilyLaw, FamilyRung, Name
 
 sm = pytest.importorskip("statsmodels.api")
@@ -52,27 +54,25 @@ def glm_family(name: str, law: FamilyLaw) -> object:
     if name == "negbin":
         alpha = 1 / law.fitted[0].family.size  # type: ignore[attr-defined]
         return families.NegativeBinomial(alpha=alpha, link=families.links.NegativeBinomial(alpha=alpha))
-    if name == "gamma_rate":
-        return families.Gamma(families.links.InversePower())
     return families.Binomial() if name == "bernoulli" else families.Poisson()
 
 
 @pytest.mark.filterwarnings("ignore:The .* link function does not respect the domain")
-@pytest.mark.parametrize("name", ["bernoulli", "poisson", "negbin", "gamma_rate"])
+@pytest.mark.parametrize("name", ["bernoulli", "poisson", "negbin"])
 def test_means_and_errors_are_those_of_the_generalized_linear_model(name: Name) -> None:
     samples = drawn(name)
     law = FamilyRung(name, prior=0.0).fit(samples)
     rows = law.designs[0].train.toarray()
-    start = np.linalg.lstsq(rows, np.full(len(rows), 1 / samples.x.mean()), rcond=None)[0]
-    model = sm.GLM(samples.x[:, 0], rows[samples.regime], family=glm_family(name, law))
-    scale = None if name == "gamma_rate" else 1.0
-    oracle = model.fit(tol=1e-13, maxiter=200, scale=scale, start_params=start if name == "gamma_rate" else None)
+    oracle = sm.GLM(samples.x[:, 0], rows[samples.regime], family=glm_family(name, law)).fit(
+        tol=1e-13, maxiter=200, cov_type="HC0"
+    )
     target = law.designs[0].rows(UNSEEN).toarray()
-    np.testing.assert_allclose(law.means(None, UNSEEN)[0, 0], oracle.predict(target)[0], rtol=1e-6)
-    covariance = law.fitted[0].covariance[:, 0, :, 0]
-    freedom = len(samples) - rows.shape[1]
-    scale = max(oracle.pearson_chi2 / freedom, 1.0) if name in ("poisson", "negbin") else 1.0
-    np.testing.assert_allclose(covariance, oracle.cov_params() * scale, rtol=1e-5, atol=1e-12)
+    expected = oracle.get_prediction(target)
+    np.testing.assert_allclose(law.means(None, UNSEEN)[0, 0], expected.predicted_mean[0], rtol=1e-6)
+    units, rng = Units.of(samples, None), np.random.default_rng(0)
+    redrawn = [law.refit(units.redraw(rng)).means(None, UNSEEN)[0, 0] for _ in range(200)]
+    # the error of a standard deviation of 200 is 5%; a regime of 40 rows has its variance over 39
+    assert np.std(redrawn) == pytest.approx(expected.se_mean[0], rel=0.2)
 
 
 def test_the_dispersion_of_a_negative_binomial_is_the_most_likely_one() -> None:
@@ -111,7 +111,7 @@ def test_an_unseen_regime_is_the_product_that_the_factors_say(name: Name) -> Non
 def test_densities_are_normalised_and_have_the_stated_means(name: Name) -> None:
     law = FamilyRung(name).fit(drawn(name))
     mean = law.means(None, UNSEEN)[0, 0]
-    if name.startswith("gamma"):
+    if name == "gamma":
         mass = quad(lambda v: np.exp(law.log_densities(np.array([[v]]), UNSEEN)[0, 0]), 0, np.inf)[0]
         moment = quad(lambda v: v * np.exp(law.log_densities(np.array([[v]]), UNSEEN)[0, 0]), 0, np.inf)[0]
     else:
@@ -133,7 +133,6 @@ def test_a_refit_by_weights_is_a_fit_of_repeated_rows(name: Name) -> None:
     one = FamilyRung(name).fit(samples).refit(times.astype(float))
     other = FamilyRung(name).fit(repeated)
     np.testing.assert_allclose(one.means(None, UNSEEN), other.means(None, UNSEEN), rtol=1e-5)
-    np.testing.assert_allclose(one.interval(UNSEEN, 0.9), other.interval(UNSEEN, 0.9), rtol=1e-4)
     expected = times.sum() ** 2 / (times**2).sum()
     np.testing.assert_allclose(one.effective_rows(UNSEEN), expected)
 
@@ -146,10 +145,8 @@ def test_scaling_of_the_columns_changes_nothing_but_units(name: Name) -> None:
     assert FamilyRung(name).unfit(scaled) is None
     one, other = FamilyRung(name).fit(plain), FamilyRung(name).fit(scaled)
     np.testing.assert_allclose(scaling.undo(other.means(None, UNSEEN)), one.means(None, UNSEEN), rtol=1e-9)
-    lows = [scaling.undo(end) for end in other.interval(UNSEEN, 0.9)]
-    np.testing.assert_allclose(lows, one.interval(UNSEEN, 0.9), rtol=1e-8)
     x = np.array([[1.0]])
-    moved = other.log_densities(scaling.apply(x), UNSEEN) - (np.log(2.5) if name.startswith("gamma") else 0)
+    moved = other.log_densities(scaling.apply(x), UNSEEN) - (np.log(2.5) if name == "gamma" else 0)
     np.testing.assert_allclose(moved, one.log_densities(x, UNSEEN), rtol=1e-8)
 
 
@@ -198,30 +195,22 @@ def test_values_outside_the_range_are_refused_in_words(name: Name, value: float,
         FamilyRung(name).fit(samples)
 
 
-def test_one_shape_is_refused_where_shapes_differ() -> None:
-    assert FamilyRung("gamma_rate").unfit(drawn("gamma_rate", 100)) is None
-    g = np.random.default_rng(0)
-    regime = np.repeat(np.arange(5), 100)
-    samples = Samples(design(), regime, g.gamma(np.where(regime == 2, 9.0, 2.0))[:, None])
-    assert "takes one shape for all regimes; those of x differ; gamma does not" in str(
-        FamilyRung("gamma_rate").unfit(samples)
-    )
-    assert FamilyRung("gamma").unfit(samples) is None
+def interval(name: Name, samples: Samples, target: Regimes) -> tuple[float, float]:
+    """The 90% interval of the ladder whose one rung is this family."""
+    found = fit_ladder(samples, [FamilyRung(name)], seed=0).estimate(target)
+    return float(found.low[0, 0]), float(found.high[0, 0])
 
 
-@pytest.mark.parametrize("b_shape", [1.5, 3.4, 6.0])
+@pytest.mark.parametrize("b_shape", [1.5, 6.0])
 def test_gamma_intervals_hold_the_mean_whether_shapes_move_or_not(b_shape: float) -> None:
     codes, target = np.array([[0, 0], [1, 0], [0, 1]]), Regimes.from_codes(np.array([[1, 1]]))
-    held, finite = 0, 0
-    for seed in range(60):
+    held = 0
+    for seed in range(20):
         g = np.random.default_rng(seed)
         x = np.concatenate([g.gamma(3, 1, 20), g.gamma(3, 1 / 1.5, 20), g.gamma(b_shape, 1, 20)])[:, None]
-        law = FamilyRung("gamma").fit(Samples(design(codes=codes), np.repeat(np.arange(3), 20), x))
-        low, high = law.interval(target, 0.9)
-        held += low[0, 0] <= b_shape / 1.5 <= high[0, 0]
-        finite += high[0, 0] < np.inf
-    assert held >= 48  # 54 expected
-    assert finite >= 57
+        low, high = interval("gamma", Samples(design(codes=codes), np.repeat(np.arange(3), 20), x), target)
+        held += low <= b_shape / 1.5 <= high
+    assert held >= 15  # 18 expected
 
 
 @pytest.mark.parametrize("name", ["bernoulli", "poisson", "negbin"])
@@ -229,8 +218,8 @@ def test_a_regime_of_zeros_is_finite_with_the_prior_only(name: Name) -> None:
     samples = drawn(name, 10)
     samples.x[samples.regime == 2] = 0.0
     law = FamilyRung(name).fit(samples)
-    low, high = law.interval(UNSEEN, 0.9)
-    assert 0 <= low[0, 0] < law.means(None, UNSEEN)[0, 0] < high[0, 0] < np.inf
+    low, high = interval(name, samples, UNSEEN)
+    assert 0 <= low < law.means(None, UNSEEN)[0, 0] < high < np.inf
     with pytest.raises(InputError, match="no finite estimate"):
         FamilyRung(name, prior=0.0).fit(samples)
 
@@ -240,10 +229,9 @@ def test_where_the_extrapolated_rate_is_no_rate_nothing_narrow_is_said() -> None
     g = np.random.default_rng(2)
     x = np.concatenate([g.gamma(5, 0.2, 30), g.gamma(5, 2, 30), g.gamma(5, 2, 30)])[:, None]
     samples = Samples(design(codes=codes), np.repeat(np.arange(3), 30), x)
-    law = FamilyRung("gamma_rate").fit(samples)  # rates 5, .5, .5: at both -4
+    law = FamilyRung("gamma").fit(samples)  # rates 5, .5, .5: at both -4
     assert np.isnan(law.means(None, UNSEEN)).all()
-    low, high = law.interval(UNSEEN, 0.9)
-    assert (low[0, 0], high[0, 0]) == (0, np.inf)
+    assert np.isnan(interval("gamma", samples, UNSEEN)).all()
     assert np.isnan(law.log_densities(np.array([[1.0]]), UNSEEN)).all()
 
 
@@ -263,7 +251,7 @@ def test_protocol() -> None:
     assert cost.bytes > 0
 
 
-@pytest.mark.parametrize(("name", "n"), [("bernoulli", 20), ("poisson", 10), ("negbin", 30), ("gamma_rate", 10)])
+@pytest.mark.parametrize(("name", "n"), [("bernoulli", 20), ("poisson", 10), ("negbin", 30)])
 def test_intervals_hold_the_mean(name: Name, n: int) -> None:
     codes = np.array([[0, 0], [1, 0], [0, 1]])
     target = Regimes.from_codes(np.array([[1, 1]]))
@@ -271,13 +259,12 @@ def test_intervals_hold_the_mean(name: Name, n: int) -> None:
         "bernoulli": 1 / (1 + np.exp(0.5 - 0.6 + 0.8)),
         "poisson": np.exp(1 + 0.3 - 0.5),
         "negbin": 2 / np.expm1(0.8 - 0.2 + 0.3),
-        "gamma_rate": 3 / (1 + 0.4 + 0.2),
     }
     held = 0
-    for seed in range(120):
-        low, high = FamilyRung(name).fit(drawn(name, n, seed, codes)).interval(target, 0.9)
-        held += low[0, 0] <= truths[name] <= high[0, 0]
-    assert 0.84 <= held / 120 <= 0.97
+    for seed in range(20):
+        low, high = interval(name, drawn(name, n, seed, codes), target)
+        held += low <= truths[name] <= high
+    assert held >= 15  # 18 expected
 
 
 def test_a_regime_that_only_the_conditional_criterion_identifies_is_answered() -> None:

@@ -129,9 +129,9 @@ def test_estimates_are_drawn_where_there_are_numbers() -> None:
     dots = {line.get_marker(): line.get_xdata()[0] for line in ax.lines if line.get_marker() in ("o", "D")}
     assert dots == {"D": found.mean[0, 1], "o": found.mean[2, 1]}  # no claim bears on A+B: untested
     words = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert "mean, flagged" in words
+    assert "hollow: flagged" in words
     missing = dataclasses.replace(found, flags=((("misses_training",),) * 2, *found.flags[1:]))
-    bars = [line for line in estimates(missing, "v", ax=axes()).lines if line.get_linewidth() == 4.5]
+    bars = [line for line in estimates(missing, "v", ax=axes()).lines if line.get_linewidth() == 5.0]
     assert len(bars) == 1  # an interval of A only
     assert [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "x"] == [1.0]
     with pytest.raises(InputError, match="unknown outcome 'w'; legal: u, v"):

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import linprog
 
 from ifm_ident import InputError
-from ifm_learn.estimation.sensitivity import TargetValues, sensitivity_curve, tipping_between, tipping_point
+from ifm_learn.estimation.sensitivity import TargetValues, sensitivity_curve, tipping_point
 
 
 def by_linear_programme(draws: TargetValues, gamma: float, sign: float) -> float:
@@ -108,16 +108,6 @@ def test_bounds_touch_the_reference_at_the_tipping_point() -> None:
             assert near == pytest.approx(reference, abs=1e-9)
             low, high = draws.bounds(found.gamma * 0.99)
             assert found.gamma == 0 or not low <= reference <= high
-
-
-def test_two_unseen_targets_touch_at_their_tipping_point() -> None:
-    rng = np.random.default_rng(4)
-    one, other = TargetValues(rng.normal(size=200)), TargetValues(rng.normal(0.7, 1.0, size=300))
-    gamma = tipping_between(one, other)
-    assert gamma == tipping_between(other, one)
-    assert one.bounds(gamma)[1] == pytest.approx(other.bounds(gamma)[0], abs=1e-7)
-    assert tipping_between(one, one) == 0.0
-    assert tipping_between(TargetValues(np.array([0.0, 1.0])), TargetValues(np.array([2.0, 3.0]))) == np.inf
 
 
 def test_confidence_ends_cover_the_bounds_about_as_often_as_said() -> None:

@@ -139,14 +139,14 @@ def estimated(baseline: Law, a: Law, b: Law, method: str = "ifm1") -> Estimates:
     return estimate_study(study, {"A": first, "B": second, "x": x}, method=method, calibration=0.0, energy="mlp")
 
 
-def test_estimates_say_where_the_rows_of_a_factor_are_rare() -> None:
+def test_estimates_say_where_a_factor_saw_hardly_any_row() -> None:
     # p_A p_B / p_0 is a normal law at 0 with sd 0.2, ten standard deviations from the rows of either factor
     found = estimated((0.0, 2.0), (3.0, 0.3), (-3.0, 0.3))
     said = [text for text in found.warnings if "extrapolation" in text]
     assert len(said) == 1
     assert said[0].startswith("extrapolation in 1 of 2 regimes: 11 (")
     assert said[0].endswith("there the form of the energies and the ends of the grid decide, and no row checks it")
-    assert "of it lies where rows of factor pu" in found.note[1]
+    assert "of it lies where factor pu" in found.note[1]
     assert found.note[0] == ""
     assert found.mapping()["results"][1]["note"] == found.note[1]
     assert f"Warning: {said[0]}." in repr(found)
@@ -207,7 +207,7 @@ def test_nor_of_regimes_that_were_run_with_few_rows() -> None:
         study, {"A": a, "B": b, "x": rng.normal(0.5 * a + 0.5 * b)}, calibration=0.0, energy="mlp"
     )
     assert not [text for text in found.warnings if "extrapolation" in text]
-    assert not [note for note in found.note if "rare" in note]
+    assert not [note for note in found.note if "hardly any row" in note]
 
 
 def test_and_nothing_where_rows_are() -> None:

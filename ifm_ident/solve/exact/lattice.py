@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import flint
 
@@ -51,3 +51,49 @@ def reduced_split(
         if len(kernel) == count - width:  # a larger scale always gets there (LLL's bound on the first vectors)
             return kernel, [row[width:] for row in reduced if any(row[:width])]
         scale *= scale
+
+
+def relations(rows: Sequence[Mapping[int, int]]) -> list[list[int]]:
+    """A short saturated basis of {c : c R = 0} for whole rows R of any size, each column to nonzero entry.
+
+    Raises IfmError for more than SIZE_LIMIT rows.
+
+    >>> relations([{0: 1}, {0: 1, 1: 2**70}, {0: 1, 1: 2**71}])
+    [[1, -2, 1]]
+    """
+    count = len(rows)
+    columns = sorted({column for row in rows for column in row})
+    independent = _independent_columns([[row.get(column, 0) for column in columns] for row in rows])
+    unit = [[int(i == j) for j in range(count)] for i in range(count)]
+    if not independent[0]:
+        return unit
+    return [] if len(independent[0]) == count else reduced_split(independent, unit)[0]
+
+
+def beyond(vectors: Sequence[Sequence[int]], known: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Vectors that, with those of the span of `known`, generate the lattice that `vectors` are a basis of.
+
+    >>> beyond([[1, -1, 0], [0, 1, -1]], [[1, 0, -1]])
+    [[1, -1, 0]]
+    """
+    if not vectors or not known:
+        return [list(vector) for vector in vectors]
+    width = len(known[0])
+    null, free = flint.fmpz_mat(len(known), width, [x for row in known for x in row]).nullspace()
+    image = flint.fmpz_mat(len(vectors), width, [x for row in vectors for x in row]) * null
+    rows = [[int(image[i, j]) for j in range(free)] for i in range(len(vectors))]
+    independent = _independent_columns(rows)
+    return reduced_split(independent, vectors)[1] if independent[0] else []
+
+
+def _independent_columns(rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The rows on the first independent columns."""
+    width = len(rows[0]) if rows else 0
+    if not width:
+        return [[] for _ in rows]
+    reduced, _, rank = flint.fmpz_mat(len(rows), width, [x for row in rows for x in row]).rref()
+    pivots: list[int] = []
+    for i in range(rank):
+        start = pivots[-1] + 1 if pivots else 0
+        pivots.append(next(j for j in range(start, width) if reduced[i, j] != 0))
+    return [[row[j] for j in pivots] for row in rows]

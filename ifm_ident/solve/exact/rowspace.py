@@ -53,14 +53,12 @@ class TableAnswers:
         if not solvable.all():
             numerators = select_rows(numerators, np.flatnonzero(solvable))
         numerators.sort_indices()
-        value = numerators.data
-        divisor = np.gcd(value, denominator) if denominator != 1 else np.ones_like(value)
+        above, below = numerators.data, np.full(numerators.nnz, denominator, dtype=np.int64)
+        if denominator != 1:
+            divisor = np.gcd(above, below)
+            above, below = above // divisor, below // divisor
         return Solutions(
-            numerators.indptr.astype(np.int64),
-            solvable,
-            numerators.indices.astype(np.int64),
-            value // divisor,
-            denominator // divisor,
+            numerators.indptr.astype(np.int64), solvable, numerators.indices.astype(np.int64), above, below
         )
 
     def separate(self, targets: csr_array) -> tuple[Ints, list[dict[int, int]]]:

@@ -26,12 +26,14 @@ from ifm_ident.arrays import Ints, row_bounds
 from ifm_ident.deadline import Deadline
 from ifm_ident.design.design import Design
 from ifm_ident.design.notation import format_regime
+from ifm_ident.design.regimes import Regimes
 from ifm_ident.errors import InputError, require_known
-from ifm_ident.solve.basis_incidence import TOO_LONG, unscaled
+from ifm_ident.solve.basis_incidence import BasisIncidence, unscaled
 from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.exact.products import WouldOverflow
 from ifm_ident.solve.identifier import Identifier
 from ifm_ident.solve.objectives._l1 import Exponents, LeastTotal
+from ifm_ident.solve.objectives._long_numbers import LongRows
 from ifm_ident.solve.objectives._sparse import FewestDensities
 from ifm_ident.solve.objectives._training_rows import TrainingRows
 from ifm_ident.solve.objectives._variance import least_variance, variances
@@ -40,6 +42,7 @@ from ifm_ident.solve.objectives.exact_columns import (
     from_maps,
     group_sums,
     require_solutions,
+    require_sum,
     times,
     to_common,
 )
@@ -149,10 +152,7 @@ def choose(
         own = np.unique(owner[entries])
         start = _part(terms, owner, entries, own)
         system = identifier.joint if block == JOINT else identifier.conditional(block)
-        try:
-            found, value, bound = _choose_in(system, identification, own, start, objective, sizes, deadline)
-        except WouldOverflow:
-            raise InputError(TOO_LONG) from None
+        found, value, bound = _choose_in(system, identification, own, start, objective, sizes, deadline)
         rows.append(own)
         blocks.append(np.full(len(own), block, dtype=np.int64))
         parts.append(found)
@@ -226,9 +226,15 @@ def _choose_in(
         return start, value, value
     targets = identification.targets.take(own).restrict(system.depends_on)
     first, same = np.unique(targets.first_equal(targets), return_inverse=True)
-    wanted, scale = system.target_rows(targets.take(first))
-    rows = TrainingRows(system.rows)
-    begin = _times(_solutions(start.take(first), design), scale)
+    begin = _solutions(start.take(first), design)
+    try:
+        wanted, scale = system.target_rows(targets.take(first))
+        rows = TrainingRows(system.rows)
+    except WouldOverflow:
+        found, bound = _in_rationals(system, targets.take(first), begin, objective, sizes, deadline)
+        value = _values(found, objective, sizes)
+        return system.terms_of(found).take(same), value.take(same), bound.take(same)
+    begin = _times(begin, scale)
     if objective == "variance":
         assert sizes is not None
         found, value = least_variance(rows, wanted, begin, sizes)
@@ -245,6 +251,35 @@ def _choose_in(
         elif objective == "l1":
             bound = Ratios.of([max(Fraction(1), bound[t] / int(e)) for t, e in enumerate(scale)])
     return system.terms_of(found).take(same), value.take(same), bound.take(same)
+
+
+def _in_rationals(
+    system: System,
+    targets: Regimes,
+    begin: Solutions,
+    objective: Objective,
+    sizes: Ints | None,
+    deadline: Deadline,
+) -> tuple[Solutions, Ratios]:
+    """The same for rows that int64 does not hold, each formula checked in fractions."""
+    assert isinstance(system.incidence, BasisIncidence)
+    assert objective != "basis"
+    rows = system.incidence.fraction_rows(system.train)
+    method = LongRows(rows, sizes)
+    best: list[Exponents] = []
+    bounds: list[Fraction] = []
+    for t, target in enumerate(system.incidence.fraction_rows(targets)):
+        exponents, bound = method.choose(target, _start(begin, t), objective, deadline)
+        require_sum(rows, exponents, target)
+        best.append(exponents)
+        bounds.append(bound)
+    return from_maps(best), Ratios.of(bounds)
+
+
+def _start(begin: Solutions, t: int) -> Exponents:
+    span = begin.span(t)
+    pairs = zip(begin.numerator[span].tolist(), begin.denominator[span].tolist(), strict=True)
+    return {i: Fraction(*pair) for i, pair in zip(begin.row[span].tolist(), pairs, strict=True)}
 
 
 def _times(solutions: Solutions, scale: Ints | None) -> Solutions:
@@ -269,10 +304,7 @@ def _one_by_one(
     best: list[Exponents] = []
     bounds: list[Fraction | int] = []
     for t in range(wanted.shape[0]):
-        span = begin.span(t)
-        pairs = zip(begin.numerator[span].tolist(), begin.denominator[span].tolist(), strict=True)
-        start = {i: Fraction(*pair) for i, pair in zip(begin.row[span].tolist(), pairs, strict=True)}
-        exponents, bound = method.choose(csr_array(wanted[[t]]), start, deadline)
+        exponents, bound = method.choose(csr_array(wanted[[t]]), _start(begin, t), deadline)
         best.append(exponents)
         bounds.append(bound)
     return from_maps(best), Ratios.of(bounds)

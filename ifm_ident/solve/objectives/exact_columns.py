@@ -5,7 +5,7 @@ Arithmetic is int64 where a bound says that it fits, Python integers in object a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -191,6 +191,21 @@ def require_solutions(matrix: csr_array, found: Solutions, targets: csr_array) -
     wrong = keys[sums != 0] // targets.shape[1]
     if len(wrong):
         raise IfmError(f"the formula chosen for target {wrong[0]} is wrong; please report this design")
+
+
+def require_sum(
+    rows: Sequence[Mapping[int, Fraction]], exponents: Mapping[int, Fraction], target: Mapping[int, Fraction]
+) -> None:
+    """The same check of one combination of rows in fractions.
+
+    >>> require_sum([{0: Fraction(1, 3)}], {0: Fraction(3)}, {0: Fraction(1)})
+    """
+    missed = dict(target)
+    for row, q in exponents.items():
+        for column, value in rows[row].items():
+            missed[column] = missed.get(column, Fraction(0)) - q * value
+    if any(missed.values()):
+        raise IfmError("the formula chosen for a target is wrong; please report this design")
 
 
 def from_maps(maps: Sequence[dict[int, Fraction]]) -> Solutions:

@@ -27,7 +27,7 @@ from ifm_ident.study.reading.missing_files import missing_file
 IN_OBS, IN_X = "obs:", "X:"
 """Prefixes that say where a column is: needed where obs and var have a name in common."""
 
-NORMALISED = ("log1p_cpm",)
+NORMALISED = {"log1p_cpm": 1e6, "log1p_cp10k": 1e4}
 """What may be made of counts: log(1 + counts per million of the cell's counts)."""
 
 _BLOCK_CELLS = 2**24
@@ -48,10 +48,10 @@ def anndata_table(
     columns are made dense, and of a file nothing else is read. A name may say where it is, as `obs:batch`,
     `obs/batch`, `X:KLF1` or `obsm/X_pca[0]`; it must where obs and var both have it. layer: what is read in place
     of X. normalise: `log1p_cpm` makes counts of X (or the layer) to logarithms of 1 + counts per million of the
-    cell.
+    cell, `log1p_cp10k` per ten thousand, as scanpy does.
 
-    Raises InputError for a file that cannot be read, an unknown or ambiguous name, negative counts, and
-    MissingExtraError where anndata is not installed.
+    Raises InputError for a file that cannot be read, an unknown or ambiguous name, counts that are negative or
+    logarithms already, and MissingExtraError where anndata is not installed.
 
     >>> import anndata, pandas
     >>> cells = anndata.AnnData(
@@ -89,7 +89,8 @@ def anndata_table(
                 x = parts.matrix(len(texts))
                 values = _columns_of(x, np.array(list(wanted.values()), dtype=np.int64))
                 if normalise is not None:
-                    values = np.log1p(values / (_totals(name, x)[:, None] / 1e6))
+                    totals = _totals(name, x, logged=parts.logged and layer is None)
+                    values = np.log1p(values / (totals[:, None] / NORMALISED[normalise]))
             for k, column in enumerate(wanted):
                 data[column] = pa.chunked_array([np.ascontiguousarray(values[:, k])])
     path = source if isinstance(source, Path) else name
@@ -114,19 +115,23 @@ def gene_names(source: object) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """What is read of an AnnData: obs, the var names, X or a layer (maybe on disk), obsm; `path` of a file."""
+    """What is read of an AnnData: obs, the var names, X or a layer (maybe on disk), obsm; `path` of a file.
+
+    logged: whether scanpy says in uns that it took logarithms.
+    """
 
     obs: Any
     var_names: Any
     x: Any
     obsm: Any
     path: Path | None = None
+    logged: bool = False
 
     @classmethod
     def of(cls, source: Any, layer: str | None = None) -> _Parts:
         """The parts of one in memory."""
         x = source.X if layer is None else source.layers[_layer("the AnnData", source.layers, layer)]
-        return cls(source.obs, source.var_names, x, source.obsm)
+        return cls(source.obs, source.var_names, x, source.obsm, logged="log1p" in source.uns)
 
     @classmethod
     def of_file(
@@ -155,7 +160,9 @@ class _Parts:
                 raise InputError(f"{path}: obs is no table, or var has no names; write the file anew")
             layers = file.get("layers", {})
             x = file.get("X") if layer is None else layers[_layer(str(path), layers, layer)]
-            return cls(obs, var_names, x, file.get("obsm", {}) if embedded else {}, path)
+            own = isinstance(file.get("uns", getlink=True), h5py.HardLink) and isinstance(file["uns"], h5py.Group)
+            logged = own and "log1p" in file["uns"]
+            return cls(obs, var_names, x, file.get("obsm", {}) if embedded else {}, path, logged)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -269,27 +276,46 @@ def embeddings(source: object) -> tuple[dict[str, int], tuple[str, ...]]:
         return {key: int(shape[1]) for key, shape in shapes.items() if len(shape) == 2}, tuple(map(str, layers))
 
 
-def _totals(name: str, x: Any) -> NDArray[np.float64]:
-    """The sum of every row of counts, shape (n,); InputError for what is no count and for rows without any."""
+_LARGEST_LOG = 25.0
+"""Numbers that are not whole, and none as large as this, are logarithms: exp(25) is 70 billion counts."""
+
+_REMEDY = (
+    "name the layer of counts (`layer: counts`; scanpy may keep them in raw: `adata.layers['counts'] = "
+    "adata.raw.X`), or leave `normalise` out"
+)
+
+
+def _totals(name: str, x: Any, *, logged: bool) -> NDArray[np.float64]:
+    """The sum of every row of counts, shape (n,); InputError for what is no count and for rows without any.
+
+    logged: whether the file says that logarithms were taken.
+    """
     n, width = x.shape
     by_column = getattr(x, "format", "") == "csc"
     step = max(1, _BLOCK_CELLS // max(int(n if by_column else width), 1))
-    found = np.zeros(n)
+    found, whole, largest = np.zeros(n), True, 0.0
     for start in range(0, width if by_column else n, step):
         part = _legal(x[:, start : start + step] if by_column else x[start : start + step])
         part = part.compute() if hasattr(part, "compute") else part
         stored = part.data if hasattr(part, "toarray") else np.asarray(part)
         if stored.size and not (np.isfinite(stored).all() and stored.min() >= 0):
             raise InputError(
-                f"{name}: counts are finite and not negative, and these are not; name the layer of "
-                f"counts, or leave "
-                "`normalise` out"
+                f"{name}: `normalise` takes counts, finite and not negative, and these go down to "
+                f"{stored.min():.4g}: they are logarithms or scaled already; {_REMEDY}"
             )
+        if stored.size:
+            whole, largest = whole and bool((stored == np.floor(stored)).all()), max(largest, float(stored.max()))
         sums = np.asarray(part.sum(axis=1), dtype=np.float64).ravel()
         if by_column:
             found += sums
         else:
             found[start : start + step] = sums
+    if not whole and (logged or largest < _LARGEST_LOG):
+        said = "scanpy's note `log1p` in uns says so" if logged else "as in logarithms"
+        raise InputError(
+            f"{name}: `normalise` takes counts, and these look like logarithms already: not whole numbers, the "
+            f"largest {largest:.4g}, {said}; {_REMEDY}"
+        )
     empty = np.flatnonzero(found == 0)
     if len(empty):
         raise InputError(f"{name}, row {empty[0] + 1}: the cell has no counts to normalise by; remove it")

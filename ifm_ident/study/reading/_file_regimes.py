@@ -35,6 +35,7 @@ from ifm_ident.study.reading._table_files import (
     parse_text,
     readable,
     require_utf8,
+    surely_small,
     unfolded,
 )
 from ifm_ident.study.reading._tables import columns_of, read_regimes, regime_columns, regimes_in, told
@@ -249,17 +250,16 @@ class _ParquetRows:
         with pq.ParquetFile(self.path, read_dictionary=texts) as file:
             batches = file.iter_batches(rows, row_groups=groups, columns=columns, use_threads=False)
             try:
-                first = [*itertools.islice(batches, 1)]
+                small = surely_small(file, groups, texts, rows)
+                first = [*itertools.islice(batches, not small)]
             except OSError:  # an encoding that arrow cannot keep as a dictionary
-                pass
-            else:
+                small, rows = True, min(rows, _PLAIN_ROWS)
+            if not small:
                 for batch in itertools.chain(first, batches):
                     yield unfolded(self.path, pa.Table.from_batches([batch]), schema, texts)
                 return
         with pq.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(
-                min(rows, _PLAIN_ROWS), row_groups=groups, columns=columns, use_threads=False
-            ):
+            for batch in file.iter_batches(rows, row_groups=groups, columns=columns, use_threads=False):
                 yield pa.Table.from_batches([batch])
 
 

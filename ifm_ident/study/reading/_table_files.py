@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from ifm_ident.errors import InputError
-from ifm_ident.limits import read_bytes, require_within
+from ifm_ident.limits import current, read_bytes, require_within
 from ifm_ident.study.reading._other_formats import other_separator, refuse_other_formats
 from ifm_ident.study.reading._table import RowError, Table, require_distinct
 from ifm_ident.study.reading.missing_files import missing_file
@@ -68,6 +69,9 @@ def _read_parquet(path: Path, nested: dict[str, str]) -> pa.Table:
         file = pq.ParquetFile(source, read_dictionary=texts)
         _require_small(path, file.metadata, len(names))
         try:
+            if surely_small(file, range(file.num_row_groups), texts, file.metadata.num_rows):
+                source.seek(0)
+                return pq.ParquetFile(source).read(names, use_threads=False)
             return unfolded(path, file.read(names, use_threads=False), schema, texts)
         except (OSError, pa.ArrowNotImplementedError):  # an encoding that arrow cannot keep as a dictionary
             source.seek(0)
@@ -91,6 +95,19 @@ def _require_small(path: Path, metadata: pq.FileMetaData, columns: int) -> None:
     require_within("cells", metadata.num_rows * columns, path)
     size = sum(metadata.row_group(g).total_byte_size for g in range(metadata.num_row_groups))
     require_within("file", size, f"{path}, decompressed")
+
+
+def surely_small(file: pq.ParquetFile, groups: Sequence[int], texts: list[str], rows: int) -> bool:
+    """Whether so many rows of texts that some row groups hold are within the limit, however often each text is there.
+
+    The file keeps these columns as dictionaries; a text outside its dictionary is written out in the file already.
+    """
+    longest = 0
+    for group in groups if texts else ():
+        for batch in itertools.islice(file.iter_batches(1, row_groups=[group], columns=texts), 1):
+            lengths = [pc.max(pc.binary_length(column.dictionary)).as_py() for column in batch.columns]
+            longest = max(longest, *(length or 0 for length in lengths))
+    return longest * rows * len(texts) <= current().file
 
 
 def unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) -> pa.Table:

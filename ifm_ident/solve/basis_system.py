@@ -58,7 +58,7 @@ class BasisSystem(System):
     def rows(self) -> csr_array:
         """The rows of training as whole numbers, columns scaled: every formula and relation of theirs is one of A.
 
-        Raises InputError where int64 does not hold them.
+        Raises WouldOverflow where int64 does not hold them.
         """
         return self.target_rows(self.train)[0]
 
