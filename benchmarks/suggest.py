@@ -329,23 +329,27 @@ def _table_of(found: dict[str, dict[int, list[float]]], cpu: dict[str, list[floa
 def _best_of(rows: list[dict]) -> str:
     """The mean of the best 20 found by round, how many of the true best 20 these are, and seeds against `suggest`.
 
-    Over the seeds that every method of the table has played.
+    Each over the seeds that it has played; against `suggest` over those of both.
     """
     by = {method: {row["seed"]: row for row in rows if row["method"] == method} for method in METHODS}
     by = {method: runs for method, runs in by.items() if runs}
-    seeds = sorted(set.intersection(*(set(runs) for runs in by.values())))
     rounds = range(ROUNDS + 1)
     head = ["method", "seeds", *(f"round {i}" for i in rounds), "of the best 20, rounds 1 to 3"]
     head += [f"suggest higher, equal, lower: round {i}" for i in (1, 2, 3)]
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     for method, runs in by.items():
+        seeds, ours = sorted(runs), by.get("suggest", {})
         best, hits = (np.array([runs[seed][key] for seed in seeds]) for key in ("best", "hits"))
+        both = [seed for seed in seeds if seed in ours]
+        gap = np.array([np.subtract(ours[seed]["best"], runs[seed]["best"]) for seed in both])
         cells = [NAMES[method], str(len(seeds)), *(f"{value:.4f}" for value in best.mean(axis=0))]
         cells.append(", ".join(f"{value:.1f}" for value in hits.mean(axis=0)[1:4]))
-        ours = np.array([by["suggest"][seed]["best"] for seed in seeds]) - best if "suggest" in by else 0 * best
         for i in (1, 2, 3):
-            signs = ((ours[:, i] > 1e-12).sum(), (abs(ours[:, i]) <= 1e-12).sum(), (ours[:, i] < -1e-12).sum())
-            cells.append("" if method == "suggest" else ", ".join(map(str, signs)))
+            if method == "suggest" or not both:
+                cells.append("")
+                continue
+            signs = ((gap[:, i] > 1e-12).sum(), (abs(gap[:, i]) <= 1e-12).sum(), (gap[:, i] < -1e-12).sum())
+            cells.append(", ".join(map(str, signs)))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
