@@ -129,9 +129,9 @@ def genes(seed: int) -> Game:
 
 
 def played(game: Game, method: str, seed: int) -> tuple[list[float], list[float], list[int]]:
-    """What is found, before and after each round: regret, the mean of the best found, how many of the best there are.
+    """What is found, before and after each round: regret, the mean of the best 20, how many of the true best 20.
 
-    Regret: what the best regime run by then lacks of the best there is. Of `BEST` the mean is of their true means.
+    Regret: what the best regime run by then lacks of the best there is. Means are true ones.
     """
     run, seen = game.start.tolist(), game.first.tolist()
     top = float(game.mean.max())
@@ -291,6 +291,9 @@ def report(rows: list[dict]) -> None:
     lines = []
     for truth in [name for name in TRUTHS if name in found]:
         lines += [f"## {TITLES[truth]}", "", _table_of(found[truth], cpu[truth]), ""]
+        told = [row for row in rows if row["truth"] == truth and "best" in row]
+        if truth == "genes" and told:
+            lines += [_best_of(told), ""]
     picture({truth: found[truth] for truth in TRUTHS if truth in found})
     print("\n".join(lines))
 
@@ -319,6 +322,34 @@ def _table_of(found: dict[str, dict[int, list[float]]], cpu: dict[str, list[floa
             "" if method == "suggest" else signs,
             f"{np.mean(cpu[method]):.1f}",
         ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _best_of(rows: list[dict]) -> str:
+    """The mean of the best 20 found by round, how many of the true best 20 these are, and seeds against `suggest`.
+
+    Each over the seeds that it has played; against `suggest` over those of both.
+    """
+    by = {method: {row["seed"]: row for row in rows if row["method"] == method} for method in METHODS}
+    by = {method: runs for method, runs in by.items() if runs}
+    rounds = range(ROUNDS + 1)
+    head = ["method", "seeds", *(f"round {i}" for i in rounds), "of the best 20, rounds 1 to 3"]
+    head += [f"suggest higher, equal, lower: round {i}" for i in (1, 2, 3)]
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    for method, runs in by.items():
+        seeds, ours = sorted(runs), by.get("suggest", {})
+        best, hits = (np.array([runs[seed][key] for seed in seeds]) for key in ("best", "hits"))
+        both = [seed for seed in seeds if seed in ours]
+        gap = np.array([np.subtract(ours[seed]["best"], runs[seed]["best"]) for seed in both])
+        cells = [NAMES[method], str(len(seeds)), *(f"{value:.4f}" for value in best.mean(axis=0))]
+        cells.append(", ".join(f"{value:.1f}" for value in hits.mean(axis=0)[1:4]))
+        for i in (1, 2, 3):
+            if method == "suggest" or not both:
+                cells.append("")
+                continue
+            signs = ((gap[:, i] > 1e-12).sum(), (abs(gap[:, i]) <= 1e-12).sum(), (gap[:, i] < -1e-12).sum())
+            cells.append(", ".join(map(str, signs)))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -84,8 +84,8 @@ _HOMES = {
     "fit_density": "ifm_learn.density.fit",
     "load_dream": "ifm_learn.data.public",
     "load_factorial": "ifm_learn.data.factorials",
-    "load_screen": "ifm_learn.data.factorials",
     "load_sachs": "ifm_learn.data.public",
+    "load_screen": "ifm_learn.data.factorials",
     "read_samples": "ifm_learn.data.reading",
 }
 

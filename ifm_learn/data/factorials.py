@@ -78,9 +78,8 @@ def _mouse(table: pa.Table) -> dict[str, Sequence[object]]:
 
 def _mice(table: pa.Table) -> dict[str, Any]:
     """Proteins that were measured in every row are variables."""
-    whole = [
-        name for name in table.column_names if name.endswith("_N") and not pa.types.is_string(table[name].type)
-    ]
+    proteins = [name for name in table.column_names if name.endswith("_N")]
+    whole = [name for name in proteins if not pa.types.is_string(table[name].type)]
     return {
         "interventions": {
             "Genotype": ["Control", "Ts65Dn"],
@@ -110,7 +109,7 @@ def _drugs(table: pa.Table) -> dict[str, Any]:
 
 
 def _activated(table: pa.Table) -> dict[str, Sequence[object]]:
-    """Genes of a row as the label of its regime; those with the negative control alone, which is `ctrl` by itself."""
+    """The regime of a row as its genes without the negative control, `ctrl` where there is no other."""
     pairs = zip(table["id1"].to_pylist(), table["id2"].to_pylist(), strict=True)
     active = [sorted({*pair} - {"negative"}) for pair in pairs]
     return {"genes": ["+".join(names) or "ctrl" for names in active]}
@@ -359,9 +358,8 @@ def load_factorial(
     """  # noqa: E501
     require_known(name, FACTORIALS, "experiment")
     source = _SOURCES[name]
-    table = _rows(
-        open_table(public_file(f"factorials/{name}.csv", data_home, download=download)).data, source.change
-    )
+    path = public_file(f"factorials/{name}.csv", data_home, download=download)
+    table = _rows(open_table(path).data, source.change)
     mapping = {"name": name, **source.mapping, **(changes or {})}
     run = _run(table, list(mapping["interventions"]))
     return PublicStudy(Study.from_dict({"train": run, "test": run, **mapping}), table)

@@ -227,7 +227,7 @@ class Posterior:
         return [(*one, "untested") if none else one for one, none in zip(words, alone.tolist(), strict=True)]
 
     def _of_rung(self, table: LadderEstimate, k: int, regimes: Regimes, tails: bool, exact: bool) -> Floats:
-        """Draws about a rung's means by its refits, its errors and their freedom, in its range, shape (draws, r)."""
+        """Draws about a rung's means by its refits, errors and their freedom, in its range, shape (draws, r)."""
         column = self._column(table)
         mean, freedom = table.rung_means[k][:, column], table.rung_freedom[k]
         away = table.rung_replicates[k][:, :, column] - mean

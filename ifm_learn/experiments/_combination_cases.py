@@ -127,7 +127,8 @@ def _case(
     table = case.table() | dict(zip(names, (values + off)[rows].T, strict=True)) | {covariate: group[rows]}
     groups = tuple(np.unique(group).tolist())
     parts = [[np.array(own)[group[own] == one] for one in groups] for own in of.values()]
-    spread = np.sqrt(np.mean([values[np.array(own)].var(axis=0, ddof=1) for own in of.values()], axis=0))
+    several = [one for row in parts for one in row if len(one) > 1]
+    spread = np.sqrt(np.mean([values[one].var(axis=0, ddof=1) for one in several], axis=0))
     nothing = np.full(values.shape[1], np.nan)
     adjusted = Beside(
         Study.from_dict({**mapping, "covariates": [covariate]}),
@@ -279,7 +280,7 @@ def duckweed(folder: Path) -> Iterator[Case]:
 def genes(folder: Path, share: float = 0.1) -> Iterator[Case]:
     """Growth with two of 112 genes activated: singles and a tenth of the pairs run, the others held back.
 
-    Numbers are means over guides, eight pairs of them for a pair of genes; these are the rows of the test of claims.
+    Numbers are means over guides, eight pairs of them for a pair of genes; these are rows for the test of claims.
     """
     rows = _table(folder, "gene-pairs/norman_gamma.csv")
     rows = [row for row in rows if row["id1"] != row["id2"] or row["id1"] == "negative"]

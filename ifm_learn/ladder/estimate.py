@@ -31,9 +31,10 @@ _LEVEL = 1e-13
 class LadderEstimate:
     """mean, se, low, high, freedom: shape (r, k), NaN limits where no rung gives back the regimes that were run.
 
-    rungs: names; rung_means, rung_errors, weights: shape (rungs, r, k); rung_freedom: of these errors, and effective:
-    pooled rows behind each regime, shape (rungs, r). replicates: averages over refits on the same redraws, shape (replicates, r, k);
-    rung_replicates: each rung's own, of that shape. flags: for every word where it applies, shape (r, k).
+    rungs: names; rung_means, rung_errors, weights: shape (rungs, r, k); rung_freedom: of these errors, and
+    effective: pooled rows behind each regime, shape (rungs, r). replicates: averages over refits on the same
+    redraws, shape (replicates, r, k); rung_replicates: each rung's own, of that shape. flags: for every word where
+    it applies, shape (r, k).
     """
 
     mean: Floats

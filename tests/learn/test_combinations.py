@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ifm_learn.data.factorials as factorials
 from ifm_ident import InputError
 from ifm_learn.experiments._combination_cases import CHOOSING, FILES, SOURCES, Case, _case, poisons
 from ifm_learn.experiments.combination_page import picture, table, words, write
@@ -70,10 +73,41 @@ def write_poisons(folder: Path) -> None:
     (folder / "factorials" / "poisons.csv").write_text("\n".join(lines) + "\n")
 
 
-def test_a_run_continues_from_its_folder(tmp_path: Path) -> None:
+def test_a_covariate_beside_is_asked_in_the_groups_of_the_rows_held_back() -> None:
+    """Two plates that differ by 5, of which the controls tell: given the plate the rows need no centring."""
+    rng = np.random.default_rng(0)
+    cells = [(0, 0)] * 16 + [(1, 0)] * 8 + [(0, 1)] * 8 + [(1, 1)] * 8
+    codes = np.array(cells)
+    plate = np.array((["p", "q"] * 8) + ["p"] * 16 + ["p"] * 2 + ["q"] * 6)
+    off = np.where(plate == "q", 5.0, 0.0)[:, None]
+    values = (codes @ [1.0, 2.0])[:, None] + 0.1 * rng.normal(size=(40, 1))
+    case = _case("small", {"A": [0, 1], "B": [0, 1]}, codes, values, {(1, 1)}, beside=("plate", plate, off))
+    assert case.adjusted is not None
+    assert case.adjusted.shares.tolist() == [[0.25, 0.75]]
+    assert case.adjusted.offset.tolist() == [[[0.0], [5.0]]]
+    found = predictions(case)
+    assert found["adjusted"].together.mean[0, 0] == pytest.approx(found["ladder"].mean[0, 0], abs=0.1)
+    scores = score([case])
+    assert set(scores["groups"]) == {"p", "q"}
+    assert scores["groups"]["q"]["methods"]["adjusted"]["held"] == 1.0
+    assert scores["methods"]["control"]["rmse"] > 10 * scores["methods"]["adjusted"]["rmse"]
+    shown = table({"hcs": scores})
+    assert "| hcs | q |" in shown
+
+
+def expect(monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> None:
+    """The loader takes this content for the file's."""
+    source = dataclasses.replace(factorials._SOURCES[name], sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(factorials._SOURCES, name, source)
+
+
+def test_a_run_continues_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, folder = tmp_path / "home", tmp_path / "out"
     home.mkdir()
     write_poisons(home)
+    with pytest.raises(InputError, match=r"poisons\.csv: the file is not the one expected"):
+        run_combinations(tmp_path / "none", home, ["poisons"])
+    expect(monkeypatch, "poisons", (home / "factorials" / "poisons.csv").read_bytes())
     said: list[str] = []
     first = run_combinations(folder, home, ["poisons"], say=said.append)
     assert len(said) == 1

@@ -18,6 +18,7 @@ from ifm_learn import Suggester
 from ifm_learn.data.samples import Samples
 from ifm_learn.estimation.posterior import Posterior
 from ifm_learn.ladder.linear_means import LinearMeans
+from ifm_learn.ladder.ranges import Ranges
 from ifm_learn.ladder.regime_statistics import RegimeStatistics
 from ifm_learn.suggestion import acquisition as rules
 from ifm_learn.suggestion._goals import Goal
@@ -438,6 +439,60 @@ def test_copies_of_a_unit_s_row_tell_nothing_more() -> None:
     np.testing.assert_allclose(learned[1].score, learned[0].score, rtol=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["share", "count"])
+def test_draws_in_a_range_keep_their_mean(kind: str) -> None:
+    """Near an end: cut there, they would have another mean."""
+    rng = np.random.default_rng(7)
+    table = rows(SINGLES, 25)
+    drawn = (rng.random(125) < 0.06) if kind == "share" else rng.poisson(0.1, 125)
+    table["y"] = drawn.astype(float).tolist()
+    beliefs = Suggester(study(), table).beliefs().beliefs
+    assert isinstance(beliefs, ByFactors)
+    found, mean = beliefs.draws(EVERY), beliefs.posterior.means(EVERY)
+    assert found.min() >= 0
+    if kind == "share":
+        assert found.max() <= 1
+    error = found.std(axis=0)
+    near = (mean < error) & (mean > error / 3)
+    assert near.sum() >= 3
+    assert (np.abs(found.mean(axis=0) - mean)[near] < 0.15 * error[near]).all()
+
+
+def test_laws_in_a_range_have_the_mean_and_the_reach_of_intervals() -> None:
+    chance = (np.arange(4_000)[:, None] + 0.5) / 4_000
+    table = np.array([[0.0, 0, 0.2], [1, 3, 5.0], [1, 2, 0.1]])
+    ranges = Ranges.of(table, np.zeros(3, dtype=np.int64))
+    mean, se, freedom = np.array([0.08, 0.3, 0.9]), np.array([0.06, 0.06, 0.3]), np.array([200.0, 200.0, 200.0])
+    for column in range(2):
+        found = ranges.drawn(column, mean, se, freedom, np.tile(chance, 3))
+        assert found.mean(axis=0) == pytest.approx(mean, rel=0.01)
+        one = np.tile(mean[:, None], 3), np.tile(se[:, None], 3), np.tile(freedom[:, None], 3)
+        low, high = ranges.interval(*one, 0.1)
+        ends = np.quantile(found, [0.05, 0.95], axis=0)
+        assert (ends[0] >= low[:, column] - 1e-9).all()  # those of intervals are exact: as long or longer
+        assert (ends[1] <= high[:, column] + 1e-9).all()
+        assert (ends[1] - ends[0] > 0.6 * (high - low)[:, column]).all()
+    few = ranges.drawn(0, mean[:1], se[:1], np.array([3.0]), chance)
+    assert few.std() > 1.2 * ranges.drawn(0, mean[:1], se[:1], freedom[:1], chance).std()
+    assert ranges.drawn(0, np.zeros(1), np.zeros(1), freedom[:1], chance).max() < 1e-300
+
+
+def test_few_rows_make_long_tails() -> None:
+    """Of an outcome beside x: four rows a regime leave three degrees of freedom and the refits' own."""
+    table = rows(SINGLES, 4, noise=0.5)
+    table["z"] = np.random.default_rng(3).normal(size=20).tolist()
+    beliefs = Suggester(study(), table, outcome="z").beliefs().beliefs
+    assert isinstance(beliefs, ByFactors)
+    posterior = beliefs.posterior
+    tables = [table for _, table in posterior._tables(EVERY)]
+    assert tables[0].rung_freedom.max() < 3
+    plain, long = posterior.draws(EVERY, tails=False), posterior.draws(EVERY)
+    assert long.mean(axis=0) == pytest.approx(posterior.means(EVERY), rel=1e-6)
+    assert (np.quantile(long, 0.99, axis=0) > np.quantile(plain, 0.99, axis=0)).all()
+    middle = [np.diff(np.quantile(some, [0.25, 0.75], axis=0), axis=0) for some in (plain, long)]
+    assert (middle[1] < 1.5 * middle[0]).all()
+
+
 def test_draws_of_an_outcome_beside_x_spread_as_its_estimate_and_stay_in_range() -> None:
     table = rows(SINGLES, 12, noise=0.5)
     table["hit"] = (np.random.default_rng(3).random(len(table["y"])) < 0.5).astype(float).tolist()
@@ -486,6 +541,55 @@ def test_draws_for_botorch() -> None:
     found = model.posterior(torch.tensor([[[3.0]], [[12.0]]]))
     assert found.mean.shape[0] == 2
     assert found.mean.numpy()[:, 0, 0] == pytest.approx(posterior.draws(EVERY).mean(axis=0)[[3, 12]], rel=1e-4)
+    # its expected improvement, by 4,096 members at random, is that of the draws
+    acquisition = pytest.importorskip("botorch.acquisition")
+    index = pytest.importorskip("botorch.sampling.index_sampler")
+    drawn = posterior.draws(EVERY)
+    sampler = index.IndexSampler(sample_shape=torch.Size([4096]), seed=0)
+    rule = acquisition.qExpectedImprovement(model, best_f=1.5, sampler=sampler)
+    values = [rule(torch.tensor([[[float(place)]]], dtype=torch.double)).item() for place in range(16)]
+    assert values == pytest.approx(np.maximum(drawn - 1.5, 0).mean(axis=0), abs=0.02)
+
+
+class Tensor:
+    """As much of torch's as the wrapper uses."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = np.asarray(values)
+
+    def __getitem__(self, key: Any) -> Tensor:
+        parts = key if isinstance(key, tuple) else (key,)
+        return Tensor(self.values[tuple(one.values if isinstance(one, Tensor) else one for one in parts)])
+
+    def long(self) -> Tensor:
+        return Tensor(self.values.astype(int))
+
+    def movedim(self, start: int, end: int) -> Tensor:
+        return Tensor(np.moveaxis(self.values, start, end))
+
+    def unsqueeze(self, axis: int) -> Tensor:
+        return Tensor(np.expand_dims(self.values, axis))
+
+
+def test_members_are_draws_for_a_class_that_calls_as_botorch_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+    import types
+
+    class EnsembleModel:
+        def members(self, points: Tensor) -> Any:
+            return self.forward(X=points).values  # type: ignore[attr-defined]
+
+    torch, ensemble = types.ModuleType("torch"), types.ModuleType("botorch.models.ensemble")
+    torch.as_tensor = Tensor  # type: ignore[attr-defined]
+    ensemble.EnsembleModel = EnsembleModel  # type: ignore[attr-defined]
+    for name, module in {"torch": torch, "botorch.models.ensemble": ensemble}.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    for name in ("botorch", "botorch.models"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    drawn = np.arange(12.0).reshape(3, 4)
+    found = ensemble_model(drawn).members(Tensor([[[0.0], [3.0]]]))  # a batch of one, two points
+    assert found.shape == (1, 3, 2, 1)
+    assert found[0, :, :, 0].tolist() == drawn[:, [0, 3]].tolist()
 
 
 def test_without_botorch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
