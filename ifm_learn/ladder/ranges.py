@@ -189,7 +189,8 @@ class Ranges:
                 return low + unit * np.asarray(betaincinv(hits, misses, chance))
             inside = np.fmax(inside, near)
             rows = np.clip(np.nan_to_num((inside / error) ** 2, nan=_MANY), _FEW, _MANY)
-            return low + np.asarray(gammaincinv(rows, chance)) * inside / rows
+            found: Floats = low + np.asarray(gammaincinv(rows, chance)) * inside / rows
+            return found
 
 
 def _ends_there(raw: Floats, regime: Ints) -> bool:

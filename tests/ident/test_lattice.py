@@ -182,4 +182,5 @@ def test_thousands_of_regimes_stay_sparse() -> None:
     found = implications(Identifier(Design(model, regimes_of(codes.tolist(), 11))))
     assert len(found) == 2048 - 22
     [claims] = found.claims
+    assert isinstance(claims.vectors, csr_array)
     assert claims.vectors.nnz == 4 * len(found)

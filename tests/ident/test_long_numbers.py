@@ -17,6 +17,7 @@ from ifm_ident.planning.candidates import Candidates
 from ifm_ident.planning.drop import droppable
 from ifm_ident.planning.planner import plan
 from ifm_ident.planning.prices import OneEach
+from ifm_ident.planning.reduction import PlanCriterion
 from ifm_ident.planning.single import single_regimes
 from ifm_ident.solve import long_rows
 from ifm_ident.solve.exact.products import WouldOverflow
@@ -215,7 +216,7 @@ def is_identified(design: DoseDesign, criterion: str, train: list[dict[str, str]
 
 
 @pytest.mark.parametrize("criterion", ["joint", "conditional"])
-def test_plans_are_the_smallest_of_all(criterion: str) -> None:
+def test_plans_are_the_smallest_of_all(criterion: PlanCriterion) -> None:
     seen = 0
     for seed in SEEDS:
         design = drawn(seed)
