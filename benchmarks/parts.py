@@ -87,7 +87,7 @@ def in_parts(folder: Path, count: int, workers: int) -> Iterator[str]:
         steps = np.diff(marks)
         rows = np.array([part.rows for part in found.parts])
         each = steps / rows * 1e6
-        full = each[rows == PART_ROWS]
+        full = each[rows == PART_ROWS] if (rows == PART_ROWS).any() else each
         yield ""
         yield (
             f"CPU µs a regime, part by part: first {each[0]:.2f}, least {full.min():.2f}, median "
