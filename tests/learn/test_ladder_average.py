@@ -209,7 +209,9 @@ def test_a_normal_law_of_joined_variables_needs_rows_to_be_told_wrong(
     design = Study.from_dict(
         {
             "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": names,
-            "factors": [{"x": names, "sigma": []}, {"x": names[:1], "sigma": ["A"]}, {"x": names[-1:], "sigma": ["B"]}],
+            "factors": [
+                {"x": names, "sigma": []}, {"x": names[:1], "sigma": ["A"]}, {"x": names[-1:], "sigma": ["B"]},
+            ],
             "train": ["00", "10", "01"],
         }
     ).design  # fmt: skip
