@@ -14,8 +14,9 @@ MOST_CLAIMED = 64
 """Of more training regimes, or variables that differ in factors, it takes too long to say what is untested."""
 
 FLAGS = {
-    "few_rows": "a training regime that the estimate rests on has fewer than 20 rows, or units, to fit, or one or "
-    "two rows that make most of its spread",
+    "few_rows": "a training regime that the estimate rests on has fewer than 20 rows, or units, to fit (more, "
+    "where one factor joins variables and a normal law answers: 50 for four), or one or two rows that make most "
+    "of its spread",
     "extrapolated": "the mean lies where hardly any row is, or far from the levels run: the form of the model "
     "decides there, not rows",
     "little_overlap": "few rows, re-weighted, are like rows of this regime",

@@ -22,7 +22,10 @@ Flags = dict[str, NDArray[np.bool_]]
 ENOUGH_ROWS = 30
 ENOUGH_SHARE = 0.4
 FEW_ROWS = 20
+ROWS_TO_TELL = 5
+"""Rows for every entry of a covariance matrix, to see that it is not the same in all regimes."""
 EDGE = 0.025
+NORMAL, MOST = "normal", 0.5
 _ROUNDING = 1e-9
 _LEVEL = 1e-13
 
@@ -180,6 +183,10 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
     counts = asked.units.counts
     rests = np.abs(exponents) > USED
     few = np.any(rests & (counts < FEW_ROWS), axis=1, keepdims=True) | (rests @ asked.few_make_spread)
+    joined = max(len(one.x) for one in asked.samples.design.model.factors)
+    unseen = np.any(rests & (counts < ROWS_TO_TELL * joined * (joined + 1) / 2), axis=1, keepdims=True)
+    if NORMAL in table.rungs:  # it takes covariances to be equal, which so few rows cannot show to be wrong
+        few = few | (unseen & (table.weights[table.rungs.index(NORMAL)] > MOST))
     used = table.weights > 0
     thin = np.where(used, table.effective[:, :, None], 0.0).max(axis=0) < clear_rows(asked.samples)
     outside = np.zeros(shape, dtype=bool)

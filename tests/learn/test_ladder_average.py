@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ifm_ident import InputError, Regimes
+from ifm_ident import InputError, Regimes, Study
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._law import Law
@@ -199,3 +199,23 @@ def test_one_row_that_makes_the_spread_is_flagged() -> None:
     rare = np.zeros((180, 1))
     rare[::60] = 1.0
     assert not ladder.estimate(asked, values=rare).flags["few_rows"].any()
+
+
+@pytest.mark.parametrize(("variables", "rows", "flagged"), [(4, 30, True), (4, 60, False), (2, 30, False)])
+def test_a_normal_law_of_joined_variables_needs_rows_to_be_told_wrong(
+    variables: int, rows: int, flagged: bool
+) -> None:
+    names = [f"x{v}" for v in range(variables)]
+    design = Study.from_dict(
+        {
+            "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": names,
+            "factors": [
+                {"x": names, "sigma": []}, {"x": names[:1], "sigma": ["A"]}, {"x": names[-1:], "sigma": ["B"]},
+            ],
+            "train": ["00", "10", "01"],
+        }
+    ).design  # fmt: skip
+    x = np.random.default_rng(3).normal(size=(3 * rows, variables))
+    found = fit_ladder(Samples(design, np.repeat([0, 1, 2], rows), x), [Normal()], seed=0)
+    asked = Regimes.from_codes(np.array([[1, 1]]))
+    assert (found.estimate(asked).flags["few_rows"] == flagged).all()
