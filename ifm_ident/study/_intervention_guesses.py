@@ -79,7 +79,7 @@ def _read_labels(draft: Draft, columns: tuple[str, ...], separator: str | None, 
     draft.data |= found.written
     labels: Any = found.written["labels"]
     if labels.get("control"):
-        draft.say("data", f"mean baseline: {listed(labels['control'])}{'' if control else ', by name'}")
+        draft.say("data", f"labels of the baseline: {listed(labels['control'])}{'' if control else ', by name'}")
     for name, words in found.notes.items():
         for one in words:
             draft.say(f"interventions.{name}" if name else "data", one)
