@@ -152,7 +152,8 @@ def test_asymptotic_is_explained_by_few_rows_too(tmp_path: Path) -> None:
     # 8 calibration rows where alpha takes 19, and the effects are small: no want of overlap
     result = run(write(tmp_path, 40, test=["A+B"]), "--calibration", "0.066")
     assert result.exit_code == 0, result.output
-    assert "for many rows: too few rows were held out, or too few are like the regime" in " ".join(result.stdout.split())
+    said = " ".join(result.stdout.split())
+    assert "for many rows: too few rows were held out, or too few are like the regime" in said
 
 
 def test_numbers_of_scaled_variables_say_their_unit_in_every_format(tmp_path: Path) -> None:
