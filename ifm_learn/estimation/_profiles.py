@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ifm_ident.study import new_anndata
+from ifm_learn.estimation.flags import FLAGS
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.write import mapping
 
@@ -16,7 +17,7 @@ def profiles(found: Estimates) -> Any:
     """The AnnData that `Estimates.to_anndata` describes; what is not of single numbers is JSON in `uns["ifm"]`."""
     names = found.names()
     flags = [
-        list(dict.fromkeys(flag for own in found.flags[row] for flag in own)) if found.flags else []
+        [flag for flag in FLAGS if any(flag in own for own in found.flags[row])] if found.flags else []
         for row in range(len(found))
     ]
     obs: dict[str, Any] = {
@@ -33,8 +34,9 @@ def profiles(found: Estimates) -> Any:
         names = [
             f"{name} | {found.covariates['by']}={group}" for name, group in zip(names, found.groups, strict=True)
         ]
-    for flag in dict.fromkeys(flag for own in flags for flag in own):
-        obs[flag] = [flag in own for own in flags]
+    for flag in FLAGS:
+        if any(flag in own for own in flags):
+            obs[flag] = [flag in own for own in flags]
     layers = {
         "se": found.se,
         "lower": found.confidence_low,
