@@ -247,6 +247,19 @@ def test_a_csv_whose_head_is_not_utf8(tmp_path: Path) -> None:
     assert "the line of the columns is not UTF-8 (byte 0xcf)" in outcome.unreadable
 
 
+@pytest.mark.parametrize("kind", ["texts", "categories"])
+def test_texts_of_parquet_that_are_not_utf8(kind: str, tmp_path: Path) -> None:
+    texts = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(np.array([0, 1, 3], dtype=np.int32)), pa.py_buffer(b"AB\x9d")]
+    )
+    if kind == "categories":
+        texts = pa.DictionaryArray.from_arrays(pa.array([0, 1]), texts)
+    pq.write_table(pa.table({"cell": texts}), tmp_path / "t.parquet")
+    asked = ADDITIVE | {"test": {"file": str(tmp_path / "t.parquet"), "label": "cell"}}
+    with pytest.raises(InputError, match=r"t.parquet: column 'cell' holds text that is not UTF-8"):
+        Study.from_dict(asked)
+
+
 @pytest.mark.parametrize("number", ["1e308", "1" + "0" * 400, "NaN", "-1e301", '"1"', "true"])
 def test_numbers_of_estimates(number: str, tmp_path: Path) -> None:
     path = tmp_path / "e.json"

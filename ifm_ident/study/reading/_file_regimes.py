@@ -36,6 +36,7 @@ from ifm_ident.study.reading._table_files import (
     readable,
     require_utf8,
     surely_small,
+    text_checked,
     unfolded,
 )
 from ifm_ident.study.reading._tables import columns_of, read_regimes, regime_columns, regimes_in, told
@@ -260,7 +261,7 @@ class _ParquetRows:
                 return
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(rows, row_groups=groups, columns=columns, use_threads=False):
-                yield pa.Table.from_batches([batch])
+                yield text_checked(self.path, pa.Table.from_batches([batch]))
 
 
 @dataclass(frozen=True, eq=False)

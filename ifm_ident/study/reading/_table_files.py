@@ -71,7 +71,7 @@ def _read_parquet(path: Path, nested: dict[str, str]) -> pa.Table:
         try:
             if surely_small(file, range(file.num_row_groups), texts, file.metadata.num_rows):
                 source.seek(0)
-                return pq.ParquetFile(source).read(names, use_threads=False)
+                return text_checked(path, pq.ParquetFile(source).read(names, use_threads=False))
             return unfolded(path, file.read(names, use_threads=False), schema, texts)
         except (OSError, pa.ArrowNotImplementedError):  # an encoding that arrow cannot keep as a dictionary
             source.seek(0)
@@ -85,7 +85,8 @@ def _in_batches(path: Path, file: pq.ParquetFile, names: list[str]) -> pa.Table:
         size += batch.nbytes
         require_within("file", size, f"{path}, decompressed")
         batches.append(batch)
-    return pa.Table.from_batches(batches) if batches else file.schema_arrow.empty_table().select(names)
+    found = pa.Table.from_batches(batches) if batches else file.schema_arrow.empty_table().select(names)
+    return text_checked(path, found)
 
 
 def _require_small(path: Path, metadata: pq.FileMetaData, columns: int) -> None:
@@ -122,6 +123,22 @@ def unfolded(path: Path, table: pa.Table, schema: pa.Schema, texts: list[str]) -
     for place, field in enumerate(table.schema):
         if field.name in texts:
             table = table.set_column(place, field.name, table.column(place).cast(schema.field(field.name).type))
+    return text_checked(path, table)
+
+
+def text_checked(path: Path, table: pa.Table) -> pa.Table:
+    """The table; InputError for texts that are not UTF-8, which a Parquet file may hold under that name."""
+    for field in table.schema:
+        listed = pa.types.is_dictionary(field.type)
+        kind = field.type.value_type if listed else field.type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            for chunk in table.column(field.name).chunks:
+                try:
+                    (chunk.dictionary if listed else chunk).validate(full=True)
+                except pa.ArrowInvalid:
+                    raise InputError(
+                        f"{path}: column {field.name!r} holds text that is not UTF-8; write the file anew with text"
+                    ) from None
     return table
 
 
