@@ -137,7 +137,7 @@ def text_checked(path: Path, table: pa.Table) -> pa.Table:
                     (chunk.dictionary if listed else chunk).validate(full=True)
                 except pa.ArrowInvalid:
                     raise InputError(
-                        f"{path}: column {field.name!r} holds text that is not UTF-8; write the file anew with text"
+                        f"{path}: column {field.name!r} holds text that is not UTF-8; write it as UTF-8"
                     ) from None
     return table
 
