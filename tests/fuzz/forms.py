@@ -14,11 +14,23 @@ import pyarrow.parquet as pq
 
 
 def as_cells(data: dict[str, Any]) -> dict[str, Any]:
-    """A result as cells of text tell it: a training index is a number however it is written, 00 or "0"."""
+    """A result as cells of text tell it: a training index, or level, is a number however it is written, "0"."""
+    levels = data.get("interventions")
+    known = {
+        name: {str(level): level for level in own}
+        for name, own in (levels.items() if isinstance(levels, dict) else ())
+        if isinstance(own, list)
+    }
 
     def cell(entry: Any) -> Any:
-        at = entry.get("train") if isinstance(entry, dict) else None
-        return {**entry, "train": int(at)} if isinstance(at, str) and re.fullmatch("[0-9]+", at) else entry
+        if not isinstance(entry, dict):
+            return entry
+        at, regime = entry.get("train"), entry.get("regime")
+        if isinstance(at, str) and re.fullmatch("[0-9]+", at):
+            entry = {**entry, "train": int(at)}
+        if isinstance(regime, dict):
+            entry = {**entry, "regime": {k: known.get(k, {}).get(str(v), v) for k, v in regime.items()}}
+        return entry
 
     found = data["results"]
     return {**data, "results": [cell(entry) for entry in found] if isinstance(found, list) else found}
