@@ -94,7 +94,7 @@ def claims(choices: Choices, folder: Path) -> str:
     right = true(told)
     if holds and not right:
         raise AssertionError("what is false was said to hold")
-    if changed == data and not holds:
+    if json.dumps(changed) == json.dumps(data) and not holds:  # true is no 1
         raise AssertionError("a right answer was said not to hold")
     return "holds" if holds else "does not hold, though true" if right else "does not hold"
 
