@@ -228,17 +228,18 @@ RICE = ("date", "gen", "seeds", "spacing")
 OWN = "components", "average"
 """Methods of the program that need no identification, beside the factors."""
 
+CHOICES = 8
 RIVALS = "additive least squares", "least squares with all pairs", "boosted trees"
 
 
-def rice(load: Load, times: int = 1, factors: Any = None) -> tuple[Scored, dict[str, Floats]]:
-    """Cells that `plan` asks for to identify all by pairs predict the rest; `times` = 2: those of two such plans.
-
-    Beside them what rivals say of all cells from the same rows.
-    """
-    whole = load("chakravertti.factorial").study
+def _cells(whole: Study) -> Regimes:
     every = Regimes.concatenate([*whole.targets()])
-    every = every.take(np.lexsort(every.codes().T[::-1]))
+    return every.take(np.lexsort(every.codes().T[::-1]))
+
+
+def planned_cells(whole: Study, times: int) -> Regimes:
+    """Cells that `plan` asks for to identify all by pairs; `times` = 2: those of two such plans."""
+    every = _cells(whole)
     chosen = every.take(slice(0, 0))
     for _ in range(times):
         left = np.flatnonzero(every.first_equal(chosen) < 0) if len(chosen) else np.arange(len(every))
@@ -246,7 +247,27 @@ def rice(load: Load, times: int = 1, factors: Any = None) -> tuple[Scored, dict[
         offered = Candidates(whole.model, OneEach(whole.model), (Listed(chosen),) if len(chosen) else ())
         best = plan(Design(whole.model, first), lambda: [every], offered)
         chosen = Regimes.concatenate([chosen, first, best.add])
-    train = [dict(zip(RICE, levels_of(whole, regime), strict=True)) for regime in chosen]
+    return chosen
+
+
+def drawn_cells(whole: Study, count: int, seed: int) -> Regimes:
+    """Cells in random order: first those that the ones before do not identify by pairs, then others to `count`."""
+    every = _cells(whole)
+    order = np.random.default_rng(seed).permutation(len(every))
+    hot = np.concatenate([np.eye(len(set(one)))[one] for one in every.codes().T], axis=1)
+    pairs = np.einsum("ri,rj->rij", hot, hot).reshape(len(hot), -1)
+    first: list[int] = []
+    for cell in order.tolist():
+        if np.linalg.matrix_rank(pairs[[*first, cell]]) > len(first):
+            first.append(cell)
+    others = [cell for cell in order.tolist() if cell not in first]
+    return every.take(np.array([*first, *others][:count]))
+
+
+def rice(load: Load, cells: Regimes, factors: Any = None) -> tuple[Scored, dict[str, Floats]]:
+    """Some cells, that identify all by pairs, predict the rest; beside them what rivals say from the same rows."""
+    whole = load("chakravertti.factorial").study
+    train = [dict(zip(RICE, levels_of(whole, regime), strict=True)) for regime in cells]
     changes = {"train": train} | ({} if factors is None else {"factors": factors})
     asked = load("chakravertti.factorial", changes)
     frame = asked.table.to_pandas().rename(columns={"yield": "y"})
@@ -396,9 +417,11 @@ def _rice(load: Load) -> Iterator[str]:
     yield f"| cells run | unseen | factors over pairs | factors alone | {names} | measured means |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     said = []
+    whole = load("chakravertti.factorial").study
     for times in (1, 2):
-        found, rivals = rice(load, times)
-        alone, _ = rice(load, times, [{"sigma": [name]} for name in RICE])
+        cells_run = planned_cells(whole, times)
+        found, rivals = rice(load, cells_run)
+        alone, _ = rice(load, cells_run, [{"sigma": [name]} for name in RICE])
         errors = [found.rmse(found.mean), alone.rmse(alone.mean), *map(found.rmse, rivals.values()), found.noise]
         unseen, sizes = int(found.unseen.sum()), found.sizes[found.unseen]
         cells = " | ".join(f"{error:.1f}" for error in errors)
@@ -415,6 +438,17 @@ def _rice(load: Load) -> Iterator[str]:
         )
     yield ""
     yield from (f"- {line}" for line in said)
+    yield f"\nMean errors over {CHOICES} other choices of cells of either size, drawn at random:\n"
+    yield f"| cells run | {names} | choices in which the average is best |"
+    yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for count in (47, 88):
+        table = []
+        for seed in range(CHOICES):
+            found, rivals = rice(load, drawn_cells(whole, count, seed))
+            table.append([found.rmse(said_of_all) for said_of_all in rivals.values()])
+        errors = np.array(table)
+        best = int((errors[:, -1] <= errors[:, :3].min(axis=1)).sum())
+        yield f"| {count} | {' | '.join(f'{error:.1f}' for error in errors.mean(axis=0))} | {best} of {CHOICES} |"
 
 
 def _resumes(load: Load) -> Iterator[str]:

@@ -91,17 +91,19 @@ def test_mixtures_by_ratio_are_foretold_and_by_independent_action_are_not() -> N
 
 @REAL
 def test_planned_cells_identify_all_of_the_rice_and_cost_what_they_magnify() -> None:
-    found, rivals = studies.rice(load)
+    whole = load("chakravertti.factorial").study
+    planned = studies.planned_cells(whole, 1)
+    found, rivals = studies.rice(load, planned)
     assert (~found.unseen).sum() == 47  # 1 + 10 + 36 products of indicators, no fewer rows span them
     assert (found.found.status != Status.NOT_IDENTIFIED).all()
     np.testing.assert_allclose(found.mean, rivals["least squares with all pairs"], rtol=1e-6)
     assert found.sizes.max() == 17
-    alone, _ = studies.rice(load, 1, [{"sigma": [name]} for name in studies.RICE])
+    alone, _ = studies.rice(load, planned, [{"sigma": [name]} for name in studies.RICE])
     best = min(alone.rmse(rivals[name]) for name in studies.RIVALS)
     assert alone.rmse(alone.mean) <= best * (1 + 1e-6)
     assert found.rmse(rivals["components"]) < best
     assert found.rmse(rivals["average"]) < best
-    twice, others = studies.rice(load, 2)
+    twice, others = studies.rice(load, studies.planned_cells(whole, 2))
     assert twice.rmse(others["average"]) < min(twice.rmse(others[name]) for name in studies.RIVALS)
     assert found.inside[found.unseen].mean() > 0.9
 

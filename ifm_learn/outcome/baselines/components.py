@@ -12,8 +12,9 @@ from ifm_ident import InputError, Model, Regimes
 from ifm_ident.arrays import Floats
 from ifm_ident.design import require_names
 from ifm_learn.data.samples import Samples
+from ifm_learn.outcome.baselines.blackbox import BlackBox
 from ifm_learn.outcome.baselines.regime_means import LinearInMeans
-from ifm_learn.outcome.estimator import OutcomeEstimator, shaped
+from ifm_learn.outcome.estimator import OutcomeEstimator
 
 MOST_REGIMES = 1_000
 ORDERS, OWN = 3, 8
@@ -102,10 +103,9 @@ def _kernel(alike: list[Floats], log_sizes: Floats) -> Floats:
 class Average(OutcomeEstimator):
     """The plain mean of variance components and boosted trees, which err differently.
 
-    The trees are scikit-learn's as they come (100 of depth 3), of the regimes' means weighted by their rows, on a
-    0/1 column for every level, the baseline's too.
+    The trees are of scikit-learn's own sizes (100 of depth 3, rate 0.1), fitted as `BlackBox` fits them.
 
-    Learned by `fit`: components_; trees_, one a target.
+    Learned by `fit`: components_ and trees_, the two.
 
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({
@@ -124,26 +124,11 @@ class Average(OutcomeEstimator):
 
     def fit(self, samples: Samples) -> Self:
         """Fit both."""
-        from sklearn.ensemble import GradientBoostingRegressor
-
-        found = Components().fit(samples)
-        columns = _levels(found.model_, found.train_)
-        self.components_ = found
-        self.trees_ = [
-            GradientBoostingRegressor(random_state=self.seed).fit(columns, mean, sample_weight=found.sizes_)
-            for mean in found.means_.T
-        ]
+        self.components_ = Components().fit(samples)
+        self.trees_ = BlackBox(depths=(3,), trees=(100,), rate=0.1, seed=self.seed).fit(samples)
         return self
 
     def predict(self, regimes: Regimes) -> Floats:
         """Means of the target: shape (r,) for an outcome, (r, p) for the x-variables."""
-        components: Floats = self.components_.predict(regimes)
-        columns = _levels(self.components_.model_, regimes)
-        trees = np.column_stack([one.predict(columns) for one in self.trees_])
-        return (components + shaped(self.components_.has_outcome_, trees)) / 2
-
-
-def _levels(model: Model, regimes: Regimes) -> Floats:
-    """One 0/1 column for each level of each intervention, shape (r, sum of a_i)."""
-    parts = [np.eye(count)[codes] for count, codes in zip(model.level_counts, regimes.codes().T, strict=True)]
-    return np.concatenate(parts, axis=1)
+        found: Floats = (self.components_.predict(regimes) + self.trees_.predict(regimes)) / 2
+        return found
