@@ -155,6 +155,14 @@ def test_columns_name_the_row(texts: list[str], message: str) -> None:
         parse_labels(BITS, pa.chunked_array([[text] for text in texts], pa.string()))
 
 
+def test_columns_of_many_rows_name_the_row_from_the_first() -> None:
+    texts = ["A", "B"] * 40_000
+    assert len(parse_labels(BITS, pa.chunked_array([texts]))) == 80_000
+    texts[70_000] = "D"
+    with pytest.raises(InputError, match=r"row 70001: .*unknown intervention 'D'"):
+        parse_labels(BITS, pa.chunked_array([texts]))
+
+
 def test_labels_fall_back_to_assignments_and_levels_refuse_long_levels() -> None:
     regimes = Regimes.from_active([(), ((0, 1),), ((0, 1), (1, 1)), ((2, 2),)], 3)
     assert format_regimes(MIXED, regimes, "label").to_pylist() == ["ctrl", "A", "A=on,dose=low", "B=2.5"]

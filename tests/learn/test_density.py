@@ -403,7 +403,8 @@ def test_repeated_training_regimes_and_unused_interventions() -> None:
     np.testing.assert_array_equal(two.log_densities(samples.x[:4]), np.tile(one.log_densities(samples.x[:4]), 2))
 
 
-def test_draws_spread_like_refits() -> None:
+@pytest.mark.parametrize("energy", ["saturated", "mlp"])
+def test_draws_spread_like_refits(energy: Any) -> None:
     of, sizes, n = design("pair"), [2, 3], 500
     # mild tables, so that every cell has rows: linear errors mean nothing where a cell has none
     tables = [0.4 * table for table in random_tables(FactorCells.of(of), sizes, np.random.default_rng(3))]
@@ -412,9 +413,7 @@ def test_draws_spread_like_refits() -> None:
         return float(model.marginals(regimes("11"))[1][0, 0])
 
     refits = [
-        fit_density(
-            draw(of, sizes, tables, n, np.random.default_rng([9, i])), energy="saturated", ridge=WEAK, starts=1
-        )
+        fit_density(draw(of, sizes, tables, n, np.random.default_rng([9, i])), energy=energy, ridge=WEAK, starts=1)
         for i in range(60)
     ]
     drawn = [probability(model) for model in refits[0].draws(200, np.random.default_rng(0))]
