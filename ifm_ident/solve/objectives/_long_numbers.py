@@ -24,7 +24,7 @@ _MARGIN = 0.01
 _FINE = 2**30
 
 
-class LongRows:
+class RationalSearch:
     """Training rows in rationals, and the formula of a target that an objective prefers.
 
     `start` is any formula of the target; `choose` gives the best formula found by the deadline and a proven lower
@@ -32,7 +32,7 @@ class LongRows:
 
     >>> rows = [{0: Fraction(1)}, {0: Fraction(1), 1: Fraction(1, 3)}, {0: Fraction(1), 1: Fraction(2, 3)}]
     >>> start = {0: Fraction(-1), 1: Fraction(2)}
-    >>> exponents, bound = LongRows(rows).choose(rows[2], start, "l1", Deadline.after(None))
+    >>> exponents, bound = RationalSearch(rows).choose(rows[2], start, "l1", Deadline.after(None))
     >>> exponents, bound
     ({2: Fraction(1, 1)}, Fraction(1, 1))
     """

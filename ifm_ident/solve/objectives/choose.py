@@ -33,7 +33,7 @@ from ifm_ident.solve.exact.factorisation import Solutions
 from ifm_ident.solve.exact.products import WouldOverflow
 from ifm_ident.solve.identifier import Identifier
 from ifm_ident.solve.objectives._l1 import Exponents, LeastTotal
-from ifm_ident.solve.objectives._long_numbers import LongRows
+from ifm_ident.solve.objectives._long_numbers import RationalSearch
 from ifm_ident.solve.objectives._sparse import FewestDensities
 from ifm_ident.solve.objectives._training_rows import TrainingRows
 from ifm_ident.solve.objectives._variance import least_variance, variances
@@ -265,7 +265,7 @@ def _in_rationals(
     assert isinstance(system.incidence, BasisIncidence)
     assert objective != "basis"
     rows = system.incidence.fraction_rows(system.train)
-    method = LongRows(rows, sizes)
+    method = RationalSearch(rows, sizes)
     best: list[Exponents] = []
     bounds: list[Fraction] = []
     for t, target in enumerate(system.incidence.fraction_rows(targets)):
