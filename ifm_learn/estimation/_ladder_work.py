@@ -20,6 +20,7 @@ from ifm_ident.show import listed
 from ifm_learn.conformal.mixture import balance_log_weights
 from ifm_learn.data.held import Held
 from ifm_learn.data.samples import Samples
+from ifm_learn.density.model import DensityModel
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._ladder_sensitivity import ladder_sensitivities
 from ifm_learn.estimation._outcomes import Regressed, among_variables, regressed
@@ -29,6 +30,7 @@ from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_
 from ifm_learn.ladder.average import REPLICATES, Ladder, fit_ladder
 from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
+from ifm_learn.ladder.networks import Kept
 from ifm_learn.ladder.rungs import AUTO, affordable, rungs_for
 from ifm_learn.outcome.estimator import one_row, targets_of
 
@@ -75,8 +77,12 @@ class LadderWork:
         seed: int,
         seconds: float | None = None,
         replicates: int = REPLICATES,
+        density: DensityModel | None = None,
     ) -> LadderWork:
-        """Fit what the energy asks for; InputError for a method the ladder has not, or rows it cannot take."""
+        """Fit what the energy asks for; InputError for a method the ladder has not, or rows it cannot take.
+
+        density: in tables, fitted to these rows before; it answers alone.
+        """
         if method not in METHODS:
             raise InputError(
                 f"the method {method!r} needs a density on a grid; take the energy 'grid' or 'mlp', or one of "
@@ -89,7 +95,11 @@ class LadderWork:
                 "the method 'dr' regresses one outcome on x; take ifm1 or balance for several",
                 argument="method",
             )
-        ladder, dropped = _ladder(samples, energy, seed, seconds, replicates)
+        if density is None:
+            ladder, dropped = _ladder(samples, energy, seed, seconds, replicates)
+        else:
+            ladder = fit_ladder(samples, [Kept(density)], seed=seed, unit=samples.unit, replicates=replicates)
+            dropped = {}
         if samples.outcomes:
             several = SeveralOutcomes.of(samples, seed, widened=energy in (AUTO, "normal") and method == "ifm1")
             return cls(ladder, held, method, energy, level, None, None, several, dropped)
@@ -386,7 +396,7 @@ def _effect(found: Effects, row: int, column: int) -> dict[str, Any]:
 def _ladder(
     samples: Samples, energy: str, seed: int, seconds: float | None, replicates: int
 ) -> tuple[Ladder, dict[str, str]]:
-    rungs, dropped = affordable(rungs_for(energy, samples), samples, seconds)
+    rungs, dropped = affordable(rungs_for(energy, samples, seed), samples, seconds)
     return fit_ladder(samples, rungs, seed=seed, unit=samples.unit, replicates=replicates), dropped
 
 

@@ -17,7 +17,6 @@ from ifm_learn.density.model import DensityModel
 from ifm_learn.estimation._checks import density_warnings, outcome_warnings, overlap_warnings, unit_warnings
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._prediction import GridMixture, by_ratio, widened, without_ratio
-from ifm_learn.estimation.extrapolation import extrapolation_words
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, regime_sensitivities
 from ifm_learn.ladder.ranges import Ranges
 from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_row, targets_of
@@ -86,16 +85,6 @@ class Work:
         rows = np.where(ends, counts[self.samples.present][:, None], np.inf).min(axis=0)
         freedom = np.full(mean.shape, self._freedom())
         return ranges.interval(mean, se, freedom, float(self.level), ranges.size(values) / rows)
-
-    def extrapolation(self, found: Identification) -> list[str]:
-        """For every regime how much of it lies beyond what rows tell, "" for little."""
-        words = [""] * len(found)
-        if self.density is not None:
-            asked = self._asked(found)
-            said = extrapolation_words(self.density, found.targets.take(asked))
-            for row, word in zip(asked.tolist(), said, strict=True):
-                words[row] = word
-        return words
 
     def sensitivities(self, found: Identification, gamma: float) -> Iterator[RegimeSensitivity]:
         """Of the regimes that have numbers and were not observed, against the baseline's mean."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ifm_ident import Identification, Identifier, InputError, Regimes, Study
+from ifm_ident import Identification, Identifier, InputError, Regimes, Status, Study
 from ifm_ident.arrays import Floats
 from ifm_ident.design import require_names
 from ifm_ident.show import remainders
@@ -24,19 +24,32 @@ from ifm_learn.data.held import CALIBRATION, Held, held_out
 from ifm_learn.data.reading import read_samples
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fitted import FittedModel
+from ifm_learn.density.model import DensityModel
 from ifm_learn.estimation._adjusted import AdjustedWork, check_asked
+from ifm_learn.estimation._checks import density_warnings
 from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._half_levels import check_half, half_levels
+from ifm_learn.estimation._ladder_work import METHODS as BY_LADDER
 from ifm_learn.estimation._ladder_work import LadderWork
 from ifm_learn.estimation._populations import ALL, populations
 from ifm_learn.estimation._work import Say, Work
-from ifm_learn.estimation.extrapolation import extrapolation_warnings
+from ifm_learn.estimation.extrapolation import extrapolation_warnings, extrapolation_words
 from ifm_learn.estimation.flags import unsupported
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_means
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.shrinkage import Shrinkage, shrink_columns, shrinkage
 from ifm_learn.ladder.effects import Reference
-from ifm_learn.ladder.rungs import AUTO, NETWORKS, TABLES, check_energy, energy_in_tables, energy_of
+from ifm_learn.ladder.networks import answers
+from ifm_learn.ladder.rungs import (
+    AUTO,
+    NETWORKS,
+    RUNGS,
+    TABLES,
+    affordable,
+    check_energy,
+    energy_in_tables,
+    energy_of,
+)
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.methods import method_of
 from ifm_learn.randomness import checked_seed, one_thread
@@ -83,7 +96,7 @@ def estimate_study(
     `model` and the methods ifm2 and ifm3 take a density on a grid, `grid` or `mlp`, the latter where neither is
     named. time_limit: seconds that
     fitting may take by forecast; models that would take longer are left out. effects: also differences from the
-    baseline and synergies against this expectation (`ifm_learn.ladder.effects`), for energies other than `mlp`.
+    baseline and synergies against this expectation (`ifm_learn.ladder.effects`).
     shrink: pull estimates of unseen regimes towards a simpler one, as far as it errs less at training regimes left
     out, and widen their errors by what these show (`ifm_learn.estimation.shrinkage`).
     outcomes: several columns of the table, or "all", in place of what the study's `data` says.
@@ -127,18 +140,17 @@ def estimate_study(
     if in_tables:
         what = "model" if model is not None else "method"
         asked = energy_in_tables(asked, what, None if model is None else energy_of(model.density))
-    on_grid = in_tables or asked == NETWORKS
-    if shrink and (on_grid or not chosen.needs_identification or effects or sensitivity is not None):
+    if shrink and (in_tables or not chosen.needs_identification or effects or sensitivity is not None):
         raise InputError(
-            "shrink pulls means by the factors, of method ifm1, dr or balance and an energy other than 'mlp' (so "
-            "without model), and has neither sensitivity nor effects with joint errors; leave one out",
+            "shrink pulls means by the factors, of method ifm1, dr or balance, without model, and has neither "
+            "sensitivity nor effects with joint errors; leave one out",
             argument="shrink",
         )
     if shrink:
         require_names(study.model, "shrink, which pulls towards effects of named levels")
     if half is not None:
         check_half(study.model, half)
-        if on_grid or study.covariates or not chosen.needs_identification:
+        if in_tables or asked == NETWORKS or study.covariates or not chosen.needs_identification:
             raise InputError(
                 "half needs a method of the factors, another energy than 'mlp', and no covariates", argument="half"
             )
@@ -147,7 +159,7 @@ def estimate_study(
         samples, covariates = read_adjusted(study, data, outcomes)
     else:
         samples = read_samples(study, data, outcomes=outcomes)
-    _check_several(samples, method, asked, on_grid, model is not None or sensitivity is not None)
+    _check_several(samples, method, model is not None or sensitivity is not None)
     if sensitivity is not None:
         baseline_means(samples)
     tell = say or (lambda _: None)
@@ -157,32 +169,21 @@ def estimate_study(
         adjusted = AdjustedWork(study, samples, covariates, asked, float(level), tuple(whose), by, *how)
         got = _by_covariates(adjusted, targets, effects, tell)
         targets = got.found.targets
-    elif chosen.needs_identification and not on_grid:
-        got = _by_ladder(
-            study,
-            samples,
-            targets,
-            (method, asked, level, seed),
-            calibration,
-            time_limit,
-            effects,
-            shrink,
-            tell,
-            half,
-            sensitivity,
-        )
     else:
-        if effects is not None:
-            raise InputError(
-                "effects need a method of the factors and another energy than 'mlp', which has no joint errors",
-                argument="effects",
-            )
-        if model is None and chosen.needs_identification:
+        if model is None and chosen.needs_identification and (in_tables or asked == NETWORKS):
+            _check_time(samples, asked, time_limit)
             tell("fitting the density model")
             model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs, energy=TABLES[asked])
         held = held_out(samples, calibration, seed) if model is None else model.held(samples)
         density = model if chosen.needs_identification else None
-        got = _by_estimator(study, held, targets, (method, level, seed), density, sensitivity, tell)
+        if method in BY_LADDER and (density is None or answers(density.density)):
+            how = (method, asked, level, seed)
+            got = _by_ladder(
+                study, held, targets, how, density, time_limit, effects, shrink, tell, half, sensitivity
+            )
+        else:
+            _check_estimator(samples, density, effects=effects is not None, shrink=shrink)
+            got = _by_estimator(study, held, targets, (method, level, seed), density, sensitivity, tell)
     beside = got.beside
     if study.model.has_bases:
         beside = np.full(got.columns.mean.shape, np.nan)
@@ -226,22 +227,40 @@ def estimate_study(
     )
 
 
+def _check_time(samples: Samples, energy: str, seconds: float | None) -> None:
+    """InputError where a density in tables would take longer, or more memory, than there is."""
+    rung = RUNGS[energy]
+    if rung.unfit(samples) is None:
+        affordable([rung], samples, seconds)
+
+
+def _check_estimator(samples: Samples, density: FittedModel | None, *, effects: bool, shrink: bool) -> None:
+    """InputError for what takes joint errors, or one density for all outcomes; density: the method's, if any."""
+    asked = {"effects": effects, "shrink": shrink, "outcomes": density is not None and bool(samples.outcomes)}
+    for argument in filter(asked.get, asked):
+        raise InputError(
+            f"{argument} need a method of the factors, ifm1, dr or balance, and a density of exact likelihood, "
+            "which knows joint errors; take another method or energy",
+            argument=argument,
+        )
+
+
 def _outcomes(study: Study, samples: Samples) -> tuple[str, ...]:
     """What means are of: variables, or the outcomes."""
     return study.model.variables if samples.y is None else samples.outcomes or (samples.outcome or "y",)
 
 
-def _check_several(samples: Samples, method: str, energy: str, on_grid: bool, given: bool) -> None:
+def _check_several(samples: Samples, method: str, given: bool) -> None:
     """InputError for several outcomes where each would need a regression or a fit of its own.
 
     given: whether a model or sensitivity is.
     """
     if not samples.outcomes:
         return
-    if method in _ONE_OUTCOME or (method_of(method).needs_identification and on_grid):
+    if method in _ONE_OUTCOME:
         raise InputError(
-            f"the method {method!r} with the energy {energy!r} takes one outcome; several share the models "
-            "of another energy by the methods ifm1 or balance, or the methods additive, pooled, mean and control",
+            f"the method {method!r} takes one outcome; several share models of densities by the methods ifm1 or "
+            "balance, or the methods additive, pooled, mean and control",
             argument="method",
         )
     if given:
@@ -296,10 +315,10 @@ def _by_covariates(work: AdjustedWork, targets: Regimes, reference: Reference | 
 
 def _by_ladder(
     study: Study,
-    samples: Samples,
+    held: Held,
     targets: Regimes,
     how: tuple[str, str, Fraction, int],
-    calibration: float,
+    model: FittedModel | None,
     time_limit: float | None,
     reference: Reference | None,
     shrink: bool,
@@ -308,13 +327,12 @@ def _by_ladder(
     sensitivity: float | None,
 ) -> _Answered:
     method, energy, level, seed = how
-    held = held_out(samples, calibration, seed)
-    chosen = None
+    chosen, density = None, None if model is None else model.density
     if shrink:
         say("fits without one regime each, to choose how far to shrink")
         chosen = shrinkage(held.fitted, method, energy, seed=seed, seconds=time_limit, notation=study.notation)
     say("fitting models from simple to rich")
-    work = LadderWork.fit(held, method, energy, level, seed, time_limit)
+    work = LadderWork.fit(held, method, energy, level, seed, time_limit, density=density)
     say(f"estimating by {work.words()}")
     identifier = Identifier(held.fitted.design, study.notation)
     found = identifier.identify(targets)
@@ -322,21 +340,25 @@ def _by_ladder(
     halves: tuple[dict[str, Any], ...] = ()
     if half is not None:
         halves = tuple(
-            half_levels(work.answer, identifier, targets, half, _outcomes(study, samples), float(level))
+            half_levels(work.answer, identifier, targets, half, _outcomes(study, held.fitted), float(level))
         )
     if chosen is not None:
         shrink_columns(chosen, columns, found, held.fitted, level)
-    words = f"{_does(samples, method)}, modelled by {work.words()}"
+    words = f"{_does(held.fitted, method)}, modelled by {work.words()}"
     made = () if reference is None else tuple(map(tuple, work.effects(found, reference)))
     moved: tuple[RegimeSensitivity, ...] = ()
     if sensitivity is not None:
         say("sensitivity to an interaction left out")
         moved = tuple(work.sensitivities(found, sensitivity))
+    notes = [*work.warnings(columns)]
+    if model is not None:
+        notes += [*model.notes, *density_warnings(model.density, held.fitted, found.notation)]
+        notes += _extrapolated(model.density, found, columns)
     return _Answered(
         found,
         held,
         columns,
-        [*work.warnings(columns)],
+        notes,
         words,
         work.about(),
         moved,
@@ -375,14 +397,23 @@ def _by_estimator(
     columns = work.columns(found, notes)
     moved = () if sensitivity is None else tuple(work.sensitivities(found, sensitivity))
     notes += work.warnings(found, columns)
-    weak = work.extrapolation(found)
-    notes += extrapolation_warnings(study.model, targets, weak, study.notation)
-    columns.flag("extrapolated", [row for row, said in enumerate(weak) if said])
-    columns.note = ["; ".join(filter(None, both)) for both in zip(columns.note, weak, strict=True)]
+    if density is not None:
+        notes += _extrapolated(density, found, columns)
     name = "" if density is None else energy_of(density)
     about: dict[str, object] = {"asked": name, "chosen": [name]} if name else {}
     additive = estimator if isinstance(estimator, Additive) else None
     return _Answered(found, held, columns, notes, _does(held.fitted, method), about, moved, additive=additive)
+
+
+def _extrapolated(density: DensityModel, found: Identification, columns: Columns) -> list[str]:
+    """Warnings, flags and notes of regimes that lie beyond a factor's rows or a variable's range."""
+    asked = np.flatnonzero((found.status == Status.OBSERVED) | (found.status == Status.IDENTIFIED))
+    weak = [""] * len(found)
+    for row, said in zip(asked.tolist(), extrapolation_words(density, found.targets.take(asked)), strict=True):
+        weak[row] = said
+    columns.flag("extrapolated", [row for row, said in enumerate(weak) if said])
+    columns.note = ["; ".join(filter(None, both)) for both in zip(columns.note, weak, strict=True)]
+    return [*extrapolation_warnings(found.design.model, found.targets, weak, found.notation)]
 
 
 def _remainder(found: Identification) -> tuple[str, ...]:

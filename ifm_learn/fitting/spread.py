@@ -56,16 +56,23 @@ class Spread:
         of a penalised maximum-likelihood estimate. All starts see the same rows, so that their average keeps what
         they have in common.
         """
-        cells = self.layout.cells
-        counts = Counts.of(cells, self.grid, self.bins, self.regime)
         for _ in range(count):
             weight = self._weights(rng)
-            if self.refitted:
-                yield weight, [self._refit(weight, rng)]
-                continue
-            drawn = Counts.of(cells, self.grid, self.bins, self.regime, weight)
-            change = [new - old for new, old in zip(drawn.tables, counts.tables, strict=True)]
-            yield weight, [self._moved(s, change) for s in range(len(self.thetas))]
+            yield weight, self.redrawn(weight, rng)
+
+    def redrawn(self, weight: Floats, rng: np.random.Generator) -> list[list[Floats]]:
+        """The log-tables of `redraws` where each row counts `weight` times, shape (n,)."""
+        return [self._refit(weight, rng)] if self.refitted else self.stepped(weight)
+
+    def stepped(self, weight: Floats) -> list[list[Floats]]:
+        """Every start's log-tables a Newton step nearer to the rows counted `weight` times, shape (n,)."""
+        drawn = Counts.of(self.layout.cells, self.grid, self.bins, self.regime, weight)
+        change = [new - old for new, old in zip(drawn.tables, self._counts.tables, strict=True)]
+        return [self._moved(s, change) for s in range(len(self.thetas))]
+
+    @cached_property
+    def _counts(self) -> Counts:
+        return Counts.of(self.layout.cells, self.grid, self.bins, self.regime)
 
     @cached_property
     def refitted(self) -> bool:

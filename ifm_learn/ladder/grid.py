@@ -111,11 +111,7 @@ class GridRung:
             model = fit_density(
                 samples, objective="exact", energy=SMOOTH, bins=self.bins, pad=self.pad, ridge=self.ridge
             )
-        spread = model.spread
-        assert spread is not None
-        base = _Base(samples, spread, model.tree, standard_units(samples.x))
-        counted = np.ones(len(samples)) if weight is None else weight
-        return GridLaw(base, model, counted, spread.thetas[0]).refit(counted)
+        return GridLaw.of(model, samples, weight)
 
 
 def _parameters(samples: Samples) -> int:
@@ -191,6 +187,15 @@ class GridLaw:
     weight: Floats
     theta: Floats
 
+    @classmethod
+    def of(cls, model: DensityModel, samples: Samples, weight: Floats | None = None) -> GridLaw:
+        """From a density of one start that was fitted to the samples by exact likelihood."""
+        spread = model.spread
+        assert spread is not None
+        base = _Base(samples, spread, model.tree, standard_units(samples.x))
+        counted = np.ones(len(samples)) if weight is None else weight
+        return cls(base, model, counted, spread.thetas[0]).refit(counted)
+
     @property
     def rung(self) -> str:
         """grid."""
@@ -202,26 +207,8 @@ class GridLaw:
         return energies.potentials(x, self.model.choice(regimes)) - self.model.log_normalisers(regimes)
 
     def means(self, function: Function | None, regimes: Regimes) -> Floats:
-        """E[function(x); regime], shape (r, k): sums over the grid, or draws where it has many points.
-
-        What draws err by in the line nearest to the function is taken off, since the means of x are known.
-        """
-        model = self.model
-        pairs = zip(model.marginals(regimes), model.grid.values, strict=True)
-        exact = np.stack([marginal @ values for marginal, values in pairs], axis=1)
-        if function is None:
-            return exact
-        if math.prod(model.grid.sizes) <= _JOINT and len(model.tree.clique_sizes) == 1:
-            points = np.array(list(itertools.product(*(model.grid.values[v] for v in model.tree.axes[0]))))
-            values = function(points[:, np.argsort(model.tree.axes[0])])
-            found: Floats = np.stack([belief.ravel() for belief in model.joints(regimes)]) @ values
-            return found
-        lines = []
-        for draws, mean in zip(model.sample(regimes, _DRAWS, np.random.default_rng(0)), exact, strict=True):
-            values, centre = function(draws), draws.mean(axis=0)
-            slope = np.linalg.lstsq(draws - centre, values - values.mean(axis=0), rcond=None)[0]
-            lines.append(values.mean(axis=0) + (mean - centre) @ slope)
-        return np.stack(lines)
+        """E[function(x); regime], shape (r, k), by `means_in_tables`."""
+        return means_in_tables(self.model, function, regimes)
 
     def effective_rows(self, regimes: Regimes) -> Floats:
         """(sum w)^2 / sum w^2 of the pooled rows weighted by the fitted densities, shape (r,)."""
@@ -239,3 +226,25 @@ class GridLaw:
         theta = self.base.solve(weight, centre)
         tables = self.base.spread.layout.tables(theta, self.base.spread.axes)
         return GridLaw(self.base, self.model.with_tables(tables), weight, theta)
+
+
+def means_in_tables(model: DensityModel, function: Function | None, regimes: Regimes) -> Floats:
+    """E[function(x); regime], shape (r, k): sums over the grid, or draws where it has many points.
+
+    What draws err by in the line nearest to the function is taken off, since the means of x are known.
+    """
+    pairs = zip(model.marginals(regimes), model.grid.values, strict=True)
+    exact = np.stack([marginal @ values for marginal, values in pairs], axis=1)
+    if function is None:
+        return exact
+    if math.prod(model.grid.sizes) <= _JOINT and len(model.tree.clique_sizes) == 1:
+        points = np.array(list(itertools.product(*(model.grid.values[v] for v in model.tree.axes[0]))))
+        values = function(points[:, np.argsort(model.tree.axes[0])])
+        found: Floats = np.stack([belief.ravel() for belief in model.joints(regimes)]) @ values
+        return found
+    lines = []
+    for draws, mean in zip(model.sample(regimes, _DRAWS, np.random.default_rng(0)), exact, strict=True):
+        values, centre = function(draws), draws.mean(axis=0)
+        slope = np.linalg.lstsq(draws - centre, values - values.mean(axis=0), rcond=None)[0]
+        lines.append(values.mean(axis=0) + (mean - centre) @ slope)
+    return np.stack(lines)

@@ -17,6 +17,7 @@ from ifm_learn.ladder._law import Rung
 from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.families import FamilyRung
 from ifm_learn.ladder.grid import GridRung
+from ifm_learn.ladder.networks import Networks
 from ifm_learn.ladder.normal import Normal
 
 RUNGS: dict[str, Rung] = {
@@ -29,6 +30,7 @@ RUNGS: dict[str, Rung] = {
     "quadratic": Tilt("quadratic"),
     "splines": Tilt("splines"),
     "grid": GridRung(),
+    "mlp": Networks(),
 }
 
 MANY = 200_000
@@ -48,8 +50,8 @@ NETWORKS = "mlp"
 TABLES = {GRID: SMOOTH, NETWORKS: "mlp"}
 """Energies of a density in tables, which a file and some methods need: their names in such a file."""
 
-ENERGIES = (AUTO, *RUNGS, NETWORKS)
-"""What `--energy` knows: an average over the rungs, one of them, or networks on a grid."""
+ENERGIES = (AUTO, *RUNGS)
+"""What `--energy` knows: an average over the rungs but networks, or one of them."""
 
 
 def check_energy(name: str) -> str:
@@ -99,21 +101,22 @@ leave out energy or method
     return name
 
 
-def rungs_for(energy: str, samples: Samples) -> tuple[Rung, ...]:
+def rungs_for(energy: str, samples: Samples, seed: int = 0) -> tuple[Rung, ...]:
     """The rungs to fit: the one named, or those that such rows may come from.
 
-    Laws of numbers and counts are not tried on rows with a variable of two values, whose mean they would take off
+    seed: of the starts of networks, which are fitted by name only. Laws of numbers and counts are not tried on rows with a variable of two values, whose mean they would take off
     the scale.
     InputError where the one named cannot describe the rows.
     """
     if energy != AUTO:
-        rung = RUNGS[energy]
+        rung = Networks(seed) if energy == NETWORKS else RUNGS[energy]
         reason = rung.unfit(samples)
         if reason is not None:
             raise InputError(f"the energy {energy!r} cannot describe these rows: {reason}", argument="energy")
         return (rung,)
     binary = any(_two_valued(column) for column in samples.x.T)
-    return tuple(rung for name, rung in RUNGS.items() if not (binary and name in _UNBOUNDED))
+    left = {NETWORKS, *(_UNBOUNDED if binary else ())}
+    return tuple(rung for name, rung in RUNGS.items() if name not in left)
 
 
 def _two_valued(column: Floats) -> bool:
