@@ -58,14 +58,10 @@ class Spread:
         """
         for _ in range(count):
             weight = self._weights(rng)
-            yield weight, self.redrawn(weight, rng)
-
-    def redrawn(self, weight: Floats, rng: np.random.Generator) -> list[list[Floats]]:
-        """The log-tables of `redraws` where each row counts `weight` times, shape (n,)."""
-        return [self._refit(weight, rng)] if self.refitted else self.stepped(weight)
+            yield weight, [self.refit(weight, rng)] if self.refitted else self.stepped(weight)
 
     def stepped(self, weight: Floats) -> list[list[Floats]]:
-        """Every start's log-tables a Newton step nearer to the rows counted `weight` times, shape (n,)."""
+        """Every start's log-tables a step nearer to rows counted `weight` times, shape (n,), no more a regime."""
         drawn = Counts.of(self.layout.cells, self.grid, self.bins, self.regime, weight)
         change = [new - old for new, old in zip(drawn.tables, self._counts.tables, strict=True)]
         return [self._moved(s, change) for s in range(len(self.thetas))]
@@ -84,7 +80,7 @@ class Spread:
     def _tree(self) -> GridTree:
         return GridTree.of(self.layout.scopes, self.grid.sizes)
 
-    def _refit(self, weight: Floats, rng: np.random.Generator) -> list[Floats]:
+    def refit(self, weight: Floats, rng: np.random.Generator) -> list[Floats]:
         """The log-tables of a fit from a start of its own, rows counted `weight` times."""
         layout, rows = self.layout, len(self.regime)
         counts = Counts.of(layout.cells, self.grid, self.bins, self.regime, weight)

@@ -228,7 +228,9 @@ class GridLaw:
         return GridLaw(self.base, self.model.with_tables(tables), weight, theta)
 
 
-def means_in_tables(model: DensityModel, function: Function | None, regimes: Regimes) -> Floats:
+def means_in_tables(
+    model: DensityModel, function: Function | None, regimes: Regimes, draws: int = _DRAWS
+) -> Floats:
     """E[function(x); regime], shape (r, k): sums over the grid, or draws where it has many points.
 
     What draws err by in the line nearest to the function is taken off, since the means of x are known.
@@ -243,8 +245,8 @@ def means_in_tables(model: DensityModel, function: Function | None, regimes: Reg
         found: Floats = np.stack([belief.ravel() for belief in model.joints(regimes)]) @ values
         return found
     lines = []
-    for draws, mean in zip(model.sample(regimes, _DRAWS, np.random.default_rng(0)), exact, strict=True):
-        values, centre = function(draws), draws.mean(axis=0)
-        slope = np.linalg.lstsq(draws - centre, values - values.mean(axis=0), rcond=None)[0]
+    for x, mean in zip(model.sample(regimes, draws, np.random.default_rng(0)), exact, strict=True):
+        values, centre = function(x), x.mean(axis=0)
+        slope = np.linalg.lstsq(x - centre, values - values.mean(axis=0), rcond=None)[0]
         lines.append(values.mean(axis=0) + (mean - centre) @ slope)
     return np.stack(lines)

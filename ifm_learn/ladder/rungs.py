@@ -104,8 +104,8 @@ leave out energy or method
 def rungs_for(energy: str, samples: Samples, seed: int = 0) -> tuple[Rung, ...]:
     """The rungs to fit: the one named, or those that such rows may come from.
 
-    seed: of the starts of networks, which are fitted by name only. Laws of numbers and counts are not tried on rows with a variable of two values, whose mean they would take off
-    the scale.
+    seed: of the starts of networks, which are fitted by name only. Laws of numbers and counts
+    are not tried on rows with a variable of two values, whose mean they would take off the scale.
     InputError where the one named cannot describe the rows.
     """
     if energy != AUTO:

@@ -157,7 +157,7 @@ def test_what_cannot_be_shrunk_is_refused_in_words() -> None:
     few = Study.from_dict({**STUDY, "train": STUDY["train"][:4]})
     with pytest.raises(InputError, match="takes 2, these training regimes have 0: `ifm plan` finds"):
         estimate_study(few, data, shrink=True)
-    for how in ({"method": "additive"}, {"energy": "mlp"}, {"effects": "additive"}, {"sensitivity": 0.1}):
+    for how in ({"method": "additive"}, {"method": "ifm2"}, {"effects": "additive"}, {"sensitivity": 0.1}):
         with pytest.raises(InputError, match="shrink pulls means by the factors, of method ifm1, dr or balance"):
             estimate_study(few, data, shrink=True, **how)
 
