@@ -29,7 +29,7 @@ _DRAWS = 10_000
 """Of 1,024 a mean of products of variables errs by more than half of what the rows make it err by."""
 
 _FIT, _REFIT = 45.0, 40.0
-"""Times what passes through tables take: several ridges and starts, none of them convex, and curvature in refits."""
+"""Times what passes through tables take: several ridges and starts, none convex, and curvature in refits."""
 
 
 @dataclass(frozen=True)
