@@ -13,7 +13,7 @@ from ifm_learn.commands._options import calibration_option, data_option, jobs_op
 from ifm_learn.data.reading import read_samples
 from ifm_learn.density.fitted import FittedModel
 from ifm_learn.estimation.fitted_ladder import FittedLadder
-from ifm_learn.ladder.rungs import AUTO, ENERGIES, NETWORKS, TABLES
+from ifm_learn.ladder.rungs import ENERGIES, NETWORKS, TABLES
 
 
 @click.command("fit", epilog="Example:  ifm fit study.yaml -o model.npz")
@@ -67,8 +67,7 @@ def command(
     samples = read_samples(asked, data)
     if energy not in TABLES:
         with stages(quiet) as say:
-            say("fitting models from simple to rich" if energy == AUTO else f"fitting {energy}")
-            ladder = FittedLadder.fit(samples, energy=energy, seed=seed, calibration=calibration)
+            ladder = FittedLadder.fit(samples, energy=energy, seed=seed, calibration=calibration, say=say)
         ladder.save(path)
         names = listed(list(ladder.ladders[-1].rungs_chosen))
         remark(f"{output}: {names}, fitted to {counted(len(ladder.held(samples).fitted), 'row')}", quiet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -31,8 +31,10 @@ from ifm_learn.ladder.average import REPLICATES, Ladder, fit_ladder
 from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
 from ifm_learn.ladder.kept import KeptLadder
-from ifm_learn.ladder.rungs import AUTO, affordable, rungs_for
+from ifm_learn.ladder.rungs import AUTO, affordable, cost_of, rungs_for
 from ifm_learn.outcome.estimator import one_row, targets_of
+
+Say = Callable[[str], None]
 
 METHODS = ("ifm1", "dr", "balance")
 """Methods that the ladder answers; the others need the grid."""
@@ -79,11 +81,12 @@ class LadderWork:
         replicates: int = REPLICATES,
         kept: Sequence[KeptLadder] = (),
         dropped: Mapping[str, str] = MappingProxyType({}),
+        say: Say | None = None,
     ) -> LadderWork:
         """Fit what the energy asks for; InputError for a method the ladder has not, or rows it cannot take.
 
         kept: ladders fitted to these rows before, of x, then of x and y where that is asked for, and what was
-        dropped then: these are not fitted again.
+        dropped then: these are not fitted again. say: told what is fitted, and what it takes by forecast.
         """
         if method not in METHODS:
             raise InputError(
@@ -100,7 +103,7 @@ class LadderWork:
         if kept:
             ladder, left = kept[0].ladder(samples, seed), dict(dropped)
         else:
-            ladder, left = _ladder(samples, energy, seed, seconds, replicates)
+            ladder, left = _ladder(samples, energy, seed, seconds, replicates, say or _silent)
         if samples.outcomes:
             several = SeveralOutcomes.of(samples, seed, widened=energy in (AUTO, "normal") and method == "ifm1")
             return cls(ladder, held, method, energy, level, None, None, several, left)
@@ -110,7 +113,7 @@ class LadderWork:
             if kept:
                 wider = kept[1].ladder(among_variables(samples), seed)
             else:
-                wider, more = _ladder(among_variables(samples), energy, seed, seconds, replicates)
+                wider, more = _ladder(among_variables(samples), energy, seed, seconds, replicates, say or _silent)
                 left |= more
         return cls(ladder, held, method, energy, level, regression, wider, None, left)
 
@@ -398,10 +401,16 @@ def _effect(found: Effects, row: int, column: int) -> dict[str, Any]:
 
 
 def _ladder(
-    samples: Samples, energy: str, seed: int, seconds: float | None, replicates: int
+    samples: Samples, energy: str, seed: int, seconds: float | None, replicates: int, say: Say
 ) -> tuple[Ladder, dict[str, str]]:
     rungs, dropped = affordable(rungs_for(energy, samples), samples, seconds)
+    possible = [rung.name for rung in rungs if rung.unfit(samples) is None]
+    say(f"fitting {listed(possible)}: {cost_of(rungs, samples)}")
     return fit_ladder(samples, rungs, seed=seed, unit=samples.unit, replicates=replicates), dropped
+
+
+def _silent(_: str) -> None:
+    """Says nothing."""
 
 
 @dataclass(frozen=True, eq=False)

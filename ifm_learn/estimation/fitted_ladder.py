@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -65,8 +65,11 @@ class FittedLadder:
         seed: int = 0,
         calibration: float = 0.0,
         time_limit: float | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> FittedLadder:
         """Fit to all rows but the calibration share what `estimate_study` fits for this energy.
+
+        say: told what is fitted, and what it takes by forecast.
 
         Raises InputError for an energy of tables (`FittedModel` keeps those), a share outside [0, 1), rows that
         no model describes.
@@ -74,7 +77,7 @@ class FittedLadder:
         if check_energy(energy) in TABLES:
             raise InputError(f"the energy {energy!r} is kept as tables; take FittedModel.fit", argument="energy")
         held, seed = held_out(samples, calibration, seed), checked_seed(seed)
-        work = LadderWork.fit(held, "ifm1", energy, Fraction(1, 10), seed, time_limit)
+        work = LadderWork.fit(held, "ifm1", energy, Fraction(1, 10), seed, time_limit, say=say)
         ladders = tuple(KeptLadder.of(one) for one in (work.ladder, work.wider) if one is not None)
         return cls(samples.design, energy, seed, calibration, _digest(held.fitted), ladders, work.dropped)
 

@@ -338,8 +338,7 @@ def _by_ladder(
         say("fits without one regime each, to choose how far to shrink")
         chosen = shrinkage(held.fitted, method, energy, seed=seed, seconds=time_limit, notation=study.notation)
     if kept is None:
-        say("fitting models from simple to rich")
-        work = LadderWork.fit(held, method, energy, level, seed, time_limit)
+        work = LadderWork.fit(held, method, energy, level, seed, time_limit, say=say)
     else:
         work = kept.work(held, method, level)
     say(f"estimating by {work.words()}")

@@ -23,6 +23,7 @@ from ifm_learn.ladder._weights import effective, pooled_weights
 
 MOST_COEFFICIENTS = 4_000
 _FLOPS = 2e9
+_CALLS = 2e-3
 _DRAWS = 1_024
 _TOGETHER = 16
 _FLOOR = 1e-10
@@ -71,12 +72,16 @@ class Normal:
         """Counted operations, at two thousand million a second."""
         form = Form.of(samples)
         n, p, d, q = len(samples), samples.x.shape[1], len(samples.present), form.coefficients
-        moments = 2.0 * n * p * p
+        moments = (2.0 * n * p * p + 10.0 * n * p) / _FLOPS + _CALLS
         if form.full:
-            solve = 4.0 * d * form.rank**2
-            return Cost((moments + solve) / _FLOPS, 8 * (n * p + 3 * d * d), (moments + solve) / _FLOPS)
-        newton = 20.0 * q * q + q**3 / 3 + 2.0 * d * q * q
-        return Cost((moments + 12 * newton) / _FLOPS, 8 * (n * p + 12 * q * q), (moments + newton) / _FLOPS)
+            solve = 4.0 * d * form.rank**2 / _FLOPS
+            return Cost(moments + solve, 8 * (n * p + 3 * d * d), moments + solve)
+        if len(form.pairs) == p * (p - 1) // 2:  # by turns
+            v = sum(one.rank + 1 for one in form.coordinates)
+            turns = 30 * (v**3 / 3 + 2.0 * d * v * v + 20.0 * p**3) / _FLOPS
+            return Cost(moments + turns, 8 * (n * p + 4 * (v * v + p * p)), moments + turns / 3)
+        newton = (20.0 * q * q + q**3 / 3 + 2.0 * d * q * q) / _FLOPS
+        return Cost(moments + 12 * newton, 8 * (n * p + 12 * q * q), moments + newton)
 
     def fit(self, samples: Samples, weight: Floats | None = None) -> NormalLaw:
         """The fitted law; rows are counted once by default."""

@@ -12,7 +12,7 @@ from ifm_ident.errors import nearest
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import SMOOTH
 from ifm_learn.density.model import DensityModel
-from ifm_learn.ladder._forecast import REFITS, duration, slowness, within_limits
+from ifm_learn.ladder._forecast import REFITS, cost_words, duration, slowness, within_limits
 from ifm_learn.ladder._law import Rung
 from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.families import FamilyRung
@@ -148,3 +148,9 @@ def affordable(
             )
     dropped |= within_limits(costs, seconds=seconds, refits=REFITS, slower=slower).dropped
     return [rung for rung in rungs if rung.name not in dropped], dropped
+
+
+def cost_of(rungs: Sequence[Rung], samples: Samples) -> str:
+    """What fitting these rungs to rows takes on this machine, by forecast, in words."""
+    costs = [rung.forecast(samples) for rung in rungs if rung.unfit(samples) is None]
+    return cost_words(costs, slowness()) if costs else "none can be fitted"
