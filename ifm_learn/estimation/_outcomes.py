@@ -23,7 +23,7 @@ MOST_ROWS = 20_000
 FOLDS = 5
 
 UNITS, DECAYS = (1, 2), (0.1, 1.0, 10.0)
-"""Small networks tried beside ridge regressions: far better where y depends on one combination of many variables."""
+"""Small networks tried beside ridge regressions: far better where y follows one combination of many variables."""
 
 _FEWEST_FOR_SLOPES, _FLAT = 30, 1e-12  # units; of 15, slopes show where a regression misses a curve
 
