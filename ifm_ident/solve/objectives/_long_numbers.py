@@ -111,7 +111,11 @@ class RationalSearch:
 
     def _fewest(self, target: Row, best: Exponents, deadline: Deadline) -> tuple[Exponents, Fraction]:
         """Implicit hitting sets: a support carries the target where it meets what every kernel vector sees."""
-        from scipy.optimize import Bounds, LinearConstraint, milp  # slow to import, and only this objective needs it
+        from scipy.optimize import (
+            Bounds,
+            LinearConstraint,
+            milp,
+        )  # slow to import, and only this objective needs it
 
         count, sets, bound = len(self._rows), [list(range(len(self._rows)))], 1
         while bound < len(best) and not deadline.passed:
