@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_
 from ifm_learn.ladder.average import REPLICATES, Ladder, fit_ladder
 from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
+from ifm_learn.ladder.kept import KeptLadder
 from ifm_learn.ladder.rungs import AUTO, affordable, rungs_for
 from ifm_learn.outcome.estimator import one_row, targets_of
 
@@ -75,8 +77,14 @@ class LadderWork:
         seed: int,
         seconds: float | None = None,
         replicates: int = REPLICATES,
+        kept: Sequence[KeptLadder] = (),
+        dropped: Mapping[str, str] = MappingProxyType({}),
     ) -> LadderWork:
-        """Fit what the energy asks for; InputError for a method the ladder has not, or rows it cannot take."""
+        """Fit what the energy asks for; InputError for a method the ladder has not, or rows it cannot take.
+
+        kept: ladders fitted to these rows before, of x, then of x and y where that is asked for, and what was
+        dropped then: these are not fitted again.
+        """
         if method not in METHODS:
             raise InputError(
                 f"the method {method!r} needs a density on a grid; take the energy 'grid' or 'mlp', or one of "
@@ -89,16 +97,22 @@ class LadderWork:
                 "the method 'dr' regresses one outcome on x; take ifm1 or balance for several",
                 argument="method",
             )
-        ladder, dropped = _ladder(samples, energy, seed, seconds, replicates)
+        if kept:
+            ladder, left = kept[0].ladder(samples, seed), dict(dropped)
+        else:
+            ladder, left = _ladder(samples, energy, seed, seconds, replicates)
         if samples.outcomes:
             several = SeveralOutcomes.of(samples, seed, widened=energy in (AUTO, "normal") and method == "ifm1")
-            return cls(ladder, held, method, energy, level, None, None, several, dropped)
+            return cls(ladder, held, method, energy, level, None, None, several, left)
         regression = None if samples.y is None else regressed(samples, seed)
         wider = None
         if regression is not None and regression.shifts and energy == AUTO:
-            wider, more = _ladder(among_variables(samples), energy, seed, seconds, replicates)
-            dropped |= more
-        return cls(ladder, held, method, energy, level, regression, wider, None, dropped)
+            if kept:
+                wider = kept[1].ladder(among_variables(samples), seed)
+            else:
+                wider, more = _ladder(among_variables(samples), energy, seed, seconds, replicates)
+                left |= more
+        return cls(ladder, held, method, energy, level, regression, wider, None, left)
 
     @property
     def samples(self) -> Samples:

@@ -31,6 +31,7 @@ from ifm_learn.estimation._ladder_work import LadderWork
 from ifm_learn.estimation._populations import ALL, populations
 from ifm_learn.estimation._work import Say, Work
 from ifm_learn.estimation.extrapolation import extrapolation_warnings
+from ifm_learn.estimation.fitted_ladder import FittedLadder
 from ifm_learn.estimation.flags import unsupported
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_means
 from ifm_learn.estimation.result import Estimates
@@ -58,7 +59,7 @@ def estimate_study(
     alpha: Alpha = "0.1",
     seed: int = 0,
     calibration: float = CALIBRATION,
-    model: FittedModel | None = None,
+    model: FittedModel | FittedLadder | None = None,
     jobs: int = 1,
     sensitivity: float | None = None,
     energy: str = AUTO,
@@ -75,15 +76,14 @@ def estimate_study(
 
     method: a name of `ifm_learn.outcome.methods`. alpha: miscoverage of both intervals, a decimal. calibration:
     the share of rows held out from everything that is fitted, for prediction intervals; 0 for no such intervals.
-    model: one that was fitted to the same table before, with its own seed and calibration share. say: told what is
-    being done. sensitivity: also how far the means of unseen regimes move with an interaction left out of
-    log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only. energy: how densities
-    are
-    modelled, a name of `ifm_learn.ladder.rungs.ENERGIES`: `auto` averages the models that rows cannot tell apart;
-    `model` and the methods ifm2 and ifm3 take a density on a grid, `grid` or `mlp`, the latter where neither is
-    named. time_limit: seconds that
-    fitting may take by forecast; models that would take longer are left out. effects: also differences from the
-    baseline and synergies against this expectation (`ifm_learn.ladder.effects`), for energies other than `mlp`.
+    model: one that was fitted to the same table before, with its own seed and calibration share (and energy, where
+    it is a `FittedLadder`). say: told what is being done. sensitivity: also how far the means of unseen regimes
+    move with an interaction left out of log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for
+    `ifm1` only. energy: how densities are modelled, a name of `ifm_learn.ladder.rungs.ENERGIES`: `auto` averages
+    the models that rows cannot tell apart; the methods ifm2 and ifm3 take a density on a grid, `grid` or `mlp`,
+    the latter where neither is named. time_limit: seconds that fitting may take by forecast; models that would
+    take longer are left out. effects: also differences from the baseline and synergies against this expectation
+    (`ifm_learn.ladder.effects`), for energies other than `mlp`.
     shrink: pull estimates of unseen regimes towards a simpler one, as far as it errs less at training regimes left
     out, and widen their errors by what these show (`ifm_learn.estimation.shrinkage`).
     outcomes: several columns of the table, or "all", in place of what the study's `data` says.
@@ -123,10 +123,14 @@ def estimate_study(
         )
     if not chosen.needs_identification:
         require_names(study.model, f"the method {method!r}; take one of ifm1, dr and balance")
-    in_tables = model is not None or method in _BY_TABLES
+    ladder = model if isinstance(model, FittedLadder) else None
+    if ladder is not None:
+        asked, seed = _of_file(ladder, method, asked), ladder.seed
+    tables = model if isinstance(model, FittedModel) else None
+    in_tables = tables is not None or method in _BY_TABLES
     if in_tables:
-        what = "model" if model is not None else "method"
-        asked = energy_in_tables(asked, what, None if model is None else energy_of(model.density))
+        what = "model" if tables is not None else "method"
+        asked = energy_in_tables(asked, what, None if tables is None else energy_of(tables.density))
     on_grid = in_tables or asked == NETWORKS
     if shrink and (on_grid or not chosen.needs_identification or effects or sensitivity is not None):
         raise InputError(
@@ -147,7 +151,7 @@ def estimate_study(
         samples, covariates = read_adjusted(study, data, outcomes)
     else:
         samples = read_samples(study, data, outcomes=outcomes)
-    _check_several(samples, method, asked, on_grid, model is not None or sensitivity is not None)
+    _check_several(samples, method, asked, on_grid, tables is not None or sensitivity is not None)
     if sensitivity is not None:
         baseline_means(samples)
     tell = say or (lambda _: None)
@@ -170,6 +174,7 @@ def estimate_study(
             tell,
             half,
             sensitivity,
+            ladder,
         )
     else:
         if effects is not None:
@@ -177,11 +182,12 @@ def estimate_study(
                 "effects need a method of the factors and another energy than 'mlp', which has no joint errors",
                 argument="effects",
             )
-        if model is None and chosen.needs_identification:
+        if tables is None and chosen.needs_identification:
             tell("fitting the density model")
-            model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs, energy=TABLES[asked])
-        held = held_out(samples, calibration, seed) if model is None else model.held(samples)
-        density = model if chosen.needs_identification else None
+            tables = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs, energy=TABLES[asked])
+        fitted = tables or ladder
+        held = held_out(samples, calibration, seed) if fitted is None else fitted.held(samples)
+        density = tables if chosen.needs_identification else None
         got = _by_estimator(study, held, targets, (method, level, seed), density, sensitivity, tell)
     beside = got.beside
     if study.model.has_bases:
@@ -224,6 +230,23 @@ def estimate_study(
             "models": tuple(map(tuple, got.columns.models)),
         },
     )
+
+
+def _of_file(model: FittedLadder, method: str, energy: str) -> str:
+    """The energy of a model that is given; InputError for another, and for a method that needs tables."""
+    if method in _BY_TABLES:
+        raise InputError(
+            f"the method {method!r} takes a density on a grid, and the model was fitted with the energy "
+            f"{model.energy!r}; fit one with the energy 'grid' or 'mlp'",
+            argument="model",
+        )
+    if energy not in (AUTO, model.energy):
+        raise InputError(
+            f"the model was fitted with the energy {model.energy!r}, not {energy!r}; leave out energy, or fit it "
+            "again",
+            argument="energy",
+        )
+    return model.energy
 
 
 def _outcomes(study: Study, samples: Samples) -> tuple[str, ...]:
@@ -306,15 +329,19 @@ def _by_ladder(
     say: Say,
     half: str | None,
     sensitivity: float | None,
+    kept: FittedLadder | None,
 ) -> _Answered:
     method, energy, level, seed = how
-    held = held_out(samples, calibration, seed)
+    held = held_out(samples, calibration, seed) if kept is None else kept.held(samples)
     chosen = None
     if shrink:
         say("fits without one regime each, to choose how far to shrink")
         chosen = shrinkage(held.fitted, method, energy, seed=seed, seconds=time_limit, notation=study.notation)
-    say("fitting models from simple to rich")
-    work = LadderWork.fit(held, method, energy, level, seed, time_limit)
+    if kept is None:
+        say("fitting models from simple to rich")
+        work = LadderWork.fit(held, method, energy, level, seed, time_limit)
+    else:
+        work = kept.work(held, method, level)
     say(f"estimating by {work.words()}")
     identifier = Identifier(held.fitted.design, study.notation)
     found = identifier.identify(targets)

@@ -251,7 +251,7 @@ def test_a_kept_model_gives_the_same_estimates_and_is_guarded(tmp_path: Path) ->
     with pytest.raises(InputError, match="other rows"):
         raise run(more, "--model", model).exception or AssertionError
     model.write_bytes(model.read_bytes()[:-50])
-    with pytest.raises(InputError, match=r"damaged|not a density model"):
+    with pytest.raises(InputError, match=r"damaged|not a fitted model"):
         raise run(more, "--model", model).exception or AssertionError
     assert run(more, "--model", model, "--calibration", "0.1").exit_code == 2
 
