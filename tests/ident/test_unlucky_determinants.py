@@ -72,9 +72,12 @@ def test_an_unlucky_prime_costs_one_elimination(monkeypatch: pytest.MonkeyPatch)
     """No inverse is tried modulo the second and third; the whole, asked after its core, starts with the fourth."""
     tried: list[int] = []
     inverse = dense.small_inverse
-    monkeypatch.setattr(
-        dense, "small_inverse", lambda matrix, prime: [tried.append(prime), inverse(matrix, prime)][1]
-    )
+
+    def noted(matrix: Ints, prime: int) -> tuple[Ints, int] | None:
+        tried.append(prime)
+        return inverse(matrix, prime)
+
+    monkeypatch.setattr(dense, "small_inverse", noted)
     design = design_of(with_determinant(prod(FIRST)), ("x",))
     one = Regimes.from_codes(np.ones((1, design.train.codes().shape[1]), dtype=np.int64))
     assert Identifier(design).identify(one, "joint").status.tolist() == [Status.IDENTIFIED]
