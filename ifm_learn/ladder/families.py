@@ -86,9 +86,9 @@ class FamilyLaw:
     @property
     def parameters(self) -> Floats:
         """The coefficients of every variable, each after the size of a negative binomial."""
-        parts = []
+        parts: list[Floats] = []
         for one in self.fitted:
-            parts += [[one.family.size]] if isinstance(one.family, NegativeBinomial) else []
+            parts += [np.array([one.family.size])] if isinstance(one.family, NegativeBinomial) else []
             parts.append(one.coefficients.ravel())
         return np.concatenate(parts)
 
