@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from truths import Truth, rates
+from truths import Truth, as_given, rates
 
 from ifm_ident import InputError, Regimes, Study
 from ifm_ident.arrays import Floats, Ints
@@ -307,36 +307,11 @@ CASES = (
 )  # fmt: skip
 
 
-def given(truth: Truth, log: bool) -> tuple[Study, dict[str, object]]:
-    """The study and the table that a user would have of it."""
-    samples, model = truth.samples, truth.samples.design.model
-    text = ["".join(map(str, row)) for row in truth.asked.codes()]
-    data: dict[str, object] = {"file": "rows.csv"}
-    codes = samples.design.train.codes()[samples.regime]
-    table: dict[str, object] = {one.name: codes[:, i] for i, one in enumerate(model.interventions)}
-    table |= {name: samples.x[:, v] for v, name in enumerate(model.variables)}
-    if samples.y is not None:
-        table["y"], data["outcome"] = samples.y, "y"
-    if samples.unit is not None:
-        table["unit"], data["unit"] = samples.unit, "unit"
-    if log:
-        data["log"] = list(model.variables)
-    doc: dict[str, object] = {
-        "interventions": {one.name: list(one.levels) for one in model.interventions},
-        "variables": list(model.variables),
-        "factors": [{"x": list(f.x), "sigma": list(f.sigma)} for f in model.factors],
-        "train": text[: truth.run],
-        "test": text,
-        "data": data,
-    }
-    return Study.from_dict(doc), table
-
-
 def study_of(case: Case, rows: int, number: int) -> dict[str, object]:
     """What one study gave, as JSON holds it: of unseen regimes and of those that were run."""
     rng = np.random.default_rng([SEED, sum(map(ord, case.name)), rows, number])
     truth = case.draw(rows, rng)
-    study, table = given(truth, case.log)
+    study, table = as_given(truth, case.log)
     means, run = logged_means(truth) if case.log else truth.means, truth.run
     begun = time.process_time()
     try:

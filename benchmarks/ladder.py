@@ -19,16 +19,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent))
-from truths import COUNTS, PAIRS, RATES, SHARES, Truth, pair, rates, wide
+from truths import COUNTS, PAIRS, RATES, SHARES, Truth, as_given, pair, rates, wide
 
+from ifm_ident.arrays import Floats
+from ifm_learn import estimate_study
 from ifm_learn.ladder.average import fit_ladder
 from ifm_learn.ladder.rungs import AUTO, GRID, rungs_for
 
 SIZES = (10, 20, 50, 100, 200, 500)
 WIDE = {"five variables": (5, 4, (600, 100, 50)), "fifty variables": (50, 10, (157,))}
+WORDS = ("few_rows", "little_overlap", "misses_training", "models_disagree", "outcome_shifts")
 BEYOND = ("beyond", "saturating")
 SEED = 4_000
 
@@ -50,17 +54,13 @@ class Cell:
 
     def add(self, truth: Truth, seed: int) -> None:
         """One study."""
-        start = time.process_time()
         samples, run = truth.samples, truth.run
-        rungs = [rung for rung in rungs_for(AUTO, samples) if self.base is None or rung.name != GRID]
-        ladder = fit_ladder(samples, rungs, seed=seed)
-        found = ladder.estimate(truth.asked, values=None if run else samples.y)
-        self.seconds.append(time.process_time() - start)
-        off = found.mean - truth.means
-        held = np.where(np.isnan(found.low), np.nan, (found.low <= truth.means) & (truth.means <= found.high))
+        mean, low, high, flags = self.estimated(truth, seed)
+        off = mean - truth.means
+        held = np.where(np.isnan(low), np.nan, (low <= truth.means) & (truth.means <= high))
         self.errors += (off[run:] ** 2).ravel().tolist()
         self.held.append(float(np.nanmean(held[run:])) if not np.isnan(held[run:]).all() else np.nan)
-        self.half += ((found.high - found.low)[run:] / 2).ravel().tolist()
+        self.half += ((high - low)[run:] / 2).ravel().tolist()
         if run:
             self.held_run.append(float(np.nanmean(held[:run])) if not np.isnan(held[:run]).all() else np.nan)
         values = samples.x if run else samples.y[:, None]
@@ -68,8 +68,23 @@ class Cell:
         codes = np.concatenate([np.ones((len(truth.asked), 1)), truth.asked.codes()], axis=1)
         singles = np.concatenate([own[:1], own[1:] - own[0]])
         self.additive += ((codes @ singles - truth.means)[run:] ** 2).ravel().tolist()
-        for word, where in found.flags.items():
+        for word, where in flags.items():
             self.flagged.setdefault(word, []).append(float(where[run:].mean()))
+
+    def estimated(self, truth: Truth, seed: int) -> tuple[Floats, Floats, Floats, dict[str, NDArray[np.bool_]]]:
+        """Means, ends of intervals and flags, each (r, k); of an outcome as `ifm estimate` answers."""
+        start, samples = time.process_time(), truth.samples
+        if samples.y is not None:
+            study, table = as_given(truth)
+            got = estimate_study(study, table, seed=seed, calibration=0)
+            flags = {word: np.array([[word in words for words in row] for row in got.flags]) for word in WORDS}
+            found = got.mean, got.confidence_low, got.confidence_high, flags
+        else:
+            rungs = [rung for rung in rungs_for(AUTO, samples) if self.base is None or rung.name != GRID]
+            ours = fit_ladder(samples, rungs, seed=seed).estimate(truth.asked)
+            found = ours.mean, ours.low, ours.high, ours.flags
+        self.seconds.append(time.process_time() - start)
+        return found
 
     def line(self) -> str:
         """A row of the table."""

@@ -8,6 +8,7 @@ Every formula of the first two is checked in integers before it is given. Times 
 from __future__ import annotations
 
 import argparse
+import compileall
 import platform
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from designs import combinations, screen, write_study
 from engine import superlu
 
+import ifm_ident
 from ifm_ident.answer.identification import Status
 from ifm_ident.design.design import Design
 from ifm_ident.design.regimes import Regimes
@@ -52,6 +54,7 @@ class Clock:
 def command_line(folder: Path, design: Design, targets: Regimes) -> tuple[float, float, float]:
     """Wall and CPU seconds and peak GiB of `ifm identify`, in a process of its own."""
     study = write_study(folder, design, targets)
+    compileall.compile_dir(Path(ifm_ident.__file__).parent, quiet=1)  # as pip does where it installs
     ifm = [
         sys.executable,
         "-m",

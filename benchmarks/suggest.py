@@ -49,11 +49,12 @@ NAMES = {
     "suggest": "ifm suggest",
     "suggest-thompson": "suggest, Thompson",
     "suggest-quantile": "suggest, quantile",
+    "suggest-mean": "suggest, mean",
     "factors-ei": "suggest, factors always",
     "process-ei": "suggest, process always",
 }
 STYLES = {"suggest": "-", "greedy": "--", "additive": "-.", "gp": ":", "random": (0, (5, 1, 1, 1, 1, 1))}
-RULES = ("suggest-thompson", "suggest-quantile", "factors-ei", "process-ei")
+RULES = ("suggest-thompson", "suggest-quantile", "suggest-mean", "factors-ei", "process-ei")
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,7 +332,7 @@ def _best_of(rows: list[dict]) -> str:
 
     Each over the seeds that it has played; against `suggest` over those of both.
     """
-    by = {method: {row["seed"]: row for row in rows if row["method"] == method} for method in METHODS}
+    by = {method: {row["seed"]: row for row in rows if row["method"] == method} for method in (*METHODS, *RULES)}
     by = {method: runs for method, runs in by.items() if runs}
     rounds = range(ROUNDS + 1)
     head = ["method", "seeds", *(f"round {i}" for i in rounds), "of the best 20, rounds 1 to 3"]

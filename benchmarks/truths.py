@@ -134,6 +134,31 @@ def wide(n: int, rng: np.random.Generator, variables: int = 5, interventions: in
     return Truth(samples, asked, np.array(means)[:, None], 0)
 
 
+def as_given(truth: Truth, log: bool = False) -> tuple[Study, dict[str, object]]:
+    """The study and the table that a user would have of it."""
+    samples, model = truth.samples, truth.samples.design.model
+    train, asked = (["".join(map(str, row)) for row in of.codes()] for of in (samples.design.train, truth.asked))
+    data: dict[str, object] = {"file": "rows.csv"}
+    codes = samples.design.train.codes()[samples.regime]
+    table: dict[str, object] = {one.name: codes[:, i] for i, one in enumerate(model.interventions)}
+    table |= {name: samples.x[:, v] for v, name in enumerate(model.variables)}
+    if samples.y is not None:
+        table["y"], data["outcome"] = samples.y, "y"
+    if samples.unit is not None:
+        table["unit"], data["unit"] = samples.unit, "unit"
+    if log:
+        data["log"] = list(model.variables)
+    doc: dict[str, object] = {
+        "interventions": {one.name: list(one.levels) for one in model.interventions},
+        "variables": list(model.variables),
+        "factors": [{"x": list(f.x), "sigma": list(f.sigma)} for f in model.factors],
+        "train": train,
+        "test": asked,
+        "data": data,
+    }
+    return Study.from_dict(doc), table
+
+
 RATES = {
     "rarer shares": ("share", (-1.2, -1.0)),
     "shares of three": ("share", (0.9, 0.7, -0.8)),

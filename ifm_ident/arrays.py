@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -103,7 +103,15 @@ class Ragged:
         if len(parts) == 1:
             return parts[0]
         joined = {name: _joined([getattr(p, name) for p in parts]) for name in (*cls._of_rows, *cls._of_entries)}
-        return replace(parts[0], indptr=row_bounds(np.concatenate([part.sizes for part in parts])), **joined)
+        return parts[0]._with(indptr=row_bounds(np.concatenate([part.sizes for part in parts])), **joined)
+
+    def _with(self, **columns: Any) -> Self:
+        """The same with other columns, of rows that were checked when they were first made."""
+        made = object.__new__(type(self))
+        for field in fields(self):
+            object.__setattr__(made, field.name, columns.get(field.name, getattr(self, field.name)))
+        Ragged.__post_init__(made)
+        return made
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -134,7 +142,7 @@ class Ragged:
             entries, indptr = ragged_arange(self.indptr[:-1][rows], sizes), row_bounds(sizes)
         columns = {name: _chosen(getattr(self, name), rows) for name in self._of_rows}
         columns |= {name: _chosen(getattr(self, name), entries) for name in self._of_entries}
-        return replace(self, indptr=indptr, **columns)
+        return self._with(indptr=indptr, **columns)
 
 
 def _chosen(column: Any, index: Any) -> Any:

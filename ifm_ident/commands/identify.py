@@ -202,7 +202,7 @@ def command(
     many verdicts are known exactly) and `sampled`, and for observed, identified_joint, identified_conditional,
     not_identified and answered: `share`, `interval`, `count` (among the known), `hits` (among the sampled).
 
-    Time: about a second for a study of ten interventions; a million regimes take about 4 s, and ten million in
+    Time: about a second for a study of ten interventions; a million regimes take about 3 s, and ten million in
     parts about a minute.
     """
     refuse_terminal(ctx, output_format, output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -75,12 +76,12 @@ def parse_labels(model: Model, column: pa.ChunkedArray) -> Regimes:
         column = column.cast(pa.large_string())
     if column.num_chunks > 1 and column.nbytes < _BLOCK_BYTES:
         column = pa.chunked_array([column.combine_chunks()])
-    batches, before, known = [Regimes.from_active([], len(model))], 0, dict[str, Active]()
-    for chunk in column.chunks:
-        for start in range(0, len(chunk), _BLOCK_ROWS):
-            batches.append(_parse_block(reader, chunk.slice(start, _BLOCK_ROWS), before, known))
-            before += len(batches[-1])
-    return Regimes.concatenate(batches[1:] or batches)
+    known: dict[str, Active] = {}
+    blocks = [chunk.slice(at, _BLOCK_ROWS) for chunk in column.chunks for at in range(0, len(chunk), _BLOCK_ROWS)]
+    before = row_bounds([len(block) for block in blocks]).tolist()
+    with ThreadPoolExecutor(2) as threads:
+        batches = [*threads.map(lambda block, rows: _parse_block(reader, block, rows, known), blocks, before)]
+    return Regimes.concatenate(batches or [Regimes.from_active([], len(model))])
 
 
 def _parse_block(reader: RegimeReader, texts: pa.Array, rows_before: int, known: dict[str, Active]) -> Regimes:

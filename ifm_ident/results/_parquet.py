@@ -75,13 +75,14 @@ _MISSING = ("missing", pa.list_(pa.large_string()))
 def write_parquet(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identification]) -> None:
     """Writes a result as Parquet, a row group a block of rows; no Python work a regime.
 
+    The next of the chunks is asked for in a thread while one is put into columns, and compressed in another.
     The file has a `missing` column (the texts of missing regimes) only when the chunks, all or none, have one.
     """
     _metadata(study, 0)  # what no file can hold is refused before anything is written
     writer, count, written = None, 0, None
     try:
-        with ThreadPoolExecutor(1) as thread:  # a block is compressed while the next one is answered
-            for chunk in chunks:
+        with ThreadPoolExecutor(1) as thread:
+            for chunk in _ahead(iter(chunks)):
                 for claims in Claims.blocks_of(chunk):
                     table = _table(claims, study.notation)
                     writer = writer or _writer(stream, table.schema)
@@ -96,6 +97,15 @@ def write_parquet(stream: BinaryIO, study: StudyLike, chunks: Iterable[Identific
     finally:
         if writer is not None:
             writer.close()
+
+
+def _ahead(chunks: Iterator[Identification]) -> Iterator[Identification]:
+    """The chunks; each is made while the one before is in use."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, chunks, None)
+        while (chunk := following.result()) is not None:
+            following = thread.submit(next, chunks, None)
+            yield chunk
 
 
 def _metadata(study: StudyLike, targets: int) -> dict[bytes, bytes]:

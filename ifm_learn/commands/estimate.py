@@ -36,6 +36,7 @@ from ifm_learn.data.reading import read_samples
 from ifm_learn.density.fitted import FittedModel
 from ifm_learn.estimation.comparison import Comparison, compare_methods
 from ifm_learn.estimation.comparison_text import comparison_csv, comparison_json, comparison_lines
+from ifm_learn.estimation.fitted_ladder import FittedLadder, load_fitted
 from ifm_learn.estimation.of_study import estimate_study
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.text import closing, text_lines
@@ -119,7 +120,7 @@ _SILENT_FOR_COMPARE = (
     default=AUTO,
     show_default=True,
     help="How densities are modelled: auto averages the models that rows cannot tell apart, from a normal law to "
-    "splines; or one of them; or networks on a grid, mlp. --model, ifm2 and ifm3 take grid or mlp.",
+    "splines; or one of them; or networks on a grid, mlp. ifm2 and ifm3 take grid or mlp.",
 )
 @click.option(
     "--effects",
@@ -248,12 +249,15 @@ def _compare(ctx: click.Context, study: Study, data: Path | None, how: tuple[int
     out.write(_COMPARISONS[out.format](study.name, compared))
 
 
-def _fitted(ctx: click.Context, model: str | None) -> FittedModel | None:
+def _fitted(ctx: click.Context, model: str | None) -> FittedModel | FittedLadder | None:
     """--model: the model of `ifm fit`."""
     if model is None:
         return None
-    refuse_given(ctx, ("calibration",), "is told by the --model: leave one out.")
-    return FittedModel.load(Path(model))
+    refuse_given(ctx, ("calibration", "time_limit"), "is told by the --model: leave one out.")
+    found = load_fitted(Path(model))
+    if isinstance(found, FittedLadder):
+        refuse_given(ctx, ("seed",), "is told by the --model: leave one out.")
+    return found
 
 
 def _write(found: Estimates, out: Output) -> None:

@@ -48,6 +48,19 @@ SACHS_FILES: Mapping[str, tuple[str, ...]] = {
 }
 """File to the interventions of its regime; the last five are measured combinations with ICAM-2."""
 
+SACHS_SHA256 = {
+    "cd3cd28": "07087f7020995980f998b6683a85bb974b6e129cd4ce3a8cd55633ab79b814d0",
+    "cd3cd28_icam2": "66f2c413ebd3414c5cbea2d3e6206dec8dace0503f6b48b0f31935e740734f80",
+    "cd3cd28_aktinhib": "ab525024fa4287fbbcfd6bb5e2a82d3b7e81f8c2aeb87411d67c27542b7688ad",
+    "cd3cd28_g0076": "566cae66e350e1103fbdf95922beef3587723fb5a8ed6ee557dc671ae12fd3f4",
+    "cd3cd28_psitect": "cd932447018ed2d3628d20609c2829fd8493ab049432425e5008fd4799f403ec",
+    "cd3cd28_u0126": "a6c77e122b9fe8f393f538e697b99e1247c7c55e8d3b03acf62c0789df909633",
+    "cd3cd28icam2_aktinhib": "b82ae66c11c03255205a2ce69c0878582e0d0aab1e3da875ae44cb0ea5aaf939",
+    "cd3cd28icam2_g0076": "82b1dea9d37bdc4de2e165f27819aa4ebc6564ae6c523f83811e01138bd2c0ea",
+    "cd3cd28icam2_psit": "e9fbbe39095007b5c971286b6dcab9bb6b335afec1f5aecaaecf07f116f2451d",
+}
+"""Of the files that the figures of `ifm reproduce combinations` were measured on."""
+
 DREAM_FILES: Mapping[str, tuple[str, ...]] = {
     "observational": (),
     **{f"knockdowns_{i}": (f"kd{i + 1}",) for i in range(10)},

@@ -16,6 +16,7 @@ import pyarrow as pa
 from ifm_ident import InputError, Study
 from ifm_ident.errors import require_known
 from ifm_ident.study import open_table
+from ifm_learn.data._public_designs import SACHS_SHA256
 from ifm_learn.data.fetch import VARIABLE, Remote, data_folder, fetch, present
 
 _ADDRESS = (
@@ -267,11 +268,13 @@ def _remotes() -> dict[str, tuple[Remote, str | None]]:
     for name, screen in _SCREENS.items():
         remote = Remote(screen.address or "", screen.sha256, Path(screen.file).name)
         found[screen.file] = (remote, f"load_screen({name!r}, download=True)" if screen.address else None)
+    for name, sha256 in SACHS_SHA256.items():
+        found[f"sachs/{name}.csv"] = (Remote("", sha256, f"{name}.csv"), None)
     return found
 
 
 def public_file(file: str, data_home: str | Path | None = None, *, download: bool = False) -> Path:
-    """A file of `load_factorial` or `load_screen`, by its path in the folder of public data; its SHA-256 is right.
+    """A file of `load_factorial`, `load_screen` or of Sachs, by its path in the folder; its SHA-256 is right.
 
     Raises InputError as these do.
     """

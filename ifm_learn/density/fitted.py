@@ -13,9 +13,10 @@ import numpy as np
 
 from ifm_ident import InputError
 from ifm_ident.errors import require_whole
+from ifm_learn.data.archives import ROWS, write_arrays
 from ifm_learn.data.held import Held, held_out
 from ifm_learn.data.samples import Samples
-from ifm_learn.density._saved import ROWS, to_arrays, write_arrays
+from ifm_learn.density._saved import SCHEMA, to_arrays
 from ifm_learn.density.fit import fit_density
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.grid import BINS
@@ -88,7 +89,7 @@ class FittedModel:
     def save(self, path: Path) -> None:
         """Write to a file, whole or not at all: the arrays of the density as npz, the rest as JSON; no pickle."""
         about = {"seed": self.seed, "calibration": self.calibration, "digest": self.digest, "notes": self.notes}
-        write_arrays(path, *to_arrays(self.density), {ROWS: json.dumps(about)})
+        write_arrays(path, SCHEMA, *to_arrays(self.density), {ROWS: json.dumps(about)})
 
     @classmethod
     def load(cls, path: Path) -> FittedModel:

@@ -13,8 +13,9 @@ import numpy as np
 from ifm_ident import Design, Identification, Identifier, InputError, Regimes, Status
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.checks import check_counts, check_regimes
+from ifm_learn.data.archives import damaged, read_arrays, write_arrays
 from ifm_learn.data.scaling import Scaling
-from ifm_learn.density._saved import damaged, from_arrays, read_arrays, to_arrays, write_arrays
+from ifm_learn.density._saved import SCHEMA, from_arrays, to_arrays
 from ifm_learn.energies.cells import FactorCells
 from ifm_learn.energies.grid import Grid, flat_index
 from ifm_learn.fitting.fit import average
@@ -284,11 +285,11 @@ class DensityModel:
 
         It holds the rows on the grid, which `draws` needs.
         """
-        write_arrays(path, *to_arrays(self))
+        write_arrays(path, SCHEMA, *to_arrays(self))
 
     @classmethod
     def load(cls, path: Path) -> DensityModel:
         """Read a file of `save`. InputError, in words, for one that is missing, damaged or something else."""
-        header, arrays = read_arrays(path)
+        header, arrays = read_arrays(path, SCHEMA)
         with damaged(path):
             return cls(**from_arrays(header, arrays))

@@ -42,13 +42,14 @@ def ladder_sensitivities(
         for k in range(len(references)):
             own, drawn = _masses(ladder, answer, value, knots, k, part, some)
             for i, r in enumerate(some.tolist()):
-                if not np.isfinite(answer.low[r, k]):
+                if not np.isfinite(answer.low[r, k]) or not own[i].any():
                     continue
                 target = _placed(knots[:, k], own[i], float(answer.mean[r, k]))
                 refits: list[TargetValues] = []
-                if len(drawn) >= fewest_scores(level / 2):
-                    means = answer.replicates[:, r, k].tolist()
-                    refits = [_placed(knots[:, k], one[i], mean) for one, mean in zip(drawn, means, strict=True)]
+                means = answer.replicates[:, r, k]
+                told = np.flatnonzero(np.isfinite(means) & drawn[:, i].any(axis=1))  # others have no law there
+                if len(told) >= fewest_scores(level / 2):
+                    refits = [_placed(knots[:, k], drawn[b, i], float(means[b])) for b in told.tolist()]
                 curve = sensitivity_curve(target, [gamma], refits, level)
                 yield RegimeSensitivity(r, k, curve, tipping_point(target, float(references[k]), refits, level))
 

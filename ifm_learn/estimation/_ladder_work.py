@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,12 @@ from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_
 from ifm_learn.ladder.average import REPLICATES, Ladder, fit_ladder
 from ifm_learn.ladder.effects import Effects, Reference, effects, needed
 from ifm_learn.ladder.estimate import LadderEstimate
+from ifm_learn.ladder.kept import KeptLadder
 from ifm_learn.ladder.networks import Kept
-from ifm_learn.ladder.rungs import AUTO, affordable, rungs_for
+from ifm_learn.ladder.rungs import AUTO, affordable, cost_of, rungs_for
 from ifm_learn.outcome.estimator import one_row, targets_of
+
+Say = Callable[[str], None]
 
 METHODS = ("ifm1", "dr", "balance")
 """Methods that the ladder answers; the others need the grid."""
@@ -77,10 +81,15 @@ class LadderWork:
         seed: int,
         seconds: float | None = None,
         replicates: int = REPLICATES,
+        kept: Sequence[KeptLadder] = (),
+        dropped: Mapping[str, str] = MappingProxyType({}),
+        say: Say | None = None,
         density: DensityModel | None = None,
     ) -> LadderWork:
         """Fit what the energy asks for; InputError for a method the ladder has not, or rows it cannot take.
 
+        kept: ladders fitted to these rows before, of x, then of x and y where that is asked for, and what was
+        dropped then: these are not fitted again. say: told what is fitted, and what it takes by forecast.
         density: in tables, fitted to these rows before; it answers alone.
         """
         if method not in METHODS:
@@ -95,20 +104,25 @@ class LadderWork:
                 "the method 'dr' regresses one outcome on x; take ifm1 or balance for several",
                 argument="method",
             )
-        if density is None:
-            ladder, dropped = _ladder(samples, energy, seed, seconds, replicates)
-        else:
+        if density is not None:
             ladder = fit_ladder(samples, [Kept(density)], seed=seed, unit=samples.unit, replicates=replicates)
-            dropped = {}
+            left: dict[str, str] = {}
+        elif kept:
+            ladder, left = kept[0].ladder(samples, seed), dict(dropped)
+        else:
+            ladder, left = _ladder(samples, energy, seed, seconds, replicates, say or _silent)
         if samples.outcomes:
             several = SeveralOutcomes.of(samples, seed, widened=energy in (AUTO, "normal") and method == "ifm1")
-            return cls(ladder, held, method, energy, level, None, None, several, dropped)
+            return cls(ladder, held, method, energy, level, None, None, several, left)
         regression = None if samples.y is None else regressed(samples, seed)
         wider = None
         if regression is not None and regression.shifts and energy == AUTO:
-            wider, more = _ladder(among_variables(samples), energy, seed, seconds, replicates)
-            dropped |= more
-        return cls(ladder, held, method, energy, level, regression, wider, None, dropped)
+            if kept:
+                wider = kept[1].ladder(among_variables(samples), seed)
+            else:
+                wider, more = _ladder(among_variables(samples), energy, seed, seconds, replicates, say or _silent)
+                left |= more
+        return cls(ladder, held, method, energy, level, regression, wider, None, left)
 
     @property
     def samples(self) -> Samples:
@@ -394,10 +408,16 @@ def _effect(found: Effects, row: int, column: int) -> dict[str, Any]:
 
 
 def _ladder(
-    samples: Samples, energy: str, seed: int, seconds: float | None, replicates: int
+    samples: Samples, energy: str, seed: int, seconds: float | None, replicates: int, say: Say
 ) -> tuple[Ladder, dict[str, str]]:
     rungs, dropped = affordable(rungs_for(energy, samples, seed), samples, seconds)
+    possible = [rung.name for rung in rungs if rung.unfit(samples) is None]
+    say(f"fitting {listed(possible)}: {cost_of(rungs, samples)}")
     return fit_ladder(samples, rungs, seed=seed, unit=samples.unit, replicates=replicates), dropped
+
+
+def _silent(_: str) -> None:
+    """Says nothing."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,21 +18,24 @@ SHIFT = 0.01
 """The p-value below which E[y | x] is taken to differ between training regimes."""
 
 MOST_ROWS = 20_000
-"""More rows than this add nothing to a regression by ridge: so many are drawn."""
+"""More rows than this add nothing to such a regression: so many are drawn."""
 
 FOLDS = 5
+
+UNITS, DECAYS = (1, 2), (0.1, 1.0, 10.0)
+"""Small networks tried beside ridge regressions: far better where y follows one combination of many variables."""
 
 _FEWEST_FOR_SLOPES, _FLAT = 30, 1e-12  # units; of 15, slopes show where a regression misses a curve
 
 _MOST_TERMS, _ROWS_PER_TERM, _RIDGE = 400, 20, 1e-10
 
-_CHOSEN_ONCE = 1_000
+_CHOSEN_ONCE = 200
 """Of more rows the kind of regression is chosen once, from all of them, and not for each fold."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Regressed:
-    """m(x) = E[y | x] by ridge on smooth features, cross-fitted on `rows`, and what it leaves there.
+    """m(x) = E[y | x] by ridge on smooth features or a small network, cross-fitted on `rows`, and what it leaves.
 
     p_value: of no difference between the training regimes' residuals, in mean or in slope along a variable.
     """
@@ -86,7 +89,7 @@ def regressed(samples: Samples, seed: int) -> Regressed:
     x, y, regime = samples.x[rows], samples.y[rows], samples.regime[rows]
     unit = None if samples.unit is None else samples.unit[rows]
     folds = min(FOLDS, len(rows) if unit is None else max(len(np.unique(unit)), 2))
-    regressor = SmoothRegressor(units=(), seed=seed)
+    regressor = SmoothRegressor(UNITS, DECAYS, seed=seed)
     if len(rows) > _CHOSEN_ONCE:
         regressor = settled(fit_regressor(regressor, x, y, groups=unit))
     fit = cross_fit(regressor, x, y, folds, seed, strata=regime, groups=unit)

@@ -34,6 +34,7 @@ from ifm_learn.estimation._ladder_work import LadderWork
 from ifm_learn.estimation._populations import ALL, populations
 from ifm_learn.estimation._work import Say, Work
 from ifm_learn.estimation.extrapolation import extrapolation_warnings, extrapolation_words
+from ifm_learn.estimation.fitted_ladder import FittedLadder
 from ifm_learn.estimation.flags import unsupported
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, baseline_means
 from ifm_learn.estimation.result import Estimates
@@ -71,7 +72,7 @@ def estimate_study(
     alpha: Alpha = "0.1",
     seed: int = 0,
     calibration: float = CALIBRATION,
-    model: FittedModel | None = None,
+    model: FittedModel | FittedLadder | None = None,
     jobs: int = 1,
     sensitivity: float | None = None,
     energy: str = AUTO,
@@ -88,15 +89,14 @@ def estimate_study(
 
     method: a name of `ifm_learn.outcome.methods`. alpha: miscoverage of both intervals, a decimal. calibration:
     the share of rows held out from everything that is fitted, for prediction intervals; 0 for no such intervals.
-    model: one that was fitted to the same table before, with its own seed and calibration share. say: told what is
-    being done. sensitivity: also how far the means of unseen regimes move with an interaction left out of
-    log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for `ifm1` only. energy: how densities
-    are
-    modelled, a name of `ifm_learn.ladder.rungs.ENERGIES`: `auto` averages the models that rows cannot tell apart;
-    `model` and the methods ifm2 and ifm3 take a density on a grid, `grid` or `mlp`, the latter where neither is
-    named. time_limit: seconds that
-    fitting may take by forecast; models that would take longer are left out. effects: also differences from the
-    baseline and synergies against this expectation (`ifm_learn.ladder.effects`).
+    model: one that was fitted to the same table before, with its own seed and calibration share (and energy, where
+    it is a `FittedLadder`). say: told what is being done. sensitivity: also how far the means of unseen regimes
+    move with an interaction left out of log-magnitude up to this (`ifm_learn.estimation.regime_sensitivity`), for
+    `ifm1` only. energy: how densities are modelled, a name of `ifm_learn.ladder.rungs.ENERGIES`: `auto` averages
+    the models that rows cannot tell apart; the methods ifm2 and ifm3 take a density on a grid, `grid` or `mlp`,
+    the latter where neither is named. time_limit: seconds that fitting may take by forecast; models that would
+    take longer are left out. effects: also differences from the baseline and synergies against this expectation
+    (`ifm_learn.ladder.effects`).
     shrink: pull estimates of unseen regimes towards a simpler one, as far as it errs less at training regimes left
     out, and widen their errors by what these show (`ifm_learn.estimation.shrinkage`).
     outcomes: several columns of the table, or "all", in place of what the study's `data` says.
@@ -136,10 +136,14 @@ def estimate_study(
         )
     if not chosen.needs_identification:
         require_names(study.model, f"the method {method!r}; take one of ifm1, dr and balance")
-    in_tables = model is not None or method in _BY_TABLES
+    ladder = model if isinstance(model, FittedLadder) else None
+    if ladder is not None:
+        asked, seed = _of_file(ladder, method, asked), ladder.seed
+    tables = model if isinstance(model, FittedModel) else None
+    in_tables = tables is not None or method in _BY_TABLES
     if in_tables:
-        what = "model" if model is not None else "method"
-        asked = energy_in_tables(asked, what, None if model is None else energy_of(model.density))
+        what = "model" if tables is not None else "method"
+        asked = energy_in_tables(asked, what, None if tables is None else energy_of(tables.density))
     if shrink and (in_tables or not chosen.needs_identification or effects or sensitivity is not None):
         raise InputError(
             "shrink pulls means by the factors, of method ifm1, dr or balance, without model, and has neither "
@@ -159,7 +163,7 @@ def estimate_study(
         samples, covariates = read_adjusted(study, data, outcomes)
     else:
         samples = read_samples(study, data, outcomes=outcomes)
-    _check_several(samples, method, model is not None or sensitivity is not None)
+    _check_several(samples, method, tables is not None or sensitivity is not None)
     if sensitivity is not None:
         baseline_means(samples)
     tell = say or (lambda _: None)
@@ -170,16 +174,17 @@ def estimate_study(
         got = _by_covariates(adjusted, targets, effects, tell)
         targets = got.found.targets
     else:
-        if model is None and chosen.needs_identification and (in_tables or asked == NETWORKS):
+        if tables is None and chosen.needs_identification and (in_tables or asked == NETWORKS):
             _check_time(samples, asked, time_limit)
             tell("fitting the density model")
-            model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs, energy=TABLES[asked])
-        held = held_out(samples, calibration, seed) if model is None else model.held(samples)
-        density = model if chosen.needs_identification else None
+            tables = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs, energy=TABLES[asked])
+        fitted = tables or ladder
+        held = held_out(samples, calibration, seed) if fitted is None else fitted.held(samples)
+        density = tables if chosen.needs_identification else None
         if method in BY_LADDER and (density is None or answers(density.density)):
             how = (method, asked, level, seed)
             got = _by_ladder(
-                study, held, targets, how, density, time_limit, effects, shrink, tell, half, sensitivity
+                study, held, targets, how, density, time_limit, effects, shrink, tell, half, sensitivity, ladder
             )
         else:
             _check_estimator(samples, density, effects=effects is not None, shrink=shrink)
@@ -243,6 +248,23 @@ def _check_estimator(samples: Samples, density: FittedModel | None, *, effects: 
             "which knows joint errors; take another method or energy",
             argument=argument,
         )
+
+
+def _of_file(model: FittedLadder, method: str, energy: str) -> str:
+    """The energy of a model that is given; InputError for another, and for a method that needs tables."""
+    if method in _BY_TABLES:
+        raise InputError(
+            f"the method {method!r} takes a density on a grid, and the model was fitted with the energy "
+            f"{model.energy!r}; fit one with the energy 'grid' or 'mlp'",
+            argument="model",
+        )
+    if energy not in (AUTO, model.energy):
+        raise InputError(
+            f"the model was fitted with the energy {model.energy!r}, not {energy!r}; leave out energy, or fit it "
+            "again",
+            argument="energy",
+        )
+    return model.energy
 
 
 def _outcomes(study: Study, samples: Samples) -> tuple[str, ...]:
@@ -325,14 +347,17 @@ def _by_ladder(
     say: Say,
     half: str | None,
     sensitivity: float | None,
+    kept: FittedLadder | None,
 ) -> _Answered:
     method, energy, level, seed = how
     chosen, density = None, None if model is None else model.density
     if shrink:
         say("fits without one regime each, to choose how far to shrink")
         chosen = shrinkage(held.fitted, method, energy, seed=seed, seconds=time_limit, notation=study.notation)
-    say("fitting models from simple to rich")
-    work = LadderWork.fit(held, method, energy, level, seed, time_limit, density=density)
+    if kept is None:
+        work = LadderWork.fit(held, method, energy, level, seed, time_limit, say=say, density=density)
+    else:
+        work = kept.work(held, method, level)
     say(f"estimating by {work.words()}")
     identifier = Identifier(held.fitted.design, study.notation)
     found = identifier.identify(targets)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ifm_ident import InputError, Regimes, Study
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.factorials import public_file
-from ifm_learn.data.fetch import VARIABLE
 from ifm_learn.data.samples import Samples
 
 Cell = tuple[int, ...]
@@ -144,14 +143,12 @@ def _case(
 
 
 def _table(folder: Path, name: str) -> list[dict[str, str]]:
-    path = folder / name if name.startswith("sachs/") else public_file(name, folder)
+    path = public_file(name, folder)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
     except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror}; the folder named, or that of the variable {VARIABLE}, has to hold {name}"
-        ) from None
+        raise InputError(f"{path}: {error.strerror}; let it be read") from None
 
 
 def _coded(rows: list[dict[str, str]], columns: Sequence[str], order: dict[str, list[str]]) -> tuple[Levels, Ints]:

@@ -36,6 +36,11 @@ class Contrast:
         """sum_j beta_j spread_ij h_owner(j) of rows under regimes with coordinates `spread`, shape (n, r)."""
         return logits(self.columns, self.owner, beta, spread)
 
+    def counts(self, weight: Floats) -> Floats:
+        """The weight of the rows of every regime, shape (d,)."""
+        found: Floats = np.bincount(self.group, weight, minlength=len(self.train)).astype(float)
+        return found
+
     def solve(
         self,
         weight: Floats,
@@ -48,7 +53,7 @@ class Contrast:
         tolerance: the distance to the minimum of the objective, in nats, at which steps end. centre: what the
         ridge pulls the coefficients to, shape (q,); 0 by default.
         """
-        counts: Floats = np.bincount(self.group, weight, minlength=len(self.train)).astype(float)
+        counts = self.counts(weight)
         live = counts > 0
         problem = _Pull(self, weight, counts, np.zeros(len(self.penalty)) if centre is None else centre)
         theta = (

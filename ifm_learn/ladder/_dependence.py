@@ -9,6 +9,8 @@ from scipy.stats import t as student
 
 from ifm_ident.arrays import Floats, Ints
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class DependentPair:
@@ -49,6 +51,32 @@ def dependent_pair(x: Floats, regime: Ints, alpha: float = 0.01) -> DependentPai
     if p_value >= alpha:
         return None
     return DependentPair((int(rows[best]), int(columns[best])), found, p_value)
+
+
+def condition(x: Floats, regime: Ints) -> float:
+    """How collinear columns of x, shape (n, p), are within regimes: the condition number of their correlations.
+
+    Divided by what chance alone makes of independent columns, ((1 + r) / (1 - r))^2 with r^2 = p over the degrees
+    of freedom (Marchenko and Pastur 1967); 1 where rows are too few to tell. Constant columns are left out.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x, regime = rng.normal(size=(300, 2)), np.arange(300) % 3
+    >>> round(condition(x, regime)), round(condition(x @ [[1.0, 0.99], [0.0, 0.14]], regime), -2)
+    (1, 200.0)
+    """
+    groups, place = np.unique(regime, return_inverse=True)
+    sizes = np.bincount(place, minlength=len(groups))
+    means = np.stack([np.bincount(place, column) for column in x.T], axis=1) / sizes[:, None]
+    left = x - means[place]
+    norm = np.sqrt((left**2).sum(axis=0))
+    varies = norm > _ROUNDING * np.sqrt((x**2).sum(axis=0))
+    p, freedom = int(varies.sum()), len(x) - len(groups)
+    if p < 2 or freedom <= p:
+        return 1.0
+    values = np.linalg.svd(left[:, varies] / norm[varies], compute_uv=False)
+    r = np.sqrt(p / freedom)
+    chance = (1 + r) / (1 - r)
+    return float((values[0] / max(values[-1], _ROUNDING) / chance) ** 2)
 
 
 def _ranks(x: Floats, place: Ints) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -24,6 +24,9 @@ _CALLS = 5e-5
 
 REFITS = 40
 """Refits that errors are taken from."""
+
+COMPARED = 15
+"""Refits without some rows, where several are compared."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,17 @@ def within_limits(
             "take fewer rows or columns, or a machine with more memory"
         )
     return Choice(tuple(name for name in costs if name in kept), {n: dropped[n] for n in costs if n in dropped})
+
+
+def cost_words(costs: Sequence[Cost], slower: float = 1.0) -> str:
+    """What fits with their refits and comparisons will take together, in words: seconds in all, the most memory.
+
+    >>> cost_words([Cost(1.0, 10**7, 0.05), Cost(2.0, 3 * 10**8, 0.1)])
+    'about 11 s, 0.3 GB'
+    """
+    refits = REFITS + (COMPARED if len(costs) > 1 else 0)
+    seconds = slower * sum(cost.seconds + refits * cost.refit for cost in costs)
+    return f"about {duration(seconds)}, {_bytes(max(cost.bytes for cost in costs))}"
 
 
 def _bytes(count: int) -> str:

@@ -6,12 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from ifm_ident import Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 
 Function = Callable[[Floats], Floats]
 """Functions of x: from rows, shape (n, p), to their values, shape (n, k)."""
+
+
+FARTHEST = 1e100
+"""Sums of squares of parameters up to this are finite."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,11 @@ class Law(Protocol):
         """How many rows stand behind each regime: (sum w)^2 / sum w^2 of the pooled rows' weights, shape (r,)."""
         ...
 
+    @property
+    def parameters(self) -> Floats:
+        """What the fit found, shape (m,): with the rows and their weights it tells all the rest."""
+        ...
+
     def refit(self, weight: Floats) -> Law:
         """The same rung with the same settings, each row counted `weight` times, shape (n,); warm-started."""
         ...
@@ -70,3 +81,18 @@ class Rung(Protocol):
     def fit(self, samples: Samples, weight: Floats | None = None) -> Law:
         """The law of this rung, each row counted `weight` times (once by default)."""
         ...
+
+    def restored(self, samples: Samples, weights: Floats, parameters: Floats) -> tuple[Law, ...]:
+        """Laws fitted before, each to the rows counted `weights`, shape (k, n), from their parameters, (k, m).
+
+        Raises ValueError for parameters that are none of this rung on these rows.
+        """
+        ...
+
+
+def require_parameters(parameters: Floats, size: int) -> None:
+    """ValueError unless there are so many parameters of each law, all finite."""
+    if parameters.ndim != 2 or parameters.shape[1] != size:
+        raise ValueError(f"parameters of shape {parameters.shape} where {size:,} of every fit are due")
+    if not (np.abs(parameters) <= FARTHEST).all():
+        raise ValueError("the parameters hold what is no number")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ifm_ident import InputError
+from ifm_ident import Design, InputError, Model
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._coordinates import Coordinates
+from ifm_learn.ladder._dependence import condition
 from ifm_learn.ladder._law import Law
 from ifm_learn.ladder._logs import log_sum_exp
 from ifm_learn.ladder._redraw import Units
@@ -19,6 +20,8 @@ from ifm_learn.ladder._redraw import Units
 FOLDS, REPEATS = 5, 3
 MOST_LEFT_OUT = 12
 ERRORS = 2.0
+COLLINEAR = 20.0
+"""The condition number of joined variables beyond which full conditionals say little of a regime left out."""
 _TOLD = 0.8
 
 
@@ -144,16 +147,42 @@ def spare_regimes(samples: Samples) -> list[int]:
     levels with values only those that the others tell well, the sum of their squared exponents, h / (1 - h), being
     4 at most: how a model extrapolates to the outermost level says little of what lies between the levels.
 
+    Of variables that factors join and that are strongly collinear (`COLLINEAR`) they are those that one formula of
+    all their factors gives. Where full conditionals alone do, hardly anything of such a variable is free given the
+    others: one poor fit would be counted on every row of the regime, as if rows were so many experiments.
+
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]}, "factors": [{"sigma": ["A"]},
     ...     {"sigma": ["B"]}], "train": ["00", "10", "01", "11"]}).design
     >>> spare_regimes(Samples(design, np.arange(4), np.zeros((4, 1))))
     [0, 1, 2, 3]
     """
-    design = samples.design
-    most = _TOLD if design.model.has_bases else 1 - 1e-9
+    model = samples.design.model
     spare = np.ones(len(samples.present), dtype=bool)
-    for factors in design.model.covers:
-        z = Coordinates(design, factors).train
-        spare &= (z**2).sum(axis=1) + 1 / len(z) < most
+    for factors, covers in _parts(model).items():
+        told = np.all([_told(samples.design, cover) for cover in covers], axis=0)
+        if len(covers) > 1 and told.any():
+            jointly = told & _told(samples.design, factors)
+            mine = [v for v, name in enumerate(model.variables) if model.covers[model.cover_index[name]] in covers]
+            if (told != jointly).any() and condition(samples.x[:, mine], samples.regime) > COLLINEAR:
+                told = jointly
+        spare &= told
     return np.flatnonzero(spare).tolist()
+
+
+def _told(design: Design, factors: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which distinct training regimes the others give, in the system of these factors; shape (d,)."""
+    z = Coordinates(design, factors).train
+    found: NDArray[np.bool_] = (z**2).sum(axis=1) + 1 / len(z) < (_TOLD if design.model.has_bases else 1 - 1e-9)
+    return found
+
+
+def _parts(model: Model) -> dict[tuple[int, ...], list[tuple[int, ...]]]:
+    """The factors of every part that no factor joins to the rest, with the systems of its variables."""
+    parts: list[set[int]] = []
+    for cover in model.covers:
+        met = [part for part in parts if not part.isdisjoint(cover)]
+        parts = [part for part in parts if part.isdisjoint(cover)] + [set(cover).union(*met)]
+    return {
+        tuple(sorted(part)): [one for one in model.covers if part & {*one} or part == {*one}] for part in parts
+    }

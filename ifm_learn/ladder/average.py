@@ -26,6 +26,9 @@ REPLICATES = 40
 BARE = 2.0
 """The variance of the logarithm of a rate of which no event was seen, 1 / (0 + 1/2) (Haldane 1956)."""
 
+REDRAWS = "ladder redraws"
+"""The purpose of the random numbers that redraw units, the first of their stream."""
+
 MANY, FEWER = 200_000, 20
 """Of more rows than this there are fewer refits; t quantiles know how many."""
 
@@ -204,7 +207,7 @@ def fit_ladder(
             refused[laws[error.law].rung] = str(error)
             laws = (*laws[: error.law], *laws[error.law + 1 :])
     chosen = tuple(np.flatnonzero(weights).tolist())
-    rng = stream(seed, "ladder redraws")
+    rng = stream(seed, REDRAWS)
     if len(samples) > MANY:
         replicates = min(replicates, FEWER)
     redraws = np.stack([units.redraw(rng) for _ in range(replicates)])

@@ -11,18 +11,13 @@ from scipy.stats import qmc
 from ifm_ident import InputError, Regimes
 from ifm_ident.arrays import Floats, Ints
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder._canonical import (
-    Bernoulli,
-    Family,
-    NegativeBinomial,
-    Poisson,
-)
+from ifm_learn.ladder._canonical import LARGEST_SIZE, Bernoulli, Family, NegativeBinomial, Poisson
 from ifm_learn.ladder._canonical_fit import Fitted, fit
 from ifm_learn.ladder._counted import Counted
 from ifm_learn.ladder._dependence import dependent_pair
 from ifm_learn.ladder._forecast import Size, forecast
 from ifm_learn.ladder._gammas import Gamma
-from ifm_learn.ladder._law import Cost, Function
+from ifm_learn.ladder._law import Cost, Function, require_parameters
 from ifm_learn.ladder._regime_design import RegimeDesign
 
 Name = Literal["bernoulli", "poisson", "negbin", "gamma"]
@@ -87,6 +82,15 @@ class FamilyLaw:
     def effective_rows(self, regimes: Regimes) -> Floats:
         """All rows stand behind every regime: (sum w)^2 / sum w^2, shape (r,)."""
         return np.full(len(regimes), self.weight.sum() ** 2 / (self.weight**2).sum())
+
+    @property
+    def parameters(self) -> Floats:
+        """The coefficients of every variable, each after the size of a negative binomial."""
+        parts: list[Floats] = []
+        for one in self.fitted:
+            parts += [np.array([one.family.size])] if isinstance(one.family, NegativeBinomial) else []
+            parts.append(one.coefficients.ravel())
+        return np.concatenate(parts)
 
     def refit(self, weight: Floats) -> FamilyLaw:
         """The same family, each row counted `weight` times, shape (n,), started from this fit."""
@@ -156,11 +160,33 @@ class FamilyRung:
             wrong = _outside(self.name, samples.x[:, v] * unit[v] + shift[v])
             if len(wrong):
                 raise InputError(f"{self.unfit(samples)}; take another energy, or correct {variable}")
-        model, train = samples.design.model, samples.design.train.take(samples.present)
-        of_cover = [RegimeDesign.of(model, cover, train) for cover in model.covers]
-        designs = tuple(of_cover[model.cover_index[v]] for v in model.variables)
+        designs = _designs(samples)
         rows = np.ones(len(samples)) if weight is None else weight
         return _fitted(self.name, samples, rows, designs, [FAMILIES[self.name]] * len(designs), self.prior, None)
+
+    def restored(self, samples: Samples, weights: Floats, parameters: Floats) -> tuple[FamilyLaw, ...]:
+        """Fits from the coefficients of every variable, each after the size of a negative binomial."""
+        designs, family = _designs(samples), FAMILIES[self.name]
+        sized = isinstance(family, NegativeBinomial)
+        ends = np.cumsum([sized + one.train.shape[1] * family.parts for one in designs])
+        require_parameters(parameters, int(ends[-1]))
+        found = []
+        for weight, row in zip(weights, parameters, strict=True):
+            each = []
+            for part in np.split(row, ends[:-1]):
+                if sized and not 0 < part[0] <= 2 * LARGEST_SIZE:
+                    raise ValueError(f"{part[0]} is no size of a negative binomial")
+                own = NegativeBinomial(float(part[0])) if sized else family
+                each.append(Fitted(own, part[int(sized) :].reshape(-1, family.parts)))
+            found.append(FamilyLaw(self.name, samples, weight, designs, tuple(each), self.prior))
+        return tuple(found)
+
+
+def _designs(samples: Samples) -> tuple[RegimeDesign, ...]:
+    """The coordinates of every variable's parameter."""
+    model, train = samples.design.model, samples.design.train.take(samples.present)
+    of_cover = [RegimeDesign.of(model, cover, train) for cover in model.covers]
+    return tuple(of_cover[model.cover_index[v]] for v in model.variables)
 
 
 RANGES: dict[Name, str] = {

@@ -19,19 +19,20 @@ from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.data.scaling import Scaling
 from ifm_learn.density.fit import PAD, SMOOTH, SMOOTH_RIDGE, fit_density
-from ifm_learn.density.model import DensityModel
+from ifm_learn.density.model import MAX_CELLS, DensityModel
 from ifm_learn.energies.cells import ON_GRIDS, FactorCells
+from ifm_learn.energies.families import layout_of
 from ifm_learn.energies.grid import BINS, Grid
 from ifm_learn.energies.layout import Ridge
 from ifm_learn.fitting.fit import penalised
 from ifm_learn.fitting.fitted_energies import FittedEnergies, standard_units
 from ifm_learn.fitting.likelihood import Counts, ExactLikelihood
 from ifm_learn.fitting.optimise import minimise
-from ifm_learn.fitting.report import FitWarning
+from ifm_learn.fitting.report import FitReport, FitWarning
 from ifm_learn.fitting.spread import Spread
 from ifm_learn.inference.grid_tree import GridTree
 from ifm_learn.ladder._forecast import Size, forecast
-from ifm_learn.ladder._law import Cost, Function
+from ifm_learn.ladder._law import Cost, Function, require_parameters
 from ifm_learn.ladder._weights import effective, pooled_weights
 
 MOST_CELLS = 400_000
@@ -112,6 +113,25 @@ class GridRung:
                 samples, objective="exact", energy=SMOOTH, bins=self.bins, pad=self.pad, ridge=self.ridge
             )
         return GridLaw.of(model, samples, weight)
+
+    def restored(self, samples: Samples, weights: Floats, parameters: Floats) -> tuple[GridLaw, ...]:
+        """Fits from the parameters of the first one to all rows, and their own."""
+        grid, cells = Grid.of(samples.x, self.bins, pad=self.pad), FactorCells.of(samples.design)
+        bins, units = grid.encode(samples.x), standard_units(samples.x)
+        layout = layout_of(cells, SMOOTH, units.apply(grid.decode(bins)))
+        require_parameters(parameters, 2 * layout.size)
+        axes = tuple(
+            (v - shift) / unit for v, shift, unit in zip(grid.values, units.shift, units.unit, strict=True)
+        )
+        first, found = parameters[:1, : layout.size], parameters[:, layout.size :]
+        spread = Spread(layout, grid, axes, self.ridge, first, bins, samples.regime, samples.units)
+        rows = tuple(samples.sizes[samples.present].tolist())
+        ridge = (self.ridge.base, self.ridge.shift, self.ridge.tied)
+        report = FitReport("exact", SMOOTH, *ridge, (), (), None, rows, 0.0, ())
+        tables = tuple(layout.tables(first[0], axes))
+        model = DensityModel(samples.design, cells, grid, tables, samples.scaling, report, MAX_CELLS, spread)
+        law = GridLaw(_Base(samples, spread, model.tree, units), model, weights[0], first[0])
+        return tuple(law.at(theta, weight) for theta, weight in zip(found, weights, strict=True))
 
 
 def _parameters(samples: Samples) -> int:
@@ -214,6 +234,11 @@ class GridLaw:
         """(sum w)^2 / sum w^2 of the pooled rows weighted by the fitted densities, shape (r,)."""
         return effective(pooled_weights(self, self.base.samples, self.weight, regimes), self.weight)
 
+    @property
+    def parameters(self) -> Floats:
+        """Of the first fit to all rows, which refits start from, and of this one."""
+        return np.concatenate([self.base.spread.thetas[0], self.theta])
+
     def refit(self, weight: Floats) -> GridLaw:
         """The same energies on the same grid with rows counted anew."""
         return self._refitted(weight, np.zeros(len(self.theta)))
@@ -223,7 +248,10 @@ class GridLaw:
         return self._refitted(weight, self.base.centre(rng))
 
     def _refitted(self, weight: Floats, centre: Floats) -> GridLaw:
-        theta = self.base.solve(weight, centre)
+        return self.at(self.base.solve(weight, centre), weight)
+
+    def at(self, theta: Floats, weight: Floats) -> GridLaw:
+        """The law of these parameters, shape (size,), as of rows counted `weight` times."""
         tables = self.base.spread.layout.tables(theta, self.base.spread.axes)
         return GridLaw(self.base, self.model.with_tables(tables), weight, theta)
 

@@ -18,11 +18,12 @@ from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._coordinates import Coordinates, holders
 from ifm_learn.ladder._gaussian_fit import Fit, Moments, SparseGaussian
-from ifm_learn.ladder._law import Cost, Function
+from ifm_learn.ladder._law import Cost, Function, require_parameters
 from ifm_learn.ladder._weights import effective, pooled_weights
 
 MOST_COEFFICIENTS = 4_000
 _FLOPS = 2e9
+_CALLS = 2e-3
 _DRAWS = 1_024
 _TOGETHER = 16
 _FLOOR = 1e-10
@@ -71,17 +72,32 @@ class Normal:
         """Counted operations, at two thousand million a second."""
         form = Form.of(samples)
         n, p, d, q = len(samples), samples.x.shape[1], len(samples.present), form.coefficients
-        moments = 2.0 * n * p * p
+        moments = (2.0 * n * p * p + 10.0 * n * p) / _FLOPS + _CALLS
         if form.full:
-            solve = 4.0 * d * form.rank**2
-            return Cost((moments + solve) / _FLOPS, 8 * (n * p + 3 * d * d), (moments + solve) / _FLOPS)
-        newton = 20.0 * q * q + q**3 / 3 + 2.0 * d * q * q
-        return Cost((moments + 12 * newton) / _FLOPS, 8 * (n * p + 12 * q * q), (moments + newton) / _FLOPS)
+            solve = 4.0 * d * form.rank**2 / _FLOPS
+            return Cost(moments + solve, 8 * (n * p + 3 * d * d), moments + solve)
+        if len(form.pairs) == p * (p - 1) // 2:  # by turns
+            v = sum(one.rank + 1 for one in form.coordinates)
+            turns = 30 * (v**3 / 3 + 2.0 * d * v * v + 20.0 * p**3) / _FLOPS
+            return Cost(moments + turns, 8 * (n * p + 4 * (v * v + p * p)), moments + turns / 3)
+        newton = (20.0 * q * q + q**3 / 3 + 2.0 * d * q * q) / _FLOPS
+        return Cost(moments + 12 * newton, 8 * (n * p + 12 * q * q), moments + newton)
 
     def fit(self, samples: Samples, weight: Floats | None = None) -> NormalLaw:
         """The fitted law; rows are counted once by default."""
         counted = np.ones(len(samples)) if weight is None else weight
         return _fitted(samples, Form.of(samples), counted, None)
+
+    def restored(self, samples: Samples, weights: Floats, parameters: Floats) -> tuple[NormalLaw, ...]:
+        """Linear models by least squares anew, which takes no parameters; others from precision and h."""
+        form, p = Form.of(samples), samples.x.shape[1]
+        require_parameters(parameters, 0 if form.full else p * p + form.family.design.shape[1])
+        if form.full:
+            return tuple(_fitted(samples, form, weight, None) for weight in weights)
+        fits = [Fit(found[: p * p].reshape(p, p), found[p * p :], None) for found in parameters]
+        for one in fits:
+            np.linalg.cholesky(one.precision)  # LinAlgError, a ValueError, where it is not positive definite
+        return tuple(_likely(samples, form, *pair) for pair in zip(weights, fits, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,26 +160,23 @@ class Form:
 
 def _fitted(samples: Samples, form: Form, weight: Floats, start: Fit | None) -> NormalLaw:
     group = np.searchsorted(samples.present, samples.regime).astype(np.int64)
-    centre, unit = samples.x.mean(axis=0), np.maximum(samples.x.std(axis=0), 1e-300)
+    centre, unit = _units(samples)
     moments = Moments.of((samples.x - centre) / unit, group, weight, len(samples.present))
     if form.full:
         return _least_squares(samples, form, weight, moments, centre, unit)
     within = _within(moments)
     # one row's worth of prior belief in independent variables keeps the likelihood bounded
     padded = Moments(moments.counts, moments.sums, moments.squares + np.diag(np.maximum(np.diag(within), _FLOOR)))
-    fit = form.family.fit(padded, start, 1e-9 if start is None else 1e-5)
-    return NormalLaw(
-        samples,
-        form,
-        weight,
-        centre,
-        unit,
-        np.linalg.inv(fit.precision).astype(float),
-        fit.theta,
-        fit.precision,
-        None,
-        fit,
-    )
+    return _likely(samples, form, weight, form.family.fit(padded, start, 1e-9 if start is None else 1e-5))
+
+
+def _units(samples: Samples) -> tuple[Floats, Floats]:
+    return samples.x.mean(axis=0), np.maximum(samples.x.std(axis=0), 1e-300)
+
+
+def _likely(samples: Samples, form: Form, weight: Floats, fit: Fit) -> NormalLaw:
+    covariance: Floats = np.linalg.inv(fit.precision).astype(float)
+    return NormalLaw(samples, form, weight, *_units(samples), covariance, fit.theta, fit.precision, None, fit)
 
 
 def _least_squares(
@@ -289,6 +302,13 @@ class NormalLaw:
     def effective_rows(self, regimes: Regimes) -> Floats:
         """(sum w)^2 / sum w^2 of the pooled rows weighted by the fitted densities, shape (r,)."""
         return effective(pooled_weights(self, self.samples, self.weight, regimes), self.weight)
+
+    @property
+    def parameters(self) -> Floats:
+        """Of a likelihood precision and coefficients of h; of least squares, which need no search, none."""
+        if self.likely is None:
+            return np.empty(0)
+        return np.concatenate([self.precision.ravel(), self.theta])
 
     def refit(self, weight: Floats) -> NormalLaw:
         """The same family with rows counted anew."""

@@ -12,7 +12,7 @@ from ifm_ident.errors import nearest
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import SMOOTH
 from ifm_learn.density.model import DensityModel
-from ifm_learn.ladder._forecast import REFITS, duration, slowness, within_limits
+from ifm_learn.ladder._forecast import REFITS, cost_words, duration, slowness, within_limits
 from ifm_learn.ladder._law import Rung
 from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.families import FamilyRung
@@ -37,7 +37,7 @@ MANY = 200_000
 PATIENCE = 60.0
 
 PATIENCE_WITH_GRIDS = 30.0
-"""Seconds beyond which a grid is no part of an average that was given no limit."""
+"""Seconds beyond which a grid is no part of an average that was given no limit; other models beyond `PATIENCE`."""
 
 _FIRST = 10_000
 """Rows among which a third value is looked for first."""
@@ -129,8 +129,8 @@ def affordable(
 ) -> tuple[list[Rung], dict[str, str]]:
     """The rungs that fit the memory that is free, and the time allowed; why others do not.
 
-    Without a limit given there is one for more than `MANY` rows, where an average over several rungs waits for the
-    slowest: `PATIENCE`. One rung alone has none. A limit given is held to this machine's speed, the others to a
+    Without a limit given there is one of `PATIENCE` for each rung of an average, and for all together where rows
+    are more than `MANY`. One rung alone has none. A limit given is held to this machine's speed, the others to a
     usual one's, so that the same rows and seed choose the same rungs everywhere.
     """
     slower = 1.0 if seconds is None else slowness()
@@ -141,13 +141,20 @@ def affordable(
         return list(rungs), {}
     costs = {rung.name: rung.forecast(samples) for rung in possible}
     dropped: dict[str, str] = {}
-    if seconds is None and GRID in costs and len(costs) > 1:
-        whole = costs[GRID].seconds + REFITS * costs[GRID].refit
-        if whole > PATIENCE_WITH_GRIDS:
-            del costs[GRID]
-            dropped[GRID] = (
-                f"{GRID} would take about {duration(whole)} with {REFITS} refits, more than the "
-                f"{PATIENCE_WITH_GRIDS:g} s that it may take in an average without a time limit"
+    whole = {name: cost.seconds + REFITS * cost.refit for name, cost in costs.items()}
+    for name in [*costs] if seconds is None and len(costs) > 1 else []:
+        most = PATIENCE_WITH_GRIDS if name == GRID else PATIENCE
+        if whole[name] > most and name != min(whole, key=lambda one: whole[one]):
+            del costs[name]
+            dropped[name] = (
+                f"{name} would take about {duration(whole[name])} with {REFITS} refits, more than the "
+                f"{most:g} s that it may take in an average without a time limit"
             )
     dropped |= within_limits(costs, seconds=seconds, refits=REFITS, slower=slower).dropped
     return [rung for rung in rungs if rung.name not in dropped], dropped
+
+
+def cost_of(rungs: Sequence[Rung], samples: Samples) -> str:
+    """What fitting these rungs to rows takes on this machine, by forecast, in words."""
+    costs = [rung.forecast(samples) for rung in rungs if rung.unfit(samples) is None]
+    return cost_words(costs, slowness()) if costs else "none can be fitted"

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -251,7 +252,7 @@ def test_a_kept_model_gives_the_same_estimates_and_is_guarded(tmp_path: Path) ->
     with pytest.raises(InputError, match="other rows"):
         raise run(more, "--model", model).exception or AssertionError
     model.write_bytes(model.read_bytes()[:-50])
-    with pytest.raises(InputError, match=r"damaged|not a density model"):
+    with pytest.raises(InputError, match=r"damaged|not a fitted model"):
         raise run(more, "--model", model).exception or AssertionError
     assert run(more, "--model", model, "--calibration", "0.1").exit_code == 2
 
@@ -318,12 +319,41 @@ def test_methods_are_compared_on_regimes_left_out(tmp_path: Path) -> None:
     assert found["energy"] == "auto"
 
 
+def test_a_kept_average_gives_the_same_bytes_and_is_guarded(tmp_path: Path) -> None:
+    study, path = write(tmp_path), tmp_path / "m.npz"
+    made = CliRunner().invoke(fit.command, [str(study), "--energy", "auto", "-o", str(path), "--seed", "2"])
+    assert made.exit_code == 0, made.output
+    assert f"{path}: " in made.stderr
+    assert "fitted to" in made.stderr
+    fresh = run(study, "--seed", "2", "--effects", "--format", "json")
+    assert run(study, "--model", path, "--effects", "--format", "json").stdout == fresh.stdout
+    for told in (["--seed", "2"], ["--calibration", "0.1"], ["--time-limit", "9"]):
+        refused = run(study, "--model", path, *told)
+        assert refused.exit_code == 2
+        assert "is told by the --model" in refused.stderr
+    with pytest.raises(
+        InputError, match="takes a density on a grid, and the model was fitted with the energy 'auto'"
+    ):
+        raise run(study, "--model", path, "--method", "ifm2").exception or AssertionError
+    write(tmp_path, covariates=["cell"], data={"file": "cells.csv"})
+    refused = CliRunner().invoke(fit.command, [str(study), "--energy", "normal", "-o", str(tmp_path / "n.npz")])
+    assert refused.exit_code == 2
+    assert "has no file of a model" in refused.stderr
+    assert not (tmp_path / "n.npz").exists()
+
+
+def test_what_is_fitted_and_what_it_takes_is_said_beforehand(tmp_path: Path) -> None:
+    study, said = load(write(tmp_path)), list[str]()
+    estimate_study(study, energy="linear", say=said.append)
+    assert re.fullmatch(r"fitting linear: about [0-9.]+ s, [0-9.]+ (MB|GB)", said[0])
+    estimate_study(study, say=said.append)
+    assert said[-2].startswith("fitting ")
+    assert "linear" in said[-2]
+    assert said[-1].startswith("estimating by ")
+
+
 def test_what_needs_the_grid_says_so(tmp_path: Path) -> None:
     study = write(tmp_path)
-    refused = CliRunner().invoke(fit.command, [str(study), "--energy", "normal", "-o", str(tmp_path / "m.npz")])
-    assert refused.exit_code == 2
-    assert "`ifm estimate --energy normal` fits it anew" in " ".join(refused.stderr.split())
-    assert not (tmp_path / "m.npz").exists()
     kept = CliRunner().invoke(fit.command, [str(study), "--energy", "grid", "-o", str(tmp_path / "m.npz")])
     assert kept.exit_code == 0, kept.output
     found = json.loads(run(study, "--model", tmp_path / "m.npz", "--format", "json").stdout)

@@ -115,6 +115,17 @@ except SystemExit:
     assert float(seconds) < 0.6
 
 
+def test_identify_imports_what_it_needs() -> None:
+    """A third of its start-up, once: the solvers of other objectives, and data frames."""
+    script = (
+        "import sys\nfrom ifm_ident.commands.group import group\n"
+        "group.get_command(None, 'identify')\nprint(*sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert "scipy.sparse" in found.stdout.split()
+    assert not {"scipy.optimize", "pandas", "sympy", "networkx"} & set(found.stdout.split())
+
+
 def test_the_packages_import_nothing_heavy() -> None:
     script = "import sys, ifm_ident, ifm_learn; print(*{name.split('.')[0] for name in sys.modules})"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

@@ -7,6 +7,7 @@ import io
 import json
 import tempfile
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,14 @@ from ifm_learn.density.fit import fit_density
 from ifm_learn.density.fitted import FittedModel
 from ifm_learn.density.model import DensityModel
 from ifm_learn.energies.layout import Ridge
+from ifm_learn.estimation.fitted_ladder import FittedLadder, load_fitted
 from ifm_learn.estimation.on_page import part as estimates_part
 from ifm_learn.falsification.on_page import part as findings_part
 from tests.fuzz.choices import Choices, altered, mutated
 
 
 @functools.cache
-def fitted() -> bytes:
-    """A fitted model, as the file that `save` writes."""
+def _rows() -> Samples:
     study = Study.from_dict(
         {
             "interventions": {"A": [0, 1], "B": [0, 1]},
@@ -36,17 +37,27 @@ def fitted() -> bytes:
         }
     )
     rng, regime = np.random.default_rng(0), np.repeat([0, 1, 2], 40)
-    samples = Samples(study.design, regime, rng.normal(size=(120, 2)) + regime[:, None])
+    return Samples(study.design, regime, rng.normal(size=(120, 2)) + regime[:, None])
+
+
+@functools.cache
+def fitted(tables: bool) -> bytes:
+    """A fitted model, as the file that `save` writes: a density in tables, or an average over the ladder."""
+    samples = _rows()
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
-        density = fit_density(samples, energy="quadratic", ridge=Ridge(0.1, 0.1), starts=1, bins=4)
-        FittedModel(density, 0, 0.2, "0" * 64, ()).save(Path(folder) / "m.npz")
+        if tables:
+            density = fit_density(samples, energy="quadratic", ridge=Ridge(0.1, 0.1), starts=1, bins=4)
+            FittedModel(density, 0, 0.2, "0" * 64, ()).save(Path(folder) / "m.npz")
+        else:
+            FittedLadder.fit(samples).save(Path(folder) / "m.npz")
         return (Path(folder) / "m.npz").read_bytes()
 
 
 def models(choices: Choices, folder: Path) -> str:
     """A saved model: bytes, its header, or the numbers of its arrays; a model that is read gives probabilities."""
-    data, path = fitted(), folder / "m.npz"
+    tables = bool(choices.below(2))
+    data, path = fitted(tables), folder / "m.npz"
     kind = choices.below(4)
     if kind == 0:
         data = mutated(data, choices)
@@ -62,10 +73,23 @@ def models(choices: Choices, folder: Path) -> str:
         np.savez(stream, allow_pickle=False, **arrays)
         data = stream.getvalue()
     path.write_bytes(data)
+    if not tables:
+        return _ladder(path)
     model = DensityModel.load(path)
     for marginal in model.marginals(model.design.train):
         if not (np.isfinite(marginal).all() and (marginal >= 0).all() and np.allclose(marginal.sum(axis=-1), 1)):
             raise AssertionError("a model that was read gives no probabilities")
+    return "read"
+
+
+def _ladder(path: Path) -> str:
+    """A ladder that is read answers, or says that it is damaged; a share of a weight is never more than all."""
+    model, samples = load_fitted(path), _rows()
+    if not isinstance(model, FittedLadder):
+        raise AssertionError("a ladder was taken for tables")
+    found = model.work(model.held(samples), "ifm1", Fraction(1, 10)).estimate(samples.design.train)
+    if not ((found.weights >= 0).all() and np.allclose(found.weights.sum(axis=0), 1)):
+        raise AssertionError("a ladder that was read has no shares")
     return "read"
 
 

@@ -16,8 +16,6 @@ from ifm_ident.study.first_study import FirstStudy, first_study
 from ifm_ident.study.reading._yaml_nodes import parse_yaml
 from ifm_ident.study.study import Study, load
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 def table(tmp_path: Path, text: str, name: str = "t.csv") -> Path:
     path = tmp_path / name

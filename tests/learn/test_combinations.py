@@ -150,6 +150,15 @@ def test_command_refuses_and_leaves_nothing(tmp_path: Path, capfdbinary: pytest.
     assert "--quick is of the paper's experiments" in err
 
 
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_a_file_with_other_bytes_is_not_taken_for_the_data(source: str, tmp_path: Path) -> None:
+    path = tmp_path / FILES[source]
+    path.parent.mkdir(parents=True)
+    path.write_text("praf,pmek\n1,2\n")
+    with pytest.raises(InputError, match=f"{path.name}: the file is not the one expected"):
+        list(SOURCES[source](tmp_path))
+
+
 @pytest.mark.skipif("IFM_DATA" not in os.environ, reason="IFM_DATA names no folder of public data")
 def test_real_data_have_the_cells_that_their_words_say() -> None:
     home = Path(os.environ["IFM_DATA"])

@@ -168,7 +168,7 @@ def test_damaged_files_are_refused_in_words(fitted: tuple[DensityModel, Samples]
     flipped[len(whole) // 2] ^= 0xFF
     for content in (bytes(flipped), whole[: len(whole) // 2], b"", b"some text"):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"not a density model, or damaged|schema"):
+        with pytest.raises(InputError, match=r"not a fitted model, or damaged|schema"):
             DensityModel.load(path)
         with pytest.raises(InputError) as refused:
             DensityModel.load(path)
@@ -264,7 +264,7 @@ def test_models_with_numbers_that_are_none_are_refused(
         ({"shift": np.zeros(2), "unit": np.array([1.0, 0.0]), "log": np.zeros(2, bool)}, "or no unit"),
         ({"shift": np.zeros(3), "unit": np.ones(3), "log": np.zeros(3, bool)}, "does not fit the variables"),
         ({"more": np.zeros(3)}, "a model has no member 'more.npy'"),
-        ({"header": np.array("[" * 100_000)}, "not a density model, or damaged"),
+        ({"header": np.array("[" * 100_000)}, "not a fitted model, or damaged"),
     ]
     for other, words in wrong:
         _with(path, arrays, **other)

@@ -172,6 +172,19 @@ def test_a_slow_one_is_left_out_of_an_average_and_not_alone(monkeypatch: pytest.
     assert none == {}
 
 
+def test_of_slow_ones_the_quickest_stays_and_a_limit_given_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = shifted(20)
+    monkeypatch.setattr(rungs, "PATIENCE", 1e-9)
+    every = rungs.rungs_for("auto", samples)
+    kept, dropped = rungs.affordable(every, samples, None)
+    possible = {rung.name for rung in every if rung.unfit(samples) is None}
+    assert len(possible - set(dropped)) <= 2  # the quickest, and the grid, which has a patience of its own
+    assert "more than the 1e-09 s that it may take in an average without a time limit" in dropped["splines"]
+    given, none = rungs.affordable(every, samples, 1e6)
+    assert [rung.name for rung in given] == [rung.name for rung in every]
+    assert none == {}
+
+
 def test_a_fit_takes_what_was_forecast_within_a_factor() -> None:
     samples = shifted(500, variables=2)
     begun = time.process_time()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from math import gcd
 
 import flint
@@ -20,6 +21,9 @@ from ifm_ident.errors import IfmError
 AREA_LIMIT = 60_000_000
 _SMALL = 2**28
 _FEW = 32
+_PROBES = 16
+"""Columns of an inverse that are solved for before all of it is: most long inverses show in them."""
+
 _SECOND = 1_843_385_330_434_065_113
 """A prime (61 bits, drawn at random once) that a deficient rank is compared with: the first ones are guessable."""
 
@@ -52,14 +56,19 @@ def _pivots(reduced: flint.nmod_mat, rank: int) -> Ints:
     return np.array(found, dtype=np.int64)
 
 
-def profiles(matrix: NDArray[np.int64], prime: int) -> tuple[Ints, Ints]:
+def profiles(matrix: NDArray[np.int64], prime: int, least: int = 0) -> tuple[Ints, Ints] | None:
     """Lexicographically first independent rows modulo `prime`, and first independent columns of those rows.
+
+    None where the rank is less than `least`, a rank that another prime saw: then this prime is unlucky.
 
     >>> rows, columns = profiles(np.array([[1, 1], [2, 2], [0, 3]]), 101)
     >>> rows.tolist(), columns.tolist()
     ([0, 2], [0, 1])
+    >>> profiles(np.array([[1, 1], [2, 2], [0, 3]]), 3, least=2)
     """
     reduced, rank = _modular(np.ascontiguousarray(matrix.T), prime).rref()
+    if rank < least:
+        return None
     rows = _pivots(reduced, rank)
     if rank == matrix.shape[1]:
         return rows, np.arange(rank, dtype=np.int64)
@@ -90,7 +99,9 @@ def small_inverse(matrix: NDArray[np.int64], prime: int) -> tuple[NDArray[np.int
     if not size:
         return np.zeros((0, 0), dtype=np.int64), 1
     modular = _modular(matrix, prime)
-    probe = modular.solve(flint.nmod_mat(size, 1, [1] + [0] * (size - 1), prime))
+    probed = np.zeros((size, min(size, _PROBES)), dtype=np.int64)
+    probed[np.linspace(0, size - 1, probed.shape[1]).astype(np.int64), np.arange(probed.shape[1])] = 1
+    probe = modular.solve(_modular(probed, prime))
     denominator = _common_denominator([int(x) for x in probe.entries()], prime, 1)
     if denominator is None:
         return None
@@ -153,24 +164,30 @@ def solve_left(matrix: NDArray[np.int64], targets: Sequence[Sequence[int]]) -> l
 class DenseCore:
     """A dense integer matrix with its profiles; `inverse` is there when its entries are small.
 
+    prime: what is tried before the first of `primes`: one that served for another core of the same design.
     rows, columns: the lexicographically first row basis and the pivot columns chosen for it.
     """
 
-    def __init__(self, matrix: NDArray[np.int64]) -> None:
+    def __init__(self, matrix: NDArray[np.int64], prime: int | None = None) -> None:
         if matrix.size > AREA_LIMIT:
             raise CoreTooLarge(
                 f"after sparse elimination a dense core of {matrix.shape[0]:,} x {matrix.shape[1]:,} remains, "
                 f"over the limit of {AREA_LIMIT:,} entries; ask about fewer factors or training regimes"
             )
         self.matrix = matrix
-        for prime in primes():
-            self.prime = prime
-            self.rows, self.columns = profiles(matrix, self.prime)
+        least = 0
+        for trial in primes() if prime is None else chain([prime], primes()):
+            found = profiles(matrix, trial, least)
+            if found is None:
+                continue
+            self.prime = trial
+            self.rows, self.columns = found
             self.free = np.setdiff1d(np.arange(matrix.shape[1]), self.columns)
             self.square = np.ascontiguousarray(matrix[self.rows][:, self.columns])
             self.inverse = small_inverse(self.square, self.prime)
             if self._small_kernel_holds() if self.inverse is not None else self._rank_is_likely():
                 return
+            least = self._second_rank
 
     def small_kernel(self) -> NDArray[np.object_]:
         """Integer kernel vectors as columns, shape (c, c - rank); only where the inverse is small."""
@@ -188,7 +205,11 @@ class DenseCore:
     def _rank_is_likely(self) -> bool:
         """Whether another prime sees no larger rank; `rank_is_proven` leaves no doubt, at a price."""
         rank = len(self.rows)
-        return rank == min(self.matrix.shape) or rank_modulo(self.matrix, _SECOND) <= rank
+        return rank == min(self.matrix.shape) or self._second_rank <= rank
+
+    @cached_property
+    def _second_rank(self) -> int:
+        return rank_modulo(self.matrix, _SECOND)
 
     def _small_kernel_holds(self) -> bool:
         """Whether the kernel suggested by the prime is one in integers: then the rank is proven."""

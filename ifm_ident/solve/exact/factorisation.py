@@ -42,14 +42,17 @@ class Factorisation:
     basis: Ints
 
     @classmethod
-    def of(cls, matrix: csr_array, dense_area: int = DENSE_AREA) -> Factorisation:
-        """Factor a matrix; `dense_area` is the size below which a core goes straight to dense arithmetic."""
+    def of(cls, matrix: csr_array, dense_area: int = DENSE_AREA, prime: int | None = None) -> Factorisation:
+        """Factor a matrix; `dense_area` is the size below which a core goes straight to dense arithmetic.
+
+        prime: what the core tries first, see `DenseCore`.
+        """
         matrix = csr_array(matrix, dtype=np.int64)
         matrix.sort_indices()
         done = eliminate(matrix, dense_area)
         rows = np.flatnonzero(np.diff(done.core.indptr)).astype(np.int64)
         columns = np.unique(done.core.indices).astype(np.int64)
-        core = DenseCore(block(done.core, rows, columns))
+        core = DenseCore(block(done.core, rows, columns), prime)
         basis = np.sort(np.concatenate([*(r.rows for r in done.rounds), rows[core.rows]])).astype(np.int64)
         return cls(matrix, done.rounds, core, rows, columns, basis)
 

@@ -159,7 +159,8 @@ class RowSpace:
     @cached_property
     def _dense_answers(self) -> LiftedAnswers:
         """For questions whose sparse arithmetic would leave int64: everything in the dense core's big integers."""
-        return LiftedAnswers(Factorisation.of(self._matrix, self._matrix.shape[0] * self._matrix.shape[1]))
+        whole = self._matrix.shape[0] * self._matrix.shape[1]
+        return LiftedAnswers(Factorisation.of(self._matrix, whole, self._core.prime))
 
     @property
     def is_small(self) -> bool:

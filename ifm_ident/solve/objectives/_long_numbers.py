@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from ifm_ident.arrays import Ints
 from ifm_ident.deadline import Deadline
@@ -83,6 +82,8 @@ class RationalSearch:
             return best, bound
         wanted = np.array(self._scaled(target))
         equations = np.hstack([self._floats.T, -self._floats.T])
+        from scipy.optimize import linprog  # slow to import, and only this objective needs it
+
         found = linprog(
             np.ones(2 * count), A_eq=equations, b_eq=wanted, method="highs-ds", options=deadline.option
         )
@@ -110,6 +111,12 @@ class RationalSearch:
 
     def _fewest(self, target: Row, best: Exponents, deadline: Deadline) -> tuple[Exponents, Fraction]:
         """Implicit hitting sets: a support carries the target where it meets what every kernel vector sees."""
+        from scipy.optimize import (
+            Bounds,
+            LinearConstraint,
+            milp,
+        )  # slow to import, and only this objective needs it
+
         count, sets, bound = len(self._rows), [list(range(len(self._rows)))], 1
         while bound < len(best) and not deadline.passed:
             meets = np.array([[float(i in one) for i in range(count)] for one in map(set, sets)])

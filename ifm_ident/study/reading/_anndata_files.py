@@ -247,10 +247,16 @@ def _place(
 
 
 def _layer(name: str, layers: Any, layer: str) -> str:
-    if layer not in layers:
-        known = nearest(layer, list(layers)) if len(layers) else "there is none: leave `layer` out"
+    names = _names_of(layers)
+    if layer not in names:
+        known = nearest(layer, names) if names else "there is none: leave `layer` out"
         raise InputError(f"{name}: there is no layer {layer!r}; {known}")
     return layer
+
+
+def _names_of(layers: Any) -> list[str]:
+    """The names of layers; anndata 0.13 has None among them, for X."""
+    return [name for name in layers if name is not None]
 
 
 def embeddings(source: object) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -273,7 +279,7 @@ def embeddings(source: object) -> tuple[dict[str, int], tuple[str, ...]]:
         else:
             obsm, layers = source.obsm, source.layers  # type: ignore[attr-defined]
         shapes = {str(key): tuple(getattr(obsm[key], "shape", ())) for key in obsm}
-        return {key: int(shape[1]) for key, shape in shapes.items() if len(shape) == 2}, tuple(map(str, layers))
+        return {key: int(shape[1]) for key, shape in shapes.items() if len(shape) == 2}, tuple(_names_of(layers))
 
 
 _LARGEST_LOG = 25.0
