@@ -182,9 +182,9 @@ def estimate_study(
         held = held_out(samples, calibration, seed) if fitted is None else fitted.held(samples)
         density = tables if chosen.needs_identification else None
         if method in BY_LADDER and (density is None or answers(density.density)):
-            how = (method, asked, level, seed)
+            asking = (method, asked, level, seed)
             got = _by_ladder(
-                study, held, targets, how, density, time_limit, effects, shrink, tell, half, sensitivity, ladder
+                study, held, targets, asking, density, time_limit, effects, shrink, tell, half, sensitivity, ladder
             )
         else:
             _check_estimator(samples, density, effects=effects is not None, shrink=shrink)
