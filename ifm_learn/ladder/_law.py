@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -52,11 +52,6 @@ class Law(Protocol):
         """How many rows stand behind each regime: (sum w)^2 / sum w^2 of the pooled rows' weights, shape (r,)."""
         ...
 
-    @property
-    def parameters(self) -> Floats:
-        """What the fit found, shape (m,): with the rows and their weights it tells all the rest."""
-        ...
-
     def refit(self, weight: Floats) -> Law:
         """The same rung with the same settings, each row counted `weight` times, shape (n,); warm-started."""
         ...
@@ -82,7 +77,21 @@ class Rung(Protocol):
         """The law of this rung, each row counted `weight` times (once by default)."""
         ...
 
-    def restored(self, samples: Samples, weights: Floats, parameters: Floats) -> tuple[Law, ...]:
+
+@runtime_checkable
+class ParametricLaw(Law, Protocol):
+    """A law that few numbers tell, beside its rows: what a file keeps of it."""
+
+    @property
+    def parameters(self) -> Floats:
+        """What the fit found, shape (m,): with the rows and their weights it tells all the rest."""
+        ...
+
+
+class ParametricRung(Rung, Protocol):
+    """A rung whose laws come back from their parameters, without a fit."""
+
+    def restored(self, samples: Samples, weights: Floats, parameters: Floats) -> tuple[ParametricLaw, ...]:
         """Laws fitted before, each to the rows counted `weights`, shape (k, n), from their parameters, (k, m).
 
         Raises ValueError for parameters that are none of this rung on these rows.

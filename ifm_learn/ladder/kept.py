@@ -13,11 +13,11 @@ from ifm_ident.arrays import Floats
 from ifm_ident.errors import require_whole
 from ifm_learn.data.archives import Arrays, numbers
 from ifm_learn.data.samples import Samples
-from ifm_learn.ladder._law import FARTHEST
+from ifm_learn.ladder._law import FARTHEST, Law, ParametricLaw
 from ifm_learn.ladder._redraw import Units
 from ifm_learn.ladder._selection import Scores
 from ifm_learn.ladder.average import REDRAWS, Ladder
-from ifm_learn.ladder.rungs import RUNGS
+from ifm_learn.ladder.rungs import PARAMETRIC
 from ifm_learn.randomness import stream
 
 MOST_REFITS = 10_000
@@ -44,12 +44,12 @@ class KeptLadder:
         """Of a fitted ladder."""
         return cls(
             tuple(law.rung for law in ladder.laws),
-            tuple(law.parameters for law in ladder.laws),
+            tuple(_parameters(law) for law in ladder.laws),
             ladder.refused,
             None if ladder.scores is None else ladder.scores.units,
             ladder.chosen,
             ladder.weights,
-            tuple(np.stack([law.parameters for law in refits]) for refits in ladder.refits),
+            tuple(np.stack([_parameters(law) for law in refits]) for refits in ladder.refits),
         )
 
     @property
@@ -63,11 +63,11 @@ class KeptLadder:
         once, rng = np.ones((1, len(samples))), stream(seed, REDRAWS)
         redraws = np.stack([units.redraw(rng) for _ in range(len(self.refits[0]))])
         laws = tuple(
-            RUNGS[name].restored(samples, once, fit[None])[0]
+            PARAMETRIC[name].restored(samples, once, fit[None])[0]
             for name, fit in zip(self.rungs, self.fits, strict=True)
         )
         refits = tuple(
-            RUNGS[self.rungs[k]].restored(samples, redraws, found)
+            PARAMETRIC[self.rungs[k]].restored(samples, redraws, found)
             for k, found in zip(self.chosen, self.refits, strict=True)
         )
         scores = None if self.scores is None else Scores(self.rungs, self.scores)
@@ -87,7 +87,7 @@ class KeptLadder:
     def from_arrays(cls, header: Mapping[str, Any], arrays: Arrays, place: int) -> KeptLadder:
         """Of `to_arrays`; ValueError or LookupError where something is missing or does not fit."""
         rungs, chosen = tuple(header["rungs"]), tuple(header["chosen"])
-        if not rungs or len(set(rungs)) < len(rungs) or not set(rungs) <= set(RUNGS):
+        if not rungs or len(set(rungs)) < len(rungs) or not set(rungs) <= set(PARAMETRIC):
             raise ValueError(f"the models {rungs!r} are none, or not known")
         for k in chosen:
             require_whole(k, "the place of a model")
@@ -110,6 +110,11 @@ class KeptLadder:
         refused = {str(name): str(why) for name, why in dict(header["refused"]).items()}
         fits = tuple(numbers(arrays, f"law{place}x{k}") for k in range(len(rungs)))
         return cls(rungs, fits, refused, scores, chosen, weights, refits)
+
+
+def _parameters(law: Law) -> Floats:
+    assert isinstance(law, ParametricLaw)  # an average has no others
+    return law.parameters
 
 
 def names_of(place: int, header: Mapping[str, Any]) -> Iterator[str]:

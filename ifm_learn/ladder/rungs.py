@@ -13,14 +13,14 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import SMOOTH
 from ifm_learn.density.model import DensityModel
 from ifm_learn.ladder._forecast import REFITS, cost_words, duration, slowness, within_limits
-from ifm_learn.ladder._law import Rung
+from ifm_learn.ladder._law import ParametricRung, Rung
 from ifm_learn.ladder._tilt import Tilt
 from ifm_learn.ladder.families import FamilyRung
 from ifm_learn.ladder.grid import GridRung
 from ifm_learn.ladder.networks import Networks
 from ifm_learn.ladder.normal import Normal
 
-RUNGS: dict[str, Rung] = {
+PARAMETRIC: dict[str, ParametricRung] = {
     "normal": Normal(),
     "bernoulli": FamilyRung("bernoulli"),
     "poisson": FamilyRung("poisson"),
@@ -30,8 +30,10 @@ RUNGS: dict[str, Rung] = {
     "quadratic": Tilt("quadratic"),
     "splines": Tilt("splines"),
     "grid": GridRung(),
-    "mlp": Networks(),
 }
+"""Those that a file keeps as parameters."""
+
+RUNGS: dict[str, Rung] = {**PARAMETRIC, "mlp": Networks()}
 
 MANY = 200_000
 PATIENCE = 60.0
