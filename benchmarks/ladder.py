@@ -2,6 +2,7 @@
 
     python benchmarks/ladder.py --studies 200 -o benchmarks
     python benchmarks/ladder.py --studies 20 --only near,block2 --sizes 10,50
+    python benchmarks/ladder.py --studies 40 --sizes 500 --only "apart, normal;apart, squares;apart, bimodal;..."
     python benchmarks/ladder.py --only "rarer shares,fewer counts" --sizes 20,50,200
 
 Every study is drawn anew from a truth of `truths.py`; the rungs that `auto` tries are fitted and their average is
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent))
-from truths import COUNTS, PAIRS, RATES, SHARES, Truth, as_given, pair, rates, wide
+from truths import APART, COUNTS, PAIRS, RATES, SHARES, Truth, apart, as_given, pair, rates, wide
 
 from ifm_ident.arrays import Floats
 from ifm_learn import estimate_study
@@ -106,6 +107,8 @@ def drawn(kind: str, rows: int, study: int, base: float | None) -> Truth:
             kind, base, rows, np.random.default_rng([77, sum(map(ord, kind)), int(base * 100), rows, study])
         )
     rng = np.random.default_rng([SEED, sum(map(ord, kind)), rows, study])
+    if kind in APART:
+        return apart(kind, rows, rng)
     if kind in WIDE:
         return wide(rows, rng, *WIDE[kind][:2])
     return pair(kind, rows, rng)
@@ -114,12 +117,16 @@ def drawn(kind: str, rows: int, study: int, base: float | None) -> Truth:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=100)
-    parser.add_argument("--only", metavar="KIND,...", help=f"of {', '.join((*PAIRS, *BEYOND, *WIDE, *RATES))}")
+    parser.add_argument(
+        "--only",
+        metavar="KIND,...",
+        help=f"of {'; '.join((*PAIRS, *BEYOND, *WIDE, *RATES, *APART))}; separated by ; where names hold commas",
+    )
     parser.add_argument("--sizes", metavar="N,...", help="rows a regime, for truths of one and two variables")
     parser.add_argument("-o", metavar="FOLDER", type=Path, help="also write ladder.md there")
     given = parser.parse_args()
     sizes = tuple(map(int, given.sizes.split(","))) if given.sizes else SIZES
-    kinds = given.only.split(",") if given.only else (*PAIRS, *BEYOND, *WIDE)
+    kinds = given.only.split(";" if ";" in given.only else ",") if given.only else (*PAIRS, *BEYOND, *WIDE)
     lines = [
         "# Averages over the ladder of models",
         "",

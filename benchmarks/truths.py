@@ -7,8 +7,9 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
-from ifm_ident import Regimes, Study
+from ifm_ident import Design, Regimes, Study
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 
@@ -86,6 +87,51 @@ def _pool(kind: str) -> tuple[Floats, list[Floats], Floats]:
         laws[-1][-1] = 1.0
         means.append(w @ pool / w.sum())
     return pool, laws, np.array(means)
+
+
+APART = (
+    "apart, normal", "apart, squares", "apart, bimodal", "apart, skewed", "apart, heavy tails", "apart, counts",
+    "apart, shares", "apart, uniform",
+)  # fmt: skip
+
+
+def apart(kind: str, n: int, rng: np.random.Generator) -> Truth:
+    """A acts on x0 and B on x1, which a third factor joins (normal copula, correlation .5); n rows a regime.
+
+    Of standard deviation 1, but for shares; A raises and B lowers by about half of it, squares change spreads, of
+    heavy tails (t law of four degrees) tilts are bounded.
+    """
+    pool, laws, means, design = _apart(kind)
+    x = np.concatenate([pool[np.searchsorted(law, rng.random(n))] for law in laws[:3]])
+    return Truth(Samples(design, np.repeat([0, 1, 2], n), x), Regimes.from_codes(CROSS), means, 3)
+
+
+@functools.cache
+def _apart(kind: str) -> tuple[Floats, list[Floats], Floats, Design]:
+    rng = np.random.default_rng(20_241)
+    z = rng.normal(size=(POOL, 2)) @ np.array([[1, 0.5], [0, np.sqrt(0.75)]])
+    u = stats.norm.cdf(z)
+    x = {
+        "apart, bimodal": lambda: z * 0.4 + rng.choice([-0.9, 0.9], size=(POOL, 2)),
+        "apart, skewed": lambda: (stats.gamma.ppf(u, 3) - 3) / np.sqrt(3),
+        "apart, heavy tails": lambda: stats.t.ppf(u, 4) / np.sqrt(2),
+        "apart, counts": lambda: stats.poisson.ppf(u, 1),
+        "apart, shares": lambda: (u > 0.6).astype(float),
+        "apart, uniform": lambda: (u - 0.5) * np.sqrt(12),
+    }.get(kind, lambda: z)()
+    tilt = {"apart, squares": lambda v: 0.3 * v - 0.2 * v**2, "apart, heavy tails": np.tanh}.get(
+        kind, lambda v: 0.8 * v
+    )
+    laws, means = [], []
+    for first, second in CROSS:
+        w = np.exp((log := first * tilt(x[:, 0]) + second * tilt(-x[:, 1])) - log.max())
+        laws.append(np.cumsum(w) / w.sum())
+        laws[-1][-1] = 1.0
+        means.append(w @ x / w.sum())
+    factors = [{"x": ["x0"], "sigma": ["A"]}, {"x": ["x1"], "sigma": ["B"]}, {"x": ["x0", "x1"], "sigma": []}]
+    levels = {"A": [0, 1], "B": [0, 1]}
+    study = {"interventions": levels, "variables": ["x0", "x1"], "factors": factors, "train": ["00", "10", "01"]}
+    return x, laws, np.array(means), Study.from_dict(study).design
 
 
 def wide(n: int, rng: np.random.Generator, variables: int = 5, interventions: int = 4) -> Truth:

@@ -176,7 +176,7 @@ def test_of_slow_ones_the_quickest_stays_and_a_limit_given_decides(monkeypatch: 
     samples = shifted(20)
     monkeypatch.setattr(rungs, "PATIENCE", 1e-9)
     every = rungs.rungs_for("auto", samples)
-    kept, dropped = rungs.affordable(every, samples, None)
+    _, dropped = rungs.affordable(every, samples, None)
     possible = {rung.name for rung in every if rung.unfit(samples) is None}
     assert len(possible - set(dropped)) <= 2  # the quickest, and the grid, which has a patience of its own
     assert "more than the 1e-09 s that it may take in an average without a time limit" in dropped["splines"]
