@@ -23,7 +23,7 @@ from ifm_learn.inference.grid_tree import GridTree
 _PART = 0.01
 """The share of a step over which tables are taken to be straight lines in the parameters."""
 
-_MOST_CELLS, _MOST_PARAMETERS = 2_000, 600
+REFITTED_CELLS, _MOST_PARAMETERS = 2_000, 600
 """Networks are refitted where all clique tables together have no more entries, and there are no more parameters: a
 refit then takes a tenth of a second."""
 
@@ -74,7 +74,7 @@ class Spread:
     def refitted(self) -> bool:
         """Whether redraws are refits: of networks that are small enough."""
         linear = all(isinstance(one, LinearEnergy) for one in self.layout.energies)
-        return not linear and self._tree.cells <= _MOST_CELLS and self.layout.size <= _MOST_PARAMETERS
+        return not linear and self._tree.cells <= REFITTED_CELLS and self.layout.size <= _MOST_PARAMETERS
 
     @cached_property
     def _tree(self) -> GridTree:

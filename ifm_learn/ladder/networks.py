@@ -17,8 +17,9 @@ from ifm_learn.density.fit import SMOOTH, fit_density
 from ifm_learn.density.model import MAX_CELLS, DensityModel
 from ifm_learn.energies.cells import ON_GRIDS, FactorCells
 from ifm_learn.energies.grid import Grid
-from ifm_learn.fitting.fit import average
+from ifm_learn.fitting.fit import LARGE, average
 from ifm_learn.fitting.report import FitWarning
+from ifm_learn.fitting.spread import REFITTED_CELLS
 from ifm_learn.inference.grid_tree import GridTree
 from ifm_learn.ladder._forecast import Size, forecast
 from ifm_learn.ladder._law import Cost, Function, Law
@@ -30,6 +31,9 @@ _DRAWS = 10_000
 
 _FIT, _REFIT = 45.0, 40.0
 """Times what passes through tables take: several ridges and starts, none convex, and curvature in refits."""
+
+_LARGE_FIT, _LARGE_REFIT = 6.5, 0.4
+"""The same of large tables, whose fits end after few iterations, and of steps in place of refits."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,9 @@ class Networks:
         tree = self._tree(samples)
         size = Size(len(samples), len(tree.sizes), regimes=len(samples.present), cells=tree.cells)
         step = forecast("grid", size, tables=len(tree.tree.cliques))
-        return Cost(_FIT * step.seconds, step.bytes, _REFIT * step.refit)
+        fit = _FIT if tree.cells <= LARGE else _LARGE_FIT
+        refit = _REFIT if tree.cells <= REFITTED_CELLS else _LARGE_REFIT
+        return Cost(fit * step.seconds, step.bytes, refit * step.refit)
 
     def fit(self, samples: Samples, weight: Floats | None = None) -> Law:
         """The fitted law; rows are counted once by default, otherwise by one step from there."""
