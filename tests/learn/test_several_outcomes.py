@@ -161,7 +161,13 @@ def test_the_test_is_of_its_level_and_keeps_units_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"method": "dr"}, {"method": "ifm2"}, {"method": "dag"}, {"sensitivity": 0.5, "energy": "mlp"}]
+    "options",
+    [
+        {"method": "dr"},
+        {"method": "ifm2", "energy": "mlp"},
+        {"method": "dag"},
+        {"sensitivity": 0.5, "energy": "mlp"},
+    ],
 )
 def test_what_takes_one_outcome_says_so(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="outcome"):
