@@ -106,22 +106,37 @@ def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
 
 
 def design_header(design: Design) -> dict[str, Any]:
-    """A design as JSON."""
-    model = design.model
+    """A design as JSON; levels with values that were run and are not listed stand after what the study writes."""
+    model, codes = design.model, design.train.codes()
+    most = codes.max(axis=0, initial=0).tolist()
     return {
-        "interventions": [[i.name, list(i.levels)] for i in model.interventions],
+        "interventions": [
+            [i.name, list(i.levels)]
+            if i.basis is None
+            else [i.name, i.written, list(i.known_levels[len(i.levels) : last + 1])]
+            for i, last in zip(model.interventions, most, strict=True)
+        ],
         "variables": list(model.variables),
         "factors": [[f.name, list(f.x), list(f.sigma)] for f in model.factors],
-        "train": design.train.codes().tolist(),
+        "train": codes.tolist(),
     }
 
 
 def design_of(header: Mapping[str, Any]) -> Design:
     """The design of a header; InputError where it is none."""
-    interventions = tuple(Intervention(name, tuple(levels)) for name, levels in header["interventions"])
+    interventions = tuple(_intervention(*one) for one in header["interventions"])
     factors = tuple(Factor(name, tuple(x), tuple(sigma)) for name, x, sigma in header["factors"])
     codes = np.asarray(header["train"], dtype=np.int64).reshape(len(header["train"]), len(interventions))
     return Design(Model(interventions, tuple(header["variables"]), factors), Regimes.from_codes(codes))
+
+
+def _intervention(name: str, written: Any, run: Any = ()) -> Intervention:
+    if not isinstance(written, dict):
+        return Intervention(name, tuple(written))
+    found = Intervention.from_map(name, written)
+    if [found.index(level) for level in run] != [len(found.levels) + i for i in range(len(run))]:
+        raise ValueError(f"the levels of {name!r} that were run are listed twice")
+    return found
 
 
 def numbers(arrays: Arrays, name: str) -> Floats:

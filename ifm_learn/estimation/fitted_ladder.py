@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,8 +30,8 @@ _OTHER = "the model was fitted to other rows than these; fit it again with `ifm 
 class FittedLadder:
     """What fits and refits of an energy found, and which rows of a table they were fitted to.
 
-    digest: SHA-256 of the fitted rows, outcomes and units. ladders: of x, and of x and the outcome where E[y | x]
-    was found to differ between regimes. dropped: models that were not tried, and why.
+    digest: SHA-256 of the fitted rows, their scaling, outcomes and units. ladders: of x, and of x and the outcome
+    where E[y | x] was found to differ between regimes. dropped: models that were not tried, and why.
 
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({"interventions": {"A": [0, 1], "B": [0, 1]}, "factors": [{"sigma": ["A"]},
@@ -82,13 +82,13 @@ class FittedLadder:
         return cls(samples.design, energy, seed, calibration, _digest(held.fitted), ladders, work.dropped)
 
     def held(self, samples: Samples) -> Held:
-        """The split of a table's rows that the model was fitted with, on the model's design: one factorisation.
+        """The split of a table's rows that the model was fitted with.
 
         Raises InputError where the model is about another design or was fitted to other rows.
         """
         if not self.design.equals(samples.design):
             raise InputError("the model is about another design; fit it again with `ifm fit`")
-        found = held_out(replace(samples, design=self.design), self.calibration, self.seed)
+        found = held_out(samples, self.calibration, self.seed)
         if _digest(found.fitted) != self.digest:
             raise InputError(_OTHER)
         return found
@@ -133,13 +133,17 @@ class FittedLadder:
             due = {name for place, one in enumerate(header["ladders"]) for name in names_of(place, one)}
             if due != set(arrays):
                 raise ValueError(f"the arrays {sorted(due ^ set(arrays))[:3]} are missing, or belong to nothing")
+            energy = check_energy(str(header["energy"]))
+            ladders = [KeptLadder.from_arrays(one, arrays, place) for place, one in enumerate(header["ladders"])]
+            if energy in TABLES or (energy != AUTO and [one.rungs for one in ladders] != [(energy,)]):
+                raise ValueError(f"the models are not what the energy {energy!r} fits")
             return cls(
                 design_of(header["design"]),
-                check_energy(str(header["energy"])),
+                energy,
                 seed,
                 float(calibration),
                 digest,
-                tuple(KeptLadder.from_arrays(one, arrays, place) for place, one in enumerate(header["ladders"])),
+                tuple(ladders),
                 {str(name): str(why) for name, why in dict(header["dropped"]).items()},
             )
 
@@ -151,6 +155,8 @@ def load_fitted(path: Path) -> FittedModel | FittedLadder:
 
 def _digest(samples: Samples) -> str:
     found = hashlib.sha256()
-    for values in (samples.regime, samples.x, samples.y, samples.unit):
+    scaling = samples.scaling
+    scaled = (None,) if scaling is None else (scaling.shift, scaling.unit, scaling.log)
+    for values in (samples.regime, samples.x, samples.y, samples.unit, *scaled):
         found.update(b"none" if values is None else np.ascontiguousarray(values).tobytes())
     return found.hexdigest()

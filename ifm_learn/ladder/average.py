@@ -33,6 +33,11 @@ MANY, FEWER = 200_000, 20
 """Of more rows than this there are fewer refits; t quantiles know how many."""
 
 
+def refits_of(rows: int, replicates: int = REPLICATES) -> int:
+    """How many refits there are of so many rows."""
+    return min(replicates, FEWER) if rows > MANY else replicates
+
+
 @runtime_checkable
 class Redrawn(Protocol):
     """A law whose refits for intervals differ from others: they vary what its ridge hides as well."""
@@ -208,9 +213,7 @@ def fit_ladder(
             laws = (*laws[: error.law], *laws[error.law + 1 :])
     chosen = tuple(np.flatnonzero(weights).tolist())
     rng = stream(seed, REDRAWS)
-    if len(samples) > MANY:
-        replicates = min(replicates, FEWER)
-    redraws = np.stack([units.redraw(rng) for _ in range(replicates)])
+    redraws = np.stack([units.redraw(rng) for _ in range(refits_of(len(samples), replicates))])
     refits: dict[int, tuple[Law, ...]] = {}
     for k in chosen:
         try:

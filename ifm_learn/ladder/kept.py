@@ -16,11 +16,9 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._law import FARTHEST, Law, ParametricLaw
 from ifm_learn.ladder._redraw import Units
 from ifm_learn.ladder._selection import Scores
-from ifm_learn.ladder.average import REDRAWS, Ladder
+from ifm_learn.ladder.average import REDRAWS, REPLICATES, Ladder, refits_of
 from ifm_learn.ladder.rungs import PARAMETRIC
 from ifm_learn.randomness import stream
-
-MOST_REFITS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +57,12 @@ class KeptLadder:
 
     def ladder(self, samples: Samples, seed: int) -> Ladder:
         """The ladder as it was fitted to these rows by this seed; ValueError where the two do not fit."""
-        units = Units.of(samples, samples.unit)
+        units, due = Units.of(samples, samples.unit), refits_of(len(samples))
+        if len(self.refits[0]) != due:
+            raise ValueError(f"{len(self.refits[0])} refits where {due} of {len(samples):,} rows are due")
+        scores = self._scores(units)
         once, rng = np.ones((1, len(samples))), stream(seed, REDRAWS)
-        redraws = np.stack([units.redraw(rng) for _ in range(len(self.refits[0]))])
+        redraws = np.stack([units.redraw(rng) for _ in range(due)])
         laws = tuple(
             PARAMETRIC[name].restored(samples, once, fit[None])[0]
             for name, fit in zip(self.rungs, self.fits, strict=True)
@@ -70,8 +71,19 @@ class KeptLadder:
             PARAMETRIC[self.rungs[k]].restored(samples, redraws, found)
             for k, found in zip(self.chosen, self.refits, strict=True)
         )
-        scores = None if self.scores is None else Scores(self.rungs, self.scores)
         return Ladder(samples, units, laws, self.refused, scores, self.chosen, self.weights, redraws, refits)
+
+    def _scores(self, units: Units) -> Scores | None:
+        """The scores of these units; ValueError where they are of others, or weights do not follow from them."""
+        if self.scores is None:
+            return None
+        found, count = Scores(self.rungs, self.scores), len(units.stratum)
+        if self.scores.shape[1] != count:
+            raise ValueError(f"scores of {self.scores.shape[1]:,} units where {count:,} are due")
+        weights = found.weights()[list(self.chosen)]
+        if not np.allclose(self.weights * weights.sum(), weights, rtol=0, atol=1e-9):
+            raise ValueError("the weights of models do not follow from their scores")
+        return found
 
     def to_arrays(self, place: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON header and plain arrays, named by the ladder's place in a file."""
@@ -105,7 +117,7 @@ class KeptLadder:
             raise ValueError("the scores do not fit the models, or hold what is no number")
         refits = tuple(numbers(arrays, f"refits{place}x{k}") for k in chosen)
         counts = {len(found) for found in refits if found.ndim == 2}
-        if len(counts) != 1 or not 2 <= min(counts) <= MOST_REFITS or any(found.ndim != 2 for found in refits):
+        if len(counts) != 1 or not 2 <= min(counts) <= REPLICATES or any(found.ndim != 2 for found in refits):
             raise ValueError("the refits of models differ in number, or are none")
         refused = {str(name): str(why) for name, why in dict(header["refused"]).items()}
         fits = tuple(numbers(arrays, f"law{place}x{k}") for k in range(len(rungs)))

@@ -55,6 +55,29 @@ def counts(rng: np.random.Generator, shift: Any) -> Mapping[str, Any]:
 
 
 CHAIN = ({"x": ["x", "w"], "sigma": ["A"]}, {"x": ["w", "z"], "sigma": ["B"]})
+DOSES = Study.from_dict(
+    {
+        "interventions": {
+            "A": [0, 1],
+            "B": {"levels": [0, 1], "basis": {"hat": [0, "1/3", 1]}},
+            "C": {"levels": ["1", "10", "100"], "coordinate": {1: 0, 10: 1, 100: 2}, "basis": {"poly": 1}},
+        },
+        "variables": ["x"],
+        "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}, {"sigma": ["C"]}],
+        "train": [{}, {"A": 1}, {"B": 1}, {"B": "0.3"}, {"B": "1/3"}, {"C": 10}],
+        "test": [{"A": 1, "B": 0.7, "C": 100}, {"A": 1, "B": "0.15"}, {"B": 0.3}],
+        "data": {"file": "rows.csv"},
+    }
+)
+
+
+def doses(rng: np.random.Generator, shift: Any) -> Mapping[str, Any]:
+    regime = np.arange(len(shift)) % 6
+    given = {"A": regime == 1, "B": np.array(["0", "0", "1", "0.3", "1/3", "0"])[regime]}
+    c = np.where(regime == 5, 10, 1)
+    return {**given, "A": given["A"].astype(int), "C": c, "x": rng.normal(size=len(shift)) + regime / 3}
+
+
 KINDS: dict[str, tuple[str, Study, Callable[[np.random.Generator, Any], Mapping[str, Any]]]] = {
     "auto": ("auto", study(), one_normal),
     "least squares": ("normal", study(), one_normal),
@@ -81,6 +104,8 @@ KINDS: dict[str, tuple[str, Study, Callable[[np.random.Generator, Any], Mapping[
         study(outcome="y"),
         lambda rng, s: {"x": (x := rng.normal(size=len(s))), "y": x + 3 * s + 0.1 * rng.normal(size=len(s))},
     ),
+    "levels with values": ("normal", DOSES, doses),
+    "levels with values, averaged": ("auto", DOSES, doses),
     "outcomes": (
         "normal",
         study(outcomes=["y", "v"]),
@@ -97,9 +122,9 @@ def test_a_file_gives_the_bytes_that_a_fit_gives(kind: str, tmp_path: Path) -> N
     model = load_fitted(tmp_path / "m.npz")
     assert isinstance(model, FittedLadder)
     assert len(model.ladders) == (2 if kind == "outcome that shifts" else 1)
-    ways: list[dict[str, Any]] = [{"effects": "additive"}, {"method": "balance"}, {"method": "additive"}]
-    if kind != "outcomes":
-        ways.append({"sensitivity": 0.2})
+    ways: list[dict[str, Any]] = [{"effects": "additive"}, {"method": "balance"}]
+    if asked is not DOSES:  # effects of levels that have names
+        ways += [{"method": "additive"}, *([{"sensitivity": 0.2}] if kind != "outcomes" else [])]
     for way in ways:
         fresh = estimate_study(asked, table, energy=energy, seed=3, calibration=0.2, **way)
         kept = estimate_study(asked, table, model=model, **way)
@@ -150,6 +175,16 @@ def test_what_does_not_belong_to_the_file_is_refused(tmp_path: Path) -> None:
         load_fitted(tmp_path / "none.npz")
 
 
+def test_rows_in_other_units_are_other_rows(tmp_path: Path) -> None:
+    asked = study(scale="standard")
+    table = rows(lambda rng, s: {"x": rng.gamma(2, np.exp(0.3 * s))})
+    FittedLadder.fit(read_samples(asked, table), energy="gamma").save(tmp_path / "m.npz")
+    twice = {**table, "x": 2 * table["x"]}
+    assert np.array_equal(read_samples(asked, twice).x, read_samples(asked, table).x)
+    with pytest.raises(InputError, match="fitted to other rows"):
+        estimate_study(asked, twice, model=load_fitted(tmp_path / "m.npz"))
+
+
 def _with(path: Path, arrays: dict[str, Any], **other: Any) -> None:
     """The file again, arrays or entries of its header replaced, or left out for None."""
     arrays = dict(arrays)
@@ -195,6 +230,9 @@ def test_damaged_files_are_refused_in_words(tmp_path: Path) -> None:
         ({"ladders": [{**ladder, "rungs": 3}]}, "damaged"),
         ({"ladders": [{**ladder, "chosen": [True]}]}, "missing, or belong to nothing|the place of a model"),
         ({"schema": "ifm-ladder/9"}, "schema 'ifm-ladder/9'"),
+        ({refits: np.repeat(arrays[refits], 2, axis=0)}, "refits of models differ in number"),
+        ({"energy": "negbin"}, "the models are not what the energy 'negbin' fits"),
+        ({"energy": "grid"}, "the models are not what the energy 'grid' fits"),
         ({"more": np.zeros(3)}, "a model has no member 'more.npy'"),
     ]
     for other, words in wrong:
@@ -206,6 +244,16 @@ def test_damaged_files_are_refused_in_words(tmp_path: Path) -> None:
         longer = np.concatenate([arrays[name], np.zeros((*arrays[name].shape[:-1], 1))], axis=-1)
         _with(path, arrays, **{name: longer})
         with pytest.raises(InputError, match=r"the model is damaged \(.* are due\); fit it again"):
+            estimate_study(asked, table, model=load_fitted(path))
+    fewer = {name: array[:-1] for name, array in arrays.items() if name.startswith("refits")}
+    beside: list[tuple[dict[str, Any], str]] = [
+        (fewer, r"39 refits where 40 of 90 rows are due"),
+        ({"scores0": arrays["scores0"][:, 1:]}, r"scores of 89 units where 90 are due"),
+        ({"scores0": arrays["scores0"][::-1]}, r"the weights of models do not follow from their scores"),
+    ]
+    for other, words in beside:
+        _with(path, arrays, **other)
+        with pytest.raises(InputError, match=rf"the model is damaged \({words}"):
             estimate_study(asked, table, model=load_fitted(path))
     with zipfile.ZipFile(path, "w") as empty:
         empty.writestr("rows.json", "{}")
