@@ -17,7 +17,8 @@ from ifm_learn.density.fit import SMOOTH, fit_density
 from ifm_learn.density.model import MAX_CELLS, DensityModel
 from ifm_learn.energies.cells import ON_GRIDS, FactorCells
 from ifm_learn.energies.grid import Grid
-from ifm_learn.fitting.fit import LARGE, average
+from ifm_learn.fitting.fit import average
+from ifm_learn.fitting.likelihood import LARGE
 from ifm_learn.fitting.report import FitWarning
 from ifm_learn.fitting.spread import REFITTED_CELLS
 from ifm_learn.inference.grid_tree import GridTree
