@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ifm_ident.commands._options import Output, files, limit_option, output_option, say
+from ifm_ident.commands._options import Output, files, limit_option, output_option, remark, say
 
 
 @click.command("init", epilog="Example:  ifm init cells.csv -o study.yaml")
@@ -95,6 +95,8 @@ def command(
             folder=folder,
         )
         text, estimable, counted = found.text, found.can_estimate, found.counted
+        for one in found.remarks:
+            remark(f"warning: {one}", quiet)
     out.write(text.rstrip("\n").split("\n"))
     name = shlex.quote(output or "study.yaml")
     kept = output is not None

@@ -6,7 +6,10 @@ import unicodedata
 from collections.abc import Iterable
 
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"), "-")
-_MISSING = frozenset(("na", "n/a", "nan", "-nan", "none", "null", "nil", "nat", "<na>", "#n/a", "#na"))
+_MISSING = frozenset((
+    "na", "n/a", "nan", "-nan", "none", "null", "nil", "nat", "<na>", "#n/a", "#na", "n.a.", "n.d.", "#ref!",
+    "#value!", "#div/0!", "#name?", "#num!", "#null!",
+))  # fmt: skip
 _SHOWN = 6
 
 

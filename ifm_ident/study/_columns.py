@@ -55,6 +55,14 @@ CELLS = frozenset((
 ))  # fmt: skip
 """Names that scanpy, pertpy and scPerturb give to what is computed from the cells themselves."""
 
+STATES = frozenset((
+    "ko", "kd", "oe", "het", "hom", "null", "mut", "mutant", "del", "knockout", "knockdown", "overexpressed",
+    "true", "false", "yes", "no", "y", "n", "on", "off", "high", "mid", "medium", "low", "up", "down", "treated",
+    "untreated", "present", "absent", "active", "inactive", "with", "without", "drug", "compound", "+", "-",
+    "+/+", "+/-", "-/-", "0", "1", "-1",
+))  # fmt: skip
+"""Words that say how an intervention of a column's own is, and name none."""
+
 _ROW_NAMES = frozenset((
     "index", "id", "row", "rownames", "unnamed: 0", "barcode", "cell", "cell_id", "cell_barcode",
 ))  # fmt: skip
@@ -168,9 +176,10 @@ class Column:
         return re.sub("[- .]+", "_", self.name.strip()).casefold()
 
     def named(self, names: frozenset[str]) -> bool:
-        """Whether the name is one of these, or has at most three words of which one is."""
+        """Whether the name is one of these, or has at most three words of which one is; a letter only alone."""
         found = [word for word in words_in(self.name) if not word.isdigit()]
-        return self.key in names or (len(found) <= 3 and any(word in names for word in found))
+        telling = [word for word in found if len(word) > 1 or len(found) == 1]
+        return self.key in names or (len(found) <= 3 and any(word in names for word in telling))
 
     @property
     def names_rows(self) -> bool:

@@ -32,6 +32,7 @@ class Draft:
     outcome: str | None = None
     used: set[str] = field(default_factory=set)
     telling: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         rows = np.flatnonzero(~blank_rows(self.table))  # spreadsheets leave some at the end

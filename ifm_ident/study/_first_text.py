@@ -20,12 +20,16 @@ _MOST_ALL, _MOST_TESTED = 512, 100_000
 
 @dataclass(frozen=True)
 class FirstStudy:
-    """A study file as text, with the study that it reads as; `can_estimate` where it names columns of numbers."""
+    """A study file as text, with the study that it reads as; `can_estimate` where it names columns of numbers.
+
+    remarks: on columns that may be interventions and are none here, so that regimes are counted without them.
+    """
 
     text: str
     study: Study
     can_estimate: bool
     counted: str
+    remarks: tuple[str, ...] = ()
 
 
 def written(draft: Draft, pairs: bool) -> FirstStudy:
@@ -70,7 +74,9 @@ def written(draft: Draft, pairs: bool) -> FirstStudy:
         f"{len(found):,}",
     )
     text = "\n".join([*_head(draft.path), *_lines(plain, draft.notes)]) + "\n"
-    return FirstStudy(text, _read(draft, text), bool(draft.variables or "x" in draft.data), counted)
+    return FirstStudy(
+        text, _read(draft, text), bool(draft.variables or "x" in draft.data), counted, tuple(draft.remarks)
+    )
 
 
 def _read(draft: Draft, text: str) -> Study:

@@ -9,8 +9,20 @@ from typing import Any
 import numpy as np
 
 from ifm_ident.design.model import legal_name
+from ifm_ident.design.texts import look
 from ifm_ident.errors import InputError
-from ifm_ident.study._columns import CELLS, COVARIATES, DOSES, LABELS, OUTCOMES, PERTURBATIONS, UNITS, Column
+from ifm_ident.study._columns import (
+    CELLS,
+    COVARIATES,
+    DOSES,
+    LABELS,
+    OUTCOMES,
+    PERTURBATIONS,
+    STATES,
+    UNITS,
+    Column,
+    is_control,
+)
 from ifm_ident.study._first_draft import Draft, groups, it_could_be, listed
 from ifm_ident.study._label_guesses import guess_labels
 from ifm_ident.study.reading._table import RowError
@@ -43,6 +55,30 @@ def find_interventions(
     _read_factors(draft, given)
 
 
+def remark_on_states(draft: Draft) -> None:
+    """Of columns that may be interventions and are none, without which regimes are counted, and of odd levels."""
+    measured = {draft.outcome, draft.data.get("outcome"), *draft.variables}
+    kept = {*draft.telling, *draft.covariates, draft.data.get("unit")}
+    for one in draft.columns.values():
+        unread = bool(one.reason) and one.name not in kept
+        says = {look(text.strip()).casefold() for text in one.words}
+        odd = [text for text in one.words if look(text.strip()).casefold() not in STATES]
+        told = len(says & STATES) > 1 and len(odd) < 2  # a total below, say
+        if one.name in draft.telling and told and odd and np.sum(one.codes == one.texts.index(odd[0])) == 1:
+            draft.remarks.append(
+                f"{odd[0]!r} stands in one row of the column {one.name!r} and is taken for a level; if it is a "
+                "total or a note, remove the row"
+            )
+        states = told or (len(says) == 2 and any(map(is_control, one.words)))
+        if one.name in kept or not (unread or states) or (one.name in measured and one.named(OUTCOMES)):
+            continue
+        why = f"cannot be read ({one.reason.removeprefix(f'{draft.path}: ')})" if unread else "says states"
+        draft.remarks.append(
+            f"the column {one.name!r} {why} and is no intervention here: regimes are counted without it; if it "
+            "is one, write it in full and name every intervention"
+        )
+
+
 def _label_columns(draft: Draft) -> tuple[str, ...]:
     """The column of labels by its name, or several that are numbered; () for none."""
     filled = [one for one in draft.columns.values() if not one.reason and not one.numeric and one.words]
@@ -53,7 +89,7 @@ def _label_columns(draft: Draft) -> tuple[str, ...]:
         if found is not None and found["stem"] in {*LABELS, "id", "drug", "compound", "treatment", "g", "gene"}:
             numbered.setdefault(found["stem"], []).append(one.name)
     for names in numbered.values():
-        if len(names) > 1:
+        if len(names) > 1 and not _are_states([draft.columns[name] for name in names]):
             draft.say("data", f"the columns {listed(names)} hold one intervention each: by their names")
             return tuple(names)
     named = [one for one in texts if one.key in LABELS and one.name]
@@ -69,6 +105,16 @@ def _label_columns(draft: Draft) -> tuple[str, ...]:
         draft.say("data", f"{joined[0].name!r} holds the labels: some are joined by + of others")
         return (joined[0].name,)
     return ()
+
+
+def _are_states(columns: Sequence[Column]) -> bool:
+    """Whether cells say how each column's own intervention is, such as wt and ko, and not what was done.
+
+    They are words for states, or one word alone in every column, which several columns of names would not have.
+    """
+    done = [{look(text.strip()).casefold() for text in one.words if not is_control(text)} for one in columns]
+    words = set[str]().union(*done)
+    return words <= STATES or (len(words) == 1 and all(done))
 
 
 def _read_labels(draft: Draft, columns: tuple[str, ...], separator: str | None, control: tuple[str, ...]) -> None:

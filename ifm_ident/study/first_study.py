@@ -8,7 +8,7 @@ from pathlib import Path
 from ifm_ident.errors import InputError
 from ifm_ident.study._first_draft import Draft
 from ifm_ident.study._first_text import FirstStudy, written
-from ifm_ident.study._intervention_guesses import find_interventions
+from ifm_ident.study._intervention_guesses import find_interventions, remark_on_states
 from ifm_ident.study._measured_guesses import find_measured
 from ifm_ident.study.reading._sources import open_table
 
@@ -56,4 +56,6 @@ def first_study(
     controls = (control,) if isinstance(control, str) else tuple(control)
     find_interventions(draft, labels, controls, separator, tuple(dict.fromkeys(interventions)))
     find_measured(draft)
+    if not (labels or interventions or "label" in draft.data):
+        remark_on_states(draft)
     return written(draft, pairs)

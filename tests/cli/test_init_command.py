@@ -120,3 +120,14 @@ def test_a_graph_gives_a_study(tmp_path: Path, capfdbinary: Capture) -> None:
     status, out, _ = run(capfdbinary, "identify", str(tmp_path / "s.yaml"))
     assert status == 0
     assert "p(sigma_A=1) p(do(B)=1) / p(ctrl)" in out
+
+
+def test_a_column_left_out_is_said_on_standard_error(tmp_path: Path, capfdbinary: Capture) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("A,B,x\n" + "".join(f"{i % 2},{i // 2 % 2},{i * 0.37}\n" for i in range(20)) + "NA,0,1.3\n")
+    out = str(tmp_path / "study.yaml")
+    status, _, err = run(capfdbinary, "init", str(path), "-o", out)
+    assert status == 0
+    assert "warning: the column 'A' says states and is no intervention here" in err
+    status, _, err = run(capfdbinary, "init", str(path), "-o", out, "--force", "--quiet")
+    assert (status, err) == (0, "")

@@ -79,6 +79,32 @@ CONVENTIONS: dict[str, tuple[str, dict[str, list[Any]], int]] = {
         {"A": [0, 1], "B": [0, 1]},
         4,
     ),
+    "states of genes": (
+        rows("geneA,geneB,x", "wt,wt,1.1", "ko,wt,2.2", "wt,ko,3.3", "ko,ko,3.5"),
+        {"geneA": ["wt", "ko"], "geneB": ["wt", "ko"]},
+        4,
+    ),
+    "three states of genes": (
+        rows("gene_1,gene_2,x", "wt,wt,1.1", "het,wt,2.2", "wt,hom,3.3", "hom,wt,3.5"),
+        {"gene_1": ["wt", "het", "hom"], "gene_2": ["wt", "hom"]},
+        4,
+    ),
+    "states of drugs": (
+        rows("drugA,drugB,x", "vehicle,vehicle,1.1", "30uM,vehicle,2.2", "vehicle,30uM,3.3"),
+        {"drugA": ["vehicle", "30uM"], "drugB": ["vehicle", "30uM"]},
+        3,
+    ),
+    "booleans as text": (
+        rows("drugA,drugB,x", "FALSE,FALSE,1.1", "TRUE,FALSE,2.2", "FALSE,TRUE,3.3"),
+        {"drugA": ["FALSE", "TRUE"], "drugB": ["FALSE", "TRUE"]},
+        3,
+    ),
+    "a letter is no outcome": (
+        rows("A,drug_y,x", "0,0,1.5", "1,0,2.5", "0,1,3.5"), {"A": [0, 1], "drug_y": [0, 1]}, 3,
+    ),
+    "numbered controls": (
+        rows("guide,x", "NTC_3,1.1", "KLF1,2.2", "CEBPA,3.3"), {"CEBPA": [0, 1], "KLF1": [0, 1]}, 3,
+    ),
     "names no intervention can have": (
         rows("drug A,IL-2: (ng),x", "0,0,1.1", "1,0,2.2", "0,1,3.3"), {"drug_A": [0, 1], "IL-2__(ng)": [0, 1]}, 3,
     ),
@@ -106,6 +132,26 @@ def test_conventions_are_found_and_read_back(tmp_path: Path, name: str) -> None:
     assert [one.sigma for one in study.model.factors] == [(name,) for name in expected]
     assert found.text == first_study(table(tmp_path, text)).text
     assert not study.identify().counts().get("undecided", 0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (
+            ("0", "1", "NA"),
+            "the column 'A' says states and is no intervention here: regimes are counted without it",
+        ),
+        (("off", "on", "NA"), "the column 'A' says states and is no intervention here"),
+        (("0", "1", "Total"), "'Total' stands in one row of the column 'A' and is taken for a level"),
+    ],
+)
+def test_what_may_be_misread_is_said(tmp_path: Path, cells: tuple[str, ...], words: str) -> None:
+    lines = [f"{cells[i % 2]},{i // 2 % 2},{i * 0.37}" for i in range(20)]
+    path = table(tmp_path, "\n".join(["A,B,x", *lines, f"{cells[2]},0,1.3"]))
+    [remark] = first_study(path).remarks
+    assert words in remark
+    assert first_study(path, interventions=["B"]).remarks == ()
+    assert first_study(table(tmp_path, "\n".join(["A,B,x", *lines]), "plain.csv")).remarks == ()
 
 
 def test_doses_in_labels_have_values(tmp_path: Path) -> None:

@@ -24,14 +24,14 @@ SEPARATORS = ("+", "||", "|", ";", "&&", "&", ",", "_")
 CONTROLS = ("ctrl", "control", "NT", "NTC", "non-targeting", "neg-ctrl", "negative-control", "unperturbed")
 """Names of the control that are known where none is given; case, `-`, `_` and spaces do not matter.
 
-Those of the guides that target nothing may end in a number: `non-targeting_00012`, `NegCtrl0`.
+They may end in a number, as guides that target nothing do: `non-targeting_00012`, `NegCtrl0`, `NTC_3`, `NT-2`.
 """
 
 LABEL_KEYS = ("separator", "control", "names")
 """What may be said of labels."""
 
 _PLAIN = frozenset(re.sub("-", "", name).casefold() for name in CONTROLS)
-_NUMBERED = re.compile("(nontargeting|neg(ative)?(ctrl|control))[0-9]+")
+_NUMBERED = re.compile("(non[-_ ]?targeting|(neg(ative)?[-_ ]?)?(ctrl|control)|ntc|nt(?=[-_ ]))[-_ ]?[0-9]+")
 _MOST_PIECES = 1000
 _WIDEST_CONTROL = 16
 _MOST_STATES = 100_000
@@ -40,11 +40,11 @@ _MOST_STATES = 100_000
 def is_known_control(text: str) -> bool:
     """Whether a text is one of the usual names of the control.
 
-    >>> [is_known_control(text) for text in ("Non-Targeting", "non_targeting", "NegCtrl0", "DMSO")]
-    [True, True, True, False]
+    >>> [is_known_control(text) for text in ("Non-Targeting", "non_targeting", "NegCtrl0", "NTC_3", "DMSO", "NT5")]
+    [True, True, True, True, False, False]
     """
-    plain = re.sub("[-_ ]", "", look(text)).casefold()
-    return plain in _PLAIN or _NUMBERED.fullmatch(plain) is not None
+    seen = look(text).casefold()
+    return re.sub("[-_ ]", "", seen) in _PLAIN or _NUMBERED.fullmatch(seen) is not None
 
 
 @dataclass(frozen=True)
