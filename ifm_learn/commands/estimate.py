@@ -212,6 +212,9 @@ def command(
         return
     if sensitivity is not None and (method != "ifm1" or output_format in ("csv", "parquet", "h5ad")):
         raise click.UsageError("--sensitivity belongs to --method ifm1, written as table or json.", ctx)
+    if output_format in ("csv", "parquet", "h5ad") and (effects or half):
+        option = "--effects" if effects else "--half"
+        raise click.UsageError(f"{option} is written as table or json, not as {output_format}.", ctx)
     with stages(quiet) as say:
         found = estimate_study(
             asked,

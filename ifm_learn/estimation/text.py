@@ -26,9 +26,16 @@ from ifm_learn.estimation.flags import FLAGS, promise, promises
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity
 from ifm_learn.estimation.result import Estimates
 from ifm_learn.estimation.sensitivity import factor_words
+from ifm_learn.ladder.effects import ALONE
 
 _MARK = "*"
 _UNITS_SHOWN = 6
+
+
+_REFERENCES = {
+    "bliss": ", the baseline times every single's fraction of it: for fractions that survive",
+    "loewe": ", the singles read along straight lines between the doses run: far apart, they mislead",
+}
 
 
 def text_lines(found: Estimates) -> Iterator[str]:
@@ -269,9 +276,30 @@ def _notes(found: Estimates) -> Iterator[str]:
     if not np.isnan(found.ess).all():
         yield "ess: effective sample size of the training rows, re-weighted to the regime."
     if found.effects:
-        yield f"effect: the mean less that of the baseline; synergy: the mean less what {found.reference} expects."
+        yield (
+            f"effect: the mean less that of the baseline; synergy: the mean less what {found.reference} expects"
+            f"{_REFERENCES.get(found.reference, '')}."
+        )
+        told = dict.fromkeys(one["why"] for row in found.effects for one in row if one.get("why"))
+        yield from (f"no synergy: {why}." for why in told if why != ALONE)
+        if _follows(found):
+            yield (
+                "Where no factor holds two of a regime's interventions, its synergy follows from the factors, "
+                "whatever its own rows say: it is an assumption, and its interval tells no more."
+            )
     if _compared(found):
         yield "additive: baseline plus the effects of single interventions, for a sober comparison."
+
+
+def _follows(found: Estimates) -> bool:
+    """Whether some regime shown has several interventions, no two of them in one factor."""
+    scopes = [{*factor.sigma} for factor in found.design.model.factors]
+    names = [one.name for one in found.design.model.interventions]
+    for regime in found.regimes:
+        active = {names[position] for position, _ in regime}
+        if len(active) > 1 and all(len(active & scope) < 2 for scope in scopes):
+            return True
+    return False
 
 
 def _flag_notes(found: Estimates) -> Iterator[str]:

@@ -19,6 +19,8 @@ Pair = tuple[int, int]
 Reference = Literal["additive", "bliss", "hsa", "loewe"]
 
 _DOSES = 3
+ALONE = "synergy is of two interventions or more"
+_ERRORS, _MOST_FRACTION = 3.0, 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +112,7 @@ by the largest possible value, or use the reference additive or hsa
     _check(reference, level, regimes, means, replicates)
     stacked = np.concatenate([means[None], replicates])
     if reference == "bliss" and not logged:
-        _require_fractions(means)
+        _require_fractions(means, replicates)
     quantile = norm.ppf((1 + level) / 2) if freedom is None else student.ppf((1 + level) / 2, freedom)
     table = _Table(model, regimes, stacked)
     baseline, own = table.of(()), [table.of(regime) for regime in asked]
@@ -179,7 +181,7 @@ def _expected(
 ) -> tuple[Floats, str | None]:
     nothing = np.full_like(table.of(()), np.nan)
     if len(regime) < 2:
-        return nothing, "synergy is of two interventions or more"
+        return nothing, ALONE
     reason = table.missing(iter([(), *((pair,) for pair in regime)]))
     if reason is not None:
         return nothing, reason
@@ -192,7 +194,13 @@ def _expected(
         return _loewe(table, regime)
     if reference == "bliss" and not logged:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return baseline * np.prod(singles / baseline, axis=0), None
+            product: Floats = baseline * np.prod(singles / baseline, axis=0)
+        beyond = product[0] > _MOST_FRACTION
+        why = (
+            f"bliss expects {np.nanmax(product[0], initial=0.0):.3g}, which no fraction is: it is of fractions that survive, largest "
+            "at the baseline; of those affected give 1 less"
+        )
+        return np.where(beyond, np.nan, product), why if beyond.any() else None
     additive: Floats = baseline + (singles - baseline).sum(axis=0)
     return additive, None
 
@@ -251,9 +259,11 @@ def _check(reference: str, level: float, regimes: Regimes, means: Floats, replic
         raise InputError(f"replicates have shape {replicates.shape} where (2 or more, *{means.shape}) is due")
 
 
-def _require_fractions(means: Floats) -> None:
-    known = means[~np.isnan(means)]
-    wrong = known[(known < 0) | (known > 1)]
+def _require_fractions(means: Floats, replicates: Floats) -> None:
+    """InputError for means that lie outside 0 to 1 by more than their errors, as normalised ones may by chance."""
+    slack = np.minimum(_ERRORS * np.nan_to_num(replicates.std(axis=0)), _MOST_FRACTION - 1)
+    with np.errstate(invalid="ignore"):
+        wrong = means[(means < -slack) | (means > 1 + slack)]
     if len(wrong):
         raise InputError(
             f"bliss needs means between 0 and 1 (fractions that survive, say), got {wrong[0]:g}; divide by the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import re
@@ -350,6 +351,20 @@ def test_what_is_fitted_and_what_it_takes_is_said_beforehand(tmp_path: Path) -> 
     assert said[-2].startswith("fitting ")
     assert "linear" in said[-2]
     assert said[-1].startswith("estimating by ")
+
+
+def test_effects_are_not_dropped_from_a_format_in_silence_and_their_assumption_is_said(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    for kind, option in itertools.product(("csv", "parquet", "h5ad"), (["--effects"], ["--half", "A"])):
+        out = tmp_path / f"e.{kind}"
+        refused = run(study, *option, "--format", kind, "-o", out)
+        assert refused.exit_code == 2
+        assert f"{option[0]} is written as table or json, not as {kind}" in refused.stderr
+        assert not out.exists()
+    said = " ".join(run(study, "--effects", "--energy", "linear").stdout.split())
+    assert "Where no factor holds two of a regime's interventions, its synergy follows from the factors" in said
+    joined = write(tmp_path, factors=[{"sigma": ["A", "B"]}, {"sigma": ["C"]}], test=["ctrl", "A", "B"])
+    assert "Where no factor" not in run(joined, "--effects", "--energy", "linear").stdout
 
 
 def test_what_needs_the_grid_says_so(tmp_path: Path) -> None:

@@ -46,6 +46,10 @@ def test_differences_and_references_cell_by_cell() -> None:
         for r, code in enumerate(asked.codes().tolist()):
             for column in range(2):
                 value = means[at[tuple(code)], column]
+                if reference == "bliss" and expected(means, tuple(code), column, reference) > 1.2:
+                    assert np.isnan(found.synergy.value[r, column])
+                    assert "which no fraction is" in str(found.why[r])
+                    continue
                 synergy = value - expected(means, tuple(code), column, reference)
                 drawn = [
                     t[at[tuple(code)], column] - expected(t, tuple(code), column, reference) for t in replicates
@@ -70,6 +74,20 @@ def test_the_best_single_has_a_direction() -> None:
     for better, value in (("low", 0.4), ("high", 0.9), (None, 0.9)):
         found = effects(model(), asked, CUBE, means, replicates, reference="hsa", better=better)  # type: ignore[arg-type]
         assert found.expected.value[0, 0] == value
+
+
+def test_bliss_takes_fractions_as_rows_give_them_and_none_that_cannot_be() -> None:
+    g = np.random.default_rng(1)
+    alive = np.array([1.002, 0.6, 0.5, 0.4, 0.7, 0.3, 0.4, 0.2])[:, None]
+    rows = alive + 0.02 * g.normal(size=(40, 8, 1))
+    asked = CUBE.take(np.array([6]))
+    found = effects(model(), asked, CUBE, alive, rows, reference="bliss")  # above 1 by less than its error
+    assert found.expected.value[0, 0] == pytest.approx(0.7 * 0.5 / 1.002)
+    with pytest.raises(InputError, match=r"bliss needs means between 0 and 1 .* got 1\.1"):
+        effects(model(), asked, CUBE, alive * 1.1, rows * 1.1, reference="bliss")
+    killed = effects(model(), asked, CUBE, 1.01 - alive, 1.01 - rows, reference="bliss")
+    assert np.isnan(killed.synergy.value[0, 0])
+    assert "fractions that survive, largest at the baseline; of those affected give 1 less" in str(killed.why[0])
 
 
 def test_bliss_of_logarithms_is_additive() -> None:
