@@ -67,6 +67,12 @@ def part(study: StudyLike, result: Mapping[str, Any], place: str) -> Part:
     ifm_ident.errors.InputError: e.json: the schema is 'other'; give a result of `ifm estimate --format json`, 'ifm-estimate/1'
     """  # noqa: E501
     require_schema(result, SCHEMA, "estimate", place)
+    about = result.get("study", study.name)
+    if about != study.name:
+        raise InputError(
+            f"{place}: the estimates are of the study {shown(about)}, the page is of {study.name!r}; estimate "
+            "this one anew"
+        )
     entries = list(_rows(study, result, place))
     shown_flags = {word for one in entries for word in one.flags}
     words = {name: meaning for name, meaning in _MEANINGS.items() if any(one.cells[name] for one in entries)}

@@ -197,8 +197,8 @@ def _expected(
             product: Floats = baseline * np.prod(singles / baseline, axis=0)
         beyond = product[0] > _MOST_FRACTION
         why = (
-            f"bliss expects {np.nanmax(product[0], initial=0.0):.3g}, which no fraction is: it is of fractions that survive, largest "
-            "at the baseline; of those affected give 1 less"
+            f"bliss expects {np.nanmax(product[0], initial=0.0):.3g}, which no fraction is: it is of fractions "
+            "that survive, largest at the baseline; of those affected give 1 less"
         )
         return np.where(beyond, np.nan, product), why if beyond.any() else None
     additive: Floats = baseline + (singles - baseline).sum(axis=0)

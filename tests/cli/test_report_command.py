@@ -173,6 +173,13 @@ def test_flags_stand_in_the_row_and_are_explained_once(ifm: Ifm, study: Path, tm
     assert "flags are a list of words, got 'few_rows'" in ifm(study, "--estimates", bad)[2]
 
 
+def test_estimates_of_another_study_are_refused(ifm: Ifm, study: Path, tmp_path: Path) -> None:
+    e = written(tmp_path / "e.json", {**ESTIMATES, "study": "another"})
+    status, _, err = ifm(study, "--estimates", e)
+    assert status == 2
+    assert "e.json: the estimates are of the study 'another', the page is of" in err
+
+
 def test_effects_stand_beside_what_single_interventions_add_up_to(ifm: Ifm, study: Path, tmp_path: Path) -> None:
     single = {"regime": {"A": 1}, "status": "observed", "mean": 1.25, "additive": 1.5}
     effect = {
