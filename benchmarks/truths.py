@@ -98,7 +98,7 @@ APART = (
 def apart(kind: str, n: int, rng: np.random.Generator) -> Truth:
     """A acts on x0 and B on x1, which a third factor joins (normal copula, correlation .5); n rows a regime.
 
-    Of standard deviation 1, but for shares; A raises and B lowers by about half of it, squares change spreads, of
+    Of standard deviation 1, but for shares; A raises and B lowers by about .8 of it, squares change spreads, of
     heavy tails (t law of four degrees) tilts are bounded.
     """
     pool, laws, means, design = _apart(kind)

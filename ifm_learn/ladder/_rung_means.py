@@ -262,7 +262,7 @@ def rung_means(
     errors, which are infinite unless the law has exact ones. least: what an error is at least, shape (r, k).
     relative: what regimes with all rows at an end add to that of a logit or logarithm, of which no redraw tells.
     """
-    found = _means(law, np.ones(len(asked.samples)), asked, asked.both)
+    found = law_means(law, np.ones(len(asked.samples)), asked, asked.both)
     r, linear = len(asked.regimes), asked.linear and _shares(law, asked.trained) is not None
     summed = len(asked.trained) // _DENSER if linear else len(asked.samples)
     light = summed * len(asked.trained) * found.shape[1] < _LIGHT
@@ -270,7 +270,7 @@ def rung_means(
     drawn = np.empty((len(refits), r, found.shape[1]))
     squares, apart = np.zeros_like(found[:r]), np.zeros_like(asked.own)
     for b, (refit, weight) in enumerate(zip(refits, redraws, strict=True)):
-        one = _means(refit, weight, asked, regimes)
+        one = law_means(refit, weight, asked, regimes)
         squares += np.square(one[:r] - found[:r])
         drawn[b] = one[:r]
         if light:
@@ -294,7 +294,8 @@ def _shares(law: Law, regimes: Regimes) -> Floats | None:
     return law.shares(regimes) if isinstance(law, ByMeans) else None
 
 
-def _means(law: Law, weight: Floats, asked: Asked, regimes: Regimes) -> Floats:
+def law_means(law: Law, weight: Floats, asked: Asked, regimes: Regimes) -> Floats:
+    """What is asked for in regimes, shape (r, k), by a law of rows counted `weight` times, shape (n,)."""
     if asked.values is None:
         return law.means(asked.function, regimes)
     shares = _shares(law, regimes) if asked.linear else None

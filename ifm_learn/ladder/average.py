@@ -14,14 +14,17 @@ from ifm_ident import Design, InputError, Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._coordinates import Coordinates
-from ifm_learn.ladder._law import Function, Law, Rung
+from ifm_learn.ladder._law import Function, Law, ParametricLaw, Rung
 from ifm_learn.ladder._redraw import Units
-from ifm_learn.ladder._rung_means import USED, Asked, rung_means
+from ifm_learn.ladder._rung_means import USED, Asked, law_means, rung_means
 from ifm_learn.ladder._selection import FOLDS, REPEATS, RefitError, Scores, compare
-from ifm_learn.ladder.estimate import LadderEstimate, combined, flagged, interval
+from ifm_learn.ladder.estimate import MOST, NORMAL, LadderEstimate, combined, flagged, interval
 from ifm_learn.randomness import stream
 
 REPLICATES = 40
+
+FAR = 2.0
+"""Errors by which the linear tilt is far from a normal law."""
 
 BARE = 2.0
 """The variance of the logarithm of a rate of which no event was seen, 1 / (0 + 1/2) (Haldane 1956)."""
@@ -116,7 +119,25 @@ class Ladder:
             for k, refits in zip(self.chosen, self.refits, strict=True)
         ]
         table = combined(self.rungs, self.weights, means, asked, exponents, self.freedom(regimes), alpha)
-        return flagged(table, means, asked, exponents)
+        return flagged(table, means, asked, exponents, self._doubted(table, asked))
+
+    def _doubted(self, table: LadderEstimate, asked: Asked) -> NDArray[np.bool_]:
+        """Where a normal law by likelihood answers nearly alone and the linear tilt is far off, shape (r, k).
+
+        The two contrast regimes alike, by which they are chosen; what means become in a regime never run the first
+        law has from its base being normal, the tilt from the rows.
+        """
+        laws = {law.rung: law for law in self.laws}
+        normal, linear = laws.get(NORMAL), laws.get("linear")
+        never = np.zeros(table.mean.shape, dtype=bool)
+        if NORMAL not in table.rungs or linear is None or not isinstance(normal, ParametricLaw):
+            return never
+        alone = (table.weights[table.rungs.index(NORMAL)] > MOST) & ~asked.run[:, None]
+        if not alone.any() or not len(normal.parameters):  # by least squares means need no normal law
+            return never
+        apart = np.abs(law_means(linear, np.ones(len(asked.samples)), asked, asked.regimes) - table.mean)
+        found: NDArray[np.bool_] = alone & (apart > FAR * table.se)
+        return found
 
     def interval(
         self, regimes: Regimes, values: Floats, mean: Floats, se: Floats, freedom: Floats, alpha: float

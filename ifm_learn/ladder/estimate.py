@@ -177,8 +177,14 @@ def combined(
     return LadderEstimate(mean, se, low, high, nu, rungs, means, errors, own, weights, effective, drawn, each)
 
 
-def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exponents: Floats) -> LadderEstimate:
-    """The table with its warnings, by the words of `ifm estimate`."""
+def flagged(
+    table: LadderEstimate,
+    found: Sequence[RungMeans],
+    asked: Asked,
+    exponents: Floats,
+    doubted: NDArray[np.bool_] | bool = False,
+) -> LadderEstimate:
+    """The table with its warnings, by the words of `ifm estimate`; doubted: by a model that does not answer."""
     shape = table.mean.shape
     counts = asked.units.counts
     rests = np.abs(exponents) > USED
@@ -206,6 +212,6 @@ def flagged(table: LadderEstimate, found: Sequence[RungMeans], asked: Asked, exp
         "extrapolated": (outside | far[:, None]) & ~asked.run[:, None],
         "little_overlap": thin & ~asked.run[:, None],
         "misses_training": np.isnan(table.low),
-        "models_disagree": between > np.maximum(within, (_LEVEL * np.abs(table.mean)) ** 2),
+        "models_disagree": doubted | (between > np.maximum(within, (_LEVEL * np.abs(table.mean)) ** 2)),
     }
     return dataclasses.replace(table, flags=flags)

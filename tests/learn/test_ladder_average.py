@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.stats import gamma, norm
 
 from ifm_ident import InputError, Regimes, Study
 from ifm_ident.arrays import Floats
@@ -219,3 +220,27 @@ def test_a_normal_law_of_joined_variables_needs_rows_to_be_told_wrong(
     found = fit_ladder(Samples(design, np.repeat([0, 1, 2], rows), x), [Normal()], seed=0)
     asked = Regimes.from_codes(np.array([[1, 1]]))
     assert (found.estimate(asked).flags["few_rows"] == flagged).all()
+
+
+@pytest.mark.parametrize("skewed", [True, False])
+def test_a_normal_law_that_answers_alone_is_doubted_where_rows_are_not_normal(skewed: bool) -> None:
+    """A on x0, B on x1, joined: weighted rows of a pool are the truth, of gamma laws or of normal ones."""
+    doubted, off = [], []
+    for seed in range(6):
+        rng = np.random.default_rng([5, seed])
+        z = rng.normal(size=(60_000, 2)) @ np.array([[1, 0.5], [0, np.sqrt(0.75)]])
+        x = (gamma.ppf(norm.cdf(z), 3) - 3) / np.sqrt(3) if skewed else z
+        weights = [np.exp(0.8 * a * x[:, 0] - 0.8 * b * x[:, 1]) for a, b in CROSS.codes()]
+        rows = np.concatenate([rng.choice(len(x), 500, p=w / w.sum()) for w in weights[:3]])
+        samples = Samples(cross(2, scopes=[["x0"], ["x1"]]), np.repeat([0, 1, 2], 500), x[rows])
+        fitted = fit_ladder(samples, [Normal(), Tilt("linear")], seed=seed)
+        alone = dataclasses.replace(fitted, chosen=(0,), weights=np.ones(1), refits=fitted.refits[:1])
+        if fitted.chosen[0] != 0:
+            continue
+        found = alone.estimate(CROSS)
+        truth = weights[3] @ x / weights[3].sum()
+        doubted.append(found.flags["models_disagree"][3].any())
+        off.append(np.abs(found.mean[3] - truth).max() > 0.12)
+        assert not found.flags["models_disagree"][:3].any()
+    assert len(doubted) > 3
+    assert (np.mean(doubted), np.mean(off)) == ((1.0, 1.0) if skewed else (0.0, 0.0))
