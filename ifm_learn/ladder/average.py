@@ -50,6 +50,15 @@ class Redrawn(Protocol):
         ...
 
 
+@runtime_checkable
+class Falsifiable(Protocol):
+    """A rung that claims what the contrast of regimes does not try, and rows may show wrong."""
+
+    def rejected(self, samples: Samples, units: Units) -> str | None:
+        """Why rows speak against it, in words; None where they do not."""
+        ...
+
+
 def _redrawn(law: Law, weight: Floats, rng: np.random.Generator) -> Law:
     return law.redrawn(weight, rng) if isinstance(law, Redrawn) else law.refit(weight)
 
@@ -221,6 +230,10 @@ def fit_ladder(
     if not fitted:
         raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
     units = Units.of(samples, unit)
+    if len(fitted) > 1:
+        found = ((rung, rung.rejected(samples, units)) for rung in fitted if isinstance(rung, Falsifiable))
+        refused |= {rung.name: why for rung, why in found if why is not None}
+        fitted = [rung for rung in fitted if rung.name not in refused]
     laws = tuple(_fits(fitted, samples, refused))
     if not laws:
         raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))

@@ -17,8 +17,10 @@ from ifm_ident import Regimes
 from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._coordinates import Coordinates, holders
+from ifm_learn.ladder._dependence import least_normal
 from ifm_learn.ladder._gaussian_fit import Fit, Moments, SparseGaussian
 from ifm_learn.ladder._law import Cost, Function, require_parameters
+from ifm_learn.ladder._redraw import Units
 from ifm_learn.ladder._weights import effective, pooled_weights
 
 MOST_COEFFICIENTS = 4_000
@@ -67,6 +69,23 @@ class Normal:
         if not form.full and form.coefficients > MOST_COEFFICIENTS:
             return f"it would have {form.coefficients:,} coefficients (limit {MOST_COEFFICIENTS:,})"
         return None
+
+    def rejected(self, samples: Samples, units: Units) -> str | None:
+        """By likelihood a variable that is not normal about its regimes' means, of rows or of units' means.
+
+        What means become in a regime never run follows from that law, which the contrast of regimes does not try.
+        """
+        if Form.of(samples).full:
+            return None
+        width = len(units.counts)
+        pair = units.of_row * width + units.regime
+        pairs, place, rows = np.unique(pair, return_inverse=True, return_counts=True)
+        means = np.stack([np.bincount(place, column) for column in samples.x.T], axis=1) / rows[:, None]
+        found = least_normal(means, pairs % width)
+        if found is None:
+            return None
+        name = samples.design.model.variables[found[0]]
+        return f"within regimes {name} is not normal (skewness and kurtosis, p = {found[1]:.2g})"
 
     def forecast(self, samples: Samples) -> Cost:
         """Counted operations, at two thousand million a second."""
