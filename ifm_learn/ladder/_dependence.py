@@ -57,7 +57,7 @@ def least_normal(x: Floats, regime: Ints, alpha: float = 0.01) -> tuple[int, flo
     """The column of x, shape (n, p), that is least like a normal law about its regimes' means, and its p-value.
 
     By skewness and kurtosis (D'Agostino and Pearson 1973), p-values times the number of columns (Bonferroni); None
-    where they may be chance.
+    where they may be chance. Of few normal rows up to 3% are taken for another law at the level of 1%.
 
     >>> x = np.random.default_rng(0).normal(size=(200, 2))
     >>> least_normal(x, np.arange(200) % 4) is None
