@@ -254,7 +254,37 @@ class LadderWork:
             found.design.model, found.targets, wanted, means, drawn, reference=reference,
             level=float(1 - self.level), freedom=float(np.min(part.freedom)), logged=self._logged,
         )  # fmt: skip
-        return [[_effect(got, row, column) for column in range(k)] for row in range(len(found))]
+        made = [[_effect(got, row, column) for column in range(k)] for row in range(len(found))]
+        return self._by_rows(made, found, reference)
+
+    def _by_rows(
+        self, made: list[list[dict[str, Any]]], found: Identification, reference: Reference
+    ) -> list[list[dict[str, Any]]]:
+        """Synergies of regimes that were run, as everything was that they are compared with: of their own rows.
+
+        The factors may leave an interaction out, which estimates of the model then do not have.
+        """
+        model, (trained, own, drawn) = (
+            found.design.model,
+            self.ladder.of_rows(targets_of(self.samples), float(self.level)),
+        )
+        run = [
+            i for i in np.flatnonzero(found.targets.first_equal(trained) >= 0).tolist()
+            if np.all(needed(model, found.targets.take(np.array([i])), reference).first_equal(trained) >= 0)
+        ]  # fmt: skip
+        if not run:
+            return made
+        got = effects(
+            model, found.targets.take(np.array(run)), trained, own, drawn,
+            reference=reference, level=float(1 - self.level), logged=self._logged,
+        )  # fmt: skip
+        for place, row in enumerate(run):
+            for column, entry in enumerate(made[row]):
+                mine = _effect(got, place, column)
+                if "synergy" in mine:
+                    entry |= {name: mine[name] for name in mine if "synergy" in name or name == "expected"}
+                    entry["synergy_of"] = "rows"
+        return made
 
     def sensitivities(self, found: Identification, gamma: float) -> Iterator[RegimeSensitivity]:
         """Of identified regimes that were not run, against the baseline's mean: with an interaction left out."""

@@ -284,20 +284,22 @@ def _notes(found: Estimates) -> Iterator[str]:
         yield from (f"no synergy: {why}." for why in told if why != ALONE)
         if _follows(found):
             yield (
-                "Where no factor holds two of a regime's interventions, its synergy follows from the factors, "
-                "whatever its own rows say: it is an assumption, and its interval tells no more."
+                "Where no factor holds two of the interventions of a regime never run, its synergy follows from "
+                "the factors: it is an assumption, and its interval tells no more."
             )
+        if any("synergy_of" in one for row in found.effects for one in row):
+            yield "Synergies of regimes that were run, as their singles were, are of their own rows, by no model."
     if _compared(found):
         yield "additive: baseline plus the effects of single interventions, for a sober comparison."
 
 
 def _follows(found: Estimates) -> bool:
-    """Whether some regime shown has several interventions, no two of them in one factor."""
+    """Whether some regime shown has several interventions, no two in one factor, and no rows to compare."""
     scopes = [{*factor.sigma} for factor in found.design.model.factors]
     names = [one.name for one in found.design.model.interventions]
-    for regime in found.regimes:
+    for regime, told in zip(found.regimes, found.effects, strict=True):
         active = {names[position] for position, _ in regime}
-        if len(active) > 1 and all(len(active & scope) < 2 for scope in scopes):
+        if "synergy_of" not in told[0] and len(active) > 1 and all(len(active & scope) < 2 for scope in scopes):
             return True
     return False
 

@@ -9,6 +9,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from ifm_ident import Design, InputError, Regimes
 from ifm_ident.arrays import Floats
@@ -147,6 +149,20 @@ class Ladder:
         apart = np.abs(law_means(linear, np.ones(len(asked.samples)), asked, asked.regimes) - table.mean)
         found: NDArray[np.bool_] = alone & (apart > FAR * table.se)
         return found
+
+    def of_rows(self, values: Floats, alpha: float) -> tuple[Regimes, Floats, Floats]:
+        """Regimes of two units or more, means of their rows' values, (r, k), and draws, (2 replicates, r, k).
+
+        No model takes part. Draws spread so that normal intervals of 1 - alpha reach as far as t intervals do.
+        """
+        told = self.units.counts > 1
+        asked = Asked.of(self.samples, self.units, self.samples.design.train, None, values)
+        away = np.stack([asked.redrawn_own(weight) for weight in self.redraws]) - asked.own
+        stretch = student.ppf(1 - alpha / 2, self.units.counts[told] - 1) / norm.ppf(1 - alpha / 2)
+        error = np.maximum(asked.error, asked.unseen)[told] * stretch[:, None]
+        away = away[:, told] * (error / np.maximum(np.sqrt((away**2).mean(axis=0)), 1e-300)[told])
+        own = asked.own[told]
+        return asked.trained.take(np.flatnonzero(told)), own, np.concatenate([own + away, own - away])
 
     def interval(
         self, regimes: Regimes, values: Floats, mean: Floats, se: Floats, freedom: Floats, alpha: float

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import brentq
 from scipy.stats import t as student
 
-from ifm_ident import Factor, InputError, Intervention, Model, Regimes
+from ifm_ident import Factor, InputError, Intervention, Model, Regimes, Study
+from ifm_learn import estimate_study
+from ifm_learn.estimation.text import text_lines
 from ifm_learn.ladder._loewe import loewe
 from ifm_learn.ladder.effects import effects, needed
 from ifm_learn.ladder.linear_means import LinearMeans
@@ -188,3 +191,29 @@ def test_intervals_of_synergy_from_least_squares_hold_it() -> None:
         found = effects(full, asked, train, fitted.means(train), draws, freedom=float(fitted.freedom))
         held += found.synergy.low[0, 0] <= 0.3 <= found.synergy.high[0, 0]
     assert 0.84 <= held / 200 <= 0.96
+
+
+def test_a_synergy_that_was_run_is_that_of_its_rows_not_of_factors_that_leave_it_out() -> None:
+    """Against least squares with an interaction; nominal 90% of 60 studies: 46 to 60 hold (a chance of 99.8%)."""
+    document = {
+        "interventions": {"A": [0, 1], "B": [0, 1]}, "variables": ["x"],
+        "factors": [{"sigma": ["A"]}, {"sigma": ["B"]}], "train": ["ctrl", "A", "B", "A+B"], "test": ["A", "A+B"],
+        "data": {"file": "cells.csv", "label": "label"},
+    }  # fmt: skip
+    held = 0
+    for seed in range(60):
+        rng = np.random.default_rng([3, seed])
+        label = np.repeat(["ctrl", "A", "B", "A+B"], 12)
+        x = np.repeat([0.0, 0.5, 0.5, 1.8], 12) + rng.normal(size=48)
+        rows = pd.DataFrame({"label": label, "x": x})
+        found = estimate_study(Study.from_dict(document), rows, effects="additive", energy="normal", calibration=0)
+        single, both = found.effects[0][0], found.effects[1][0]
+        assert "synergy" not in single
+        assert both["synergy_of"] == "rows"
+        means = x.reshape(4, 12).mean(axis=1)
+        assert both["synergy"] == pytest.approx(means @ [1, -1, -1, 1])
+        assert both["expected"] == pytest.approx(means @ [-1, 1, 1, 0])
+        low, high = both["synergy_interval"]
+        held += low <= 0.8 <= high
+    assert held >= 46
+    assert "of their own rows" in " ".join(" ".join(text_lines(found)).split())
