@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import click
@@ -58,8 +59,22 @@ test_option = click.option(
 
 
 output_option = click.option(
-    "-o", "--output", metavar="FILE", shell_complete=files, help="Write to FILE instead of standard output."
+    "-o",
+    "--output",
+    metavar="FILE",
+    is_eager=True,
+    shell_complete=files,
+    help="Write to FILE instead of standard output.",
 )
+
+_BY_SUFFIX = {".json": "json", ".csv": "csv", ".parquet": "parquet", ".tex": "latex", ".h5ad": "h5ad"}
+
+
+def _by_suffix(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The format that was given, or what the name of the output file says."""
+    named = _BY_SUFFIX.get(Path(ctx.params.get("output") or "").suffix.lower(), value)
+    given = ctx.get_parameter_source("output_format") != ParameterSource.DEFAULT
+    return value if given or named not in cast(click.Choice[str], param.type).choices else named
 
 
 def output_options(formats: Sequence[str]) -> Callable[[Command], Command]:
@@ -77,7 +92,8 @@ def output_options(formats: Sequence[str]) -> Callable[[Command], Command]:
                 type=click.Choice(list(formats)),
                 default=formats[0],
                 show_default=True,
-                help="How the result is written.",
+                callback=_by_suffix,
+                help="How the result is written; of -o FILE.json and the like what the name says.",
             ),
         ):
             command = option(command)

@@ -63,14 +63,14 @@ def command(
     given = {name for name in ctx.params if ctx.get_parameter_source(name) != click.core.ParameterSource.DEFAULT}
     if want_aliases and given & {"criterion", "interactions", "sets"}:
         raise click.UsageError("--aliases is a table of its own: leave --criterion, --interactions, --of-set out.")
-    if want_aliases != (output_format == "csv") and output_format != "table":
-        raise click.UsageError("--aliases is a table or csv, implications are a table, json or latex.")
     if "order" in given and not want_aliases:
         raise click.UsageError(
             "--order belongs to --aliases; sets of variables are asked for with --interactions."
         )
     out = Output(output_format, output, force, quiet)
     asked = load_study(study, quiet)
+    if want_aliases != (output_format == "csv") and output_format != "table":
+        raise click.UsageError("--aliases is a table or csv, implications are a table, json or latex.")
     if want_aliases:
         found = aliases(asked.design, order)
         lines = alias_csv(found) if output_format == "csv" else alias_lines(asked.name, found)

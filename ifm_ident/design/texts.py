@@ -10,6 +10,10 @@ _MISSING = frozenset((
     "na", "n/a", "nan", "-nan", "none", "null", "nil", "nat", "<na>", "#n/a", "#na", "n.a.", "n.d.", "#ref!",
     "#value!", "#div/0!", "#name?", "#num!", "#null!",
 ))  # fmt: skip
+_UNKNOWN = frozenset((
+    "unknown", "unassigned", "undetermined", "unspecified", "ambiguous", "not determined", "not assigned",
+    "unbekannt", "inconnu", "desconocido", "desconhecido", "sconosciuto",
+))  # fmt: skip
 _SHOWN = 6
 
 
@@ -21,6 +25,16 @@ def is_missing(text: str) -> bool:
     """
     plain = text.strip().casefold()
     return not plain or plain in _MISSING
+
+
+def names_nothing(text: str) -> bool:
+    """Whether a text that stands for what was done says that this is not known: a missing value, `?`, unknown.
+
+    >>> [names_nothing(text) for text in ("NA", "?", "-", "Unknown", "not_determined", "TP53", "5-FU")]
+    [True, True, True, True, True, False, False]
+    """
+    plain = look(text).strip().casefold().replace("_", " ").replace("-", " ").strip()
+    return is_missing(text) or plain in _UNKNOWN or not any(c.isalnum() for c in plain)
 
 
 def visible(text: str) -> str:

@@ -63,16 +63,23 @@ STATES = frozenset((
 ))  # fmt: skip
 """Words that say how an intervention of a column's own is, and name none."""
 
+TOTALS = frozenset(
+    ("total", "subtotal", "grand total", "sum", "mean", "average", "overall", "summary", "median", "sd")
+)
+"""Words of rows that sum others up."""
+
 _ROW_NAMES = frozenset((
     "index", "id", "row", "rownames", "unnamed: 0", "barcode", "cell", "cell_id", "cell_barcode",
 ))  # fmt: skip
 _NUMBERED = frozenset(("id", "ids", "index", "idx", "nr", "barcode"))
 _DATE = re.compile(r"([0-9]{4}([-/.])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\3[0-9]{2,4})([T ].*)?")
-_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
+_AS_WRITTEN = re.compile(r"[-+]?([0-9]{1,3}([,' ][0-9]{3})+|[0-9]+)([.,][0-9]+)?([eE][-+]?[0-9]+)? ?%?")
 _CONTROLS = frozenset((
     "vehicle", "dmso", "wt", "wildtype", "untreated", "mock", "pbs", "placebo", "saline", "scramble",
     "scrambled", "water", "safetargeting", "aavs1", "unstimulated", "unstim", "notreatment", "notreat",
-    "negative", "neg", "baseline", "empty", "nodrug", "sham",
+    "negative", "neg", "baseline", "empty", "nodrug", "sham", "kontrolle", "unbehandelt", "témoin", "temoin",
+    "contrôle", "controle", "nontraité", "nontraite", "testigo", "sintratamiento", "sintratar", "controllo",
+    "nontrattato", "semtratamento",
 ))  # fmt: skip
 _MOST_TEXTS = 20_000
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
@@ -208,11 +215,12 @@ class Column:
         return not self.numeric and bool(self.words) and all(map(_DATE.fullmatch, map(str.strip, self.words)))
 
     @property
-    def has_decimal_commas(self) -> bool:
-        """Whether every text is a number with a decimal comma, or a whole one, and some have the comma."""
-        texts = [text.strip() for text in self.words]
-        return any(map(_DECIMAL_COMMA.fullmatch, texts)) and all(
-            _DECIMAL_COMMA.fullmatch(text) or re.fullmatch("[-+]?[0-9]+", text) for text in texts
+    def writes_numbers_otherwise(self) -> bool:
+        """Whether every text is a number that people write and no program reads: 1,500, 5 %, a long minus."""
+        return (
+            not self.numeric
+            and bool(self.words)
+            and all(_AS_WRITTEN.fullmatch(look(t.strip())) for t in self.words)
         )
 
     @cached_property

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ifm_ident.design.model import legal_name
-from ifm_ident.design.texts import look
+from ifm_ident.design.texts import is_missing, look
 from ifm_ident.errors import InputError
 from ifm_ident.study._columns import (
     CELLS,
@@ -19,6 +19,7 @@ from ifm_ident.study._columns import (
     OUTCOMES,
     PERTURBATIONS,
     STATES,
+    TOTALS,
     UNITS,
     Column,
     is_control,
@@ -28,6 +29,7 @@ from ifm_ident.study._label_guesses import guess_labels
 from ifm_ident.study.reading._table import RowError
 
 _MOST_LEVELS = 12
+_SEVERAL = 3
 _MOST_DOSES = 30
 _MOST_GUESSED = 8
 _NUMBERED = re.compile(r"(?P<stem>.+?)_?([1-9][0-9]?|[a-f])")
@@ -142,6 +144,22 @@ def _read_labels(draft: Draft, columns: tuple[str, ...], separator: str | None, 
         draft.say("interventions", "a dose in a column of its own is not read: write labels such as A_10uM")
     draft.used |= {one.name for one in other}
     draft.say("interventions", "one for each that labels name; 0 is without, 1 with it")
+    for name in columns:
+        draft.remarks += _odd_labels(draft.columns[name])
+
+
+def _odd_labels(one: Column) -> list[str]:
+    """Remarks on labels that may be totals or notes: by their words, or one that stands in one row alone."""
+    rows = np.bincount(one.codes[one.codes >= 0], minlength=len(one.texts))
+    words = [text for text in one.words if look(text.strip()).casefold() in TOTALS]
+    alone = [one.texts[k] for k in np.flatnonzero(rows == 1).tolist()]
+    if len(alone) == 1 and alone[0] not in words and not is_missing(alone[0]) and np.median(rows) >= _SEVERAL:
+        words += alone
+    return [
+        f"the label {text!r} of the column {one.name!r} is taken for something that was done; if it is a total or "
+        "a note, remove its rows"
+        for text in words
+    ]
 
 
 def _candidates(draft: Draft) -> list[Column]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ifm_ident.design.bases import plain_number
 from ifm_ident.design.model import legal_name
+from ifm_ident.design.texts import names_nothing
 from ifm_ident.errors import InputError
 from ifm_ident.study._columns import Column, is_control
 from ifm_ident.study._screens import Screen, read_screen
@@ -243,7 +244,8 @@ def _whole_names(
             name = legal_name(whole)
             known = {*texts, *names.values(), *added.values()}
             if (
-                "+" in whole
+                ("+" in whole and separator is None)
+                or names_nothing(whole)
                 or name == whole
                 or whole in added
                 or len(added) >= _MOST_NAMED
@@ -265,8 +267,12 @@ def _whole_names(
 
 def _asked(error: InputError) -> InputError:
     """The refusal with the arguments that this reader has."""
-    words = re.sub(r"names=\{.*?\} if it does not", "'+' if it does not", str(error))
-    words = re.sub(r"or, if it is a name, give names=\{.*?\}(?=$|,? or)", "or write another name for it", words)
+    words = re.sub(
+        r"or, if it is a name, give names=\{.*?\}(?=$|,? or)", "or write another name for it", str(error)
+    )
+    other = "'|'" if "separator='+'" in words else "'+'"
+    words = re.sub(r"names=\{.*?\} if it does not", f"{other} if it does not", words)
+    words = re.sub(r"give names=\{.*?\}$", "give separator='|', say, that no label holds", words)
     words = re.sub(
         r",? or (give )?interventions=\[\.\.\.\]| or, for the baseline, control=.*|, or say with control=.*",
         "",

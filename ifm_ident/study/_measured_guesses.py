@@ -41,11 +41,16 @@ def find_measured(draft: Draft) -> None:
     numbers = [one for one in left if one.numeric and not one.named(CELLS)]
     told = _say_what_is_no_measurement(draft, [one for one in numbers if one.name != draft.outcome])
     _find_variables(draft, [one for one in numbers if one.name not in told])
-    commas = [one.name for one in draft.columns.values() if one.name not in draft.used and one.has_decimal_commas]
+    commas = [
+        one.name for one in draft.columns.values() if one.name not in draft.used and one.writes_numbers_otherwise
+    ]
     texts = [one for one in left if not one.numeric and one.words]
     words = [one.name for one in texts if one.name not in commas and not one.named(OUTCOMES)]
+    if commas:
+        some = draft.columns[commas[0]].words[0]
+        draft.remarks.append(f"left out as no numbers, {listed(commas)}: {some!r}, say; write 1.5, 1500 or -2")
     for names, why in (
-        (commas, "their numbers have commas (write 1.5 or 1500)"),
+        (commas, "their numbers are not written as programs read them (write 1.5, 1500 or -2)"),
         (words, "they hold text"),
         ([one.name for one in left if one.numeric and one.named(CELLS)], "they are computed from cells, by name"),
     ):
@@ -166,7 +171,7 @@ def _find_variables(draft: Draft, left: Sequence[Column]) -> None:
             and not one.numeric
             and one.named(OUTCOMES)
             and one.name not in draft.used
-            and not one.has_decimal_commas
+            and not one.writes_numbers_otherwise
         ]
         for one in texts[:1]:
             draft.say(

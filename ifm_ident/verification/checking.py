@@ -160,7 +160,9 @@ def verify(
         for row, text in zip(rows.tolist(), _regime_texts(claims, rows, notation), strict=True):
             failures.append(Failure(checked + row, text, reasons[row]))
         checked += len(claims)
-    return Verification(checked, tuple(failures), against, difference, unreadable, targets)
+    nothing = isinstance(result, ResultFile) and targets is None and not checked and unreadable is None
+    broken = ("the file has no results, and does not say that it has none: nothing was checked",) * nothing
+    return Verification(checked, tuple(failures), against, difference, unreadable, targets, broken)
 
 
 def verify_file(

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ifm_ident import InputError
 from ifm_ident.arrays import Floats, Ints
+from ifm_ident.design.texts import code_points, look
 from ifm_ident.study import RowError, Table
 
 LARGEST = 1e100
@@ -135,5 +136,12 @@ def _first_no_number(column: pa.ChunkedArray) -> int:
 def _complaint(value: object) -> str:
     if value is None or (isinstance(value, str) and not value.strip()) or value != value:
         return "missing; fill it in or remove the row"
-    point = "write a decimal point, or " if re.fullmatch(r"[-+]?[0-9]*,[0-9]+", str(value).strip()) else ""
-    return f"{value!r}, no finite number; {point}correct it or remove the row"
+    text = str(value).strip()
+    remedy = ""
+    if re.fullmatch(r"[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?", text):
+        remedy = "write it without commas, as 1500 (or, if a comma is its decimal point, as 1.5), or "
+    elif re.fullmatch(r"[-+]?[0-9]*,[0-9]+", text):
+        remedy = "write a decimal point, or "
+    elif look(text) != text and re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", look(text)):
+        remedy = f"write it as {look(text)} (it holds {code_points(text, look(text))}), or "
+    return f"{value!r}, no finite number; {remedy}correct it or remove the row"

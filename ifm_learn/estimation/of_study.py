@@ -214,7 +214,7 @@ def estimate_study(
         calibration=len(got.held),
         ignored=samples.ignored,
         sensitivity=got.moved,
-        tested=_tested(got.found, got.columns),
+        tested=_tested(got.found, got.columns, samples),
         energy=got.about,
         effects=got.effects,
         reference=effects or "",
@@ -450,9 +450,9 @@ def _remainder(found: Identification) -> tuple[str, ...]:
     return tuple(texts) if len(rows) else ()
 
 
-def _tested(found: Identification, columns: Columns) -> tuple[bool, ...]:
-    """Whether a testable claim bears on every regime, flagged where none does; () where that takes too long."""
-    alone = unsupported(found)
+def _tested(found: Identification, columns: Columns, samples: Samples) -> tuple[bool, ...]:
+    """Whether a claim that rows could test bears on every regime, flagged where none does; () if it takes long."""
+    alone = unsupported(found, samples)
     if alone is None:
         return ()
     columns.flag("untested", alone & ~np.isnan(columns.mean).all(axis=1))

@@ -214,7 +214,7 @@ class Posterior:
     def flags(self, regimes: Regimes) -> list[tuple[str, ...]]:
         """What weakens the mean of each identified regime, in the words of `ifm estimate`."""
         found = Identifier(self.samples.design).identify(regimes)
-        alone = unsupported(found)
+        alone = unsupported(found, self.samples)
         if self.work is None:
             used = np.abs(self.linear.weights(regimes)) > _USED
             few = np.any(used & (self.linear.statistics.count < FEW_ROWS), axis=1)

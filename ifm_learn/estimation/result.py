@@ -37,15 +37,15 @@ class Estimates(Tabular):
     ignored: how many were of regimes outside training. sensitivity: of unseen regimes, where it was asked for.
     flags: what weakens a number, in words of docs/reference/results.md, for every regime and target; models: what
     answered it, with weights. support: how far rows stand behind a regime, 0 to 1, shape (r,); tested: whether
-    some
-    testable claim bears on it, () where that was not looked at. energy: how the densities were modelled, with the
-    models compared; empty for methods without one. units: what the numbers of a target are of where these are not
-    raw, such as "log x" or "(x - 20.5) / 1.2"; "" for raw ones, () where all are. shrunk: how far means of unseen
-    regimes are pulled towards a simpler estimate, where that was asked for. remainder: what is still determined of
-    a refused regime, in words such as "x2 given x1", shape (r,), "" for nothing; () where no regime has any.
-    covariates: what means are adjusted for, over which population, with the overlap; groups: of every row the
-    value of the covariate that it is about, () where means are over the whole population. half_levels: where half
-    of an intervention's largest effect is reached, as in the JSON, where that was asked for.
+    some claim that the rows could test bears on it, () where that was not looked at. energy: how the densities
+    were modelled, with the models compared; empty for methods without one. units: what the numbers of a target
+    are of where these are not raw, such as "log x" or "(x - 20.5) / 1.2"; "" for raw ones, () where all are.
+    shrunk: how far means of unseen regimes are pulled towards a simpler estimate, where that was asked for.
+    remainder: what is still determined of a refused regime, in words such as "x2 given x1", shape (r,), "" for
+    nothing; () where no regime has any. covariates: what means are adjusted for, over which population, with
+    the overlap; groups: of every row the value of the covariate that it is about, () where means are over the
+    whole population. half_levels: where half of an intervention's largest effect is reached, as in the JSON,
+    where that was asked for.
     """
 
     name: str

@@ -33,7 +33,7 @@ class Evidence:
     statistic: a quadratic form over its mean under the claim: 1 is what chance gives. p_value: of its upper tail.
     effect: for every variable tested, the departure in standard deviations at baseline (of a pair: of their
     covariance); empty where the test was not made. information: the rows that the comparison is worth; a shift is
-    known to within 1/sqrt of it. few: which regime has too few units for the level, "" for none.
+    known to within 1/sqrt of it. few: which regime has too few rows or units for the test, in words, "" for none.
     """
 
     statistic: float
@@ -114,6 +114,11 @@ class Question:
     @cached_property
     def _near(self) -> tuple[Ints, Mask]:
         return side_by_side(self.x / self.unit, self.label, len(self.c))
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether some row has rows of every regime of the claim near."""
+        return bool(self._near[1].any())
 
     def information(self, signed: Floats) -> float:
         """The number of rows that the comparison is worth, by weights of shape (n,): no more than what is near."""

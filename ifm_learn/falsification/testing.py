@@ -30,7 +30,7 @@ from ifm_learn.falsification._nothing import nothing_to_test
 from ifm_learn.falsification.energy import LEAST_FOR_ENERGY, energy_test
 from ifm_learn.falsification.pairs import energy_pair, score_pair
 from ifm_learn.falsification.question import Evidence, Question, baseline_unit, question
-from ifm_learn.falsification.score import score_test
+from ifm_learn.falsification.score import LEAST_FOR_SCORE, score_test
 from ifm_learn.randomness import checked_seed, one_thread
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 TestName = Literal["score", "energy"]
 Correction = Literal["holm", "bh"]
 TESTS: tuple[TestName, ...] = get_args(TestName)
+
+_LEAST: dict[TestName, float] = {"score": LEAST_FOR_SCORE, "energy": LEAST_FOR_ENERGY}
 REPLICATES = 3
 FEWEST_ROWS = 100
 """With fewer rows than this in a regime the findings come with a warning."""
@@ -160,10 +162,11 @@ def falsify(
         combination = sorted(claim.formula.exponents)[asked.combination]
         for name in dict.fromkeys(tests):
             rng = np.random.default_rng([seed, k, TESTS.index(name)])
-            few = too_few_units(asked, level)
+            few = too_few(asked, level, name)
             if few >= 0:
                 where = claims.name(sorted(claim.formula.exponents)[few])
-                evidence = Evidence(0.0, 1.0, {}, 0.0, where)
+                kind = "rows" if asked.together is None else "units"
+                evidence = Evidence(0.0, 1.0, {}, 0.0, f"{where} has too few {kind}")
             elif len(asked.c) == 1:
                 evidence = score_pair(asked) if name == "score" else energy_pair(asked, rng)
             else:
@@ -190,13 +193,28 @@ def fewest_units(level: Fraction) -> int:
     return k
 
 
-def too_few_units(asked: Question, level: Fraction) -> int:
-    """Which regime of the claim has fewer units than the level needs; -1 for none, and for independent rows."""
-    if asked.together is None:
+def too_few(asked: Question, level: Fraction, test: TestName) -> int:
+    """Which regime of the claim has too few rows or units for the test, -1 for none.
+
+    Signs of units need `fewest_units`. A comparison of independent rows is worth most where regimes are alike; the
+    regime that costs most of it is too small where even that is less than the test needs.
+    """
+    if asked.together is not None:
+        pairs = np.unique(np.stack([asked.label, asked.together]), axis=1)
+        small = np.flatnonzero(np.bincount(pairs[0], minlength=len(asked.c)) < fewest_units(level))
+        return int(small[0]) if len(small) else -1
+    if len(asked.c) == 1:
         return -1
-    pairs = np.unique(np.stack([asked.label, asked.together]), axis=1)
-    few = np.flatnonzero(np.bincount(pairs[0], minlength=len(asked.c)) < fewest_units(level))
-    return int(few[0]) if len(few) else -1
+    with np.errstate(divide="ignore"):
+        cost = (asked.c / asked.c[asked.combination]) ** 2 / np.bincount(asked.label, minlength=len(asked.c))
+    return int(cost.argmax()) if 1 / cost.sum() < _LEAST[test] else -1
+
+
+def testable(samples: Samples, claims: Iterable[Implication]) -> list[Implication]:
+    """The claims that rows could test: no regime has too few of them, and somewhere all regimes have some."""
+    unit, level = baseline_unit(samples), read_alpha("0.05")
+    asked = ((claim, question(samples, claim, unit)) for claim in claims)
+    return [claim for claim, one in asked if too_few(one, level, "score") < 0 and one.overlaps]
 
 
 def _about(found: Falsification, targets: Regimes) -> Falsification:
@@ -261,10 +279,12 @@ def _warnings(
             "asymptotic, their level was checked at 300 to 1,000 rows a regime; measure more"
         )
     few = dict.fromkeys(f.evidence.few for f in findings if f.evidence.few)
-    if few:
+    if few and samples.unit is None:
+        yield f"tests are not made where rows are too few: {listed([*few], 5)}; measure more rows"
+    elif few:
         yield (
-            f"claims that involve {listed([*few], 5)} are not tested: fewer than {fewest_units(level)} units "
-            f"there, and the signs of fewer give no p-value as low as {float(level):g}; measure more units"
+            f"tests are not made where a regime has fewer than {fewest_units(level)} units: {listed([*few], 5)}; "
+            f"the signs of fewer give no p-value as low as {float(level):g}; measure more units"
         )
     for finding in findings:
         if not finding.evidence.few and finding.evidence.information < LEAST_FOR_ENERGY:

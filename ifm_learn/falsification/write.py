@@ -125,11 +125,7 @@ def claim_words(claim: Implication, variables: Sequence[str]) -> str:
 def _numbers(finding: Finding) -> str:
     evidence = finding.evidence
     if not evidence.effect:
-        return (
-            f"not made: {evidence.few} has too few units"
-            if evidence.few
-            else "not made: the regimes hardly overlap"
-        )
+        return f"not made: {evidence.few or 'the regimes hardly overlap'}"
     word = "REJECTED" if finding.rejected else "not rejected"
     p = f"p {p_words(evidence.p_value)}, adjusted {p_words(finding.p_adjusted)}"
     return f"{word}  {p}  ({evidence.statistic:.2f} times what chance gives)"
@@ -183,13 +179,11 @@ def verdict(found: Falsification) -> str:
 
 def _why_not(found: Falsification) -> str:
     """Why claims could not be tested."""
-    few = {bool(f.evidence.few) for f in found.findings if not f.evidence.effect}
+    left = [f.evidence.few for f in found.findings if not f.evidence.effect]
     reasons = [
-        words
-        for key, words in ((False, "the regimes hardly overlap"), (True, "there are too few units"))
-        if key in few
+        f"there are too few {few.rsplit(' ', 1)[1]}" if few else "the regimes hardly overlap" for few in left
     ]
-    return " or ".join(reasons)
+    return " or ".join(sorted(set(reasons), reverse=True))
 
 
 def untested_words(found: Falsification) -> str:

@@ -362,7 +362,7 @@ def test_effects_are_not_dropped_from_a_format_in_silence_and_their_assumption_i
         assert f"{option[0]} is written as table or json, not as {kind}" in refused.stderr
         assert not out.exists()
     said = " ".join(run(study, "--effects", "--energy", "linear").stdout.split())
-    assert "Where no factor holds two of a regime's interventions, its synergy follows from the factors" in said
+    assert "two of the interventions of a regime never run, its synergy follows from the factors" in said
     joined = write(tmp_path, factors=[{"sigma": ["A", "B"]}, {"sigma": ["C"]}], test=["ctrl", "A", "B"])
     assert "Where no factor" not in run(joined, "--effects", "--energy", "linear").stdout
 

@@ -63,6 +63,16 @@ def test_a_file_holds_what_standard_output_would(form: str, folder: Path) -> Non
     assert run_apart("identify", study, "-o", str(file), "--quiet", "--force").stderr == b""
 
 
+def test_the_name_of_a_file_says_its_format(ifm: Ifm, folder: Path) -> None:
+    study = folder / "conditional.yaml"
+    for name, asked, form in (
+        ("a.json", (), "json"), ("a.csv", (), "csv"), ("a.tex", (), "latex"), ("a.txt", (), "table"),
+        ("b.json", ("--format", "table"), "table"),
+    ):  # fmt: skip
+        assert ifm("identify", study, *asked, "-o", folder / name)[0] == 0
+        assert (folder / name).read_text() == ifm("identify", study, "--format", form)[1]
+
+
 def test_files_are_not_overwritten_unasked(ifm: Ifm, folder: Path) -> None:
     file = folder / "out.json"
     file.write_text("mine")

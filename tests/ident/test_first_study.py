@@ -280,9 +280,34 @@ def test_ids_dates_constants_and_copies_of_the_regime_are_no_variables(tmp_path:
     }  # fmt: skip
 
 
-def test_commas_in_numbers_are_named(tmp_path: Path) -> None:
-    text = "A,y\n" + "".join(f'{k % 2},"{k},{k + 3}"\n' for k in range(12))
-    assert "their numbers have commas (write 1.5 or 1500): 'y'" in flat(first_study(table(tmp_path, text)))
+@pytest.mark.parametrize("number", ['"{k},5"', '"1,{k}00"', "\u22121{k}.5", "1{k} %", '"{k},500,000.25"'])
+def test_numbers_that_no_program_reads_are_named(tmp_path: Path, number: str) -> None:
+    found = first_study(table(tmp_path, "A,y\n" + "".join(f"{k % 2},{number.format(k=k)}\n" for k in range(1, 9))))
+    assert "their numbers are not written as programs read them (write 1.5, 1500 or -2): 'y'" in flat(found)
+    [remark] = found.remarks
+    assert "left out as no numbers, 'y'" in remark
+
+
+@pytest.mark.parametrize("label", ["unknown", "?", "-", "Not determined", "A+?", "unassigned"])
+def test_words_for_what_nobody_knows_are_no_intervention(tmp_path: Path, label: str) -> None:
+    text = rows("perturbation,x", "ctrl,", "A,", "B,", "A+B,", f"{label},")
+    with pytest.raises(InputError, match="reads as a missing value"):
+        first_study(table(tmp_path, text))
+
+
+@pytest.mark.parametrize("label", ["Kontrolle", "t\u00e9moin", "sin tratamiento", "untreated"])
+def test_controls_in_other_languages_are_known(tmp_path: Path, label: str) -> None:
+    text = rows("perturbation,x", f"{label},", "A,", "B,")
+    assert list(levels(written(tmp_path, first_study(table(tmp_path, text))))) == ["A", "B"]
+
+
+def test_labels_that_may_be_totals_or_notes_are_remarked(tmp_path: Path) -> None:
+    text = rows("perturbation,x", *(f"{name}," for name in ("ctrl", "A", "B") for _ in range(4)))
+    assert first_study(table(tmp_path, text)).remarks == ()
+    for more in ("Total,\nTotal,\n", "drawn in May,\n"):
+        [remark] = first_study(table(tmp_path, text + more)).remarks
+        assert f"the label {more.split(',')[0]!r}" in remark
+        assert "remove its rows" in remark
 
 
 def test_a_dose_that_is_of_a_drug_is_said(tmp_path: Path) -> None:
@@ -298,6 +323,8 @@ def test_labels_whose_pieces_are_labels_are_asked_about(tmp_path: Path) -> None:
         (("A", "B", "A B"), r"may be one intervention, or A and B joined by ' '; write A\+B$"),
         (("A", "B", "A:x"), r"give separator=':' if it joins, '\+' if it does not"),
         (("I2:hi", "I4:hi"), r"give separator=':' if it joins, '\+' if it does not"),
+        (("A", "A+C"), r"give separator='\+' if it joins, '\|' if it does not"),
+        (("A", "CD8+"), r"give separator='\|', say, that no label holds"),
         (("A", "null"), r"remove such rows or write another name for it$"),
     ):
         with pytest.raises(InputError, match=words) as refused:
@@ -306,6 +333,9 @@ def test_labels_whose_pieces_are_labels_are_asked_about(tmp_path: Path) -> None:
     text = rows("perturbation,x", "ctrl,", "I2:hi,", "I4:hi,")
     study = written(tmp_path, first_study(table(tmp_path, text), separator="+"))
     assert list(levels(study)) == ["I2_hi", "I4_hi"]
+    text = rows("perturbation,x", "ctrl,", "A,", "A+C,", "CD8+,")
+    study = written(tmp_path, first_study(table(tmp_path, text), separator="|"))
+    assert list(levels(study)) == ["A", "A_C", "CD8_"]
 
 
 def test_a_column_named_twice_counts_once(tmp_path: Path) -> None:

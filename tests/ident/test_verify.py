@@ -397,6 +397,10 @@ def test_a_csv_is_checked_against_its_study(tmp_path: Path) -> None:
         verify_file(path)
     path.write_text(path.read_text().replace("exponent,3,,,1", "exponent,3,,,2"))
     assert not verify_file(path, case).holds
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    emptied = verify_file(path, case)
+    assert not emptied.holds
+    assert "nothing was checked" in str(emptied)
 
 
 def test_many_failures_are_counted_and_some_are_shown() -> None:

@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 from scipy.stats import binom
 
 from ifm_ident import Factor, InputError, Study
+from ifm_learn import estimate_study
 from ifm_learn.data.samples import Samples
 from ifm_learn.falsification._contrast import Block, bound_basis, fit, free_basis
 from ifm_learn.falsification._features import features
@@ -208,6 +209,34 @@ def test_small_regimes_are_warned_about() -> None:
     rows = shifted(np.random.default_rng(12), 300)
     found = falsify(samples_of(joint_model(), [rows[0], rows[1][:40], rows[2], rows[3]]), pairs=False)
     assert any(w.startswith("A=1 has fewer than 100 rows") for w in found.warnings)
+
+
+def test_few_rows_are_no_lack_of_overlap() -> None:
+    alike = np.random.default_rng(12).normal(size=(200, 2))
+    few = falsify(
+        samples_of(joint_model(), [alike[:50], alike[50:100], alike[100:150], alike[150:156]]), pairs=False
+    )
+    assert {f.evidence.few for f in few.findings} == {"A=1,B=1 has too few rows"}  # worth 4.4 rows, of 5 and 20
+    assert "there are too few rows for the claim" in repr(few)
+    fifty = falsify(samples_of(joint_model(), [alike[i : i + 50] for i in range(0, 200, 50)]), pairs=False)
+    assert {(f.test, f.evidence.few) for f in fifty.findings if f.evidence.few} == {
+        ("energy", "ctrl has too few rows")  # 12.5 rows' worth at most, of the 20 it needs
+    }
+    assert any("tests are not made where rows are too few: ctrl" in warning for warning in fifty.warnings)
+
+
+@pytest.mark.parametrize(("apart", "rows", "tested"), [(0.5, 60, True), (0.5, 4, False), (30.0, 60, False)])
+def test_an_estimate_counts_as_tested_where_rows_could_test_it(apart: float, rows: int, tested: bool) -> None:
+    study = Study.from_dict({
+        "interventions": {name: [0, 1] for name in "ABC"}, "factors": [{"sigma": [name]} for name in "ABC"],
+        "train": ["ctrl", "A", "B", "C", "A+B"], "test": ["A+C", "A+B+C"],
+    })  # fmt: skip
+    rng = np.random.default_rng(5)
+    codes = study.design.train.codes()[np.repeat(np.arange(5), rows)]
+    data = dict(zip("ABC", codes.T, strict=True)) | {"x": rng.normal(size=5 * rows) + apart * codes.sum(axis=1)}
+    found = estimate_study(study, data, energy="normal")
+    assert found.tested == (False, tested)
+    assert ["untested" in flags[0] for flags in found.flags] == [True, not tested]
 
 
 def test_nothing_to_test_says_what_to_measure() -> None:

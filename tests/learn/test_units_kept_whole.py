@@ -160,9 +160,9 @@ def test_a_departure_larger_than_the_units_noise_is_rejected() -> None:
 def test_too_few_units_for_the_level_are_named_and_not_tested() -> None:
     samples = clusters(0, count=5)
     found = falsify(samples)
-    assert {f.evidence.few for f in found.findings} == {"ctrl"}
+    assert {f.evidence.few for f in found.findings} == {"ctrl has too few units"}
     assert not found.rejected
-    assert any("fewer than 6 units there" in warning for warning in found.warnings)
+    assert any("fewer than 6 units" in warning for warning in found.warnings)
     assert "Nothing was tested: there are too few units for the claim." in repr(found)
     assert "not made" in repr(found)
     assert falsify(samples, "0.1").findings[0].evidence.few == ""  # 2^(1 - 5) = 1/16

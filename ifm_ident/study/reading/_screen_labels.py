@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ifm_ident.design.model import legal_name
 from ifm_ident.design.regime_text import BASELINE
-from ifm_ident.design.texts import is_missing, look_alike_words, look_alikes, visible
+from ifm_ident.design.texts import look_alike_words, look_alikes, names_nothing, visible
 from ifm_ident.errors import InputError
 from ifm_ident.study.reading.label_conventions import CONTROLS, LabelConvention
 
@@ -70,14 +70,14 @@ separator=':' if it joins, names={'A:1': 'A_1'} if it does not
         )
     shown = sorted(dict.fromkeys(named.get(name, name) for name in map(show, names)))
     for name in shown:
-        if legal_name(name) == name and not is_missing(name):
+        if legal_name(name) == name and not names_nothing(name):
             continue
         index = _row(texts, name)
-        if is_missing(name) and name not in named.values():
+        if names_nothing(name) and name not in named.values():
             raise InLabel(
                 index,
-                f"{name!r} reads as a missing value; remove such rows or, if it is a name, give "
-                f"names={{{name!r}: {name!r}}} or, for the baseline, control={name!r}",
+                f"{name!r} reads as a missing value, not as what was done; remove such rows or, if it is a name, "
+                f"give names={{{name!r}: {name!r}}} or, for the baseline, control={name!r}",
             )
         if legal_name(name) != name:
             bad = sorted(set(name) - set(legal_name(name)))
@@ -227,6 +227,15 @@ class _Perhaps:
 
     def _doubt(self, text: str, why: str) -> InLabel:
         label, sign = self.show(text), self.separator
+        lost = next(
+            (piece for piece in map(self.show, self._pieces(text)) if piece and names_nothing(piece)), None
+        )
+        if lost is not None:
+            return InLabel(
+                self.index[text],
+                f"{label!r} holds {lost!r}, which reads as a missing value; write all that was done in this row, "
+                "or remove it",
+            )
         named = f"names={{{label!r}: {legal_name(label)!r}}}"
         if not all(self._pieces(text)):
             remedy = named if sign[0] in "+,:" else "separator='+'"
