@@ -23,13 +23,15 @@ class Held:
     """Rows split in two: `fitted`, which everything is fitted to, and `calibration`, None for no such rows.
 
     fitted_rows, calibration_rows: their numbers among all rows, disjoint. Of rows that belong together whole
-    units are held out, and one row of each calibrates: units are what is exchangeable.
+    units are held out, and one row of each calibrates: units are what is exchangeable. note: why no row is
+    held out though a share was asked for, "" otherwise.
     """
 
     fitted: Samples
     fitted_rows: Ints
     calibration: Samples | None
     calibration_rows: Ints
+    note: str = ""
 
     def __len__(self) -> int:
         """The number of calibration rows."""
@@ -39,7 +41,7 @@ class Held:
 def held_out(samples: Samples, share: float, seed: int) -> Held:
     """About `share` of every training regime's rows held out at random, `MOST` rows in all; none for a share of 0.
 
-    Raises InputError for a share outside [0, 1), and where a regime has one row only.
+    None either where a regime has one row (unit): the fit needs it. Raises InputError for a share outside [0, 1).
 
     >>> from ifm_ident import Study
     >>> design = Study.from_dict({
@@ -58,6 +60,9 @@ def held_out(samples: Samples, share: float, seed: int) -> Held:
     every = np.arange(len(samples), dtype=np.int64)
     if share == 0:
         return Held(samples, every, None, every[:0])
+    if samples.one_row is not None:
+        note = f"no intervals of units: {samples.one_row_words}, and none is held out for them; measure more"
+        return Held(samples, every, None, every[:0], note)
     rng = stream(seed, "calibration")
     held = samples.split_mask(min(share, MOST / len(samples)), rng)
     kept = every[held]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ifm_ident import Design, InputError
 from ifm_ident.arrays import Floats, Ints
+from ifm_ident.design import format_regime
 from ifm_learn.checks import refuse_covariates
 from ifm_learn.data.columns import LARGEST
 from ifm_learn.data.scaling import Scaling
@@ -119,6 +120,21 @@ class Samples:
         y = None if self.y is None else self.y[rows]
         unit = None if self.unit is None else self.unit[rows]
         return dataclasses.replace(self, regime=self.regime[rows], x=self.x[rows], y=y, unit=unit)
+
+    @property
+    def one_row(self) -> int | None:
+        """The index of the first training regime with one row (unit), None without one."""
+        counts = self.sizes[self.present] if self.units is None else self.units.counts()
+        found = self.present[counts < 2]
+        return int(found[0]) if len(found) else None
+
+    @property
+    def one_row_words(self) -> str:
+        """That regime and what it has, in words: "A=1 (train[1]) has one row"."""
+        if self.one_row is None:
+            return ""
+        name = format_regime(self.design.model, self.design.train[self.one_row], "assignment")
+        return f"{name} (train[{self.one_row}]) has one {'row' if self.unit is None else 'unit'}"
 
     @cached_property
     def units(self) -> Units | None:

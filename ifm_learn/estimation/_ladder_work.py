@@ -34,7 +34,7 @@ from ifm_learn.ladder.estimate import LadderEstimate
 from ifm_learn.ladder.kept import KeptLadder
 from ifm_learn.ladder.networks import Kept
 from ifm_learn.ladder.rungs import AUTO, affordable, cost_of, rungs_for
-from ifm_learn.outcome.estimator import one_row, targets_of
+from ifm_learn.outcome.estimator import targets_of
 
 Say = Callable[[str], None]
 
@@ -368,12 +368,10 @@ class LadderWork:
             )
         for why in self.dropped.values():
             yield f"left out: {why}"
-        single = one_row(self.samples)
-        if single is not None:
-            what = "row" if self.samples.unit is None else "unit"
+        if self.samples.one_row is not None and np.any(np.isnan(columns.se) & ~np.isnan(columns.mean)):
             yield (
-                f"standard errors are missing where train[{single}] counts: it has one {what}, which tells "
-                "nothing of their spread"
+                f"standard errors are missing in some regimes: {self.samples.one_row_words}, which tells nothing "
+                "of their spread"
             )
         if self.regression is not None and self.regression.shifts:
             name = self.samples.outcome or "the outcome"

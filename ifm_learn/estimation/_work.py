@@ -19,7 +19,7 @@ from ifm_learn.estimation._columns import Columns
 from ifm_learn.estimation._prediction import GridMixture, by_ratio, widened, without_ratio
 from ifm_learn.estimation.regime_sensitivity import RegimeSensitivity, regime_sensitivities
 from ifm_learn.ladder.ranges import Ranges
-from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, one_row, targets_of
+from ifm_learn.outcome.estimator import OutcomeEstimator, bootstrap_errors, targets_of
 from ifm_learn.outcome.identified import IdentifiedEstimator
 from ifm_learn.outcome.ifm1 import Ifm1
 from ifm_learn.randomness import stream
@@ -123,11 +123,9 @@ class Work:
         else:
             rng = stream(self.seed, "bootstrap")
             found = bootstrap_errors(self.estimator.settled(), self.samples, wanted, rng, REPLICATES)
-        single = one_row(self.samples)
-        if single is not None and np.isnan(found).any():
-            what = "row" if self.samples.unit is None else "unit"
+        if self.samples.one_row is not None and np.isnan(found).any():
             notes.append(
-                f"standard errors are missing: train[{single}] has one {what}, which tells nothing of their spread"
+                f"standard errors are missing: {self.samples.one_row_words}, which tells nothing of their spread"
             )
         return found
 

@@ -209,7 +209,7 @@ def estimate_study(
         without_outcome=samples.y is None,
         units=samples.scaling.units(study.model.variables) if samples.scaling and samples.y is None else (),
         additive=np.where(np.isnan(got.columns.mean), np.nan, beside.reshape(got.columns.mean.shape)),
-        warnings=tuple(dict.fromkeys((*got.notes, *samples.notes))),
+        warnings=tuple(dict.fromkeys(filter(None, (*got.notes, *samples.notes, got.held.note)))),
         rows=len(got.held.fitted),
         calibration=len(got.held),
         ignored=samples.ignored,

@@ -243,6 +243,11 @@ def fit_ladder(
     """
     refused = {rung.name: why for rung in rungs if (why := rung.unfit(samples)) is not None}
     fitted = [rung for rung in rungs if rung.name not in refused]
+    if not fitted and samples.sizes.max() < 2:
+        raise InputError(
+            "no model can be fitted: no regime was run twice, and the factors leave no regime over that would "
+            "tell the noise of a row; run some regimes again"
+        )
     if not fitted:
         raise InputError("no model can be fitted: " + "; ".join(f"{k}: {why}" for k, why in refused.items()))
     units = Units.of(samples, unit)

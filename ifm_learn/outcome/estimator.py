@@ -71,13 +71,6 @@ def shaped(samples_have_outcome: bool, means: Floats) -> Floats:
     return means[:, 0] if samples_have_outcome else means
 
 
-def one_row(samples: Samples) -> int | None:
-    """The index of the first training regime with one row (unit), where redraws do not vary; None without one."""
-    counts = samples.sizes[samples.present] if samples.units is None else samples.units.counts()
-    found = samples.present[counts < 2]
-    return int(found[0]) if len(found) else None
-
-
 def bootstrap_errors(
     estimator: OutcomeEstimator,
     samples: Samples,
@@ -102,7 +95,7 @@ def bootstrap_errors(
     """
     if replicates < 2:
         raise InputError(f"a bootstrap needs two replicates or more, got {replicates}")
-    if one_row(samples) is not None:
+    if samples.one_row is not None:
         return np.full(clone(estimator).fit(samples).predict(regimes).shape, np.nan)
     drawn = [clone(estimator).fit(samples.bootstrap(rng)).predict(regimes) for _ in range(replicates)]
     return np.asarray(np.std(drawn, axis=0, ddof=1), dtype=np.float64)

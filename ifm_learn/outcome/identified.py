@@ -15,7 +15,7 @@ from ifm_learn.data.samples import Samples
 from ifm_learn.density.fit import fit_density
 from ifm_learn.density.model import DensityModel
 from ifm_learn.outcome._sampling_error import redraws
-from ifm_learn.outcome.estimator import OutcomeEstimator, one_row, shaped
+from ifm_learn.outcome.estimator import OutcomeEstimator, shaped
 from ifm_learn.ratios.balance import balance_weights
 from ifm_learn.ratios.diagnostics import WeightDiagnostics, diagnose
 
@@ -93,7 +93,7 @@ class IdentifiedEstimator(OutcomeEstimator):
         (`DensityModel.redraws`): `bootstrap_errors` refits it.
         """
         self._require(regimes)
-        if one_row(self.samples_) is not None:
+        if self.samples_.one_row is not None:
             return np.full(self.predict(regimes).shape, np.nan)
         return shaped(self.has_outcome_, np.sqrt(self._in_parts(self._variances, regimes)))
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 
 def as_cells(data: dict[str, Any]) -> dict[str, Any]:
-    """A result as cells of text tell it: a training index, or level, is a number however it is written, "0"."""
+    """A result as cells of text tell it: a number however it is written, "0"; what has no formula is not there."""
     levels = data.get("interventions")
     known = {
         name: {str(level): level for level in own}
@@ -25,6 +25,7 @@ def as_cells(data: dict[str, Any]) -> dict[str, Any]:
     def cell(entry: Any) -> Any:
         if not isinstance(entry, dict):
             return entry
+        entry = _with_formulas(entry)
         at, regime = entry.get("train"), entry.get("regime")
         if isinstance(at, str) and re.fullmatch("[0-9]+", at):
             entry = {**entry, "train": int(at)}
@@ -43,15 +44,17 @@ def as_columns(data: dict[str, Any]) -> dict[str, Any]:
         first = {name: own[0] for name, own in levels.items() if isinstance(own, list) and own}
         data = {**data, "train": [{**first, **one} if isinstance(one, dict) else one for one in train]}
 
-    def entry(one: Any) -> Any:
-        partial = one.get("partial") if isinstance(one, dict) else None
-        formulas = partial.get("conditionals") if isinstance(partial, dict) else None
-        if not isinstance(formulas, dict) or all(formulas.values()):
-            return one
-        return {key: value for key, value in one.items() if key != "partial"}
-
     found = data["results"]
-    return {**data, "results": [entry(one) for one in found] if isinstance(found, list) else found}
+    return {**data, "results": [_with_formulas(one) for one in found] if isinstance(found, list) else found}
+
+
+def _with_formulas(one: Any) -> Any:
+    """An entry without a `partial` that names no formula, or one of nothing."""
+    partial = one.get("partial") if isinstance(one, dict) else None
+    formulas = partial.get("conditionals", {"": None}) if isinstance(partial, dict) else None
+    if not isinstance(formulas, dict) or all(formulas.values()):
+        return one
+    return {key: value for key, value in one.items() if key != "partial"}
 
 
 def as_json(data: Any) -> bytes:

@@ -6,10 +6,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from scipy.stats import gamma, norm
+from scipy.stats import gamma, norm, t
 
 from ifm_ident import InputError, Regimes, Study
 from ifm_ident.arrays import Floats
+from ifm_learn import estimate_study
 from ifm_learn.data.samples import Samples
 from ifm_learn.ladder._law import Law
 from ifm_learn.ladder._redraw import Units
@@ -271,3 +272,27 @@ def test_normal_rows_and_units_are_rejected_as_seldom_as_told() -> None:
             samples = Samples(cross(2, scopes=[["x0"], ["x1"]]), np.repeat([0, 1, 2], 60), x)
             rejected += Normal().rejected(samples, Units.of(samples, np.arange(180) // unit)) is not None
         assert rejected <= 23
+
+
+def test_a_factorial_without_replicates_is_answered_as_least_squares_does() -> None:
+    about = {
+        "interventions": {name: [0, 1] for name in "ABC"}, "factors": [{"sigma": [name]} for name in "ABC"],
+        "variables": ["y"], "train": ["000", "100", "010", "001", "110", "101"], "test": ["011", "111"],
+    }  # fmt: skip
+    study = Study.from_dict(about)
+    codes = study.design.train.codes()
+    y = codes @ [1.0, 2.0, 0.5] + np.random.default_rng(3).normal(size=6)
+    rows = dict(zip("ABC", codes.T, strict=True)) | {"y": y}
+    found = estimate_study(study, rows)
+    matrix = np.column_stack([np.ones(6), codes])
+    asked = np.array([[1, 0, 1, 1], [1, 1, 1, 1]])
+    solved, squares, *_ = np.linalg.lstsq(matrix, y, rcond=None)
+    error = np.sqrt(squares[0] / 2 * np.einsum("ij,jk,ik->i", asked, np.linalg.inv(matrix.T @ matrix), asked))
+    np.testing.assert_allclose(found.mean[:, 0], asked @ solved, rtol=1e-9)
+    np.testing.assert_allclose(found.confidence_high[:, 0], asked @ solved + t.ppf(0.95, 2) * error, rtol=1e-9)
+    assert np.isnan(found.prediction_low).all()
+    assert any("no intervals of units: ctrl (train[0]) has one row" in text for text in found.warnings)
+    with pytest.raises(InputError, match="no regime was run twice"):
+        estimate_study(
+            Study.from_dict(about | {"train": ["000", "100", "010", "001"]}), {k: v[:4] for k, v in rows.items()}
+        )

@@ -20,7 +20,6 @@ from ifm_learn.falsification.testing import falsify, fewest_units
 from ifm_learn.fitting._folds import fold_of_rows
 from ifm_learn.outcome.baselines.additive import Additive
 from ifm_learn.outcome.baselines.regime_means import RegimeSums
-from ifm_learn.outcome.estimator import one_row
 from ifm_learn.outcome.regressors import SmoothRegressor, cross_fit
 
 SPEC: dict[str, Any] = {
@@ -136,8 +135,8 @@ def test_one_unit_of_a_regime_tells_no_error() -> None:
     bare = Samples(samples.design, samples.regime, samples.x, unit=lone)
     found = Additive().fit(bare).standard_errors(STUDY.design.train)
     assert np.isnan(found[:, 0]).tolist() == [False, True, False, True]  # A+B rests on A
-    assert one_row(bare) == 1
-    assert one_row(samples) is None
+    assert (bare.one_row, bare.one_row_words) == (1, "A=1 (train[1]) has one unit")
+    assert samples.one_row is None
 
 
 def test_true_claims_about_clustered_rows_are_rejected_at_the_level() -> None:
