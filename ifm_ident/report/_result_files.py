@@ -12,6 +12,7 @@ from ifm_ident.errors import InputError
 from ifm_ident.files import note_input
 from ifm_ident.limits import read_bytes
 from ifm_ident.results.header import shown
+from ifm_ident.show.words import four_digits
 from ifm_ident.study.reading.missing_files import missing_file
 
 LARGEST = 10**300
@@ -84,12 +85,12 @@ def pair_of(entry: Mapping[str, Any], key: str, at: str) -> tuple[float, float] 
 
 
 def number_text(value: float) -> str:
-    """A number to four significant digits, with a true minus and infinity.
+    """A number as `four_digits` writes it, with a true minus and infinity.
 
-    >>> number_text(-0.123456), number_text(float("inf")), number_text(1234567.0)
-    ('−0.1235', '∞', '1.235e+06')
+    >>> number_text(-0.123456), number_text(float("inf"))
+    ('−0.1235', '∞')
     """
-    text = "∞" if math.isinf(value) else f"{abs(value):.4g}"
+    text = "∞" if math.isinf(value) else four_digits(abs(value))
     return f"−{text}" if value < 0 else text
 
 

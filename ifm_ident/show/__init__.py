@@ -17,7 +17,7 @@ from ifm_ident.show.explanation import explain
 from ifm_ident.show.mathml import formula_mathml
 from ifm_ident.show.size_words import LARGE
 from ifm_ident.show.table import wrapped
-from ifm_ident.show.words import counted, listed, remainders
+from ifm_ident.show.words import counted, four_digits, listed, remainders
 
 __all__ = [
     "LARGE",
@@ -30,6 +30,7 @@ __all__ = [
     "example",
     "explain",
     "formula_mathml",
+    "four_digits",
     "html_table",
     "listed",
     "remainders",

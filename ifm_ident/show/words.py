@@ -27,6 +27,15 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def four_digits(value: float) -> str:
+    """A number to four significant digits, and all digits before the point up to a billion.
+
+    >>> four_digits(0.123456), four_digits(-1234567.8), four_digits(1e12)
+    ('0.1235', '-1234568', '1e+12')
+    """
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
 def listed(names: Sequence[str], most: int = _NAMED, noun: str = "") -> str:
     """Names in a row, the first few when there are many.
 

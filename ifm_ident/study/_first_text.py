@@ -58,7 +58,7 @@ def written(draft: Draft, pairs: bool) -> FirstStudy:
     )
     draft.notes.setdefault("train", []).insert(0, counted)
     if few == 1 and most == 1 and len(sizes) > 1:
-        draft.say("train", "no regime was run twice: nothing tells the noise of one row")
+        draft.say("train", "no regime was run twice: only regimes that factors leave over tell the noise of a row")
     draft.say(
         "factors",
         "what acts together; one factor an intervention is the strongest assumption: each acts "

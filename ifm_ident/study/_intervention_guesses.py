@@ -91,7 +91,9 @@ def _label_columns(draft: Draft) -> tuple[str, ...]:
         if found is not None and found["stem"] in {*LABELS, "id", "drug", "compound", "treatment", "g", "gene"}:
             numbered.setdefault(found["stem"], []).append(one.name)
     for names in numbered.values():
-        if len(names) > 1 and not _are_states([draft.columns[name] for name in names]):
+        columns = [draft.columns[name] for name in names]
+        varies = any(len(one.words) > 1 or one.missing for one in columns)
+        if len(names) > 1 and varies and not _are_states(columns):
             draft.say("data", f"the columns {listed(names)} hold one intervention each: by their names")
             return tuple(names)
     named = [one for one in texts if one.key in LABELS and one.name]

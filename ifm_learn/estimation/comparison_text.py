@@ -40,7 +40,9 @@ def comparison_lines(name: str, found: Comparison) -> Iterator[str]:
         )
         return
     yield ""
-    yield from aligned([_HEADS, *_rows(found)], "  ")
+    ranked = not np.isnan(found.rank_correlation).all()
+    rows = [_HEADS, *_rows(found)]
+    yield from aligned(rows if ranked else [(method, error, worst) for method, error, _, worst in rows], "  ")
     yield ""
     unit = "a variable's" if found.without_outcome else "the outcome's"
     noise = float(np.sqrt((found.noise**2).mean()))
@@ -50,7 +52,8 @@ def comparison_lines(name: str, found: Comparison) -> Iterator[str]:
     yield from wrapped(
         f"error: root mean squared error of the predicted means of regimes left out, in {unit} standard deviations"
         f"{', by which the methods are ranked, the least first' if k > 1 else ''}; the observed means have "
-        f"an error of {noise:.3f} themselves. rank: Spearman's correlation over the regimes."
+        f"an error of {noise:.3f} themselves."
+        + (" rank: Spearman's correlation over the regimes." if ranked else "")
         + (" Other regimes, and differences within the observed means' error, are not ranked." if k > 1 else ""),
         "  ",
     )

@@ -45,7 +45,7 @@ def truth_lines(study: Study, found: Estimates, truth: Path) -> Iterator[str]:
                 names[row],
                 number(true[row]),
                 number(mean),
-                f"[{low:.4g}, {high:.4g}]",
+                f"[{number(low)}, {number(high)}]",
                 f"{mean - true[row]:+.3f}",
                 f"{found.additive[row, 0] - true[row]:+.3f}",
             )

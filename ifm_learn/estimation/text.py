@@ -14,6 +14,7 @@ from ifm_ident.show import (
     aligned,
     code,
     counted,
+    four_digits,
     html_table,
     listed,
     shortened,
@@ -148,7 +149,9 @@ def _effects(found: Estimates, row: int, k: int) -> tuple[str, str]:
     shown = []
     for name in ("difference", "synergy"):
         value, ends = effect.get(name), effect.get(f"{name}_interval")
-        shown.append("" if value is None or ends is None else f"{number(value)} [{ends[0]:.4g}, {ends[1]:.4g}]")
+        shown.append(
+            "" if value is None or ends is None else f"{number(value)} [{number(ends[0])}, {number(ends[1])}]"
+        )
     return shown[0], shown[1]
 
 
@@ -157,12 +160,12 @@ def _count(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """A number to four significant digits, "" for none.
+    """A number as `four_digits` writes it, "" for none.
 
-    >>> number(0.123456), number(float("nan")), number(1234567.0)
-    ('0.1235', '', '1.235e+06')
+    >>> number(0.123456), number(float("nan"))
+    ('0.1235', '')
     """
-    return "" if math.isnan(value) else f"{value:.4g}"
+    return "" if math.isnan(value) else four_digits(value)
 
 
 def _mean(found: Estimates, row: int, k: int) -> str:
@@ -175,7 +178,10 @@ def _mean(found: Estimates, row: int, k: int) -> str:
 def _pair(low: float, high: float) -> str:
     if math.isnan(low):
         return ""
-    left, right = ("(-inf" if math.isinf(low) else f"[{low:.4g}"), ("inf)" if math.isinf(high) else f"{high:.4g}]")
+    left, right = (
+        ("(-inf" if math.isinf(low) else f"[{number(low)}"),
+        ("inf)" if math.isinf(high) else f"{number(high)}]"),
+    )
     return f"{left}, {right}"
 
 
@@ -197,10 +203,10 @@ def _sensitivity(found: Estimates) -> Iterator[str]:
 
 def _bounds(one: RegimeSensitivity) -> str:
     curve = one.curve
-    between = f"mean between {curve.lower[-1]:.4g} and {curve.upper[-1]:.4g}"
+    between = f"mean between {number(curve.lower[-1])} and {number(curve.upper[-1])}"
     if curve.confidence is not None:
         low, high = curve.confidence[-1].tolist()
-        between += f", with sampling error {low:.4g} to {high:.4g}"
+        between += f", with sampling error {number(low)} to {number(high)}"
     return f"{between}; {one.tipping}"
 
 
@@ -214,11 +220,11 @@ def _halves(found: Estimates) -> Iterator[str]:
             yield f"{where}: not told, for {one['why']}."
             continue
         last = ", the last level run: a larger effect beyond would move it" if one["at_last_level_run"] else ""
-        level = f"at {one['level']:.4g}, by the one function of the basis, not by the rows"
+        level = f"at {number(one['level'])}, by the one function of the basis, not by the rows"
         if one["interval"]:
             low, high = one["interval"]
-            level = f"at {one['level']:.4g}, {_percent(found)} confidence [{low:.4g}, {high:.4g}]"
-        yield f"{where}: {level}; the largest is {one['effect']:.4g}, at {one['effect_at']:.4g}{last}."
+            level = f"at {number(one['level'])}, {_percent(found)} confidence [{number(low)}, {number(high)}]"
+        yield f"{where}: {level}; the largest is {number(one['effect'])}, at {number(one['effect_at'])}{last}."
 
 
 def _units(found: Estimates) -> Iterator[str]:

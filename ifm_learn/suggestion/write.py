@@ -25,6 +25,7 @@ from ifm_ident.show import (
     wrapped,
 )
 from ifm_learn.estimation.flags import FLAGS
+from ifm_learn.estimation.text import number
 from ifm_learn.suggestion.suggestions import Suggestions
 
 SCHEMA = "ifm-suggestion/1"
@@ -209,8 +210,8 @@ def _rows(found: Suggestions) -> list[tuple[str, ...]]:
         known = math.isfinite(found.mean[row])
         cells = (
             f"{found.score[row]:.3g}" if math.isfinite(found.score[row]) else "-",
-            f"{found.mean[row]:.4g}" if known else "not identified",
-            f"[{found.low[row]:.4g}, {found.high[row]:.4g}]" if known else "-",
+            number(found.mean[row]) if known else "not identified",
+            f"[{number(found.low[row])}, {number(found.high[row])}]" if known else "-",
             *((cost_text(found.cost[row]),) if _priced(found) else ()),
             *((f"{int(found.unlocks[row]):,}",) if found.unlocks.any() else ()),
             *((" ".join(found.flags[row]),) if any(found.flags) else ()),

@@ -480,3 +480,10 @@ def test_what_was_measured_of_users_is_no_intervention(tmp_path: Path) -> None:
     assert found.model.covariates == ("country",)
     assert found.data is not None
     assert found.data.outcome == "converted"
+
+
+def test_names_of_drugs_that_never_change_are_no_labels(tmp_path: Path) -> None:
+    doses = [f"gefitinib,{a},erlotinib,{b},1" for a in (0, 1, 10) for b in (0, 1, 10)]
+    found = first_study(table(tmp_path, rows("drug1,dose1,drug2,dose2,viability", *doses)))
+    assert [one.levels for one in found.study.model.interventions] == [(0, 1, 10), (0, 1, 10)]
+    assert list(found.study.model.position) == ["dose1", "dose2"]
