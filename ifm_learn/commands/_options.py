@@ -30,3 +30,10 @@ calibration_option = click.option(
 jobs_option = click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes; any number, same result."
 )
+
+time_limit_option = click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="How long fitting may take, by forecast; models that would take longer are left out, which is said.",
+)

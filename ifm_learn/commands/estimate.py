@@ -31,6 +31,7 @@ from ifm_learn.commands._options import (
     data_option,
     jobs_option,
     seed_option,
+    time_limit_option,
 )
 from ifm_learn.data.reading import read_samples
 from ifm_learn.density.fitted import FittedModel
@@ -155,12 +156,7 @@ _SILENT_FOR_COMPARE = (
     help="Also the level of this intervention, whose levels have a basis, at which half of its largest effect "
     "among the levels run is reached, everything else as in each test regime.",
 )
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="How long fitting may take, by forecast; models that would take longer are left out, which is said.",
-)
+@time_limit_option
 @jobs_option
 @output_options(("table", "json", "csv", "parquet", "h5ad"))
 @click.pass_context

@@ -9,10 +9,17 @@ import click
 from ifm_ident.commands import files, limit_option, load_study, remark, stages, study_argument
 from ifm_ident.files import check_output
 from ifm_ident.show import counted, listed
-from ifm_learn.commands._options import calibration_option, data_option, jobs_option, seed_option
+from ifm_learn.commands._options import (
+    calibration_option,
+    data_option,
+    jobs_option,
+    seed_option,
+    time_limit_option,
+)
 from ifm_learn.data.reading import read_samples
 from ifm_learn.density.fitted import FittedModel
 from ifm_learn.estimation.fitted_ladder import FittedLadder
+from ifm_learn.estimation.of_study import check_time
 from ifm_learn.ladder.rungs import ENERGIES, NETWORKS, TABLES
 
 
@@ -37,6 +44,7 @@ from ifm_learn.ladder.rungs import ENERGIES, NETWORKS, TABLES
 @data_option
 @seed_option
 @calibration_option
+@time_limit_option
 @jobs_option
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on standard error.")
@@ -48,6 +56,7 @@ def command(
     data: Path | None,
     seed: int,
     calibration: float,
+    time_limit: float | None,
     jobs: int,
     force: bool,
     quiet: bool,
@@ -67,11 +76,16 @@ def command(
     samples = read_samples(asked, data)
     if energy not in TABLES:
         with stages(quiet) as say:
-            ladder = FittedLadder.fit(samples, energy=energy, seed=seed, calibration=calibration, say=say)
+            ladder = FittedLadder.fit(
+                samples, energy=energy, seed=seed, calibration=calibration, time_limit=time_limit, say=say
+            )
         ladder.save(path)
+        for why in ladder.dropped.values():
+            remark(f"warning: left out: {why}", quiet)
         names = listed(list(ladder.ladders[-1].rungs_chosen))
         remark(f"{output}: {names}, fitted to {counted(len(ladder.held(samples).fitted), 'row')}", quiet)
         return
+    check_time(samples, energy, time_limit)
     with stages(quiet) as say:
         say("fitting the density model")
         model = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs, energy=TABLES[energy])

@@ -175,7 +175,7 @@ def estimate_study(
         targets = got.found.targets
     else:
         if tables is None and chosen.needs_identification and (in_tables or asked == NETWORKS):
-            _check_time(samples, asked, time_limit)
+            check_time(samples, asked, time_limit)
             tell("fitting the density model")
             tables = FittedModel.fit(samples, seed=seed, calibration=calibration, jobs=jobs, energy=TABLES[asked])
         fitted = tables or ladder
@@ -232,7 +232,7 @@ def estimate_study(
     )
 
 
-def _check_time(samples: Samples, energy: str, seconds: float | None) -> None:
+def check_time(samples: Samples, energy: str, seconds: float | None) -> None:
     """InputError where a density in tables would take longer, or more memory, than there is."""
     rung = RUNGS[energy]
     if rung.unfit(samples) is None:

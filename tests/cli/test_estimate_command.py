@@ -337,6 +337,10 @@ def test_a_kept_average_gives_the_same_bytes_and_is_guarded(tmp_path: Path) -> N
         InputError, match="takes a density on a grid, and the model was fitted with the energy 'auto'"
     ):
         raise run(study, "--model", path, "--method", "ifm2").exception or AssertionError
+    hasty = [str(study), "--time-limit", "1e-6", "-o", str(tmp_path / "n.npz"), "--energy"]
+    for energy in ("auto", "grid"):
+        refused = CliRunner().invoke(fit.command, [*hasty, energy])
+        assert "no model fits the limits" in str(refused.exception)
     write(tmp_path, covariates=["cell"], data={"file": "cells.csv"})
     refused = CliRunner().invoke(fit.command, [str(study), "--energy", "normal", "-o", str(tmp_path / "n.npz")])
     assert refused.exit_code == 2
