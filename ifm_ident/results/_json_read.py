@@ -35,6 +35,7 @@ from ifm_ident.results.header import (
     MapReader,
     parse_header,
     record,
+    require_identification,
     shown,
     typed,
 )
@@ -95,7 +96,9 @@ def read_json(path: Path) -> tuple[Heading, Iterator[Claims]]:
         found = next(steps)
         if isinstance(found, Heading):
             return found, cast(Iterator[Claims], steps)
-    data = record(load_json(read_bytes(path)), (*HEADER_KEYS, "results"), "the file", TARGETS, *COVARIATE_KEYS)
+    whole = load_json(read_bytes(path))
+    require_identification(whole)
+    data = record(whole, (*HEADER_KEYS, "results"), "the file", TARGETS, *COVARIATE_KEYS)
     heading = parse_header(data)
     return heading, _claims(heading.design, typed(data["results"], list, "results"))
 
@@ -107,6 +110,8 @@ def _streamed(path: Path) -> Iterator[Heading | Claims | None]:
         fields: dict[str, Any] = {}
         for key in stream.pairs():
             if key != "results" or key in fields:
+                if key != "schema":
+                    require_identification(fields)
                 seen = dict.fromkeys([*HEADER_KEYS, "results", key])
                 record(seen, (*HEADER_KEYS, "results"), "the file", TARGETS, *COVARIATE_KEYS)
                 _distinct_keys([*fields.items(), (key, None)])

@@ -117,6 +117,16 @@ class Heading:
     targets: int | None = None
 
 
+def require_identification(data: object) -> None:
+    """InputError for a document that says it is another result, such as estimates."""
+    told = data.get("schema", SCHEMA) if isinstance(data, dict) else SCHEMA
+    if told != SCHEMA:
+        raise InputError(
+            f"the schema is {shown(told)}; this program reads {SCHEMA!r}, results of `ifm identify`, whose proofs "
+            "are checked"
+        )
+
+
 def parse_header(data: dict[str, Any], sparse: bool = False) -> Heading:
     """The study that a header describes; `sparse` ones may leave out what is at baseline.
 
@@ -127,8 +137,7 @@ def parse_header(data: dict[str, Any], sparse: bool = False) -> Heading:
     for key in HEADER_KEYS:
         if key not in data:
             raise InputError(f"the key {key!r} is missing; a result of `ifm identify` holds it")
-    if data["schema"] != SCHEMA:
-        raise InputError(f"the schema is {shown(data['schema'])}; this program reads {SCHEMA!r}")
+    require_identification(data)
     name = typed(data["study"], str, "study")
     interventions = []
     for one, levels in typed(data["interventions"], dict, "interventions").items():

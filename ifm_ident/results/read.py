@@ -67,8 +67,11 @@ def read_result(path: str | Path, study: StudyLike | None = None) -> ResultFile:
                 raise InputError(
                     f"this is no {path.suffix[1:].lower()} result; write it again with `ifm identify`"
                 )
-            if b"regime" not in start.partition(b"\n")[0]:
-                raise InputError("this is no result; write one with `ifm identify --format json|csv|parquet`")
+            if any(name not in start.partition(b"\n")[0] for name in (b"regime", b"numerator")):
+                raise InputError(
+                    "this is no result; write one with `ifm identify --format json|csv|parquet`, whose proofs are "
+                    "checked"
+                )
             if study is None:
                 raise InputError("a CSV result does not tell its study; give that by `study`", argument="study")
             return ResultFile(None, _named_blocks(path, read_csv(path, study.design)))
