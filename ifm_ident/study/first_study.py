@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def first_study(
     >>> print(found.study.identify()[4])
     p(drug_A=1,dose_B=1) ∝ p(drug_A=1) p(dose_B=1) / p(ctrl)  sum|q| = 3
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(
+            f"a first study is of a table in a file, which the study then names, got a {type(path).__name__}; "
+            "save a frame with its to_csv or to_parquet (write_csv, write_parquet), or take Study.from_labels",
+            argument="path",
+        )
     source = Path(path)
     table = open_table(source)
     if not table.row_count:

@@ -509,7 +509,7 @@ class Study:
         `place` is what the specs are called in errors: InputError starts with `PLACE SPEC: `; RowError for a row
         of a file.
         """
-        specs = [specs] if isinstance(specs, str) else specs
+        specs = [specs] if isinstance(specs, str) else list(specs)
         if not specs:
             return self
         places = tuple(f"{place} {spec}" for spec in specs)

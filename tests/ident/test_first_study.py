@@ -487,3 +487,8 @@ def test_names_of_drugs_that_never_change_are_no_labels(tmp_path: Path) -> None:
     found = first_study(table(tmp_path, rows("drug1,dose1,drug2,dose2,viability", *doses)))
     assert [one.levels for one in found.study.model.interventions] == [(0, 1, 10), (0, 1, 10)]
     assert list(found.study.model.position) == ["dose1", "dose2"]
+
+
+def test_a_frame_is_refused_in_words() -> None:
+    with pytest.raises(InputError, match="of a table in a file, which the study then names, got a dict; save"):
+        first_study({"A": [0, 1]})  # type: ignore[arg-type]

@@ -183,6 +183,7 @@ def test_with_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("empty.csv").write_text("B\n")
     several = one.with_test(["A=1,B=low", "file:t.csv", "order:0", "A"])
     assert targets_of(several) == [[1, 1], [0, 2], [0, 0], [1, 0]]
+    assert one.with_test(text for text in ["A"]).test_places == ("test A",)  # type: ignore[arg-type]
     assert [len(chunk) for chunk in one.with_test(["all"]).targets(chunk_size=4)] == [4, 2]
     assert (several.design, several.notation) == (one.design, "label")
     assert one.with_test([]) is one
