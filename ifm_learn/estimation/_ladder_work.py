@@ -328,7 +328,8 @@ class LadderWork:
         columns.confidence_low[rows] = np.where(told, found.low, np.nan)
         columns.confidence_high[rows] = np.where(told, found.high, np.nan)
         weight = found.weights.mean(axis=2)
-        columns.ess[rows] = (weight * found.effective).sum(axis=0) / weight.sum(axis=0)
+        whole = weight.sum(axis=0)
+        columns.ess[rows] = (weight * found.effective).sum(axis=0) / np.where(whole > 0, whole, np.nan)
         least = min(len(self.samples), 2 * int(self.samples.sizes[self.samples.present].min()))
         columns.support[rows] = np.minimum(columns.ess[rows] / least, 1.0)
         for place, row in enumerate(rows.tolist()):

@@ -91,8 +91,8 @@ def _percent(found: Estimates) -> str:
 def _columns(found: Estimates) -> tuple[str, ...]:
     level = _percent(found)
     mean = f"mean, {level} confidence"
-    ratio = ("guarantee", "ess") if found.needs_identification and not found.covariates else ()
-    units = () if found.covariates else (f"{level} of units",)
+    ratio = ("ess",) if found.needs_identification and not found.covariates else ()
+    units = (f"{level} of units", *(("guarantee",) if ratio else ())) if _calibrated(found) else ()
     beside = ("additive",) if _compared(found) else ()
     effects = ("effect", "synergy") if found.effects else ()
     flags = ("flags",) if _flagged(found) else ()
@@ -134,14 +134,20 @@ def _rows(found: Estimates) -> Iterator[tuple[str, ...]]:
             )
 
 
+def _calibrated(found: Estimates) -> bool:
+    """Whether there are intervals of units."""
+    return not found.covariates and not np.isnan(found.prediction_low).all()
+
+
 def _of_units(found: Estimates, row: int, k: int) -> tuple[str, ...]:
-    """The interval of units and its guarantee, where the method gives such."""
+    """The interval of units with its guarantee, where there are any, and the effective rows, where known."""
     if found.covariates:
         return ()
     interval = _pair(found.prediction_low[row, k], found.prediction_high[row, k])
+    units = (interval,) if _calibrated(found) else ()
     if not found.needs_identification:
-        return (interval,)
-    return (interval, promise(str(found.guarantee[row, k])), _count(found.ess[row]))
+        return units
+    return (*units, *((promise(str(found.guarantee[row, k])),) if units else ()), _count(found.ess[row]))
 
 
 def _effects(found: Estimates, row: int, k: int) -> tuple[str, str]:
