@@ -146,3 +146,19 @@ def test_what_contradicts_itself_is_refused(kind: str, path: Path) -> None:
         change(file)
     with Limits(file=1_000_000), pytest.raises(InputError, match=rf"cells\.h5ad.*{words}"):
         open_table(path, ["x"]).column("guide").cast("large_string")
+
+
+@pytest.mark.parametrize("place", ["obs/guide", "var/_index", "obs"])
+@pytest.mark.parametrize("form", ["csc", "csr"])
+def test_a_sparse_matrix_whose_indices_lie_is_no_column(place: str, form: str, path: Path) -> None:
+    """scipy takes such indices as they are and ends the process where it walks over them."""
+    with h5py.File(path, "r+") as file:
+        if place != "obs":
+            del file[place]
+            part = file.create_group(place)
+        part = file[place]
+        part.attrs.update({"encoding-type": f"{form}_matrix", "encoding-version": "0.1.0", "shape": [CELLS, 3]})
+        part["data"], part["indices"] = np.ones(6), np.full(6, 2**40)
+        part["indptr"] = np.array([0, 6, 6, 6] if form == "csc" else [0, *[6] * CELLS])
+    with pytest.raises(InputError, match=r"holds more than a column does|obs is no table"):
+        open_table(path)

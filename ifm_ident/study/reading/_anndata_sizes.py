@@ -26,6 +26,9 @@ _DEEPEST = 3
 _PARTS = 4
 """Such a group has codes and categories, or values and a mask."""
 
+_COLUMNS = frozenset(("", "categorical", "nullable-integer", "nullable-boolean", "nullable-string-array"))
+"""What a group within obs may say it is: a sparse matrix there, whose indices lie, ends the process."""
+
 _INFLATION = 1032
 """What deflate can inflate a byte to, at most."""
 
@@ -58,9 +61,11 @@ def require_own(path: Path, file: Any, names: Sequence[str]) -> None:
 
 def require_small(path: Path, obs: Any, index: Any, var: Any) -> None:
     """Raise InputError where obs or the names of var are larger than the limits, as they would be in memory."""
+    if obs.attrs.get("encoding-type", "") not in ("", "dataframe") or "h5sparse_format" in obs.attrs:
+        raise InputError(f"{path}: obs is no table; write the file anew")
     columns = list(obs)
     require_within("columns", len(columns), path)
-    parts = [obs, index, *(one for name in columns for one in _parts(path, obs[name], 0))]
+    parts = [obs, *_parts(path, index, 0), *(one for name in columns for one in _parts(path, obs[name], 0))]
     heap, found = _longest_collection(path), [one for one in parts if hasattr(one, "shape")]
     for one in (*parts, var):
         for name in one.attrs:
@@ -83,8 +88,9 @@ def _parts(path: Path, found: Any, depth: int) -> Iterator[Any]:
     yield found
     if hasattr(found, "shape"):
         return
-    names = list(found)
-    if depth == _DEEPEST or len(names) > _PARTS:
+    names, kind = list(found), found.attrs.get("encoding-type", "")
+    strange = kind not in _COLUMNS or "h5sparse_format" in found.attrs
+    if depth == _DEEPEST or len(names) > _PARTS or strange:
         raise InputError(f"{path}: {found.name} holds more than a column does; write the file anew")
     for name in names:
         yield from _parts(path, found[name], depth + 1)
