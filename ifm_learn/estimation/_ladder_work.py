@@ -352,7 +352,7 @@ class LadderWork:
         mixture = LadderMixture.of(self.ladder, self.samples, rows, found.targets)
         some = by_ratio(self.held, rows, mixture, found, mean, self.level)
         half = (columns.confidence_high[asked] - columns.confidence_low[asked]) / 2
-        widened(some, mean, half)
+        widened(some, mean, half, self.samples)
         sound = ~np.isnan(columns.confidence_low[asked])
         columns.prediction_low[asked] = np.where(sound, some.low, np.nan)
         columns.prediction_high[asked] = np.where(sound, some.high, np.nan)

@@ -23,6 +23,7 @@ from ifm_learn.conformal.split import Calibration, fresh_unit_interval
 from ifm_learn.data.held import Held
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.model import DensityModel
+from ifm_learn.ladder.ranges import Ranges
 from ifm_learn.outcome.estimator import targets_of
 from ifm_learn.ratios.balance import balance_weights
 
@@ -111,17 +112,30 @@ def _widest_level(
     return one
 
 
-def widened(found: UnitIntervals, centres: Floats, half: Floats) -> None:
+def widened(found: UnitIntervals, centres: Floats, half: Floats, samples: Samples) -> None:
     """Ends moved out by the error of the mean, in place, where other rows than the regime's own tell them.
 
     half: half-widths of the means' confidence intervals at the same level, shape (r, k). An end that is d from the
     mean comes to sqrt(d^2 + half^2): the spread of units and the error of where they are add up in squares, as for
-    normal ones. `exact-ratio` stays: its ends are ranks of the unit's own regime.
+    normal ones, and no finite one beyond where units of two values, or counts, end. `exact-ratio` stays: its ends
+    are ranks of the unit's own regime.
     """
     moved = (found.guarantee != "exact-ratio") & np.isfinite(half)
-    for ends, sign in ((found.low, -1.0), (found.high, 1.0)):
+    ranges = _ranges(samples)
+    for ends, sign, last in ((found.low, -1.0, ranges.low), (found.high, 1.0, ranges.high)):
         away = np.maximum(sign * (ends - centres), 0.0)
-        np.copyto(ends, centres + sign * np.hypot(away, np.nan_to_num(half)), where=moved & ~np.isnan(ends))
+        wide = centres + sign * np.hypot(away, np.nan_to_num(half))
+        beyond = np.isfinite(wide) & (sign * wide > sign * last)
+        np.copyto(ends, np.where(beyond, last, wide), where=moved & ~np.isnan(ends))
+
+
+def _ranges(samples: Samples) -> Ranges:
+    """Where units of two values, and counts, end."""
+    values = targets_of(samples)
+    if np.isnan(values).any():
+        return Ranges.none(values.shape[1])
+    scaling = samples.scaling if samples.y is None else None
+    return Ranges.of(values, samples.regime, scaling).lumped_alone()
 
 
 def without_ratio(rows: Samples, own: Floats, centres: Floats, level: Fraction) -> UnitIntervals:

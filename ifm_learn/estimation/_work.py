@@ -141,7 +141,7 @@ class Work:
             train = self.samples.design.train.take(self.samples.present)
             own = self.estimator.predict(train).reshape(len(train), -1)
             some = without_ratio(rows, own, mean, self.level)
-        widened(some, mean, half)
+        widened(some, mean, half, self.samples)
         columns.prediction_low[asked], columns.prediction_high[asked] = some.low, some.high
         columns.prediction_ess[asked], columns.guarantee[asked] = some.ess, some.guarantee
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ifm_ident import Study
+from ifm_ident.arrays import Floats
 from ifm_learn.data.samples import Samples
 from ifm_learn.density.fitted import FittedModel
 from ifm_learn.estimation._prediction import UnitIntervals, widened, without_ratio
@@ -59,6 +60,13 @@ def test_effective_rows_carry_the_interval_of_a_regime_never_run() -> None:
     assert ends == pytest.approx(np.array([[-1.645, -1.645], [1.645, 1.645]]), abs=1.0)
 
 
+def of_outcomes(y: Floats) -> Samples:
+    """Twelve rows of several outcomes."""
+    return Samples(
+        STUDY.design, np.repeat([0, 1, 2], 4), np.zeros((12, 1)), y, outcomes=tuple("abc"[: y.shape[1]])
+    )
+
+
 def test_the_error_of_the_mean_widens_what_other_rows_tell() -> None:
     shape = (1, 3)
     units = UnitIntervals(
@@ -67,12 +75,24 @@ def test_the_error_of_the_mean_widens_what_other_rows_tell() -> None:
         np.full(shape, 30.0),
         np.array([["exact-ratio", "asymptotic", "asymptotic"]]),
     )
-    widened(units, np.zeros(shape), np.array([[4.0, 4.0, 4.0]]))
+    rows = of_outcomes(np.linspace(-0.5, 0.6, 36).reshape(12, 3))
+    widened(units, np.zeros(shape), np.array([[4.0, 4.0, 4.0]]), rows)
     assert units.low.tolist() == [[-3.0, -5.0, -np.inf]]
     assert units.high.tolist() == [[4.0, pytest.approx(np.hypot(4, 4)), np.inf]]
     before = units.low.copy()
-    widened(units, np.zeros(shape), np.full(shape, np.nan))  # no error known, nothing moved
+    widened(units, np.zeros(shape), np.full(shape, np.nan), rows)  # no error known, nothing moved
     assert np.array_equal(units.low, before)
+
+
+def test_units_of_two_values_and_counts_are_not_beyond_their_ends() -> None:
+    values = np.array([[0.0, 0.0], [1.0, 7.0], [1.0, 3.0]] * 4)
+    rows = of_outcomes(values)
+    units = UnitIntervals(
+        np.zeros((1, 2)), np.array([[1.0, 7.0]]), np.full((1, 2), 30.0), np.full((1, 2), "asymptotic")
+    )
+    widened(units, np.array([[0.4, 2.0]]), np.array([[0.3, 1.0]]), rows)
+    assert units.low.tolist() == [[0.0, 0.0]]
+    assert units.high.tolist() == [[1.0, pytest.approx(2 + np.hypot(5, 1))]]
 
 
 @pytest.mark.parametrize(("rows", "finite"), [(2, False), (3, True), (6, True), (7, True)])
