@@ -13,11 +13,12 @@ from ifm_ident.design.model import Factor, Intervention, Model
 from ifm_ident.errors import InputError, MissingExtraError
 from ifm_ident.study.reading import _anndata_files as anndata_files
 from ifm_ident.study.reading._anndata_files import anndata_table
-from ifm_ident.study.reading._sources import table_of
+from ifm_ident.study.reading._sources import open_table, table_of
 from ifm_ident.study.reading._tables import read_data_regimes, read_regimes
 from ifm_ident.study.study import Study, load
 
 anndata = pytest.importorskip("anndata")
+h5py = pytest.importorskip("h5py")
 pd = pytest.importorskip("pandas")
 
 GENES = ("KLF1", "GATA1", "HBG1", "batch", "SPI1")
@@ -156,3 +157,23 @@ def test_a_study_file_names_an_h5ad(tmp_path: Path) -> None:
         Study.from_labels(tmp_path / "cells.h5ad", "barcode")
     with pytest.raises(InputError, match=r"the column 'odd' holds values of type bool"):
         Study.from_labels(tmp_path / "cells.h5ad", "odd")
+
+
+@pytest.mark.filterwarnings("ignore:Element .* without encoding metadata")
+def test_a_file_of_anndata_0_7_with_many_categories(tmp_path: Path) -> None:
+    """They stood together in obs/__categories, each column with a reference to its own."""
+    path, n = tmp_path / "old.h5ad", 12
+    words = pd.Categorical(["ctrl", "A", "B"] * 4)
+    obs = pd.DataFrame({f"c{i}": words for i in range(6)}, index=[f"cell{i}" for i in range(n)])
+    anndata.AnnData(np.ones((n, 2)), obs=obs, var=pd.DataFrame(index=["u", "v"])).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        table = file["obs"]
+        table.attrs["encoding-version"] = "0.1.0"
+        table.create_group("__categories")
+        for name in obs.columns:
+            codes, categories = table[f"{name}/codes"][:], table[f"{name}/categories"][:]
+            del table[name]
+            told = table.create_dataset(f"__categories/{name}", data=categories, dtype=h5py.string_dtype())
+            table.create_dataset(name, data=codes).attrs["categories"] = told.ref
+    assert Study.from_labels(path, "c5").data is not None
+    assert open_table(path, ["c3"]).data["c3"].to_pylist() == ["ctrl", "A", "B"] * 4

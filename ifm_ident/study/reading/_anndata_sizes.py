@@ -26,6 +26,9 @@ _DEEPEST = 3
 _PARTS = 4
 """Such a group has codes and categories, or values and a mask."""
 
+_CATEGORIES = "__categories"
+"""Where anndata 0.7 keeps the categories of all columns of obs."""
+
 _COLUMNS = frozenset(("", "categorical", "nullable-integer", "nullable-boolean", "nullable-string-array"))
 """What a group within obs may say it is: a sparse matrix there, whose indices lie, ends the process."""
 
@@ -63,9 +66,11 @@ def require_small(path: Path, obs: Any, index: Any, var: Any) -> None:
     """Raise InputError where obs or the names of var are larger than the limits, as they would be in memory."""
     if obs.attrs.get("encoding-type", "") not in ("", "dataframe") or "h5sparse_format" in obs.attrs:
         raise InputError(f"{path}: obs is no table; write the file anew")
-    columns = list(obs)
+    members = [obs[name] for name in obs if name != _CATEGORIES]
+    old = obs.get(_CATEGORIES, {})
+    columns = [*members, *(old[name] for name in old)]
     require_within("columns", len(columns), path)
-    parts = [obs, *_parts(path, index, 0), *(one for name in columns for one in _parts(path, obs[name], 0))]
+    parts = [obs, *_parts(path, index, 0), *(part for one in columns for part in _parts(path, one, 0))]
     heap, found = _longest_collection(path), [one for one in parts if hasattr(one, "shape")]
     for one in (*parts, var):
         for name in one.attrs:
