@@ -5,6 +5,7 @@ from ifm_ident.design.model import level_text, require_names
 from ifm_ident.design.notation import Notation, format_regime, format_regimes, parse_map, parse_regime
 from ifm_ident.design.regimes import Active, regime_map
 from ifm_ident.design.spaces import Listed, UpToOrder
+from ifm_ident.design.texts import code_points, look
 
 __all__ = [
     "Active",
@@ -12,10 +13,12 @@ __all__ = [
     "Listed",
     "Notation",
     "UpToOrder",
+    "code_points",
     "exact",
     "format_regime",
     "format_regimes",
     "level_text",
+    "look",
     "parse_map",
     "parse_regime",
     "plain_number",

@@ -67,7 +67,8 @@ def read_result(path: str | Path, study: StudyLike | None = None) -> ResultFile:
                 raise InputError(
                     f"this is no {path.suffix[1:].lower()} result; write it again with `ifm identify`"
                 )
-            if any(name not in start.partition(b"\n")[0] for name in (b"regime", b"numerator")):
+            head = start.partition(b"\n")[0]
+            if b"regime" not in head or b",mean," in head:  # the latter are estimates
                 raise InputError(
                     "this is no result; write one with `ifm identify --format json|csv|parquet`, whose proofs are "
                     "checked"

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ifm_ident import InputError
 from ifm_ident.arrays import Floats, Ints
-from ifm_ident.design.texts import code_points, look
+from ifm_ident.design import code_points, look
 from ifm_ident.study import RowError, Table
 
 LARGEST = 1e100

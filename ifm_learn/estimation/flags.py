@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ifm_ident import Identification, Identifier
-from ifm_ident.implications import Implication, implications, untested
+from ifm_ident.implications import implications, untested
 from ifm_learn.data.samples import Samples
 from ifm_learn.falsification.testing import testable
 
 MOST_CLAIMED = 64
 """Of more training regimes, or variables that differ in factors, it takes too long to say what is untested."""
-
-MOST_COMPARED = 1_000
-"""Of more claims times variables it takes too long to compare the rows of their regimes."""
 
 FLAGS = {
     "few_rows": "a training regime that the estimate rests on has fewer than 20 rows, or units, to fit (more, "
@@ -27,8 +24,8 @@ FLAGS = {
     "little_overlap": "few rows, re-weighted, are like rows of this regime",
     "misses_training": "no model gives back the means of the regimes that were run: no interval is printed",
     "outcome_shifts": "given x, the outcome differs between training regimes: put it among the variables",
-    "untested": "no claim that these rows could test bears on this regime: nothing in them could contradict its "
-    "estimate",
+    "untested": "no claim that these rows are enough to test bears on this regime: nothing in them could "
+    "contradict its estimate",
     "models_disagree": "models that rows cannot tell apart differ here by more than their own errors",
 }
 """Every flag of a result, in the order in which they are explained."""
@@ -72,11 +69,8 @@ def promises(given: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def unsupported(found: Identification, samples: Samples) -> NDArray[np.bool_] | None:
-    """Which identified regimes no claim that rows could test bears on, shape (r,); None where that takes long."""
+    """Which identified regimes no claim bears on that has enough rows, shape (r,); None where that takes long."""
     design = found.design
     if design.model.has_bases or len(design.distinct) > MOST_CLAIMED or len(design.model.covers) > MOST_CLAIMED:
         return None
-    claims: Sequence[Implication] = list(implications(Identifier(design)))
-    if len(claims) * samples.x.shape[1] <= MOST_COMPARED:
-        claims = testable(samples, claims)
-    return untested(design, claims, found)
+    return untested(design, testable(samples, implications(Identifier(design))), found)

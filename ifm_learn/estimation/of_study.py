@@ -451,7 +451,7 @@ def _remainder(found: Identification) -> tuple[str, ...]:
 
 
 def _tested(found: Identification, columns: Columns, samples: Samples) -> tuple[bool, ...]:
-    """Whether a claim that rows could test bears on every regime, flagged where none does; () if it takes long."""
+    """Whether a claim with rows enough bears on every regime, flagged where none does; () if it takes long."""
     alone = unsupported(found, samples)
     if alone is None:
         return ()

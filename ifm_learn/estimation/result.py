@@ -37,7 +37,7 @@ class Estimates(Tabular):
     ignored: how many were of regimes outside training. sensitivity: of unseen regimes, where it was asked for.
     flags: what weakens a number, in words of docs/reference/results.md, for every regime and target; models: what
     answered it, with weights. support: how far rows stand behind a regime, 0 to 1, shape (r,); tested: whether
-    some claim that the rows could test bears on it, () where that was not looked at. energy: how the densities
+    some claim with rows enough bears on it, () where that was not looked at. energy: how the densities
     were modelled, with the models compared; empty for methods without one. units: what the numbers of a target
     are of where these are not raw, such as "log x" or "(x - 20.5) / 1.2"; "" for raw ones, () where all are.
     shrunk: how far means of unseen regimes are pulled towards a simpler estimate, where that was asked for.

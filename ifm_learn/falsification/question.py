@@ -115,11 +115,6 @@ class Question:
     def _near(self) -> tuple[Ints, Mask]:
         return side_by_side(self.x / self.unit, self.label, len(self.c))
 
-    @property
-    def overlaps(self) -> bool:
-        """Whether some row has rows of every regime of the claim near."""
-        return bool(self._near[1].any())
-
     def information(self, signed: Floats) -> float:
         """The number of rows that the comparison is worth, by weights of shape (n,): no more than what is near."""
         rows, near = self._near

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import false_discovery_control
 
 from ifm_ident import Design, Identifier, InputError, Model, Regimes, Status
-from ifm_ident.arrays import Ints
+from ifm_ident.arrays import Floats, Ints
 from ifm_ident.design import Notation
 from ifm_ident.errors import nearest
 from ifm_ident.implications import Implication, Implications, implications, untested
@@ -194,27 +194,40 @@ def fewest_units(level: Fraction) -> int:
 
 
 def too_few(asked: Question, level: Fraction, test: TestName) -> int:
-    """Which regime of the claim has too few rows or units for the test, -1 for none.
+    """Which regime of the claim has too few rows or units for the test, -1 for none."""
+    pairs = np.stack([asked.label, np.arange(len(asked.label)) if asked.together is None else asked.together])
+    counts = np.bincount(np.unique(pairs, axis=1)[0], minlength=len(asked.c))
+    return _shortest(counts, asked.c / asked.c[asked.combination], asked.together is not None, level, test)
+
+
+def _shortest(counts: Ints, relative: Floats, units: bool, level: Fraction, test: TestName) -> int:
+    """The regime that has too few rows or units, of `counts` with exponents relative to the combination's; -1.
 
     Signs of units need `fewest_units`. A comparison of independent rows is worth most where regimes are alike; the
     regime that costs most of it is too small where even that is less than the test needs.
     """
-    if asked.together is not None:
-        pairs = np.unique(np.stack([asked.label, asked.together]), axis=1)
-        small = np.flatnonzero(np.bincount(pairs[0], minlength=len(asked.c)) < fewest_units(level))
+    if units:
+        small = np.flatnonzero(counts < fewest_units(level))
         return int(small[0]) if len(small) else -1
-    if len(asked.c) == 1:
+    if len(counts) == 1:
         return -1
     with np.errstate(divide="ignore"):
-        cost = (asked.c / asked.c[asked.combination]) ** 2 / np.bincount(asked.label, minlength=len(asked.c))
+        cost = relative**2 / counts
     return int(cost.argmax()) if 1 / cost.sum() < _LEAST[test] else -1
 
 
 def testable(samples: Samples, claims: Iterable[Implication]) -> list[Implication]:
-    """The claims that rows could test: no regime has too few of them, and somewhere all regimes have some."""
-    unit, level = baseline_unit(samples), read_alpha("0.05")
-    asked = ((claim, question(samples, claim, unit)) for claim in claims)
-    return [claim for claim, one in asked if too_few(one, level, "score") < 0 and one.overlaps]
+    """The claims that have the rows, or units, that the score test needs at 5%; of levels without values."""
+    counts, level = np.zeros(len(samples.design.train), dtype=np.int64), read_alpha("0.05")
+    units = samples.units
+    counts[samples.present] = samples.sizes[samples.present] if units is None else units.counts()
+    found = []
+    for claim in claims:
+        support = sorted(claim.formula.exponents)
+        c = np.array([float(claim.formula.exponents[i]) for i in support])
+        if _shortest(counts[support], c / np.abs(c).min(), units is not None, level, "score") < 0:
+            found.append(claim)
+    return found
 
 
 def _about(found: Falsification, targets: Regimes) -> Falsification:

@@ -168,7 +168,7 @@ def test_claims_that_were_not_tested_are_not_counted_as_holding(tmp_path: Path) 
     (tmp_path / "cells.csv").write_text("\n".join([rows[0], *rows[1::300]]))  # one row a regime
     result = run(study, "--no-pairs")
     assert result.exit_code == 0
-    assert "Nothing was tested: the regimes hardly overlap for the claim." in result.stdout
+    assert "Nothing was tested: there are too few rows for the claim." in result.stdout
     assert "contradict" not in result.stdout
 
 
@@ -198,7 +198,7 @@ def test_units_of_the_study_are_taken_as_one(tmp_path: Path) -> None:
     result = run(study)
     assert result.exit_code == 0
     assert "not made: ctrl has too few units" in result.stdout
-    assert "fewer than 6 units there" in " ".join(result.stderr.split())
+    assert "fewer than 6 units: ctrl has too few units" in " ".join(result.stderr.split())
     six = [f"{line},{line.split(',')[0]}{i % 300 // 50}" for i, line in enumerate(lines[1:])]
     (tmp_path / "cells.csv").write_text("\n".join([f"{lines[0]},dish", *six]) + "\n")
     assert "REJECTED" in run(study).stdout

@@ -316,7 +316,10 @@ def test_parquet_of_something_else(tmp_path: Path) -> None:
 def test_a_file_that_is_no_result_is_not_called_a_csv_result(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text("name: poster\ninterventions: {A: [0, 1]}\n")
-    for text in ('{"schema": "ifm-estimate/1", "study": "s", "method": "ifm1"}', "regime,outcome,mean\n"):
+    for text in (
+        '{"schema": "ifm-estimate/1", "study": "s", "method": "ifm1"}',
+        "regime,outcome,status,mean,se\n",
+    ):
         (tmp_path / "estimates").write_text(text)
         with pytest.raises(InputError, match=r"schema is 'ifm-estimate/1'; this program|this is no result"):
             read_result(tmp_path / "estimates")

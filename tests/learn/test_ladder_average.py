@@ -133,7 +133,7 @@ def test_refusals(ladder: Ladder) -> None:
     with pytest.raises(InputError, match="one unit each"):
         fit_ladder(ladder.samples, RUNGS, seed=0, unit=np.zeros(3, dtype=np.int64))
     one = Samples(cross(), np.array([0, 1, 2]), np.array([[0.0], [1.0], [2.0]]))
-    with pytest.raises(InputError, match="no model can be fitted: normal"):
+    with pytest.raises(InputError, match="no model can be fitted: no regime was run twice"):
         fit_ladder(one, [Normal()], seed=0)
     with pytest.raises(InputError, match="whole number"):
         fit_ladder(ladder.samples, RUNGS, seed=-1)

@@ -227,9 +227,8 @@ class _Perhaps:
 
     def _doubt(self, text: str, why: str) -> InLabel:
         label, sign = self.show(text), self.separator
-        lost = next(
-            (piece for piece in map(self.show, self._pieces(text)) if piece and names_nothing(piece)), None
-        )
+        pieces = [piece for piece in map(self.show, self._pieces(text)) if piece == "?" or piece.strip("()[] -")]
+        lost = next(filter(names_nothing, pieces), None)
         if lost is not None:
             return InLabel(
                 self.index[text],
