@@ -145,6 +145,7 @@ def test_every_page_can_be_reached() -> None:
     assert {page.resolve() for page in PAGES} == {page.resolve() for page in linked}
 
 
+@pytest.mark.slow  # as `.ci/run docs` runs every page
 @pytest.mark.parametrize("page", RUN_HERE, ids=name_of)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("matplotlib", "polars", "jinja2"):

@@ -403,7 +403,7 @@ def test_repeated_training_regimes_and_unused_interventions() -> None:
     np.testing.assert_array_equal(two.log_densities(samples.x[:4]), np.tile(one.log_densities(samples.x[:4]), 2))
 
 
-@pytest.mark.parametrize("energy", ["saturated", "mlp"])
+@pytest.mark.parametrize("energy", ["saturated", pytest.param("mlp", marks=pytest.mark.slow)])
 def test_draws_spread_like_refits(energy: Any) -> None:
     of, sizes, n = design("pair"), [2, 3], 500
     # mild tables, so that every cell has rows: linear errors mean nothing where a cell has none
