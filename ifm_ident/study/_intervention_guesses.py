@@ -244,7 +244,15 @@ def _lost(draft: Draft, one: Column) -> RowError:
 
 
 def _say_doses_of_drugs(draft: Draft, found: Sequence[Column]) -> None:
-    """A comment on a dose that is 0 exactly where another column says that nothing was given."""
+    """On doses that may be of what another column names: where it names no control, or 0 exactly where it does."""
+    given = [one for one in found if not one.numeric and not one.baseline_by_name]
+    amounts = [one for one in found if one.numeric and one.named(DOSES)]
+    if given and amounts:
+        draft.remarks.append(
+            f"no level of {listed([one.name for one in given])} says that nothing was done, and "
+            f"{listed([one.name for one in amounts])} may be doses of what is named there: then write both in one "
+            "column of labels, such as A_10uM"
+        )
     drugs = [one for one in found if not one.numeric and len(one.levels) > 2 and one.baseline_by_name]
     for dose in found:
         if dose.by_value and dose.named(DOSES) and dose.levels[0] == 0 and not dose.missing:

@@ -487,6 +487,14 @@ def test_names_of_drugs_that_never_change_are_no_labels(tmp_path: Path) -> None:
     found = first_study(table(tmp_path, rows("drug1,dose1,drug2,dose2,viability", *doses)))
     assert [one.levels for one in found.study.model.interventions] == [(0, 1, 10), (0, 1, 10)]
     assert list(found.study.model.position) == ["dose1", "dose2"]
+    pairs = [
+        f"{a},{b},{x},{y},1" for a, b in (("Gem", "Tax"), ("5-FU", "Gem")) for x in (0, 1, 10) for y in (0, 5)
+    ]
+    [said] = first_study(table(tmp_path, rows("drug_row,drug_col,conc_r,conc_c,inhibition", *pairs))).remarks
+    assert (
+        "no level of 'drug_row', 'drug_col' says that nothing was done, and 'conc_r', 'conc_c' may be doses"
+        in said
+    )
 
 
 def test_a_frame_is_refused_in_words() -> None:
